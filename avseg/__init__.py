@@ -1,0 +1,62 @@
+"""avseg: mark the pixels of the things that make the sound."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from avseg.version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from avseg.data import build_dataset as build_dataset
+    from avseg.engine import evaluate as evaluate
+    from avseg.engine import train as train
+    from avseg.inference import Result as Result
+    from avseg.inference import Segmenter as Segmenter
+    from avseg.models import build_model as build_model
+    from avseg.models import load_model as load_model
+    from avseg.models import save_model as save_model
+    from avseg.types import Batch as Batch
+    from avseg.types import Clip as Clip
+    from avseg.types import DensePrediction as DensePrediction
+    from avseg.types import DenseTarget as DenseTarget
+    from avseg.types import InstancePrediction as InstancePrediction
+    from avseg.types import InstanceTarget as InstanceTarget
+    from avseg.types import Task as Task
+
+_HOMES = {
+    "Segmenter": "avseg.inference",
+    "Result": "avseg.inference",
+    "load_model": "avseg.models",
+    "save_model": "avseg.models",
+    "build_model": "avseg.models",
+    "build_dataset": "avseg.data",
+    "train": "avseg.engine",
+    "evaluate": "avseg.engine",
+    "Clip": "avseg.types",
+    "Batch": "avseg.types",
+    "Task": "avseg.types",
+    "DenseTarget": "avseg.types",
+    "DensePrediction": "avseg.types",
+    "InstanceTarget": "avseg.types",
+    "InstancePrediction": "avseg.types",
+}
+
+_ROOMS = ("data", "engine", "inference", "io", "losses", "metrics", "models", "nn", "recipes", "render", "synth")
+
+__all__ = ["__version__", *_HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        value = getattr(importlib.import_module(_HOMES[name]), name)
+    elif name in _ROOMS:
+        value = importlib.import_module(f"avseg.{name}")
+    else:
+        raise AttributeError(f"module 'avseg' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_ROOMS})

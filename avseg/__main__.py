@@ -1,0 +1,6 @@
+"""`python -m avseg`."""
+
+from avseg.cli import main
+
+if __name__ == "__main__":
+    main()

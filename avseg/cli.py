@@ -1,0 +1,333 @@
+"""The command line: a table of typed functions that call the library. No torch is imported before a command runs."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+from tyro.conf import Positional, arg
+
+from avseg.data.config import DataConfig
+from avseg.engine.config import Recipe
+from avseg.version import __version__
+
+Device = str
+
+
+def demo(out: Path = Path("avseg-demo"), clips: int = 40, device: Device = "auto") -> int:
+    """See it work: make clips, segment what sounds in them, write a video and a page.
+
+    Args:
+        out: Folder for the page, the overlay video and the figures.
+        clips: Held-out clips that are scored.
+        device: auto, cpu, cuda, cuda:1, mps.
+    """
+    from avseg.demo.run import run_demo
+
+    return run_demo(out, clips=clips, device=device)
+
+
+def predict(
+    videos: Positional[list[str]],
+    model: str,
+    out: Path = Path("avseg-out"),
+    fps: float = 5.0,
+    overlay: bool = True,
+    masks: Literal["png", "rle", "npz", "none"] = "png",
+    device: Device = "auto",
+) -> int:
+    """Segment the sounding objects of any video.
+
+    Args:
+        videos: Video files, folders of them, or patterns such as "clips/*.mp4".
+        model: A model file, a Hugging Face Hub id, or "demo" for the small model of the synthetic world.
+        out: One folder per video is written here; finished ones are skipped.
+        fps: Masks per second of video.
+        overlay: Write an MP4 with the masks painted in and the original sound.
+        masks: How masks are stored.
+        device: auto, cpu, cuda, cuda:1, mps.
+    """
+    from avseg.inference.folder import predict_paths
+
+    report = predict_paths(
+        videos,
+        model_path(model),
+        out,
+        fps=fps,
+        overlay=overlay,
+        masks=None if masks == "none" else masks,
+        device=device,
+    )
+    print(report)
+    return report.exit_code
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train a model by a recipe; `avseg recipes` lists them."""
+
+    recipe: Annotated[Recipe, arg(name="")]
+    out: Path | None = None
+    """Run folder; by default runs/<recipe>."""
+    resume: bool = True
+    """Go on from the last checkpoint of the run folder where there is one."""
+
+
+def train(arguments: Sequence[str]) -> int:
+    """Train a model by a recipe: avseg train RECIPE --data.root DIR [--optim.lr 1e-5 ...]."""
+    from avseg.recipes import get_recipe
+
+    if not arguments or arguments[0].startswith("-"):
+        print("usage: avseg train RECIPE [--data.root DIR] [--optim.lr 1e-5 ...]; avseg train RECIPE --help\n")
+        recipes()
+        return 0 if arguments else 2
+    name = arguments[0]
+    command = tyro.cli(
+        Train,
+        default=Train(get_recipe(name)),
+        args=arguments[1:],
+        prog=f"avseg train {name}",
+        config=(tyro.conf.AvoidSubcommands,),
+    )
+    from avseg.engine.run import train_recipe
+
+    best = train_recipe(command.recipe, command.out or Path("runs") / name, resume=command.resume)
+    print(f"best model: {best}")
+    return 0
+
+
+def evaluate(
+    model: Positional[str],
+    data: DataConfig,
+    split: str = "test",
+    protocol: str = "published",
+    out: Path | None = None,
+    batch_size: int = 1,
+    workers: int = 2,
+    overlays: int = 0,
+    device: Device = "auto",
+) -> int:
+    """Score a model on a data set: a table, a JSON, a CSV with a row per clip.
+
+    Args:
+        model: A model file, a Hugging Face Hub id, or "demo".
+        data: The data set: --data.name s4 --data.root DIR.
+        split: train, val or test.
+        protocol: published or repaired (docs/metrics.md).
+        out: Folder for result.json, clips.csv and overlays.
+        batch_size: Clips at a time; changes no score.
+        workers: Processes that read clips.
+        overlays: Pictures of so many best and worst clips (needs --out).
+        device: auto, cpu, cuda, cuda:1, mps.
+    """
+    from avseg.engine.evaluate import evaluate_file
+
+    report = evaluate_file(
+        model_path(model),
+        data,
+        split=split,
+        protocol=protocol,
+        out=out,
+        batch_size=batch_size,
+        workers=workers,
+        overlays=overlays,
+        device=device,
+    )
+    if report.main:
+        print(report)
+    return 0
+
+
+def convert_tpavi(
+    checkpoint: Positional[Path],
+    out: Annotated[Path, arg(aliases=["-o"])],
+    variant: Literal["s4", "ms3", "avss"] | None = None,
+    vggish: Path | None = None,
+) -> int:
+    """Make a model file of an official TPAVI checkpoint.
+
+    Args:
+        checkpoint: The published weights of the segmentation network.
+        out: The model file to write (.safetensors).
+        variant: Which setting the weights are of; asked for where the tensors do not tell.
+        vggish: The published VGGish weights, which are a file of their own and become part of the model.
+    """
+    from avseg.models.tpavi.convert import convert_file
+
+    print(convert_file(checkpoint, out, variant=variant, vggish=vggish))
+    return 0
+
+
+def data_synth(
+    name: Positional[Literal["s4", "ms3", "avss"]],
+    root: Path,
+    clips: int = 100,
+    seed: int = 0,
+    difficulty: Literal["easy", "standard", "hard"] = "standard",
+    workers: int = 0,
+    video: bool = True,
+) -> int:
+    """Write the synthetic world in a data set's own layout.
+
+    Args:
+        name: Whose layout.
+        root: Folder to write.
+        clips: How many clips, over all splits.
+        seed: The same seed gives the same bytes.
+        difficulty: How hard the clips are.
+        workers: Processes; 0 takes one for every core.
+        video: Write the raw MP4 files as well.
+    """
+    from avseg.synth.writers import write
+
+    print(write(name, root, clips, seed, difficulty=difficulty, workers=workers, video=video))
+    return 0
+
+
+def data_prepare(name: Positional[Literal["s4", "ms3", "avss"]], raw: Path, root: Path, workers: int = 0) -> int:
+    """Make a data set's folder of raw videos and label files; picks up where it was stopped.
+
+    Args:
+        name: Which data set.
+        raw: Folder with the raw videos and the meta-data CSV.
+        root: Folder to write.
+        workers: Processes; 0 takes one for every core.
+    """
+    from avseg.prepare import prepare
+
+    report = prepare(name, raw, root, workers=workers)
+    print(report)
+    return report.exit_code
+
+
+def data_check(name: Positional[Literal["s4", "ms3", "avss"]], root: Path) -> int:
+    """Say what is missing in a data set's folder; exit status 1 if anything is wrong.
+
+    Args:
+        name: Which data set.
+        root: Its folder.
+    """
+    from avseg.prepare.check import check
+
+    report = check(name, root)
+    print(report)
+    return report.exit_code
+
+
+def models() -> int:
+    """List the model families and their published variants."""
+    from avseg.models.table import describe
+
+    _print_table("models", describe())
+    return 0
+
+
+def recipes() -> int:
+    """List the recipes."""
+    from avseg.recipes import describe
+
+    _print_table("recipes", [{"recipe": name, "what": what} for name, what in describe().items()])
+    return 0
+
+
+def doctor() -> int:
+    """Say what this machine offers: versions, devices, codecs."""
+    from avseg.doctor import describe
+
+    _print_table("doctor", describe())
+    return 0
+
+
+COMMANDS: dict[str, Callable[..., Any]] = {
+    "demo": demo,
+    "predict": predict,
+    "train": lambda: train(["--help"]),
+    "evaluate": evaluate,
+    "convert": lambda: None,
+    "data": lambda: None,
+    "models": models,
+    "recipes": recipes,
+    "doctor": doctor,
+}
+COMMANDS["train"].__doc__ = train.__doc__
+COMMANDS["convert"].__doc__ = "Make a model file of published weights (avseg convert tpavi ...)."
+COMMANDS["data"].__doc__ = "Data sets: synth, prepare, check."
+GROUPS: dict[str, dict[str, Callable[..., Any]]] = {
+    "data": {"synth": data_synth, "prepare": data_prepare, "check": data_check},
+    "convert": {"tpavi": convert_tpavi},
+}
+
+
+def model_path(source: str) -> str:
+    """`demo` is the model that ships with the package; everything else goes to `load_model` as it is."""
+    if source != "demo":
+        return source
+    from avseg.demo import MODEL_FILE
+
+    return str(MODEL_FILE)
+
+
+def _print_table(title: str, rows: list[dict[str, str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for name in rows[0]:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*row.values())
+    Console(width=None if sys.stdout.isatty() else 140).print(table)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and give its exit status."""
+    head, rest = (arguments[0] if arguments else "--help"), list(arguments[1:])
+    if head in ("--version", "-V"):
+        print(f"avseg {__version__}")
+        return 0
+    if head == "train":
+        return train(rest)
+    if head in GROUPS:
+        return int(
+            tyro.extras.subcommand_cli_from_dict(
+                GROUPS[head], prog=f"avseg {head}", description=COMMANDS[head].__doc__, args=rest or ["--help"]
+            )
+            or 0
+        )
+    return int(
+        tyro.extras.subcommand_cli_from_dict(
+            COMMANDS,
+            prog="avseg",
+            description="Audio-visual segmentation: mark the pixels of the things that make the sound.",
+            args=[head, *rest],
+        )
+        or 0
+    )
+
+
+def main() -> None:
+    """Entry point: errors become one sentence and a non-zero exit; AVSEG_DEBUG=1 shows the traceback."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
+    try:
+        sys.exit(run(sys.argv[1:]))
+    except KeyboardInterrupt:
+        print("avseg: stopped", file=sys.stderr)
+        sys.exit(130)
+    except (ValueError, OSError, KeyError, RuntimeError) as error:
+        if os.environ.get("AVSEG_DEBUG"):
+            raise
+        print(f"avseg: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,142 @@
+"""Plain frozen dataclasses as configuration: the values shared by every family, and their way to and from a dict.
+
+Nothing here imports torch, so that help texts and recipes open at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, ClassVar, Literal, TypeVar
+
+C = TypeVar("C")
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """How a picture is sized before a network sees it."""
+
+    size: tuple[int, int] = (224, 224)
+    """(H, W) in pixels."""
+    rule: Literal["stretch", "shorter_side", "longer_side", "keep"] = "stretch"
+    """`stretch` ignores the aspect ratio; the two `side` rules keep it and size one side; `keep` leaves the size."""
+    interpolation: Literal["bilinear", "bicubic", "nearest"] = "bilinear"
+    """How pictures are sampled; label maps are always sampled by the nearest pixel."""
+    multiple_of: int = 1
+    """Both sides are rounded to a multiple of this."""
+
+    def fitted(self, size: tuple[int, int]) -> tuple[int, int]:
+        """(H, W) at which a network wants to see pictures of `size` (H, W)."""
+        height, width = size
+        if self.rule == "stretch":
+            height, width = self.size
+        elif self.rule != "keep":
+            side, wanted = (min, min(self.size)) if self.rule == "shorter_side" else (max, max(self.size))
+            scale = wanted / side(size)
+            height, width = round(height * scale), round(width * scale)
+        step = self.multiple_of
+        return max(round(height / step), 1) * step, max(round(width / step), 1) * step
+
+
+@dataclass(frozen=True)
+class AudioWindow:
+    """Which sound belongs to a frame.
+
+    Window k of a clip begins at `times[0] + hop * k` where `anchor` is "clip" (VGGish runs through the uncut clip with
+    a hop of its own), and at `times[k] + offset` where it is "frame".
+    """
+
+    seconds: float = 0.975
+    """Length of a window; 0.975 s are 96 log-mel frames of 25 ms, 10 ms apart."""
+    hop: float = 0.96
+    """Seconds from one window to the next where `anchor` is "clip"."""
+    anchor: Literal["clip", "frame"] = "clip"
+    """Whether windows run through the clip, or each begins beside its frame."""
+    offset: float = 0.0
+    """Seconds from a frame's time to the beginning of its window where `anchor` is "frame"."""
+    missing: Literal["silence", "repeat", "tile", "zero_log_mel"] = "repeat"
+    """What stands where the sound ends before the window does."""
+
+
+@dataclass(frozen=True)
+class Temporal:
+    """How many frames a network sees together: one (`frame`), `length` at `spacing` s (`block`), or all (`clip`)."""
+
+    kind: Literal["frame", "block", "clip"] = "block"
+    """How frames are grouped."""
+    length: int | None = 5
+    """Frames of a block."""
+    spacing: float = 1.0
+    """Seconds between the frames of a block."""
+    shown_after: float = 0.0
+    """Seconds between a frame's nominal time (that `Clip.times` holds) and the moment its picture was taken."""
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Base of every family's config; `family` is its name in `avseg.models.MODELS`."""
+
+    family: ClassVar[str] = ""
+    input: InputSpec = InputSpec()
+    audio: AudioWindow = AudioWindow()
+    temporal: Temporal = Temporal()
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """A dataclass as plain JSON types; paths become strings with forward slashes."""
+    return {field.name: _plain(getattr(config, field.name)) for field in dataclasses.fields(config)}
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return to_dict(value)
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value.as_posix() if isinstance(value, Path) else value
+
+
+def from_dict(kind: type[C], values: dict[str, Any]) -> C:
+    """The dataclass `kind` from plain JSON types.
+
+    Raises:
+        ValueError: a name that `kind` does not have, with the nearest one that it has.
+    """
+    hints = typing.get_type_hints(kind)
+    names = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    for name in values:
+        if name not in names:
+            raise ValueError(f"{kind.__name__} has no field {name!r}; {did_you_mean(name, names)}")
+    return kind(**{name: _typed(hints[name], value) for name, value in values.items()})
+
+
+def _typed(hint: Any, value: Any) -> Any:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        if value is None:
+            return None
+        return _typed(next(a for a in arguments if a is not type(None)), value)
+    if dataclasses.is_dataclass(hint):
+        return from_dict(hint, value) if isinstance(value, dict) else value  # type: ignore[arg-type]
+    if origin is tuple:
+        variadic = len(arguments) == 2 and arguments[1] is Ellipsis
+        kinds = [arguments[0]] * len(value) if variadic else arguments
+        return tuple(_typed(k, v) for k, v in zip(kinds, value, strict=True))
+    if origin is dict:
+        return {key: _typed(arguments[1], item) for key, item in value.items()}
+    if hint is Path:
+        return Path(value)
+    return float(value) if hint is float and isinstance(value, int) else value
+
+
+def did_you_mean(name: str, known: typing.Iterable[str]) -> str:
+    """The end of an error sentence about an unknown name."""
+    known = sorted(known)
+    near = get_close_matches(name, known, n=1)
+    listed = ", ".join(known)
+    return f"did you mean {near[0]!r}? Known: {listed}" if near else f"known: {listed}"

@@ -1,0 +1,65 @@
+"""Data sets by name. Imports no torch before a data set is built.
+
+`DATASETS` maps a name to the place of a function of `(config, split, root)`; see docs/datasets.md.
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from avseg.config import InputSpec as InputSpec
+from avseg.config import did_you_mean
+from avseg.data.config import DataConfig as DataConfig
+
+if TYPE_CHECKING:
+    from avseg.data.base import ClipDataset as ClipDataset
+    from avseg.data.loader import ClipLoader as ClipLoader
+    from avseg.data.loader import make_loader as make_loader
+    from avseg.data.transforms import eval_transforms as eval_transforms
+    from avseg.data.transforms import train_transforms as train_transforms
+
+DATASETS = {
+    "s4": "avseg.data.avsbench:open_s4",
+    "ms3": "avseg.data.avsbench:open_ms3",
+    "avss": "avseg.data.avss:open_avss",
+    "synth": "avseg.data.synthetic:open_synth",
+}
+"""Name -> module:function, imported on use; one line a data set."""
+
+SPLITS = ("train", "val", "test")
+
+_HOMES = {
+    "ClipDataset": "avseg.data.base",
+    "ClipLoader": "avseg.data.loader",
+    "make_loader": "avseg.data.loader",
+    "train_transforms": "avseg.data.transforms",
+    "eval_transforms": "avseg.data.transforms",
+}
+
+__all__ = ["DATASETS", "SPLITS", "DataConfig", "InputSpec", "build_dataset", *_HOMES]
+
+
+def build_dataset(config: DataConfig, split: str, root: Path | None = None) -> ClipDataset:
+    """The `split` (train, val, test) of the data set that `config` names; `root` overrides `config.root`.
+
+    Raises:
+        ValueError: an unknown name or split, no folder, or a table (CSV) that does not fit the data set.
+        FileNotFoundError: a folder without the table of the data set.
+    """
+    if config.name not in DATASETS:
+        raise ValueError(f"no data set is called {config.name!r}; {did_you_mean(config.name, DATASETS)}")
+    if split not in SPLITS:
+        raise ValueError(f"no split is called {split!r}; known: {', '.join(SPLITS)}")
+    module, name = DATASETS[config.name].split(":")
+    dataset: ClipDataset = getattr(importlib.import_module(module), name)(config, split, root or config.root)
+    return dataset
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'avseg.data' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value

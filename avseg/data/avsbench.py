@@ -1,0 +1,197 @@
+"""AVSBench-object: S4 (single source) and MS3 (multiple sources), five frames and a binary truth each.
+
+Zhou et al., Audio-Visual Segmentation, ECCV 2022. The layout of the folders is on docs/datasets.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from avseg.data.base import ClipFiles, Row, check_names, need_root, read_table
+from avseg.data.classes import s4_categories
+from avseg.data.config import DataConfig
+from avseg.data.geometry import Geometry, channels_first
+from avseg.io.audio import read_wav
+from avseg.io.image import open_image
+from avseg.io.pickles import read_tensor
+from avseg.types import Clip, DenseTarget, Task
+
+FRAMES = 5
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The table of a data set and the places of its files."""
+
+    table: str
+    columns: tuple[tuple[str, int | None], ...]
+    """Name and, where the header may name it otherwise, position."""
+    files: Callable[[Path, Row], ClipFiles]
+    bitmaps: bool
+    """Masks are read as Pillow's mode 1, as published for S4; otherwise by `ms3_mask`."""
+
+
+def _s4_files(root: Path, row: Row) -> ClipFiles:
+    name, place = row["name"], Path(row["split"], row["category"])
+    data = root / "s4_data"
+    annotated = 1 if row["split"] == "train" else FRAMES
+    return ClipFiles(
+        tuple(data / "visual_frames" / place / name / f"{name}_{k}.png" for k in range(1, FRAMES + 1)),
+        tuple(data / "gt_masks" / place / name / f"{name}_{k}.png" for k in range(1, annotated + 1)),
+        data / "audio_wav" / place / f"{name}.wav",
+        data / "audio_log_mel" / place / f"{name}.pkl",
+    )
+
+
+def _ms3_files(root: Path, row: Row) -> ClipFiles:
+    name, split = row["name"], row["split"]
+    data = root / "ms3_data"
+    return ClipFiles(
+        tuple(data / "visual_frames" / name / f"{name}.mp4_{k}.png" for k in range(1, FRAMES + 1)),
+        tuple(data / "gt_masks" / split / name / f"{name}_{k}.png" for k in range(1, FRAMES + 1)),
+        data / "audio_wav" / split / f"{name}.wav",
+        data / "audio_log_mel" / split / f"{name}.pkl",
+    )
+
+
+S4 = Layout("s4_meta_data.csv", (("name", 0), ("category", None), ("split", None)), _s4_files, bitmaps=True)
+MS3 = Layout("ms3_meta_data.csv", (("name", 0), ("split", None)), _ms3_files, bitmaps=False)
+
+
+def open_s4(config: DataConfig, split: str, root: Path | None) -> AVSBenchObject:
+    """S4; training clips carry the truth of their first frame only."""
+    return AVSBenchObject(config, split, need_root(config, root), S4)
+
+
+def open_ms3(config: DataConfig, split: str, root: Path | None) -> AVSBenchObject:
+    """MS3; all five frames are annotated in every split."""
+    return AVSBenchObject(config, split, need_root(config, root), MS3)
+
+
+class AVSBenchObject:
+    """One split of S4 or MS3."""
+
+    task = Task("binary")
+    suite = "avsbench_object"
+
+    def __init__(self, config: DataConfig, split: str, root: Path, layout: Layout) -> None:
+        table = read_table(root / layout.table, layout.columns)
+        check_names(root / layout.table, table, [name for name, _ in layout.columns])
+        self.config, self.split, self.root, self.layout = config, split, root, layout
+        self.rows = [row for row in table if row["split"] == split]
+        self.ids = [row["name"] for row in self.rows]
+        self.categories = _categories(table)
+
+    def files(self, index: int) -> ClipFiles:
+        """Where the parts of a clip lie."""
+        return self.layout.files(self.root, self.rows[index])
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> Clip:
+        return self.read(index)
+
+    def read(self, index: int, geometry: Geometry | None = None) -> Clip:
+        """A clip, sized while it is read where a geometry is given (see `SizedReader`).
+
+        Raises:
+            FileNotFoundError, ValueError: a file is missing, broken, or of another size than the others.
+        """
+        files = self.files(index)
+        frames = _stack([channels_first(open_image(path, "RGB")) for path in files.frames], files.frames)
+        audio, rate, features = self._sound(files)
+        clip = Clip(
+            id=self.ids[index],
+            frames=frames,
+            times=torch.arange(FRAMES, dtype=torch.float64),
+            audio=audio,
+            sample_rate=rate,
+            target=self._target(index, files, (frames.shape[2], frames.shape[3])),
+            audio_features=features,
+        )
+        return clip if geometry is None else geometry(clip)
+
+    def _sound(self, files: ClipFiles) -> tuple[Tensor, int, Tensor | None]:
+        channels = 2 if self.config.stereo else 1
+        if self.config.audio == "wav":
+            return (*read_wav(files.sound, self.config.sample_rate, channels), None)
+        assert files.log_mel is not None
+        windows = read_tensor(files.log_mel).float()
+        if windows.shape[1:] != (1, 96, 64) or len(windows) != FRAMES:
+            raise ValueError(
+                f"{files.log_mel} has log-mel windows of {tuple(windows.shape)}, wanted ({FRAMES}, 1, 96, 64)"
+            )
+        return torch.zeros(channels, 0), self.config.sample_rate, windows
+
+    def _target(self, index: int, files: ClipFiles, size: tuple[int, int]) -> DenseTarget:
+        labels = torch.zeros(FRAMES, *size, dtype=torch.int64)
+        for k, path in enumerate(files.labels):
+            mask = self._mask(path)
+            if mask.shape != size:
+                raise ValueError(
+                    f"the mask {path} is {tuple(mask.shape)} high and wide, its frame {size}; they must agree"
+                )
+            labels[k] = mask
+        annotated = torch.arange(FRAMES) < len(files.labels)
+        return DenseTarget(labels, annotated, self._sounding(index))
+
+    def _mask(self, path: Path) -> Tensor:
+        """(H, W) of 0 and 1."""
+        image = open_image(path)
+        if self.layout.bitmaps:  # grey values between 0 and 255 are dithered by the published reader
+            return torch.from_numpy(np.array(image.convert("1"), dtype=np.int64))
+        return ms3_mask(image, self.config.mask_mode, path)
+
+    def _sounding(self, index: int) -> Tensor | None:
+        """(5, number of categories) bool: the category of an S4 clip sounds all the time; MS3 does not tell."""
+        if not self.categories:
+            return None
+        named = torch.tensor([name == self.rows[index]["category"] for name in self.categories])
+        return named.expand(FRAMES, -1).clone()
+
+
+def ms3_mask(image: Image.Image, mode: str, path: Path) -> Tensor:
+    """(H, W) of 0 and 1 from a mask picture of MS3.
+
+    The published reader takes the value of Pillow's mode P over 255: 1 where a grey file holds 255, but 1/255 where a
+    paletted one holds index 1, and 0.88 where an RGB one is white. `upstream` rounds that value to 0 or 1.
+
+    Raises:
+        ValueError: `auto`, and the two readings differ.
+    """
+    values = np.array(image.convert("RGB") if image.mode not in ("1", "L", "P") else image)
+    nonzero = values.any(-1) if values.ndim == 3 else values != 0
+    if mode == "nonzero":
+        return torch.from_numpy(nonzero.astype(np.int64))
+    published = np.array(image.convert("P"))
+    if mode == "auto" and not np.array_equal(published, nonzero * np.uint8(255)):
+        raise ValueError(
+            f"the mask {path} (mode {image.mode}) can be read in two ways: 'not zero' marks {nonzero.mean():.1%}, "
+            f"the published arithmetic gives values up to {published.max() / 255:.3f} instead of 1; choose one with "
+            "--data.mask-mode nonzero or --data.mask-mode upstream"
+        )
+    return torch.from_numpy((published > 127).astype(np.int64))
+
+
+def _categories(table: Sequence[Row]) -> tuple[str, ...]:
+    """The published 23 where the table keeps to them, else the table's own; none for MS3."""
+    found = {row["category"] for row in table if "category" in row}
+    known = s4_categories()
+    return known if found and found <= set(known) else tuple(sorted(found))
+
+
+def _stack(pictures: Sequence[NDArray[np.uint8]], paths: Sequence[Path]) -> Tensor:
+    for picture, path in zip(pictures, paths, strict=True):
+        if picture.shape != pictures[0].shape:
+            sizes = f"{picture.shape[1:]} high and wide, {paths[0].name} {pictures[0].shape[1:]}"
+            raise ValueError(f"the frame {path} is {sizes}; all frames of a clip must agree")
+    return torch.from_numpy(np.stack(pictures))

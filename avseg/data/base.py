@@ -1,0 +1,121 @@
+"""What every data set offers, and how the readers read their tables."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Protocol, runtime_checkable
+
+from avseg.data.config import DataConfig
+from avseg.data.geometry import Geometry
+from avseg.types import Clip, Task
+
+Row = dict[str, str]
+
+
+@dataclass(frozen=True)
+class ClipFiles:
+    """Where the parts of a clip lie."""
+
+    frames: tuple[Path, ...]
+    labels: tuple[Path, ...]
+    """Of the first frames; fewer than frames where only some are annotated."""
+    sound: Path
+    log_mel: Path | None = None
+    """Where the data set ships its windows."""
+
+
+@runtime_checkable
+class ClipDataset(Protocol):
+    """A data set reads clips; it never augments."""
+
+    task: Task
+    suite: str
+    """Its metric suite, a name in `avseg.metrics.SUITES`."""
+    config: DataConfig
+    ids: list[str]
+    """One name per clip, in the order of the data set."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Clip: ...
+
+
+@runtime_checkable
+class SizedReader(Protocol):
+    """A data set that can size pictures and labels while it reads them.
+
+    `read(i, geometry)` gives the bits of `geometry(dataset[i])`, without ever holding labels at the size of the files.
+    """
+
+    def read(self, index: int, geometry: Geometry | None = None) -> Clip: ...
+
+
+def read_table(path: Path, columns: Sequence[tuple[str, int | None]]) -> list[Row]:
+    """The rows of a CSV file with the wanted columns.
+
+    Args:
+        path: Comma separated, UTF-8, with a header.
+        columns: Name of each column, and its position where the header may call it something else (None: it may not).
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: a column is missing, or a row is too short.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing; --data.root must be the folder that holds it (docs/datasets.md)")
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = [row for row in csv.reader(file) if row]
+    header = [name.strip() for name in rows[0]] if rows else []
+    places = {name: _place(path, header, name, position) for name, position in columns}
+    table = []
+    for number, row in enumerate(rows[1:], start=2):
+        if len(row) <= max(places.values()):
+            raise ValueError(f"{path} line {number} has {len(row)} fields, wanted the header's {len(header)}")
+        table.append({name: row[place].strip() for name, place in places.items()})
+    return table
+
+
+def _place(path: Path, header: list[str], name: str, position: int | None) -> int:
+    if name in header:
+        return header.index(name)
+    if position is not None and position < len(header):
+        return position
+    raise ValueError(
+        f"{path} has the columns {', '.join(header) or '(none)'} but no {name!r}; add it (docs/datasets.md)"
+    )
+
+
+def check_names(path: Path, rows: Sequence[Row], columns: Sequence[str]) -> None:
+    """Refuse names that would lead out of the data set's folder.
+
+    Raises:
+        ValueError: an empty name, an absolute one, a drive, or `..`.
+    """
+    for number, row in enumerate(rows, start=2):
+        for column in columns:
+            if not _is_plain(row[column]):
+                raise ValueError(
+                    f"{path} line {number} has the {column} {row[column]!r}, which leads out of the data set's folder; "
+                    "names must be plain file names"
+                )
+
+
+def _is_plain(name: str) -> bool:
+    return name not in ("", ".", "..") and PurePosixPath(name).name == name and PureWindowsPath(name).name == name
+
+
+def need_root(config: DataConfig, root: Path | None) -> Path:
+    """The folder of a data set.
+
+    Raises:
+        ValueError: none was given.
+        FileNotFoundError: it is not there.
+    """
+    if root is None:
+        raise ValueError(f"the data set {config.name!r} needs its folder; give --data.root DIR")
+    if not Path(root).is_dir():
+        raise FileNotFoundError(f"the folder {root} of the data set {config.name!r} does not exist")
+    return Path(root)

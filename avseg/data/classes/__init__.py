@@ -1,0 +1,28 @@
+"""Class lists as package data, each with its origin. Imports no torch."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+
+@cache
+def _read(name: str) -> Any:
+    return json.loads(files("avseg.data.classes").joinpath(name).read_text(encoding="utf-8"))
+
+
+def s4_categories() -> tuple[str, ...]:
+    """The 23 categories of S4."""
+    return tuple(row["name"] for row in _read("s4.json")["categories"])
+
+
+def avss_classes() -> tuple[str, ...]:
+    """The 71 names of AVSS by class id; id 0 is background."""
+    return tuple(row["name"] for row in _read("avss.json")["classes"])
+
+
+def avss_palette() -> tuple[tuple[int, int, int], ...]:
+    """RGB of the 71 classes of AVSS in its label pictures."""
+    return tuple((red, green, blue) for red, green, blue in (row["rgb"] for row in _read("avss.json")["classes"]))

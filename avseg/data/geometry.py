@@ -1,0 +1,98 @@
+"""Sizing of pictures and labels: one rule for both, by Pillow, so that training, evaluation and prediction agree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from avseg.config import InputSpec
+from avseg.types import Clip, DenseTarget, InstanceTarget, Target
+
+_FILTERS = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+}
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """A transform that sizes frames (antialiased where they shrink) and, if wanted, labels (nearest neighbour)."""
+
+    spec: InputSpec
+    crop: bool = False
+    """Size the shorter side to `spec.size` and cut the centre out, instead of the rule of `spec`."""
+    resize_labels: bool = True
+    """Labels follow the frames; otherwise they stay and `Clip.output_size` is theirs."""
+
+    def __call__(self, clip: Clip, generator: torch.Generator | None = None) -> Clip:
+        """Nothing is random here; `generator` is for the sake of the type `Transform`."""
+        frames = torch.from_numpy(np.stack([self._resize_frame(frame) for frame in clip.frames]))
+        target = self.resize_target(clip.target)
+        return replace(clip, frames=frames, target=target, output_size=self.output_size(frames, target, clip))
+
+    def resize(self, image: Image.Image, interpolation: str) -> Image.Image:
+        """One picture of any Pillow mode; sources with the same size land on the same grid."""
+        width, height = image.size
+        if not self.crop:
+            wanted_height, wanted_width = self.spec.fitted((height, width))
+            return _resize(image, wanted_height, wanted_width, interpolation)
+        wanted_height, wanted_width = self.spec.size
+        # The longer side is cut down to a whole number and the margins are rounded, as published for AVSS.
+        if wanted_height * width >= wanted_width * height:
+            height, width = wanted_height, width * wanted_height // height
+        else:
+            height, width = height * wanted_width // width, wanted_width
+        top, left = round((height - wanted_height) / 2), round((width - wanted_width) / 2)
+        sized = _resize(image, height, width, interpolation)
+        return sized.crop((left, top, left + wanted_width, top + wanted_height))
+
+    def resize_target(self, target: Target | None) -> Target | None:
+        """Truth on the grid of the sized frames, or as it is where labels stay."""
+        if target is None or not self.resize_labels:
+            return target
+        if isinstance(target, InstanceTarget):
+            blank = target.masks.new_zeros(target.masks.shape[-2:])  # tells the size where there is no instance
+            sized = torch.stack([self._resize_labels(mask) for mask in (blank, *target.masks.flatten(0, 1))])
+            return replace(target, masks=sized[1:].reshape(*target.masks.shape[:2], *sized.shape[1:]).bool())
+        labels = torch.stack([self._resize_labels(label) for label in target.labels]).long()
+        return DenseTarget(labels, target.annotated, target.sounding)
+
+    def output_size(self, frames: Tensor, target: Target | None, clip: Clip) -> tuple[int, int]:
+        """(H, W) at which predictions are wanted back: that of the labels, else that of the frames as they came."""
+        if target is None:
+            return clip.output_size or _size(clip.frames)
+        return _size(target.labels if isinstance(target, DenseTarget) else target.masks)
+
+    def _resize_frame(self, frame: Tensor) -> NDArray[np.uint8]:
+        image = Image.fromarray(np.ascontiguousarray(frame.numpy().transpose(1, 2, 0)))
+        return channels_first(self.resize(image, self.spec.interpolation))
+
+    def _resize_labels(self, labels: Tensor) -> Tensor:
+        image = Image.fromarray(labels.to(torch.uint8).numpy())
+        return torch.from_numpy(np.array(self.resize(image, "nearest")))
+
+
+def channels_first(image: Image.Image) -> NDArray[np.uint8]:
+    """(3, H, W) uint8 of an RGB picture. NumPy, because torch would wake all its threads for every small copy."""
+    return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
+
+
+def to_tensor(image: Image.Image) -> Tensor:
+    """(3, H, W) uint8 of an RGB picture."""
+    return torch.from_numpy(channels_first(image))
+
+
+def _resize(image: Image.Image, height: int, width: int, interpolation: str) -> Image.Image:
+    if image.size == (width, height):
+        return image
+    return image.resize((width, height), _FILTERS[interpolation])
+
+
+def _size(tensor: Tensor) -> tuple[int, int]:
+    return tensor.shape[-2], tensor.shape[-1]

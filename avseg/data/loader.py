@@ -1,0 +1,140 @@
+"""Clips to batches: the order, the draws and the shares of several processes follow (seed, epoch) and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from avseg.data.base import ClipDataset, SizedReader
+from avseg.data.geometry import Geometry
+from avseg.data.transforms import Transform, apply
+from avseg.types import Batch, Clip, Draw
+
+
+class _Key(NamedTuple):
+    epoch: int
+    place: int
+
+
+class _Item(NamedTuple):
+    key: _Key
+    clip: Clip
+
+
+class ClipSampler(Sampler[list[_Key]]):
+    """Gives the keys of each batch of one process. Its position can be set; it does not move on by itself.
+
+    With W processes, batch s of process r is its part of the clips [s * B * W, (s + 1) * B * W) of the epoch's order,
+    so W processes with B clips see together what one process with W * B sees. Where the last clips are shared out
+    unevenly the first processes get one more. While shuffling (training) every process gets at least one, taken from
+    the front of the order where there are fewer clips than processes; otherwise no clip is given out twice.
+    """
+
+    def __init__(self, clips: int, batch_size: int, seed: int, shuffle: bool) -> None:
+        if batch_size < 1:
+            raise ValueError(f"batch_size is {batch_size}, wanted at least 1")
+        self.clips, self.batch_size, self.seed, self.shuffle = clips, batch_size, seed, shuffle
+        self.epoch, self.step, self.rank, self.world = 0, 0, 0, 1
+
+    def order(self, epoch: int) -> list[int]:
+        """All clips in the order of an epoch, the same for every process."""
+        if not self.shuffle:
+            return list(range(self.clips))
+        return torch.randperm(self.clips, generator=Draw(self.seed, epoch).generator()).tolist()
+
+    def batches(self, epoch: int) -> list[list[int]]:
+        """The clips of every batch of this process."""
+        order = self.order(epoch)
+        together = self.batch_size * self.world
+        shares = [self._share(order[begin : begin + together], order) for begin in range(0, self.clips, together)]
+        return [share for share in shares if share]
+
+    def _share(self, group: list[int], order: list[int]) -> list[int]:
+        if self.shuffle and len(group) < self.world:
+            group = [*group, *(order * self.world)[: self.world - len(group)]]
+        each, more = divmod(len(group), self.world)
+        begin = self.rank * each + min(self.rank, more)
+        return group[begin : begin + each + (self.rank < more)]
+
+    def __iter__(self) -> Iterator[list[_Key]]:
+        epoch = self.epoch
+        return iter([[_Key(epoch, place) for place in batch] for batch in self.batches(epoch)[self.step :]])
+
+    def __len__(self) -> int:
+        """Batches of a whole epoch, wherever the position is."""
+        return len(self.batches(self.epoch))
+
+
+class _Prepared(Dataset[_Item]):
+    """Reads a clip and transforms it with the generator of (seed, epoch, index)."""
+
+    def __init__(self, dataset: ClipDataset, transforms: Sequence[Transform], seed: int) -> None:
+        self.dataset, self.transforms, self.seed = dataset, list(transforms), seed
+
+    def __getitem__(self, key: _Key) -> _Item:
+        transforms = self.transforms
+        if transforms and isinstance(transforms[0], Geometry) and isinstance(self.dataset, SizedReader):
+            clip = self.dataset.read(key.place, transforms[0])
+            transforms = transforms[1:]
+        else:
+            clip = self.dataset[key.place]
+        generator = Draw(self.seed, key.epoch).generator(key.place)
+        return _Item(key, apply(transforms, clip, generator))
+
+
+@dataclass(frozen=True)
+class _Collate:
+    seed: int
+    frames: int | None
+
+    def __call__(self, items: Sequence[_Item]) -> Batch:
+        batch = Batch.collate([item.clip for item in items], self.frames)
+        draw = Draw(self.seed, items[0].key.epoch)
+        return replace(batch, draw=draw, index=[item.key.place for item in items])
+
+
+class ClipLoader(DataLoader[Batch]):
+    """A loader whose place in training can be set; make it with `make_loader`."""
+
+    clip_sampler: ClipSampler
+
+    def set_position(self, epoch: int, step: int = 0) -> None:
+        """The next iteration gives the batches of `epoch` from `step` on, the same as if it had run from the start."""
+        self.clip_sampler.epoch, self.clip_sampler.step = epoch, step
+
+    def shard(self, rank: int, world: int) -> ClipLoader:
+        """Give only the part of process `rank` of `world`; batch sizes are per process. Returns itself."""
+        if not 0 <= rank < world:
+            raise ValueError(f"rank {rank} of {world} processes does not exist")
+        self.clip_sampler.rank, self.clip_sampler.world = rank, world
+        return self
+
+
+def make_loader(
+    dataset: ClipDataset,
+    transforms: Sequence[Transform] = (),
+    *,
+    batch_size: int,
+    seed: int = 0,
+    shuffle: bool = False,
+    workers: int = 0,
+) -> ClipLoader:
+    """Batches of a data set; the last one may be short.
+
+    What a clip looks like follows (seed, epoch, index), so it depends neither on the number of workers nor on the
+    batch. `Batch.draw` and `Batch.index` are filled. A data set with `batch_frames` has every batch padded to it.
+    """
+    sampler = ClipSampler(len(dataset), batch_size, seed, shuffle)
+    loader = ClipLoader(
+        _Prepared(dataset, transforms, seed),  # type: ignore[arg-type]
+        batch_sampler=sampler,
+        num_workers=workers,
+        collate_fn=_Collate(seed, getattr(dataset, "batch_frames", None)),
+        persistent_workers=workers > 0,
+    )
+    loader.clip_sampler = sampler
+    return loader

@@ -1,0 +1,35 @@
+"""The synthetic world under the name `synth`: made in memory, no folder needed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from avseg.data.config import DataConfig
+
+if TYPE_CHECKING:
+    from avseg.synth.dataset import SynthDataset
+
+
+def open_synth(config: DataConfig, split: str, root: Path | None = None) -> SynthDataset:
+    """One split of the world `config.seed`; val and test share no clip with each other or with training.
+
+    Raises:
+        ValueError: log-mel windows are asked for, or another sample rate than the world's 16 kHz.
+    """
+    from avseg.synth.dataset import SynthDataset
+
+    if config.audio != "wav" or config.sample_rate != 16000:
+        raise ValueError("the synthetic world gives sound at 16 kHz; use --data.audio wav --data.sample-rate 16000")
+    dataset = SynthDataset(
+        config.clips if split == "train" else config.held_out_clips,
+        config.seed,
+        split=split,
+        task=config.kind,
+        difficulty=config.difficulty,
+        frames=config.frames,
+        size=config.size,
+        stereo=config.stereo,
+    )
+    dataset.config = config
+    return dataset

@@ -1,0 +1,120 @@
+"""Whether a model listens: the same pictures with their own sound, another clip's sound, and none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from avseg.data import DataConfig
+from avseg.data.geometry import Geometry
+from avseg.engine.evaluate import evaluate
+from avseg.metrics import SUITES
+from avseg.models.base import Model
+from avseg.synth import CLASSES, SynthClip, SynthDataset, ensemble
+from avseg.synth.world import ClipSpec
+from avseg.types import Batch, Clip, DensePrediction
+
+HELD_OUT_SEED = 9001
+"""Of the world that the demo shows; training has another one (`avseg.recipes.demo`)."""
+SUITE = "avsbench_object"
+PROTOCOLS = ("published", "repaired")
+SOUNDS = ("own", "swapped", "muted")
+"""Each clip with its own sound; with that of the next clip; with silence."""
+AT_ONCE = 8
+"""Clips in one call of the network."""
+
+
+class HeldOut:
+    """Clips of the world that no training saw, made once and kept; a data set that can change what is heard."""
+
+    suite = SUITE
+
+    def __init__(self, clips: int, seed: int = HELD_OUT_SEED) -> None:
+        """
+        Raises:
+            ValueError: fewer clips than can swap their sounds.
+        """
+        if clips < 2:
+            raise ValueError(f"got {clips} clips, wanted 2 or more: each also gets the sound of another one")
+        world = SynthDataset(clips, seed, split="test", task="semantic", difficulty="standard")
+        self.task, self.ids = world.task, world.ids
+        self.config: DataConfig = world.config
+        self.clips = [world[index] for index in range(clips)]
+        self.sound = SOUNDS[0]
+
+    def heard(self, sound: str) -> HeldOut:
+        """The same clips with one of `SOUNDS`; the truth stays that of their own sound."""
+        other = object.__new__(HeldOut)
+        other.__dict__.update(self.__dict__, sound=sound)
+        return other
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __getitem__(self, index: int) -> Clip:
+        clip = self.clips[index]
+        if self.sound == "own":
+            return clip
+        audio = self.clips[(index + 1) % len(self)].audio if self.sound == "swapped" else torch.zeros_like(clip.audio)
+        return replace(clip, audio=audio)
+
+
+def scores(model: Model[Any], held_out: HeldOut, device: str) -> dict[str, dict[str, float]]:
+    """By sound and then by `protocol/figure`: J and F of the foreground, and J_sounding."""
+    found = {}
+    for sound in SOUNDS:
+        metrics = [metric for protocol in PROTOCOLS for metric in SUITES[SUITE](held_out.task, protocol)]
+        found[sound] = evaluate(model, held_out.heard(sound), metrics, batch_size=AT_ONCE, device=device)
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What a model marks in a picture while one class sounds."""
+
+    clip: SynthClip
+    wanted: str
+    """Class that sounds."""
+    marked: str | None
+    """Class of the object that the mask fits best, None where it fits none by half."""
+    iou: float
+    """Of the mask and the object that sounds."""
+    labels: NDArray[np.uint8]
+    """(H, W) class ids that the model gives."""
+
+    @property
+    def fits(self) -> bool:
+        return self.marked == self.wanted
+
+
+def eight_soundtracks(model: Model[Any], seed: int = HELD_OUT_SEED) -> list[Answer]:
+    """One picture with an object of each class, and what is marked in it under the sound of each class.
+
+    The model gets one frame, the same for all; an answer names the object whose visible part has the highest IoU with
+    everything marked, if that is at least one half.
+    """
+    clips = ensemble(seed, ClipSpec(frames=1))
+    predictions = predict(model, [clip.to_clip("semantic") for clip in clips])
+    return [_answer(clip, kind, given) for clip, kind, given in zip(clips, CLASSES, predictions, strict=True)]
+
+
+def predict(model: Model[Any], clips: Sequence[Clip]) -> list[DensePrediction]:
+    """What a dense model gives for clips of one length and size, at the size of their frames."""
+    sized = Geometry(model.config.input, resize_labels=False)
+    device = next(model.parameters()).device
+    found = model.predict(Batch.collate([sized(clip) for clip in clips]).to(device))
+    return [prediction for prediction in found if isinstance(prediction, DensePrediction)]
+
+
+def _answer(clip: SynthClip, wanted: str, prediction: DensePrediction) -> Answer:
+    labels = prediction.labels(0).cpu().numpy().astype(np.uint8)
+    marked, bodies = labels > 0, clip.masks[:, 0]
+    iou = (bodies & marked).sum((1, 2)) / np.maximum((bodies | marked).sum((1, 2)), 1)  # (N,)
+    names = [CLASSES[kind - 1] for kind in clip.classes]
+    best = names[int(iou.argmax())] if iou.max() >= 0.5 else None
+    return Answer(clip, wanted, best, float(iou[names.index(wanted)]), labels)

@@ -1,0 +1,95 @@
+"""What a recipe says of training. Imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from avseg.config import ModelConfig
+from avseg.data.config import DataConfig
+
+
+@dataclass(frozen=True)
+class GroupConfig:
+    """How one named part of a model departs from the rest; None: as the rest."""
+
+    lr: float | None = None
+    weight_decay: float | None = None
+    schedule: Literal["constant", "poly", "cosine"] | None = None
+
+
+@dataclass(frozen=True)
+class OptimConfig:
+    """The optimiser, its rate and schedule."""
+
+    algorithm: Literal["adam", "adamw", "sgd"] = "adam"
+    lr: float = 1e-4
+    weight_decay: float = 0.0
+    betas: tuple[float, float] = (0.9, 0.999)
+    momentum: float = 0.9
+    schedule: Literal["constant", "poly", "cosine"] = "constant"
+    warmup_steps: int = 0
+    power: float = 0.9
+    """Exponent of the polynomial schedule."""
+    clip_norm: float | None = None
+    parts: dict[str, GroupConfig] = field(default_factory=dict)
+    """By the names of `Model.param_groups`."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Length, batches, devices and what is written."""
+
+    epochs: int = 15
+    batch_size: int = 4
+    """Clips per step and process."""
+    accumulate: int = 1
+    seed: int = 123
+    workers: int = 4
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    ema: float | None = None
+    """Decay of the moving average of weights; None: none is kept."""
+    compile: bool = False
+    strategy: Literal["ddp", "fsdp2"] = "ddp"
+    log_every: int = 50
+    eval_every: int = 1
+    """Epochs between validations: `eval_from`, `eval_from + eval_every`, ..."""
+    eval_from: int = 0
+    """First epoch (from 0) that is validated."""
+    also_best: tuple[str, ...] = ()
+    """Validation figures whose sum keeps one more model file; the suite's first alone keeps `best.safetensors`."""
+    eval_batch_size: int = 1
+    save_every: int = 200
+    """Steps between checkpoints of the whole state."""
+    protocol: str = "published"
+    """Of the validation figures."""
+    trackers: tuple[str, ...] = ()
+    """Names of Accelerate's trackers: tensorboard, wandb."""
+
+
+@dataclass(frozen=True)
+class InitConfig:
+    """Files of weights that a new run begins with; a resumed run has its own."""
+
+    backbone: Path | None = None
+    """Image backbone: a torchvision ResNet-50 or the published PVT-v2 file."""
+    vggish: Path | None = None
+    """VGGish as its own upstream publishes it."""
+    model: Path | None = None
+    """A model file of this library; every parameter that agrees in name and shape is taken."""
+    needs: tuple[str, ...] = ()
+    """The fields above without which a run does not begin; on a frozen network of noise it would train all the same."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that makes a training run repeatable."""
+
+    model: ModelConfig
+    data: DataConfig
+    optim: OptimConfig = OptimConfig()
+    train: TrainConfig = TrainConfig()
+    val: DataConfig | None = None
+    """Where validation reads another data set than training; its root defaults to that of `data`."""
+    init: InitConfig = InitConfig()

@@ -1,0 +1,282 @@
+"""Evaluation: a model or saved predictions against a data set, in one process or several."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import distributed
+
+from avseg.data.base import ClipDataset, SizedReader
+from avseg.data.config import DataConfig
+from avseg.data.geometry import Geometry
+from avseg.data.loader import make_loader
+from avseg.data.transforms import Transform, apply, eval_transforms
+from avseg.device import find_device
+from avseg.engine.report import Report, merged_rows
+from avseg.metrics import SUITES
+from avseg.metrics.base import Metric
+from avseg.types import Batch, Clip, Prediction, Target
+
+if TYPE_CHECKING:
+    from avseg.models.base import Model
+
+log = logging.getLogger(__name__)
+
+SECONDS_BETWEEN_LINES = 30.0
+
+
+class Share:
+    """Some clips of a data set, in a given order, as a data set; an index may stand there twice."""
+
+    def __init__(self, dataset: ClipDataset, indices: Sequence[int]) -> None:
+        self.dataset, self.indices = dataset, list(indices)
+        self.task, self.suite, self.config = dataset.task, dataset.suite, dataset.config
+        self.ids = [dataset.ids[index] for index in self.indices]
+        self.batch_frames: int | None = getattr(dataset, "batch_frames", None)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: int) -> Clip:
+        return self.dataset[self.indices[index]]
+
+
+class SizedShare(Share):
+    """The same of a data set that sizes clips while it reads them."""
+
+    def read(self, index: int, geometry: Geometry | None = None) -> Clip:
+        assert isinstance(self.dataset, SizedReader)
+        return self.dataset.read(self.indices[index], geometry)
+
+
+def share_of(clips: int, batch_size: int, rank: int, world: int) -> list[int]:
+    """Indices of the clips that process `rank` of `world` judges.
+
+    Batches are those of a single process, dealt out in turn, so predictions do not depend on the number of processes.
+    Every process gets as many batches (sharded models wait for each other); where they do not go round some are judged
+    twice and counted once.
+    """
+    batches = [range(first, min(first + batch_size, clips)) for first in range(0, clips, batch_size)]
+    steps = -(-len(batches) // world)
+    return [index for step in range(steps) for index in batches[(step * world + rank) % len(batches)]]
+
+
+def evaluate(
+    model: Model[Any],
+    dataset: ClipDataset,
+    metrics: Sequence[Metric],
+    *,
+    batch_size: int = 1,
+    device: str = "auto",
+    transforms: Sequence[Transform] | None = None,
+    workers: int = 0,
+    progress: bool = False,
+) -> dict[str, float]:
+    """Predict every clip of `dataset` and score it; the scores by name.
+
+    Where a process group exists every process must call this; each judges its share and all get the same scores, to the
+    last bit those of a single process.
+
+    Args:
+        metrics: Fresh ones of `avseg.metrics.SUITES[dataset.suite](dataset.task, protocol)`; they keep the clips' rows.
+        batch_size: Clips predicted together; no protocol depends on it.
+        device: auto (CUDA, else MPS, else CPU), or a torch device.
+        transforms: Default: the data set's evaluation transforms for this model and protocol.
+        workers: Processes that read clips; 0: this one.
+        progress: Show a bar on a terminal, lines elsewhere.
+    """
+    place = find_device(device)
+    if transforms is None:
+        transforms = eval_transforms(dataset.config, model.config.input, protocol=metrics[0].protocol)
+    rank, world = _rank_and_world()
+    kind = SizedShare if isinstance(dataset, SizedReader) else Share
+    share = kind(dataset, share_of(len(dataset), batch_size, rank, world))
+    loader = make_loader(share, transforms, batch_size=batch_size, seed=0, shuffle=False, workers=workers)
+    model.to(place)
+    for batch in _watched(loader, progress and rank == 0):
+        for i, prediction in enumerate(model.predict(batch.to(place))):
+            target = _existing(batch, i)
+            for metric in metrics:
+                metric.update(prediction, target, share.indices[batch.index[i]])
+    _merge_processes(metrics, world)
+    return computed(metrics)
+
+
+def score(
+    predictions: Iterable[Prediction],
+    dataset: ClipDataset,
+    metrics: Sequence[Metric],
+    transforms: Sequence[Transform] = (),
+) -> dict[str, float]:
+    """Score predictions that were made elsewhere, one for every clip of `dataset`, matched by id.
+
+    Args:
+        transforms: Applied to each clip for its truth (a protocol may judge resized labels).
+
+    Raises:
+        ValueError: a clip the data set does not have, two predictions for one clip, or clips without one.
+    """
+    places = {clip_id: index for index, clip_id in enumerate(dataset.ids)}
+    missing = dict(places)
+    for prediction in predictions:
+        if prediction.id not in places:
+            raise ValueError(f"a prediction is for clip {prediction.id!r}, which the data set does not have")
+        if missing.pop(prediction.id, None) is None:
+            raise ValueError(f"two predictions are for clip {prediction.id!r}; give one for each clip")
+        clip = apply(transforms, dataset[places[prediction.id]], torch.Generator().manual_seed(0))
+        if clip.target is None:
+            raise ValueError(f"clip {clip.id!r} has no truth to be judged by")
+        for metric in metrics:
+            metric.update(prediction, clip.target, places[prediction.id])
+    if missing:
+        raise ValueError(f"{len(missing)} of {len(places)} clips have no prediction: {', '.join([*missing][:5])} ...")
+    return computed(metrics)
+
+
+def computed(metrics: Sequence[Metric]) -> dict[str, float]:
+    """All scores by name; where metrics follow several protocols each name begins with its own.
+
+    Raises:
+        ValueError: two metrics give one name, or there is no metric.
+    """
+    if not metrics:
+        raise ValueError("no metric was given; take them from avseg.metrics.SUITES")
+    mixed = len({metric.protocol for metric in metrics}) > 1
+    scores: dict[str, float] = {}
+    for metric in metrics:
+        for name, value in metric.compute().items():
+            key = f"{metric.protocol}/{name}" if mixed else name
+            if key in scores:
+                raise ValueError(f"two metrics give the score {key!r}; evaluate them one after the other")
+            scores[key] = value
+    return scores
+
+
+def evaluate_file(
+    model_path: str | Path,
+    data: DataConfig,
+    *,
+    split: str = "test",
+    protocol: str = "published",
+    out: Path | None = None,
+    batch_size: int = 1,
+    workers: int = 0,
+    device: str = "auto",
+    overlays: int = 0,
+) -> Report:
+    """Score a model file on a split of a data set.
+
+    Args:
+        out: Folder for result.json, clips.csv and, with `overlays`, pictures of the best and the worst clips.
+        overlays: Pictures of so many best and so many worst clips.
+
+    Raises:
+        ValueError: overlays without a folder, a model of another task than the data set, unknown names.
+    """
+    from avseg.data import build_dataset
+    from avseg.models import load_model
+
+    if overlays and out is None:
+        raise ValueError("overlay pictures need a folder to be written to; give --out DIR")
+    dataset = build_dataset(data, split)
+    metrics = SUITES[dataset.suite](dataset.task, protocol)
+    with _processes(device) as place:
+        model = load_model(model_path, device=str(place))
+        _check_tasks(model, dataset)
+        started = time.monotonic()
+        scores = evaluate(
+            model, dataset, metrics, batch_size=batch_size, device=str(place), workers=workers, progress=True
+        )
+        report = Report(
+            protocol=protocol,
+            suite=dataset.suite,
+            scores=scores,
+            rows=merged_rows(metrics),
+            model=str(model_path),
+            data=data,
+            split=split,
+            seconds=time.monotonic() - started,
+            main=_rank_and_world()[0] == 0,
+        )
+        if out is not None and report.main:
+            report.write(out)
+            if overlays:
+                from avseg.engine.pictures import write_pictures
+
+                write_pictures(model, dataset, report, out / "overlays", overlays)
+    return report
+
+
+def _check_tasks(model: Model[Any], dataset: ClipDataset) -> None:
+    binary_judge = dataset.suite == "avsbench_object"
+    if model.task != dataset.task and not binary_judge:
+        raise ValueError(
+            f"the model solves a {model.task.kind} task of {len(model.task.classes)} classes, "
+            f"the data set {dataset.config.name!r} a {dataset.task.kind} one of {len(dataset.task.classes)}; "
+            "take a model that was trained for it"
+        )
+
+
+def _existing(batch: Batch, i: int) -> Target:
+    """Truth of the frames of clip i that exist, without padded ones."""
+    if batch.targets is None:
+        raise ValueError(f"clip {batch.ids[i]!r} has no truth to be judged by")
+    return batch.targets[i].take(batch.valid[i].nonzero().flatten())
+
+
+def _rank_and_world() -> tuple[int, int]:
+    if distributed.is_available() and distributed.is_initialized():
+        return distributed.get_rank(), distributed.get_world_size()
+    return 0, 1
+
+
+def _merge_processes(metrics: Sequence[Metric], world: int) -> None:
+    if world == 1:
+        return
+    everyone: list[Any] = [None] * world
+    distributed.all_gather_object(everyone, list(metrics))
+    for others in everyone:
+        for mine, other in zip(metrics, others, strict=True):
+            mine.merge(other)
+
+
+@contextmanager
+def _processes(device: str) -> Iterator[torch.device]:
+    """The device to work on; under torchrun or `accelerate launch`, with a process group while the block lasts."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or distributed.is_initialized():
+        yield find_device(device)
+        return
+    from accelerate import PartialState
+
+    state = PartialState(cpu=device == "cpu")
+    try:
+        yield state.device if device == "auto" else torch.device(device)
+    finally:
+        state.destroy_process_group()
+
+
+def _watched(loader: Any, progress: bool) -> Iterator[Any]:
+    """Batches of a loader, with a bar on a terminal and lines elsewhere."""
+    if not progress:
+        yield from loader
+        return
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    if console.is_terminal:
+        yield from track(loader, "evaluating", total=len(loader), console=console)
+        return
+    said = time.monotonic()
+    for step, batch in enumerate(loader, 1):
+        yield batch
+        if time.monotonic() - said > SECONDS_BETWEEN_LINES:
+            said = time.monotonic()
+            log.info("evaluated %d of %d batches", step, len(loader))

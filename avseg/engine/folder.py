@@ -1,0 +1,79 @@
+"""The folder of a run: what lies in it, and whether this run may go on there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from avseg.config import to_dict
+from avseg.engine.checkpoint import newest_checkpoint, remove_leavings
+from avseg.engine.config import Recipe
+from avseg.io.files import write_text
+
+FREE = {
+    "data": ("root",),
+    "val": ("root",),
+    "train": ("workers", "log_every", "save_every", "trackers", "eval_batch_size"),
+}
+"""Settings that a resumed run may change: none of them moves the curve."""
+
+
+class RunFolder:
+    """Names of the files of a run; docs/training.md says what each holds."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        self.recipe = self.path / "recipe.json"
+        self.environment = self.path / "environment.json"
+        self.metrics = self.path / "metrics.jsonl"
+        self.checkpoints = self.path / "checkpoints"
+        self.summary = self.path / "summary.json"
+        self.best = self.path / "best.safetensors"
+        self.last = self.path / "last.safetensors"
+
+    def claim(self, recipe: Recipe, resume: bool) -> Path | None:
+        """Make the folder this recipe's; the checkpoint to go on from, if there is one.
+
+        Raises:
+            ValueError: the folder holds a finished run, one of another recipe, or one although `resume` is false.
+        """
+        if self.summary.exists():
+            raise ValueError(f"{self.path} holds a finished run; choose another run folder, or delete this one")
+        if self.recipe.exists():
+            if not resume:
+                raise ValueError(f"{self.path} holds a run that has begun; let it resume, or choose another folder")
+            self._check_same(recipe)
+        remove_leavings(self.path)
+        remove_leavings(self.checkpoints)
+        write_json(self.recipe, recipe_dict(recipe))
+        return newest_checkpoint(self.checkpoints)
+
+    def _check_same(self, recipe: Recipe) -> None:
+        there = flat(json.loads(self.recipe.read_text(encoding="utf-8")))
+        # Through JSON, so that both sides have lists where one had tuples.
+        here = flat(json.loads(json.dumps(recipe_dict(recipe))))
+        free = {f"{part}.{name}" for part, names in FREE.items() for name in names}
+        changed = [k for k in sorted(there.keys() | here.keys()) if k not in free and there.get(k) != here.get(k)]
+        if changed:
+            listed = "; ".join(f"{k} was {there.get(k)!r} and is {here.get(k)!r}" for k in changed[:5])
+            raise ValueError(f"{self.path} holds a run of another recipe ({listed}); choose another run folder")
+
+
+def recipe_dict(recipe: Recipe) -> dict[str, Any]:
+    """The resolved recipe as plain types, with the family's name."""
+    return {"family": type(recipe.model).family, **to_dict(recipe)}
+
+
+def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested dicts as one with dotted names."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        inner = flat(value, f"{prefix}{key}.") if isinstance(value, dict) and value else {f"{prefix}{key}": value}
+        found.update(inner)
+    return found
+
+
+def write_json(path: Path, values: dict[str, Any]) -> None:
+    """Readable JSON, whole or absent."""
+    write_text(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")

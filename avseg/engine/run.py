@@ -1,0 +1,68 @@
+"""From a recipe to a trained model: data sets, a model, its first weights, the loop."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import fields, replace
+from pathlib import Path
+
+import torch
+from accelerate import PartialState
+
+from avseg.data import build_dataset
+from avseg.engine.checkpoint import newest_checkpoint
+from avseg.engine.config import InitConfig, Recipe
+from avseg.engine.folder import RunFolder
+from avseg.engine.train import train
+from avseg.models import build_model, initialise
+
+log = logging.getLogger(__name__)
+
+
+def train_recipe(recipe: Recipe, run_dir: Path, *, resume: bool = True) -> Path:
+    """Build what `recipe` names and train it in `run_dir`; a run that was stopped there goes on.
+
+    Returns:
+        The best model file.
+
+    Raises:
+        ValueError: missing initial weights, and all that `train` and the data sets refuse.
+    """
+    val = recipe.val or recipe.data
+    train_set = build_dataset(recipe.data, "train")
+    val_set = build_dataset(val if val.root else replace(val, root=recipe.data.root), "val")
+    torch.manual_seed(recipe.train.seed)
+    model = build_model(recipe.model, train_set.task)
+    if newest_checkpoint(RunFolder(run_dir).checkpoints) is None:
+        check_init(recipe.init)
+        init = recipe.init
+        unused = initialise(model, backbone=init.backbone, vggish=init.vggish, model_file=init.model)
+        if unused:
+            log.info("the files of first weights also hold %s, which the model has no place for", ", ".join(unused))
+    try:
+        return train(model, train_set, val_set, recipe, run_dir, resume=resume)
+    finally:
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            PartialState().destroy_process_group()
+
+
+def check_init(init: InitConfig) -> None:
+    """Refuse to begin without the files of weights that a recipe counts on.
+
+    Raises:
+        ValueError: one that it needs is not given, or a need that there is no field for.
+        FileNotFoundError: one that is given is not there.
+    """
+    names = [f.name for f in fields(init) if f.name != "needs"]
+    for need in init.needs:
+        if need not in names:
+            raise ValueError(f"init.needs names {need!r}; known: {', '.join(names)}")
+        if getattr(init, need) is None:
+            raise ValueError(
+                f"this recipe begins from published weights; give --init.{need} FILE, "
+                "or empty init.needs to begin from nothing"
+            )
+    for name in names:
+        path = getattr(init, name)
+        if path is not None and not Path(path).exists():
+            raise FileNotFoundError(f"init.{name} is {path}, which is not there")

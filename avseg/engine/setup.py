@@ -1,0 +1,137 @@
+"""What is settled before the first step: devices and precision through Accelerate, trackers, facts of the machine."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs, FullyShardedDataParallelPlugin, broadcast_object_list
+from torch import nn
+
+from avseg.config import did_you_mean
+from avseg.engine.config import TrainConfig
+from avseg.types import Batch
+from avseg.version import __version__
+
+T = TypeVar("T")
+TRACKERS = ("tensorboard", "wandb")
+
+
+def make_accelerator(config: TrainConfig, model: nn.Module, run_dir: Path) -> Accelerator:
+    """Accelerate for one process on a CPU or a GPU, or for those that `accelerate launch` or torchrun started.
+
+    Raises:
+        ValueError: FSDP2 or fp16 without what they need, or a tracker that is unknown or not installed.
+    """
+    _check_trackers(config.trackers)
+    if config.strategy == "fsdp2" and not torch.cuda.is_available():
+        raise ValueError("train.strategy is fsdp2, which shards over GPUs, and this machine has none; use ddp")
+    if config.precision == "fp16" and not torch.cuda.is_available():
+        raise ValueError("train.precision is fp16, which needs a GPU, and this machine has none; use fp32 or bf16")
+    accelerator = Accelerator(
+        mixed_precision="no" if config.precision == "fp32" else config.precision,
+        log_with=list(config.trackers) or None,
+        project_dir=str(run_dir / "trackers"),
+        fsdp_plugin=_fsdp(model) if config.strategy == "fsdp2" else None,
+        # A family may leave a parameter out of some step (a backbone stage without a loss), so DDP looks for those.
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+    )
+    if config.strategy == "fsdp2" and not accelerator.is_fsdp2:
+        raise ValueError("train.strategy is fsdp2, but this is a single process; start it with torchrun or use ddp")
+    return accelerator
+
+
+def _fsdp(model: nn.Module) -> FullyShardedDataParallelPlugin:
+    """The model is one unit of sharding, so that prediction gathers it as training does."""
+    return FullyShardedDataParallelPlugin(
+        fsdp_version=2,
+        reshard_after_forward=True,
+        auto_wrap_policy="transformer_based_wrap",
+        transformer_cls_names_to_wrap=[type(model).__name__],
+        cpu_ram_efficient_loading=False,
+    )
+
+
+def _check_trackers(names: tuple[str, ...]) -> None:
+    for name in names:
+        if name not in TRACKERS:
+            raise ValueError(f"no tracker is called {name!r}; {did_you_mean(name, TRACKERS)}")
+        if find_spec(name) is None:
+            raise ValueError(f"the tracker {name!r} is not installed; pip install 'avseg[track]'")
+
+
+def on_main(accelerator: Accelerator, work: Callable[[], T]) -> T:
+    """What `work` gives in the main process, in every process; its error is raised in all, so that none waits."""
+    outcome: list[Any] = [None, None]
+    if accelerator.is_main_process:
+        try:
+            outcome[0] = work()
+        except Exception as error:  # noqa: BLE001 it is raised below, in every process
+            outcome[1] = error
+    if accelerator.num_processes > 1:
+        broadcast_object_list(outcome)
+    if outcome[1] is not None:
+        raise outcome[1]
+    result: T = outcome[0]
+    return result
+
+
+class Objective(nn.Module):
+    """A model and its losses as one forward pass, which is what DDP and FSDP wrap.
+
+    The model runs under autocast where the precision asks for it; the losses never do: Accelerate turns outputs back to
+    float32 only in tensors, tuples and dicts, and the outputs of our families are dataclasses.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch: Batch) -> dict[str, torch.Tensor]:
+        output = self.model(batch)
+        with torch.autocast(batch.frames.device.type, enabled=False):
+            terms: dict[str, torch.Tensor] = self.model.losses(in_float32(output), batch)  # type: ignore[operator]
+        return terms
+
+
+def in_float32(value: Any) -> Any:
+    """The same nest of dataclasses, dicts, lists and tuples with every half-precision tensor in float32."""
+    if isinstance(value, torch.Tensor):
+        return value.float() if value.dtype in (torch.float16, torch.bfloat16) else value
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{f.name: in_float32(getattr(value, f.name)) for f in fields(value) if f.init})
+    if isinstance(value, dict):
+        return {key: in_float32(item) for key, item in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*map(in_float32, value))
+    return type(value)(map(in_float32, value)) if isinstance(value, (list, tuple)) else value
+
+
+def environment(accelerator: Accelerator) -> dict[str, Any]:
+    """Versions, devices and processes, for whoever wants to repeat the run."""
+    packages = ("torch", "torchvision", "timm", "accelerate", "numpy", "av")
+    return {
+        "avseg": __version__,
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "packages": {name: _version(name) for name in packages},
+        "device": torch.cuda.get_device_name() if accelerator.device.type == "cuda" else accelerator.device.type,
+        "processes": accelerator.num_processes,
+        "threads": torch.get_num_threads(),
+        "cuda": torch.version.cuda,
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,111 @@
+"""Everything that a run must keep in order to go on: what a checkpoint holds and what model files are made of."""
+
+from __future__ import annotations
+
+import math
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import broadcast, gather_object
+
+from avseg.config import did_you_mean
+from avseg.engine.checkpoint import Position, random_state, read_checkpoint, set_random_state
+from avseg.engine.optim import MovingAverage
+from avseg.engine.sharded import gathered_model, load_whole_state, whole_state
+from avseg.models import save_model
+from avseg.models.base import Model
+
+BEST = "best.safetensors"
+
+
+class RunState:
+    """Model, optimiser, moving average, generators, position and the best figures so far."""
+
+    def __init__(
+        self, accelerator: Accelerator, model: Model[Any], optimizer: torch.optim.Optimizer, decay: float | None
+    ) -> None:
+        self.accelerator, self.model, self.optimizer = accelerator, model, optimizer
+        self.average = MovingAverage(model, decay) if decay is not None else None
+        self.position = Position()
+        self.best: dict[str, float] = {}
+        """The best value so far by the name of the model file that it keeps."""
+        self.figures: dict[str, float] = {}
+        """Of the latest validation."""
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """The model as it is judged and kept: with the averaged weights, where an average is kept."""
+        return self.average.applied(self.model) if self.average else nullcontext()
+
+    def share_buffers(self) -> None:
+        """Batch statistics of the first process for all: each has gone on from them with a last batch of its own."""
+        if self.accelerator.num_processes == 1:
+            return
+        for name, buffer in self.model.named_buffers():
+            broadcast(buffer)
+            if self.average and name in self.average.shadow:
+                broadcast(self.average.shadow[name])
+
+    def beaten(self, figures: dict[str, float], also_best: tuple[str, ...]) -> list[str]:
+        """Take in the figures of a validation; the names of the model files that they are the best of so far.
+
+        `best.safetensors` goes by the first figure, another one by the sum of those that `also_best` names.
+
+        Raises:
+            ValueError: a figure that the suite does not give.
+        """
+        values = {BEST: next(iter(figures.values()))}
+        if also_best:
+            for name in also_best:
+                if name not in figures:
+                    raise ValueError(f"train.also_best names {name!r}; {did_you_mean(name, figures)}")
+            values[f"best_{'_and_'.join(also_best)}.safetensors"] = sum(figures[name] for name in also_best)
+        self.figures = figures
+        won = [name for name, value in values.items() if value > self.best.get(name, -math.inf)]
+        self.best.update({name: values[name] for name in won})
+        return won
+
+    def save_model(self, path: Path, epoch: int) -> None:
+        """Write the model as it now is to a file; every process must call this."""
+        plain = gathered_model(self.accelerator, self.model)
+        if self.accelerator.is_main_process:
+            save_model(plain, path, notes={"epoch": str(epoch), "step": str(self.position.step)})
+
+    def to_dict(self) -> dict[str, Any]:
+        """What a checkpoint holds, whole in the first process; every process must call this."""
+        model, optimizer = whole_state(self.accelerator, self.model, self.optimizer)
+        scaler = self.accelerator.scaler
+        return {
+            "position": self.position.to_dict(),
+            "model": model,
+            "optimizer": optimizer,
+            "average": self.average.state_dict() if self.average else None,
+            "scaler": scaler.state_dict() if scaler else None,
+            "random": gather_object([random_state()]),
+            "best": self.best,
+            "figures": self.figures,
+        }
+
+    def restore(self, path: Path) -> dict[str, Any]:
+        """Bring everything to a checkpoint, which is returned.
+
+        Raises:
+            ValueError: the file is damaged, or another number of processes wrote it.
+        """
+        state = read_checkpoint(path)
+        processes = self.accelerator.num_processes
+        if len(state["random"]) != processes:
+            raise ValueError(
+                f"{path} was written by {len(state['random'])} processes and {processes} run now; "
+                "resume with as many as before, since they share the batches"
+            )
+        load_whole_state(self.accelerator, self.model, self.optimizer, state)
+        if self.average:
+            self.average.load_state_dict(state["average"])
+        if self.accelerator.scaler:
+            self.accelerator.scaler.load_state_dict(state["scaler"])
+        set_random_state(state["random"][self.accelerator.process_index])
+        self.position, self.best, self.figures = Position(**state["position"]), state["best"], state["figures"]
+        return state

@@ -1,0 +1,247 @@
+"""The training loop: what it does is here, on top of Hugging Face Accelerate for devices, precision and processes."""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import ExitStack, nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from accelerate.utils import set_seed
+
+from avseg.data.base import ClipDataset
+from avseg.data.loader import ClipLoader, make_loader
+from avseg.data.transforms import eval_transforms, train_transforms
+from avseg.engine.checkpoint import Position, write_checkpoint
+from avseg.engine.config import Recipe
+from avseg.engine.evaluate import evaluate
+from avseg.engine.folder import RunFolder, flat, recipe_dict, write_json
+from avseg.engine.lock import only_writer
+from avseg.engine.log import Console, Meter, MetricsFile, for_tracker, step_line
+from avseg.engine.optim import build_optimizer, set_rates
+from avseg.engine.setup import Objective, environment, make_accelerator, on_main
+from avseg.engine.state import RunState
+from avseg.metrics import SUITES
+from avseg.models.base import Model
+from avseg.types import Batch
+
+log = logging.getLogger(__name__)
+
+
+def train(
+    model: Model[Any],
+    train_set: ClipDataset,
+    val_set: ClipDataset | None,
+    recipe: Recipe,
+    run_dir: Path,
+    *,
+    resume: bool = True,
+) -> Path:
+    """Train `model` by `recipe`, or go on from the newest checkpoint in `run_dir` (docs/training.md).
+
+    Sets the global seeds of Python, numpy and torch (dropout draws from them).
+
+    Returns:
+        The best model file by the first figure of the validation set's suite; the last one if nothing was validated.
+
+    Raises:
+        ValueError: an empty data set, a recipe that cannot run here, or a folder that is finished or another recipe's.
+        RuntimeError: another process writes to the folder.
+        FloatingPointError: a loss term is not finite.
+    """
+    for name, dataset in (("training", train_set), ("validation", val_set)):
+        if dataset is not None and len(dataset) == 0:
+            raise ValueError(f"the {name} set has no clips; look at data.root with `avseg data check`")
+    if val_set is not None:
+        SUITES[val_set.suite](val_set.task, recipe.train.protocol)  # refuses now what it would refuse after an epoch
+    folder = RunFolder(Path(run_dir))
+    accelerator = make_accelerator(recipe.train, model, folder.path)
+    try:
+        with ExitStack() as stack:
+            on_main(accelerator, lambda: stack.enter_context(only_writer(folder.path)))
+            checkpoint = on_main(accelerator, lambda: folder.claim(recipe, resume))
+            return _Run(accelerator, model, (train_set, val_set), recipe, folder).run(checkpoint)
+    except KeyboardInterrupt:
+        log.warning("interrupted; the same recipe goes on in %s from its newest checkpoint", folder.path)
+        raise
+    finally:
+        # Accelerate's settings are global; the next training in this process may have others.
+        AcceleratorState._reset_state()
+
+
+class _Run:
+    """A run in one process: built, brought to its checkpoint, and carried to its end."""
+
+    def __init__(
+        self,
+        accelerator: Accelerator,
+        model: Model[Any],
+        sets: tuple[ClipDataset, ClipDataset | None],
+        recipe: Recipe,
+        folder: RunFolder,
+    ) -> None:
+        self.accelerator, self.recipe, self.config, self.folder = accelerator, recipe, recipe.train, folder
+        self.train_set, self.val_set = sets
+        set_seed(self.config.seed, device_specific=True)
+        self.model = model.to(accelerator.device)
+        if self.config.compile:
+            model.network.compile()
+        optimizer = build_optimizer(model, model.param_groups(), recipe.optim)
+        self.objective, self.optimizer = accelerator.prepare(Objective(model), optimizer)
+        self.state = RunState(accelerator, model, self.optimizer, self.config.ema)
+        self.loader = self._make_loader()
+        self.batches = len(self.loader)
+        self.steps = -(-self.batches // self.config.accumulate) * self.config.epochs
+        self.meter = Meter()
+        self.metrics: MetricsFile | None = None
+
+    def _make_loader(self) -> ClipLoader:
+        batch_size, seed, workers = self.config.batch_size, self.config.seed, self.config.workers
+        transforms = train_transforms(self.recipe.data, self.model.config.input)
+        loader = make_loader(
+            self.train_set, transforms, batch_size=batch_size, seed=seed, shuffle=True, workers=workers
+        )
+        # A generator of its own: starting the workers must not draw from the one that dropout draws from.
+        loader.generator = torch.Generator().manual_seed(seed)
+        return loader.shard(self.accelerator.process_index, self.accelerator.num_processes)
+
+    def run(self, checkpoint: Path | None) -> Path:
+        """From the checkpoint, or the beginning, to the summary; the path of the best model file."""
+        size = self.state.restore(checkpoint)["metrics_size"] if checkpoint else 0
+        main = self.accelerator.is_main_process
+        if main:
+            self.metrics = MetricsFile(self.folder.metrics, size)
+            write_json(self.folder.environment, environment(self.accelerator))
+        if self.config.trackers:
+            self.accelerator.init_trackers("avseg", config=for_tracker(flat(recipe_dict(self.recipe))))
+        began = time.monotonic()
+        with Console(self.steps, quiet=not main) as self.console:
+            for epoch in range(self.state.position.epoch, self.config.epochs):
+                self._train_epoch(epoch)
+                self._end_epoch(epoch)
+        for tracker in self.accelerator.trackers:
+            tracker.finish()
+        return self._finish(time.monotonic() - began)
+
+    def _train_epoch(self, epoch: int) -> None:
+        self.objective.train()
+        self.loader.set_position(epoch, self.state.position.batch)
+        for number, batch in enumerate(self.loader, start=self.state.position.batch):
+            ends = (number + 1) % self.config.accumulate == 0 or number + 1 == self.batches
+            with nullcontext() if ends else self.accelerator.no_sync(self.objective):
+                self._backward(number, batch.to(self.accelerator.device))
+            if ends:
+                self._step(epoch, number + 1)
+
+    def _backward(self, number: int, batch: Batch) -> None:
+        """Add a batch's gradient, weighted so that a step's gradient is the mean over all its clips."""
+        share = self._share(number)
+        terms = self.objective(batch)
+        self.meter.add(terms, share)
+        # DDP and FSDP average over the processes, hence their number.
+        total = torch.stack(list(terms.values())).sum()
+        self.accelerator.backward(total * (share * self.accelerator.num_processes))
+
+    def _share(self, number: int) -> float:
+        """This process's part of the clips of the step that batch `number` belongs to; the last step may have fewer.
+
+        Zero where a process got a stand-in, because there were fewer clips than processes.
+        """
+        together, clips = self.config.batch_size * self.accelerator.num_processes, len(self.train_set)
+        first = number - number % self.config.accumulate
+        in_step = min((first + self.config.accumulate) * together, clips) - first * together
+        each, more = divmod(min(together, clips - number * together), self.accelerator.num_processes)
+        own = each + (self.accelerator.process_index < more)
+        share: float = own / in_step
+        return share
+
+    def _step(self, epoch: int, batches: int) -> None:
+        """One step of the optimiser, and what is due after it."""
+        optim, step = self.recipe.optim, self.state.position.step
+        rates = set_rates(self.optimizer, step, self.steps, optim)
+        if optim.clip_norm is not None:
+            self.accelerator.clip_grad_norm_(self.objective.parameters(), optim.clip_norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        if self.state.average:
+            self.state.average.update(self.model)
+        self.state.position = Position(epoch, batches, step + 1)
+        self.meter.end_step({"event": "step", "step": step + 1, "epoch": epoch, "lr": rates})
+        self.console.at(step + 1)
+        if (step + 1) % self.config.log_every == 0:
+            self._log()
+        if (step + 1) % self.config.save_every == 0 and batches < self.batches:
+            self._save()
+
+    def _end_epoch(self, epoch: int) -> None:
+        self._log()
+        self.state.position = Position(epoch + 1, 0, self.state.position.step)
+        self.state.share_buffers()
+        since = epoch - self.config.eval_from
+        if self.val_set is not None and since >= 0 and since % self.config.eval_every == 0:
+            self._validate(epoch, self.val_set)
+        self._save()
+
+    def _log(self) -> None:
+        """Write the rows of the latest steps; stops the run at a term that is not finite."""
+        rows = self.meter.rows(lambda values: self.accelerator.reduce(values, "sum"))
+        for row in rows:
+            self._write(row)
+        if rows:
+            self.console.line(step_line(rows[-1], self.steps))
+
+    def _write(self, row: dict[str, Any]) -> None:
+        if self.metrics:
+            self.metrics.write(row)
+        if self.config.trackers:
+            self.accelerator.log(for_tracker(flat(row)), step=row["step"])
+
+    def _validate(self, epoch: int, dataset: ClipDataset) -> None:
+        config, protocol = self.recipe.val or self.recipe.data, self.config.protocol
+        with self.state.averaged():
+            figures = evaluate(
+                self.model,
+                dataset,
+                SUITES[dataset.suite](dataset.task, protocol),
+                batch_size=self.config.eval_batch_size,
+                device=str(self.accelerator.device),
+                transforms=eval_transforms(config, self.model.config.input, protocol),
+                workers=self.config.workers,
+            )
+            facts = {"event": "validation", "step": self.state.position.step, "epoch": epoch, "protocol": protocol}
+            self._write({**facts, "figures": figures})
+            self.console.line(f"epoch {epoch}  {protocol}  " + "  ".join(f"{k} {v:.4f}" for k, v in figures.items()))
+            for name in self.state.beaten(figures, self.config.also_best):
+                self.state.save_model(self.folder.path / name, epoch)
+
+    def _save(self) -> None:
+        """Write a checkpoint; always between two steps of the optimiser."""
+        self._log()
+        state = self.state.to_dict()
+        if self.metrics:
+            size = self.metrics.settle()
+            write_checkpoint(self.folder.checkpoints, self.state.position.step, {**state, "metrics_size": size})
+
+    def _finish(self, seconds: float) -> Path:
+        with self.state.averaged():
+            self.state.save_model(self.folder.last, self.config.epochs - 1)
+        chosen = self.folder.best if self.state.best else self.folder.last
+        if self.metrics:
+            self.metrics.close()
+            summary = {
+                "steps": self.state.position.step,
+                "epochs": self.config.epochs,
+                "seconds_since_resume": round(seconds, 1),
+                "parameters": sum(p.numel() for p in self.model.parameters()),
+                "protocol": self.config.protocol,
+                "best": self.state.best,
+                "last_figures": self.state.figures,
+                "model": chosen.name,
+            }
+            write_json(self.folder.summary, summary)
+        self.accelerator.wait_for_everyone()
+        return chosen

@@ -1,0 +1,150 @@
+"""A model made ready for videos."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from avseg.config import to_dict
+from avseg.data.geometry import Geometry
+from avseg.device import find_device
+from avseg.inference.found import found_in
+from avseg.inference.result import FrameResult, Result
+from avseg.inference.source import clips_of
+from avseg.inference.windows import Grid, block_length, heard, windows
+from avseg.io.media import VideoInfo, probe
+from avseg.models.base import Model
+from avseg.types import Batch, Clip, Prediction
+
+FRAMES_AT_ONCE = 25
+"""Pictures in one call of the network, in whole groups."""
+
+
+class Segmenter:
+    """Marks what sounds in any video; knows no family of models, only what their config says of time and size."""
+
+    def __init__(self, model: Model[Any], *, fps: float = 1.0, device: str = "auto", name: str = "") -> None:
+        """
+        Args:
+            model: any model of `avseg.models`.
+            fps: masks a second of video.
+            device: `auto` (CUDA, then MPS, then CPU), or a torch device.
+            name: what results call the model; its family by default.
+
+        Raises:
+            ValueError: a rate that does not fit the model, or a device that is not there.
+        """
+        self.device = find_device(device)
+        self.model = model.to(self.device).eval()
+        self.fps = fps
+        self.grid = Grid.of(fps, model.config.temporal)
+        self.name = name or model.config.family
+
+    @classmethod
+    def load(cls, source: str | Path, **options: Any) -> Segmenter:
+        """The model in a file, a folder or under a Hub id; `options` are those of the constructor."""
+        from avseg.models import load_model
+
+        return cls(load_model(source), **{"name": Path(source).name, **options})
+
+    def predict(self, video: str | Path | Clip) -> Result:
+        """Everything found in a video file or a clip, masks run-length encoded in memory.
+
+        Raises:
+            MediaError: a file that is no video.
+        """
+        if isinstance(video, Clip):
+            frames = tuple(self._segment(video, video.times.tolist()))
+            size = video.output_size or (video.frames.shape[2], video.frames.shape[3])
+            step = float(video.times[1] - video.times[0]) if len(video.times) > 1 else 1.0
+            return self._result(video.id, frames, video, None, size, float(video.times[-1]) + step)
+        info = probe(video)
+        frames = tuple(self.frames_of(info))
+        return self._result(info.path.stem, frames, info.path, info, (info.height, info.width), info.duration)
+
+    def stream(self, video: str | Path) -> Iterator[FrameResult]:
+        """Frame by frame, in memory that does not grow with the video's length (but for models that see whole clips).
+
+        Raises:
+            MediaError: a file that is no video.
+        """
+        return self.frames_of(probe(video))
+
+    def frames_of(self, info: VideoInfo) -> Iterator[FrameResult]:
+        """The same, of a video that was probed before."""
+        number = 0
+        for clip, shown in clips_of(info, self.model.config, self.grid):
+            for frame in self._segment(clip, shown, sized=True):
+                if number % self.grid.every == 0:
+                    yield replace(frame, index=number // self.grid.every)
+                number += 1
+
+    def describe(self) -> dict[str, Any]:
+        """What result.json says of the model."""
+        return {
+            "name": self.name,
+            "family": self.model.config.family,
+            "fingerprint": self._fingerprint,
+            "task": self.model.task.to_dict(),
+        }
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        """Twelve digits of weights and config, to tell results of one model from those of another of its name."""
+        digest = sha256(json.dumps(to_dict(self.model.config), sort_keys=True).encode())
+        for name, tensor in sorted(self.model.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+        return digest.hexdigest()[:12]
+
+    def _segment(self, clip: Clip, shown: Sequence[float], sized: bool = False) -> list[FrameResult]:
+        """Results of a clip's frames in order; `shown` are the times they bear."""
+        size = clip.output_size or (clip.frames.shape[2], clip.frames.shape[3])
+        clip = replace(clip, target=None, output_size=size)
+        clip = clip if sized else Geometry(self.model.config.input)(clip)
+        frames: dict[int, FrameResult] = {}
+        for groups in self._batches(windows(shown, self.model.config.temporal)):
+            clips = [self._group(clip, group) for group in groups]
+            predictions = self.model.predict(Batch.collate(clips).to(self.device))
+            for group, part, prediction in zip(groups, clips, predictions, strict=True):
+                sounds = heard(part.times.tolist(), self.model.config.audio)
+                for k, index in enumerate(group):
+                    frames[index] = self._frame(prediction, k, index, shown[index], sounds[k])
+        return [frames[index] for index in range(len(shown))]
+
+    def _frame(
+        self, prediction: Prediction, k: int, index: int, time: float, sound: tuple[float, float]
+    ) -> FrameResult:
+        return FrameResult(index, time, sound, prediction.size, found_in(prediction, k, self.model.task))
+
+    def _group(self, clip: Clip, group: Sequence[int]) -> Clip:
+        """The frames of a group; a block that is short repeats its last frame, its times go on."""
+        temporal = self.model.config.temporal
+        missing = block_length(temporal) - len(group) if temporal.kind == "block" else 0
+        part = clip.take([*group, *[group[-1]] * missing])
+        for place in range(len(group), len(part.times)):
+            part.times[place] = part.times[place - 1] + temporal.spacing
+        return part
+
+    def _batches(self, groups: list[list[int]]) -> Iterable[list[list[int]]]:
+        longest = max(len(group) for group in groups)
+        at_once = max(1, FRAMES_AT_ONCE // longest)
+        return (groups[i : i + at_once] for i in range(0, len(groups), at_once))
+
+    def _result(
+        self,
+        name: str,
+        frames: tuple[FrameResult, ...],
+        source: Path | Clip,
+        info: VideoInfo | None,
+        size: tuple[int, int],
+        duration: float,
+    ) -> Result:
+        return Result(name, frames, self.model.task, self.fps, self.name, source, info, size, duration)

@@ -1,0 +1,125 @@
+"""A video as clips of a few seconds, picture and sound decoded in step, in constant memory."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from avseg.config import AudioWindow, ModelConfig
+from avseg.data.geometry import Geometry
+from avseg.inference.windows import Grid, block_length, nominal_times
+from avseg.io.media import VideoInfo
+from avseg.io.video import iter_audio, iter_frames
+from avseg.types import Clip
+
+log = logging.getLogger(__name__)
+
+SAMPLE_RATE = 16000
+"""Hz of the sound handed to a model; FFmpeg's resampler, as in the published preparation of the data sets."""
+LEFT_TO_MODEL = 1.0
+"""s of sound that may be missing at the end before silence takes its place; below, the model's own rule holds."""
+
+
+def clips_of(info: VideoInfo, config: ModelConfig, grid: Grid) -> Iterator[tuple[Clip, list[float]]]:
+    """Consecutive parts of a video: a clip at the nominal times of its pictures, and when these are really shown."""
+    sound = Sound(info)
+    for frames, shown in _parts(info, Geometry(config.input), grid):
+        times = nominal_times(shown, config.temporal)
+        audio, start = sound.cut(*_needed(times, config, grid))
+        yield (
+            Clip(
+                id=info.path.stem,
+                frames=frames,
+                times=torch.tensor(times, dtype=torch.float64),
+                audio=audio,
+                sample_rate=SAMPLE_RATE,
+                audio_start=start,
+                output_size=(info.height, info.width),
+            ),
+            shown,
+        )
+
+
+def _parts(info: VideoInfo, geometry: Geometry, grid: Grid) -> Iterator[tuple[Tensor, list[float]]]:
+    """Up to `grid.span` pictures (n, 3, h, w) uint8, sized for the network, and when they are shown."""
+    pictures: list[Tensor] = []
+    shown: list[float] = []
+    for time, picture in iter_frames(info.path, grid.fps, grid.offset):
+        sized = np.array(geometry.resize(Image.fromarray(picture), geometry.spec.interpolation))
+        pictures.append(torch.from_numpy(sized).permute(2, 0, 1))
+        shown.append(time)
+        if len(pictures) == grid.span:
+            yield torch.stack(pictures), shown
+            pictures, shown = [], []
+    if pictures:
+        yield torch.stack(pictures), shown
+
+
+def _needed(times: list[float], config: ModelConfig, grid: Grid) -> tuple[float, float, float]:
+    """Begin and end in s of the sound that the windows of a part touch, and up to where there must be some."""
+    window, temporal = config.audio, config.temporal
+    reach = (block_length(temporal) - 1) * max(temporal.spacing, window.hop) if temporal.kind == "block" else 0.0
+    if temporal.kind == "clip" and window.anchor == "clip":
+        reach = window.hop * len(times)
+    begin, end = times[0] + min(_lead(window), 0.0), times[-1] + max(_lead(window), 0.0) + window.seconds
+    return max(begin, 0.0), end + reach, end
+
+
+def _lead(window: AudioWindow) -> float:
+    return window.offset if window.anchor == "frame" else 0.0
+
+
+class Sound:
+    """The sound of a video, read as far as it is wanted and forgotten behind that; silence where there is none."""
+
+    def __init__(self, info: VideoInfo) -> None:
+        channels = min(info.sound.channels, 2) if info.sound else 1
+        if info.sound is None:
+            log.warning("%s has no sound; the model hears silence and may mark nothing", info.path.name)
+        self._pieces = iter_audio(info.path, SAMPLE_RATE, channels) if info.sound else iter(())
+        self._held: NDArray[np.float32] = np.zeros((channels, 0), np.float32)
+        self._start: int | None = None
+        """Sample number, counted from the first picture, of the first one held."""
+
+    def cut(self, begin: float, end: float, must: float) -> tuple[Tensor, float]:
+        """(A, S) from `begin` to `end` seconds or to the sound's end, and the time of the first sample.
+
+        Where the sound ends more than a second before `must`, or within the first window, it goes on in silence.
+        Begins must not go back from call to call.
+        """
+        first, last, least = (round(second * SAMPLE_RATE) for second in (begin, end, must))
+        self._read_to(last)
+        self._forget_before(first)
+        held = self._held[:, : last - first]
+        missing = least - first - held.shape[1]
+        if missing > LEFT_TO_MODEL * SAMPLE_RATE or held.shape[1] < SAMPLE_RATE:
+            held = np.pad(held, ((0, 0), (0, max(missing, 0))))
+        return torch.from_numpy(np.ascontiguousarray(held)), first / SAMPLE_RATE
+
+    def _read_to(self, last: int) -> None:
+        pieces = [self._held]
+        end = self._held.shape[1] + (self._start or 0)
+        while self._start is None or end < last:
+            piece = next(self._pieces, None)
+            if piece is None:
+                break
+            if self._start is None:
+                self._start = end = round(piece[0] * SAMPLE_RATE)
+            pieces.append(piece[1])
+            end += piece[1].shape[1]
+        self._held = np.concatenate(pieces, axis=1) if len(pieces) > 1 else self._held
+
+    def _forget_before(self, first: int) -> None:
+        """Drop what lies before `first`; what the sound does not reach back to is silence."""
+        start = first if self._start is None else self._start
+        if start < first:
+            self._held = self._held[:, first - start :]
+        elif start > first:
+            self._held = np.pad(self._held, ((0, 0), (start - first, 0)))
+        self._start = first

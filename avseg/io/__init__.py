@@ -1,0 +1,1 @@
+"""Files and media: pictures, sound, video, masks, predictions."""

@@ -1,0 +1,97 @@
+"""Sound files: WAV of 8, 16, 24, 32 bit and float, any number of channels."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from avseg.io.files import write_aside
+
+_SCALES = {"uint8": 128.0, "int16": 32768.0, "int32": 2147483648.0}
+
+
+def read_wav(path: Path, sample_rate: int | None = None, channels: int | None = None) -> tuple[Tensor, int]:
+    """The waveform (A, S) float32 in [-1, 1] and its rate in Hz.
+
+    Args:
+        path: A WAV file. 16-bit samples are divided by 32768; 24-bit ones are read at full precision.
+        sample_rate: Resample to this rate, after mixing down; None keeps the file's.
+        channels: 1 averages all channels; 2 copies a mono sound and keeps a stereo one; None keeps the file's.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not a WAV file, no bytes, or channels that cannot be made without guessing.
+    """
+    samples, rate = _read(Path(path))
+    audio = torch.from_numpy(_mix(_to_float(samples), channels, path).astype(np.float32))
+    if sample_rate is None or sample_rate == rate:
+        return audio, rate
+    from avseg.nn.audio import resample
+
+    return resample(audio, rate, sample_rate), sample_rate
+
+
+def write_wav(path: Path, audio: Tensor, sample_rate: int) -> None:
+    """Write (A, S) or (S,) float in [-1, 1] as 16-bit PCM, whole or not at all; what lies outside is clipped."""
+    from scipy.io import wavfile
+
+    samples = (audio.detach().cpu().double() * 32768).round().clamp(-32768, 32767).to(torch.int16)
+    interleaved = samples.T.contiguous() if samples.ndim == 2 else samples
+    with write_aside(Path(path)) as aside:
+        wavfile.write(aside, sample_rate, interleaved.numpy())
+
+
+def _read(path: Path) -> tuple[NDArray[np.generic], int]:
+    from scipy.io import wavfile
+
+    if not path.is_file():
+        raise FileNotFoundError(f"the sound {path} is missing")
+    if path.stat().st_size == 0:
+        raise ValueError(f"the sound {path} has zero bytes; prepare or copy it again")
+    _check_length(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", wavfile.WavFileWarning)  # chunks of other programs are no fault
+            rate, samples = wavfile.read(path)
+    except Exception as error:
+        raise ValueError(f"{path} is not a whole WAV file ({error}); prepare or copy it again") from error
+    if samples.size == 0:
+        raise ValueError(f"{path} is a WAV file without samples; prepare or copy it again")
+    return samples.reshape(len(samples), -1).T, int(rate)  # (A, S)
+
+
+def _check_length(path: Path) -> None:
+    """Refuse a file shorter than its header says; a program that writes into a pipe says 2^31 or more."""
+    with path.open("rb") as file:
+        head = file.read(8)
+    wanted, found = int.from_bytes(head[4:], "little") + 8, path.stat().st_size
+    if head[:4] == b"RIFF" and found + 1 < wanted < 2**31:
+        raise ValueError(f"{path} has {found} of the {wanted} bytes its header names; prepare or copy it again")
+
+
+def _to_float(samples: NDArray[np.generic]) -> NDArray[np.float64]:
+    name = samples.dtype.name
+    if name in ("float32", "float64"):
+        return samples.astype(np.float64)
+    if name not in _SCALES:
+        raise ValueError(f"samples of {name} are not read; wanted 8, 16, 24, 32 bit or float")
+    offset = 128.0 if name == "uint8" else 0.0
+    return (samples.astype(np.float64) - offset) / _SCALES[name]
+
+
+def _mix(audio: NDArray[np.float64], channels: int | None, path: Path) -> NDArray[np.float64]:
+    if channels is None or channels == audio.shape[0]:
+        return audio
+    if channels == 1:
+        mean: NDArray[np.float64] = audio.mean(0, keepdims=True)
+        return mean
+    if channels == 2 and audio.shape[0] == 1:
+        return audio.repeat(2, 0)
+    raise ValueError(
+        f"{path} has {audio.shape[0]} channels and cannot be made {channels}; wanted 1, or 2 of mono or stereo"
+    )

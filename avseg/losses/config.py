@@ -1,0 +1,66 @@
+"""Which audio-visual matching term a model is trained with. Imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args, get_type_hints
+
+
+@dataclass(frozen=True)
+class AVMConfig:
+    """Audio-visual matching: what looks as if it sounds should lie near the sound (Zhou et al. 2022, section 3.4).
+
+    The defaults are the published setting of MS3 and AVSS. S4 has no such term in its published setting; its optional
+    one is `variant="cosine"`.
+    """
+
+    variant: Literal["cosine", "av", "vv"] = "av"
+    """`cosine` draws the masked picture vector to the sound by angle (S4); `av` by `distance`; `vv` draws it to the
+    picture vector of the frame of the batch that sounds most alike."""
+    distance: Literal["kl", "euclid"] = "kl"
+    """Between softmax distributions over channels, or between the vectors. `cosine` does not look at it."""
+    pool: Literal["avg", "max"] = "avg"
+    """How the mask is brought to the size of a stage."""
+    threshold: bool = False
+    """Cut the pooled mask at 0.5 and average over what is left, not over the whole map. `cosine` always does."""
+    normalise: bool = False
+    """Bring both vectors to unit length. `cosine` always does."""
+    stages: tuple[int, ...] = (0, 1, 2, 3)
+    """Stages of the pyramid, 0 the finest; the term is the mean over them."""
+    weight: float = 0.5
+    """Lambda, the factor before the term."""
+    reduction: Literal["published", "mean"] = "published"
+    """Published: the KL of binary masks is summed over all frames of the batch, so that it grows with the batch, and
+    everything else is averaged. `mean` averages in every case."""
+    background: Literal["first", "last"] = "first"
+    """Semantic masks: the class that is not foreground. `last` repeats what was published before 2024-09, when the
+    last class was taken for the background and the mask was one nearly everywhere."""
+    neighbour_target: Literal["visual", "audio"] = "visual"
+    """`vv` with `kl`: `audio` repeats a published slip (AVSS), where the target is the frame's own sound."""
+    self_penalty: float | None = 10.0
+    """`vv`: added to a frame's distance from itself when its neighbour is looked for. The published 10 still lets a
+    frame be its own neighbour where all others are farther; None never does."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "stages", tuple(self.stages))
+        for field in fields(self):
+            _check_choice(field.name, getattr(self, field.name))
+        if not self.stages or min(self.stages) < 0 or len(set(self.stages)) < len(self.stages):
+            raise ValueError(
+                f"stages {self.stages} of the matching term; wanted one or more different numbers from 0 on"
+            )
+        if self.weight < 0:
+            raise ValueError(f"weight {self.weight} of the matching term is negative; leave the term out with avm=None")
+        if self.variant == "vv" and self.threshold:
+            raise ValueError("the vv variant knows no threshold; take threshold=False or variant='av'")
+        if self.neighbour_target == "audio" and (self.variant, self.distance) != ("vv", "kl"):
+            raise ValueError(
+                f"neighbour_target='audio' belongs to variant='vv' with distance='kl', "
+                f"not to {self.variant!r} with {self.distance!r}"
+            )
+
+
+def _check_choice(name: str, value: Any) -> None:
+    choices = get_args(get_type_hints(AVMConfig)[name])
+    if choices and isinstance(choices[0], str) and value not in choices:
+        raise ValueError(f"{name} {value!r} of the matching term is none of {', '.join(map(repr, choices))}")

@@ -1,0 +1,118 @@
+"""What a dense prediction loses against its labels. Frames that are not annotated never count."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from avseg.types import IGNORE
+
+
+def binary_loss(
+    logits: Tensor, labels: Tensor, annotated: Tensor, space: Literal["logit", "probability"] = "logit"
+) -> Tensor:
+    """Binary cross-entropy, the mean over all judged pixels of the annotated frames.
+
+    S4 (first frame of a clip annotated) and MS3 (all five) differ in `annotated` alone (Zhou et al. 2022, eq. 4).
+
+    Args:
+        logits: (B, T, 1, H, W).
+        labels: (B, T, H, W) integers, foreground where positive and not 255; or floats in [0, 1], taken as they are.
+        annotated: (B, T) bool.
+        space: the published form goes through the probability and cuts logarithms at -100, so that a pixel whose
+            float32 probability has reached 0 or 1 is pushed no more; the logit form is equal elsewhere and has no
+            such dead end.
+
+    Returns:
+        A scalar, float32 or wider; 0 where no frame is annotated.
+
+    Raises:
+        ValueError: shapes that do not fit, or another `space`.
+    """
+    if logits.ndim == 5 and logits.shape[2] != 1:
+        raise ValueError(f"binary loss got {logits.shape[2]} channels of logits, wanted 1; use semantic_loss")
+    kept, truth = _annotated(logits, labels, annotated)
+    kept = kept[:, 0]  # (M, H, W)
+    judged = truth != IGNORE
+    soft = truth.to(kept.dtype) if truth.is_floating_point() else (truth > 0).to(kept.dtype)
+    soft = torch.where(judged, soft, 0)
+    if space == "logit":
+        pixels = F.binary_cross_entropy_with_logits(kept, soft, reduction="none")
+    elif space == "probability":
+        with torch.autocast(kept.device.type, enabled=False):
+            pixels = F.binary_cross_entropy(kept.sigmoid(), soft, reduction="none")
+    else:
+        raise ValueError(f"binary loss in {space!r} space, wanted 'logit' or 'probability'")
+    return (pixels * judged).sum() / judged.sum().clamp(min=1)
+
+
+def semantic_loss(logits: Tensor, labels: Tensor, annotated: Tensor, foreground_weight: float = 1.0) -> Tensor:
+    """Cross-entropy (Zhou et al. 2024): mean over the judged pixels of a frame, then over annotated frames.
+
+    Args:
+        logits: (B, T, C, H, W).
+        labels: (B, T, H, W) int64 in 0..C-1; 255 is not judged.
+        annotated: (B, T) bool.
+        foreground_weight: the terms of pixels that are not background are multiplied by this; the mean is still one
+            over pixels. The published form has 1.
+
+    Returns:
+        A scalar, float32 or wider; 0 where no frame is annotated.
+
+    Raises:
+        ValueError: shapes that do not fit, or a label beyond the classes.
+    """
+    kept, truth = _annotated(logits, labels, annotated)
+    judged = truth != IGNORE
+    if truth.numel() and int((truth * judged).max()) >= kept.shape[1]:
+        raise ValueError(
+            f"label {int((truth * judged).max())} for {kept.shape[1]} channels of logits; check the task's classes"
+        )
+    pixels = F.cross_entropy(kept, truth, ignore_index=IGNORE, reduction="none")  # (M, H, W), 0 where ignored
+    if foreground_weight != 1:
+        pixels = torch.where(truth > 0, pixels * foreground_weight, pixels)
+    frames = pixels.sum((1, 2)) / judged.sum((1, 2)).clamp(min=1)  # (M,)
+    return frames.sum() / max(len(frames), 1)
+
+
+def sounding_loss(logits: Tensor, sounding: Tensor, frames: Tensor) -> Tensor:
+    """Which classes sound: binary cross-entropy, the mean over classes and the frames that count.
+
+    Args:
+        logits: (B, T, K).
+        sounding: (B, T, K) bool.
+        frames: (B, T) bool, the frames that count.
+
+    Returns:
+        A scalar, float32 or wider; 0 where no frame counts.
+    """
+    if logits.shape != sounding.shape or logits.shape[:2] != frames.shape:
+        raise ValueError(
+            f"sounding loss got logits {tuple(logits.shape)}, truth {tuple(sounding.shape)} and frames "
+            f"{tuple(frames.shape)}, wanted (B, T, K) twice and (B, T)"
+        )
+    kept = at_least_float32(logits[frames])  # (M, K)
+    terms = F.binary_cross_entropy_with_logits(kept, sounding[frames].to(kept.dtype), reduction="none")
+    return terms.sum() / max(terms.numel(), 1)
+
+
+def at_least_float32(tensor: Tensor) -> Tensor:
+    """Half precision to float32; float32 and float64 as they are."""
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+
+
+def _annotated(logits: Tensor, labels: Tensor, annotated: Tensor) -> tuple[Tensor, Tensor]:
+    """The frames that carry labels: (M, C, H, W) logits, float32 or wider, and (M, H, W) labels."""
+    if logits.ndim != 5:
+        raise ValueError(f"logits have shape {tuple(logits.shape)}, wanted (B, T, C, H, W)")
+    b, t, _, h, w = logits.shape
+    if tuple(labels.shape) != (b, t, h, w) or tuple(annotated.shape) != (b, t):
+        raise ValueError(
+            f"logits {tuple(logits.shape)} want labels ({b}, {t}, {h}, {w}) and annotated ({b}, {t}), got "
+            f"{tuple(labels.shape)} and {tuple(annotated.shape)}; bring both to one size first"
+        )
+    keep = annotated.bool()
+    return at_least_float32(logits[keep]), labels[keep]

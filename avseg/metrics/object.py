@@ -1,0 +1,195 @@
+"""J and F of the foreground, as in AVSBench-object (Zhou et al. 2022, section 5.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from avseg.metrics.base import Array, ClipTable, Row, check_dense
+from avseg.types import IGNORE, DensePrediction, Prediction, Target
+
+BETA2 = 0.3
+"""Weight of precision in F."""
+
+BINS = 255
+"""Number of thresholds of the F curve."""
+
+FRAMES_AT_ONCE = 8
+"""Frames in one histogram: their keys stay in the processor's cache."""
+
+
+def thresholds() -> Tensor:
+    """(255,) float32 thresholds from 0 to 1, both included; the published end 1 - 1e-10 is 1 in float32."""
+    return torch.linspace(0, 1 - 1e-10, BINS, dtype=torch.float32)
+
+
+def mask_iou(predicted: Tensor, truth: Tensor, judged: Tensor, protocol: str) -> Array:
+    """IoU of M pairs of (M, H, W) bool masks over the pixels that are `judged`: (M,) float64.
+
+    Published: `|p & g| / (|p | g| + 1e-7)`, and where the truth is empty the share of pixels predicted empty.
+    Repaired: the plain ratio, and where the truth is empty 1 for an empty prediction, 0 for any other.
+    """
+    p, g = predicted & judged, truth & judged
+    both, either, wanted, pixels = (_count(mask) for mask in (p & g, p | g, g, judged))
+    if protocol == "published":
+        return np.where(wanted > 0, both / (either + 1e-7), (pixels - either) / np.maximum(pixels, 1))
+    return np.where(wanted > 0, both / np.maximum(either, 1), either == 0)
+
+
+def _count(masks: Tensor) -> Array:
+    """Pixels of each of (M, H, W) masks: (M,) float64."""
+    return masks.flatten(1).sum(1).double().numpy()
+
+
+def threshold_counts(probabilities: Tensor, truth: Tensor, judged: Tensor) -> tuple[Array, Array]:
+    """Pixels of M frames at or above each threshold, all of them and those in the truth: two of (M, 255) float64.
+
+    Every pixel falls into the bin of the last threshold it reaches; sums over the bins from above are the counts.
+
+    Args:
+        probabilities: (M, H, W) float32 in [0, 1].
+        truth: (M, H, W) bool.
+        judged: (M, H, W) bool; other pixels are left out.
+    """
+    parts = zip(
+        *(torch.split(tensor.flatten(1), FRAMES_AT_ONCE) for tensor in (probabilities, truth, judged)), strict=True
+    )
+    bins = torch.cat([_histogram(*part) for part in parts])  # (M, 2, 255)
+    reached = bins.flip(-1).cumsum(-1).flip(-1).double().numpy()
+    return reached.sum(1), reached[:, 1]
+
+
+def _histogram(probabilities: Tensor, truth: Tensor, judged: Tensor) -> Tensor:
+    """Pixels per bin outside and inside the truth: (m, 2, 255) int64 from three of (m, HW)."""
+    frames = len(probabilities)
+    key = _last_reached(probabilities.float())
+    key += truth * 256
+    key += 512 * torch.arange(frames, dtype=torch.int32)[:, None]
+    if not bool(judged.all()):
+        key = key[judged]
+    return torch.bincount(key.flatten(), minlength=512 * frames).reshape(frames, 2, 256)[..., :BINS]
+
+
+def _last_reached(probabilities: Tensor) -> Tensor:
+    """Index of the last float32 threshold that is not above each probability: int32 of the same shape."""
+    steps = thresholds()
+    # A float32 product is a few ulp off: where both sides of it give one bin it is right; the few others are compared.
+    low = (probabilities * (254 * (1 - 1e-6))).to(torch.uint8)
+    high = (probabilities * (254 * (1 + 1e-6))).to(torch.uint8)
+    unsure = (low != high).nonzero(as_tuple=True)
+    key = low.int()
+    at = key[unsure]
+    key[unsure] = at + (probabilities[unsure] >= steps[at + 1])
+    return key
+
+
+def f_curve(probabilities: Tensor, truth: Tensor, judged: Tensor) -> Array:
+    """F (beta^2 = 0.3) of M frames at the 255 thresholds: (M, 255) float64.
+
+    `P = tp / (predicted + 1e-20)`, `R = tp / (true + 1e-20)`, `F = 1.3 P R / (0.3 P + R)`, 0 where that is 0 / 0.
+    """
+    predicted, hit = threshold_counts(probabilities, truth, judged)
+    return f_measure(hit, predicted, hit[:, :1], 1e-20)
+
+
+def f_measure(hit: Array, predicted: Array, wanted: Array, eps: float = 0.0) -> Array:
+    """F (beta^2 = 0.3) from counts of pixels; 0 where it is 0 / 0."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        precision, recall = hit / (predicted + eps), hit / (wanted + eps)
+        f = (1 + BETA2) * precision * recall / (BETA2 * precision + recall)
+    return np.nan_to_num(f, nan=0.0)
+
+
+class J:
+    """IoU of the foreground ("mIoU" in the AVSBench-object papers) over annotated frames.
+
+    Published: mean over groups of `group` clips, in data-set order, of the mean over the group's frames. Repaired:
+    mean over frames, and `J_sounding`, the mean over frames whose truth is not empty.
+    """
+
+    def __init__(self, protocol: str = "published", group: int = 4) -> None:
+        self.protocol, self.group = protocol, group
+        self.clips = ClipTable()
+
+    def update(self, prediction: Prediction, target: Target, index: int) -> None:
+        dense, truth, judged, frames = _annotated(prediction, target)
+        predicted = _stack([dense.labels(t) > 0 for t in frames], truth)
+        iou = mask_iou(predicted, truth, judged, self.protocol)
+        sounding = _count(truth & judged) > 0
+        self.clips.put(index, prediction.id, np.stack([iou, sounding], 1))  # (M, 2)
+
+    def merge(self, other: J) -> None:
+        self.clips.merge(other.clips)
+
+    def compute(self) -> dict[str, float]:
+        frames = self.clips.joined()
+        if self.protocol == "published":
+            means = [group[:, 0].mean() for group in self.clips.groups(self.group) if len(group)]
+            return {"J": _mean(means)}
+        return {"J": _mean(frames[:, 0]), "J_sounding": _mean(frames[frames[:, 1] > 0, 0])}
+
+    def rows(self) -> list[Row]:
+        return [
+            {"index": index, "id": clip_id, "frames": len(values), "J": _mean(values[:, 0])}
+            for index, clip_id, values in self.clips
+        ]
+
+
+class F:
+    """Maximum over 255 thresholds of the mean F curve over annotated frames whose truth is not empty.
+
+    Published: mean over groups of `group` clips, in data-set order, of each group's maximum, 0 for a group without such
+    frames. Repaired: one maximum over the whole data set.
+    """
+
+    def __init__(self, protocol: str = "published", group: int = 4) -> None:
+        self.protocol, self.group = protocol, group
+        self.clips = ClipTable()
+
+    def update(self, prediction: Prediction, target: Target, index: int) -> None:
+        dense, truth, judged, frames = _annotated(prediction, target)
+        probabilities = _stack([dense.foreground(t) for t in frames], truth)
+        sounding = (truth & judged).flatten(1).any(1)
+        curves = f_curve(probabilities[sounding], truth[sounding], judged[sounding])
+        values = np.concatenate([[len(frames), len(curves)], curves.sum(0)])
+        self.clips.put(index, prediction.id, values[None])  # (1, 2 + 255)
+
+    def merge(self, other: F) -> None:
+        self.clips.merge(other.clips)
+
+    def compute(self) -> dict[str, float]:
+        whole = self.clips.joined()
+        if self.protocol == "published":
+            groups = [group for group in self.clips.groups(self.group) if group[:, 0].sum()]
+            return {"F": _mean([_best(group) for group in groups])}
+        return {"F": _best(whole) if whole[:, 1].any() else float("nan")}
+
+    def rows(self) -> list[Row]:
+        return [
+            {"index": index, "id": clip_id, "F": _best(values) if values[:, 1].any() else float("nan")}
+            for index, clip_id, values in self.clips
+        ]
+
+
+def _best(values: Array) -> float:
+    """Maximum of the mean curve of (n, 2 + 255) rows; 0 where no frame has a curve."""
+    return float((values[:, 2:].sum(0) / max(values[:, 1].sum(), 1)).max())
+
+
+def _mean(values: Sequence[float] | Array) -> float:
+    return float(np.mean(values)) if len(values) else float("nan")
+
+
+def _annotated(prediction: Prediction, target: Target) -> tuple[DensePrediction, Tensor, Tensor, list[int]]:
+    """The prediction, (M, H, W) bool truth and judged pixels of the M annotated frames, and which frames they are."""
+    dense, known = check_dense(prediction, target)
+    labels = known.labels[known.annotated].cpu()
+    return dense, (labels > 0) & (labels != IGNORE), labels != IGNORE, known.annotated.nonzero().flatten().tolist()
+
+
+def _stack(frames: list[Tensor], like: Tensor) -> Tensor:
+    """(M, H, W) on the CPU; also where there is no frame."""
+    return torch.stack(frames).cpu() if frames else torch.zeros(like.shape, dtype=like.dtype)

@@ -1,0 +1,70 @@
+"""Model families by name; building, saving and loading them. Imports no torch before it is asked to."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from avseg.config import ModelConfig, did_you_mean
+
+if TYPE_CHECKING:
+    from avseg.models.base import Model as Model
+    from avseg.models.convert import initialise as initialise
+    from avseg.models.files import build_model as build_model
+    from avseg.models.files import load_model as load_model
+    from avseg.models.files import save_model as save_model
+    from avseg.models.header import Header as Header
+    from avseg.models.header import read_header as read_header
+
+MODELS = {
+    "tpavi": "avseg.models.tpavi.model:TPAVI",
+}
+"""One line a family. `avseg.models.<family>.config` holds the config, `<Class>Config`."""
+
+_HOMES = {
+    "Model": "avseg.models.base",
+    "build_model": "avseg.models.files",
+    "save_model": "avseg.models.files",
+    "load_model": "avseg.models.files",
+    "Header": "avseg.models.header",
+    "read_header": "avseg.models.header",
+    "initialise": "avseg.models.convert",
+}
+
+__all__ = ["MODELS", "config_class", "model_class", *_HOMES]
+
+
+def model_class(family: str) -> type[Model[Any]]:
+    """The class of a family.
+
+    Raises:
+        ValueError: a family that is not in `MODELS`.
+    """
+    module, name = _address(family)
+    found: type[Model[Any]] = getattr(importlib.import_module(module), name)
+    return found
+
+
+def config_class(family: str) -> type[ModelConfig]:
+    """The config class of a family, without torch.
+
+    Raises:
+        ValueError: a family that is not in `MODELS`.
+    """
+    module, name = _address(family)
+    home = importlib.import_module(module.rpartition(".")[0] + ".config")
+    found: type[ModelConfig] = getattr(home, name + "Config")
+    return found
+
+
+def _address(family: str) -> tuple[str, str]:
+    if family not in MODELS:
+        raise ValueError(f"there is no model family {family!r}; {did_you_mean(family, MODELS)}")
+    module, name = MODELS[family].split(":")
+    return module, name
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'avseg.models' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

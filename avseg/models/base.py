@@ -1,0 +1,70 @@
+"""What every family of models promises."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, Generic, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from avseg.config import ModelConfig
+from avseg.types import Batch, Prediction, Task
+
+Output = TypeVar("Output")
+
+
+class Model(nn.Module, ABC, Generic[Output]):
+    """A batch of clips in, one prediction a clip out; trainer, evaluator and inference know no more of a family."""
+
+    Config: ClassVar[type[ModelConfig]]
+    tasks: ClassVar[frozenset[str]]
+    """The kinds of task it solves."""
+    network: nn.Module
+    """Normalised tensors in, tensors out: what checkpoints, golden numbers and benchmarks speak to."""
+
+    def __init__(self, config: ModelConfig, task: Task) -> None:
+        """
+        Raises:
+            ValueError: a config of another family, or a task the family does not solve.
+        """
+        super().__init__()
+        if not isinstance(config, self.Config):
+            raise ValueError(f"{type(self).__name__} got a {type(config).__name__}, wanted a {self.Config.__name__}")
+        if task.kind not in self.tasks:
+            raise ValueError(
+                f"{type(self).__name__} solves {', '.join(sorted(self.tasks))} tasks, not {task.kind} ones"
+            )
+        self.config = config
+        self.task = task
+
+    @abstractmethod
+    def forward(self, batch: Batch) -> Output:
+        """Raw and differentiable outputs of a batch."""
+
+    @abstractmethod
+    def losses(self, output: Output, batch: Batch) -> dict[str, Tensor]:
+        """Named float32 scalars, already weighted; training minimises their sum.
+
+        Raises:
+            ValueError: a batch without truth.
+        """
+
+    @abstractmethod
+    def postprocess(self, output: Output, batch: Batch) -> list[Prediction]:
+        """One prediction a clip, of its valid frames."""
+
+    @abstractmethod
+    def param_groups(self) -> dict[str, list[nn.Parameter]]:
+        """The parameters that learn, by named part; a recipe gives each part its rate."""
+
+    @torch.inference_mode()
+    def predict(self, batch: Batch) -> list[Prediction]:
+        """Predictions in evaluation mode; every module's training flag is put back afterwards."""
+        flags = [(module, module.training) for module in self.modules()]
+        self.eval()
+        try:
+            return self.postprocess(self(batch), batch)
+        finally:
+            for module, training in flags:
+                module.training = training

@@ -1,0 +1,127 @@
+"""Building models, and keeping them in single files that need nothing else to be opened (docs/file-format.md)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from avseg.config import ModelConfig, from_dict, to_dict
+from avseg.io.files import write_aside
+from avseg.models import config_class, model_class
+from avseg.models.base import Model
+from avseg.models.header import Header, read_header
+from avseg.nn.empty import WithoutInitialisation
+from avseg.types import Task
+
+FILE_NAME = "model.safetensors"
+"""How a model file is called in a folder and on the Hub."""
+
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+def build_model(config: ModelConfig, task: Task) -> Model[Any]:
+    """A model with fresh weights.
+
+    Raises:
+        ValueError: an unknown family, a config that contradicts itself, a task the family does not solve.
+    """
+    return model_class(config.family)(config, task)
+
+
+def save_model(model: Model[Any], path: str | Path, notes: Mapping[str, str] | None = None) -> Path:
+    """Write weights, config and task to one file, which is whole or absent.
+
+    Args:
+        model: any model of `MODELS`.
+        path: the file, usually ending in .safetensors.
+        notes: strings that stand in the header beside.
+
+    Returns:
+        The path.
+    """
+    path = Path(path)
+    header = Header(model.config.family, to_dict(model.config), model.task.to_dict(), notes=dict(notes or {}))
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    with write_aside(path) as aside:
+        save_file(state, aside, metadata=header.to_metadata())
+    return path
+
+
+def load_model(source: str | Path, device: str = "cpu") -> Model[Any]:
+    """A model in evaluation mode from a file, a folder with `model.safetensors`, or a Hugging Face Hub id.
+
+    Raises:
+        FileNotFoundError: neither a path nor a Hub id that can be had.
+        ValueError: not a model file, a newer format, an unknown family, or weights that do not fit the config.
+    """
+    path = find_file(source)
+    header = read_header(path)
+    config = from_dict(config_class(header.family), header.config)
+    with WithoutInitialisation():
+        model = build_model(config, Task.from_dict(header.task))
+    load_strictly(model, load_file(path), str(path))
+    return model.to(device).eval()
+
+
+def find_file(source: str | Path) -> Path:
+    """The model file that a path, folder or Hub id means; a Hub file is fetched to the local cache.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    path = Path(source)
+    if path.is_dir():
+        path = path / FILE_NAME
+    if path.is_file():
+        return path
+    name = str(source)
+    if path.suffix == ".safetensors" or not _HUB_ID.fullmatch(name):
+        raise FileNotFoundError(f"there is no model file {path}; wanted a file, a folder with {FILE_NAME}, or a Hub id")
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        return Path(hf_hub_download(name, FILE_NAME))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise FileNotFoundError(
+            f"there is no file or folder {name}, and the Hub did not give {name}: {error}"
+        ) from error
+
+
+def load_strictly(module: nn.Module, state: Mapping[str, Tensor], origin: str) -> None:
+    """Load a state that fits exactly.
+
+    Raises:
+        ValueError: missing, unknown or misshaped tensors; the first few are named.
+    """
+    own = module.state_dict()
+    problems = [
+        *_listed("missing", (name for name in own if name not in state)),
+        *_listed("unknown", (name for name in state if name not in own)),
+        *_listed(
+            "misshaped", (_shapes(n, state[n], own[n]) for n in own if n in state and state[n].shape != own[n].shape)
+        ),
+    ]
+    if problems:
+        raise ValueError(
+            f"the weights of {origin} do not fit: {'; '.join(problems)}; take the file that belongs to this config"
+        )
+    module.load_state_dict(state)
+
+
+def _shapes(name: str, got: Tensor, wanted: Tensor) -> str:
+    return f"{name} {tuple(got.shape)}, wanted {tuple(wanted.shape)}"
+
+
+def _listed(what: str, names: Iterable[str], most: int = 5) -> list[str]:
+    """Nothing, or one phrase with the first few names and how many more there are."""
+    found = list(names)
+    if not found:
+        return []
+    more = f" and {len(found) - most} more" if len(found) > most else ""
+    return [f"{len(found)} tensor(s) {what}: {', '.join(found[:most])}{more}"]

@@ -1,0 +1,86 @@
+"""The header of a model file: what can be known of a model without torch (docs/file-format.md)."""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+FORMAT_VERSION = 1
+_LONGEST = 100_000_000
+
+
+@dataclass(frozen=True)
+class Header:
+    """Family, config and task of a model file, as plain JSON types."""
+
+    family: str
+    config: dict[str, Any]
+    task: dict[str, Any]
+    format_version: int = FORMAT_VERSION
+    notes: dict[str, str] = field(default_factory=dict)
+    """Whatever else stands in the header: where the weights come from, how they score."""
+
+    def to_metadata(self) -> dict[str, str]:
+        """The strings that safetensors keeps."""
+        clash = {"format_version", "family", "config", "task", "format"} & set(self.notes)
+        if clash:
+            raise ValueError(f"notes may not be called {', '.join(sorted(clash))}; the header uses these names")
+        return {
+            **self.notes,
+            "format_version": str(self.format_version),
+            "family": self.family,
+            "config": json.dumps(self.config),
+            "task": json.dumps(self.task),
+        }
+
+    @classmethod
+    def from_metadata(cls, metadata: dict[str, str]) -> Header:
+        known = {"format_version", "family", "config", "task", "format"}
+        return cls(
+            family=metadata["family"],
+            config=json.loads(metadata["config"]),
+            task=json.loads(metadata["task"]),
+            format_version=int(metadata["format_version"]),
+            notes={key: value for key, value in metadata.items() if key not in known},
+        )
+
+
+def read_header(path: str | Path) -> Header:
+    """The header of the model file at `path`, without its weights.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not a model file, or one of a newer format.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no model file {path}")
+    metadata = _metadata(path)
+    version = metadata.get("format_version", "")
+    if not version.isdigit() or not {"family", "config", "task"} <= set(metadata):
+        raise ValueError(f"{path} is not a model file of avseg: its header has no family, config and task; {_ADVICE}")
+    if int(version) > FORMAT_VERSION:
+        raise ValueError(f"{path} has format version {version}, this avseg reads up to {FORMAT_VERSION}; update avseg")
+    try:
+        return Header.from_metadata(metadata)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is not a model file of avseg: its config or task is no JSON ({error})") from error
+
+
+_ADVICE = "make one of a published checkpoint with `avseg convert`"
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    """The `__metadata__` of a safetensors file: 8 bytes of length, then JSON."""
+    with path.open("rb") as file:
+        start = file.read(8)
+        length = struct.unpack("<Q", start)[0] if len(start) == 8 else _LONGEST + 1
+        text = file.read(length) if length <= _LONGEST else b""
+    try:
+        header = json.loads(text)
+        return dict(header.get("__metadata__") or {})
+    except (ValueError, AttributeError, TypeError) as error:
+        raise ValueError(f"{path} is not a model file of avseg (no safetensors header); {_ADVICE}") from error

@@ -1,0 +1,19 @@
+"""The families for people to read. Imports no torch."""
+
+from __future__ import annotations
+
+from avseg.models import MODELS
+
+VARIANTS = {
+    "tpavi": (
+        "S4, MS3, AVSS",
+        "resnet50, pvt_v2_b5, any four-stage timm backbone",
+        "Zhou et al., ECCV 2022; IJCV 2024",
+    ),
+}
+
+
+def describe() -> list[dict[str, str]]:
+    """One row a family: name, published settings, backbones, paper."""
+    columns = ("settings", "backbones", "paper")
+    return [{"family": family, **dict(zip(columns, VARIANTS[family], strict=True))} for family in MODELS]

@@ -1,0 +1,112 @@
+"""What makes a TPAVI model; S4, MS3 and AVSS are values here. Imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+from avseg.config import AudioWindow, InputSpec, ModelConfig, Temporal
+from avseg.losses.config import AVMConfig
+
+_PICTURES = InputSpec(multiple_of=32)
+_FIVE_SECONDS = Temporal("block", 5, spacing=1.0, shown_after=0.9375)
+
+Option = bool | int | float | str
+
+
+@dataclass(frozen=True)
+class TPAVIConfig(ModelConfig):
+    """The defaults are the published S4 setting with the larger backbone."""
+
+    family: ClassVar[str] = "tpavi"
+    input: InputSpec = _PICTURES
+    temporal: Temporal = _FIVE_SECONDS
+    backbone: str = "pvt_v2_b5"
+    """`resnet50`, `pvt_v2_b5`, or any timm model with features at strides 4, 8, 16, 32."""
+    backbone_options: dict[str, Option] = field(default_factory=dict)
+    """Passed to timm as they are."""
+    width: int = 256
+    """Channels of the neck, the attention and the decoder."""
+    inner: int = 128
+    """Channels of queries, keys and values."""
+    dilations: tuple[int, ...] = (3, 6, 12, 18)
+    """Of the neck's parallel 3x3 convolutions."""
+    head_widths: tuple[int, int] = (128, 32)
+    """Channels of the two convolutions before the classifier."""
+    stages: tuple[int, ...] = (0, 1, 2, 3)
+    """Stages with attention, 0 the finest; none: a picture-only network."""
+    audio_attention: bool = True
+    self_attention: bool = False
+    """With both, a stage's map is the mean of the two results, which share their weights."""
+    align_bias: bool = True
+    """Whether the audio alignment has a bias: S4 and MS3 do, AVSS does not."""
+    group: int = 5
+    """Frames that see each other; AVSS clips of ten are two groups of five. 1 works frame by frame."""
+    valid_mask: bool = False
+    """AVSS: padded frames are the mean colour, and everything made of them is multiplied by zero."""
+    audio_network: Literal["vggish", "small"] = "vggish"
+    """`vggish` is frozen, `small` learns with the rest."""
+    audio_width: int = 128
+    """Channels of the audio embedding; 128 for VGGish."""
+    binary_space: Literal["logit", "probability"] = "logit"
+    """Where binary cross-entropy is taken (`avseg.losses.binary_loss`); `probability` is the published form."""
+    foreground_weight: float = 1.0
+    """Semantic tasks: weight of pixels that are not background in the cross-entropy; the published form has 1. Small
+    networks that begin from nothing leave the all-background answer sooner with more."""
+    avm: AVMConfig | None = None
+    """The audio-visual matching term; none in the published S4 setting."""
+    sounding_weight: float = 0.0
+    """Weight of an auxiliary loss: which classes sound, told from the audio embedding alone."""
+    sounding_classes: int = 0
+    """Classes of that loss where the task is binary; otherwise those of the task."""
+
+    def __post_init__(self) -> None:
+        for name in ("dilations", "head_widths", "stages"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        if self.stages and not (self.audio_attention or self.self_attention):
+            raise ValueError(
+                f"stages {self.stages} ask for attention but audio_attention and self_attention are both off; "
+                "switch one on, or give stages=() for a picture-only network"
+            )
+        if not set(self.stages) <= {0, 1, 2, 3} or len(set(self.stages)) < len(self.stages):
+            raise ValueError(f"stages {self.stages}, wanted different ones of 0, 1, 2, 3")
+        if self.group < 1:
+            raise ValueError(f"group {self.group}, wanted 1 or more frames")
+        if self.audio_network == "vggish" and self.audio_width != 128:
+            raise ValueError(f"VGGish embeddings have 128 channels, audio_width is {self.audio_width}")
+        if self.temporal.kind == "block" and self.temporal.length != self.group:
+            raise ValueError(
+                f"group is {self.group} but temporal.length is {self.temporal.length}; give both the same number, "
+                'or Temporal("frame", 1) with group=1'
+            )
+        self._check_losses()
+
+    def _check_losses(self) -> None:
+        if self.sounding_weight < 0:
+            raise ValueError(f"sounding_weight {self.sounding_weight} is negative; 0 leaves the loss out")
+        if self.foreground_weight <= 0:
+            raise ValueError(f"foreground_weight {self.foreground_weight}, wanted more than 0; 1 is the published form")
+        if self.avm is not None:
+            deaf = set(self.avm.stages) - (set(self.stages) if self.audio_attention else set())
+            if deaf:
+                raise ValueError(f"the matching term wants stages {sorted(deaf)}, which have no audio attention")
+
+
+Variant = Literal["s4", "ms3", "avss"]
+
+
+def published_config(variant: Variant, backbone: str = "pvt_v2_b5") -> TPAVIConfig:
+    """The published setting of a data set: `s4` (no matching term), `ms3` and `avss` (with it, weight 0.5)."""
+    if variant == "s4":
+        return TPAVIConfig(backbone=backbone, binary_space="probability")
+    if variant == "ms3":
+        return TPAVIConfig(backbone=backbone, binary_space="probability", avm=AVMConfig())
+    if variant == "avss":
+        return TPAVIConfig(
+            audio=AudioWindow(missing="zero_log_mel"),
+            backbone=backbone,
+            align_bias=False,
+            valid_mask=True,
+            avm=AVMConfig(),
+        )
+    raise ValueError(f"TPAVI variant {variant!r}, wanted 's4', 'ms3' or 'avss'")

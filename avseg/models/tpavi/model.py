@@ -1,0 +1,185 @@
+"""TPAVI as a model: clips in, masks out (Zhou et al. 2022 and 2024)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from avseg.config import ModelConfig
+from avseg.losses.audio_visual import avm_loss
+from avseg.losses.dense import at_least_float32, binary_loss, semantic_loss, sounding_loss
+from avseg.models.base import Model
+from avseg.models.tpavi.config import TPAVIConfig
+from avseg.models.tpavi.groups import Groups
+from avseg.models.tpavi.network import TPAVINetwork
+from avseg.nn.attention import AudioVisualAttention
+from avseg.nn.audio import log_mel_windows
+from avseg.nn.frames import normalised, sized_frames
+from avseg.nn.small_audio import SmallAudioNet
+from avseg.nn.vggish import VGGish
+from avseg.types import Batch, DensePrediction, DenseTarget, Prediction, Task
+
+
+@dataclass(frozen=True, eq=False)
+class TPAVIOutput:
+    """What the network says of a batch. Frames of a group without any valid frame hold zeros."""
+
+    logits: Tensor
+    """(B, T, C, h, w) before any activation, at the size the network saw."""
+    feature_maps: tuple[Tensor, ...]
+    """By stage (B, T, width, h / s, w / s), s = 4, 8, 16, 32: what the decoder saw, rectified."""
+    audio_features: tuple[Tensor | None, ...]
+    """By stage the aligned sound (B, T, width), None where nothing is heard."""
+    embeddings: Tensor
+    """(B, T, audio_width) of the audio network."""
+    sounding_logits: Tensor | None = None
+    """(B, T, K) which classes sound, where the auxiliary loss is on."""
+
+
+class TPAVI(Model[TPAVIOutput]):
+    """Temporal pixel-wise audio-visual interaction for binary (S4, MS3) and semantic (AVSS) masks."""
+
+    Config: ClassVar[type[ModelConfig]] = TPAVIConfig
+    tasks: ClassVar[frozenset[str]] = frozenset({"binary", "semantic"})
+    config: TPAVIConfig
+    network: TPAVINetwork
+
+    def __init__(self, config: TPAVIConfig, task: Task) -> None:
+        super().__init__(config, task)
+        if config.avm is not None and (config.avm.variant == "cosine") and task.kind != "binary":
+            raise ValueError("the cosine matching term is for binary tasks; semantic ones take variant 'av' or 'vv'")
+        self.network = _network(config, task.channels)
+        self.audio_network: nn.Module = (
+            VGGish() if config.audio_network == "vggish" else SmallAudioNet(config.audio_width)
+        )
+        self.frozen_audio = config.audio_network == "vggish"
+        self.audio_network.requires_grad_(not self.frozen_audio)
+        self.sounding = (
+            nn.Linear(config.audio_width, _sounding_classes(config, task)) if config.sounding_weight else None
+        )
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> TPAVI:
+        """As always, but a frozen audio network stays in evaluation mode."""
+        super().train(mode)
+        if self.frozen_audio:
+            self.audio_network.eval()
+        return self
+
+    def forward(self, batch: Batch) -> TPAVIOutput:
+        """See `TPAVIOutput`; sound and pictures are made ready here, on the batch's device."""
+        embeddings = self._embed(batch)  # (B, T, D)
+        groups = Groups(batch.valid, self.config.group, fill=not self.config.valid_mask)
+        images = normalised(groups.take(sized_frames(batch, self.config.input)))  # (N, 3, h, w)
+        heard = groups.take(embeddings)  # (N, D)
+        valid = None
+        if self.config.valid_mask:
+            valid = groups.exists.to(images.dtype)  # (N,)
+            images, heard = images * valid[:, None, None, None], heard * valid[:, None]
+        logits, maps, aligned = self.network(images, heard, valid)
+        return TPAVIOutput(
+            logits=groups.give_back(logits),
+            feature_maps=tuple(groups.give_back(m) for m in maps),
+            audio_features=tuple(None if a is None else groups.give_back(a.flatten(0, 1)) for a in aligned),
+            embeddings=embeddings,
+            sounding_logits=None if self.sounding is None else self.sounding(embeddings),
+        )
+
+    def _embed(self, batch: Batch) -> Tensor:
+        """(B, T, D) embeddings of every frame's sound."""
+        log_mel = log_mel_windows(batch, self.config.audio)  # (B, T, 1, 96, 64)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen_audio):
+            embeddings: Tensor = self.audio_network(log_mel.flatten(0, 1))
+        return embeddings.reshape(*log_mel.shape[:2], -1)
+
+    def losses(self, output: TPAVIOutput, batch: Batch) -> dict[str, Tensor]:
+        """`segmentation`, and by config `matching` (the audio-visual term) and `sounding`."""
+        targets = _dense_targets(batch)
+        labels = torch.stack([target.labels for target in targets])  # (B, T, H, W)
+        annotated = torch.stack([target.annotated for target in targets]) & batch.valid  # (B, T)
+        logits = _sized(output.logits, (labels.shape[-2], labels.shape[-1]))
+        binary = self.task.kind == "binary"
+        if binary:
+            terms = {"segmentation": binary_loss(logits, labels, annotated, self.config.binary_space)}
+        else:
+            terms = {"segmentation": semantic_loss(logits, labels, annotated, self.config.foreground_weight)}
+        if self.config.avm is not None:
+            counts = batch.valid if binary else annotated
+            terms["matching"] = avm_loss(
+                output.logits, output.feature_maps, output.audio_features, counts, self.config.avm
+            )
+        if output.sounding_logits is not None:
+            truth = _sounding(targets, output.sounding_logits.shape[-1])  # (B, T, K)
+            terms["sounding"] = self.config.sounding_weight * sounding_loss(output.sounding_logits, truth, annotated)
+        return terms
+
+    def postprocess(self, output: TPAVIOutput, batch: Batch) -> list[Prediction]:
+        """The valid frames of every clip, as float32 logits."""
+        logits = at_least_float32(output.logits.detach())
+        return [
+            DensePrediction(name, clip[valid], size)
+            for name, clip, valid, size in zip(batch.ids, logits, batch.valid, batch.output_sizes, strict=True)
+        ]
+
+    def param_groups(self) -> dict[str, list[nn.Parameter]]:
+        """`backbone`, `decoder` (neck, attention, decoder, heads) and, where it learns, `audio`."""
+        parts: dict[str, list[nn.Parameter]] = {"backbone": [], "decoder": [], "audio": []}
+        for name, parameter in self.named_parameters():
+            if parameter.requires_grad:
+                part = "backbone" if name.startswith("network.backbone.") else "decoder"
+                parts["audio" if name.startswith("audio_network.") else part].append(parameter)
+        return {name: parameters for name, parameters in parts.items() if parameters}
+
+
+def _network(config: TPAVIConfig, channels: int) -> TPAVINetwork:
+    def block() -> AudioVisualAttention:
+        return AudioVisualAttention(config.width, config.inner, config.audio_width, config.align_bias)
+
+    return TPAVINetwork(
+        channels,
+        config.backbone,
+        config.backbone_options,
+        width=config.width,
+        dilations=config.dilations,
+        head_widths=config.head_widths,
+        attention={stage: block() for stage in config.stages},
+        ways=["seen"] * config.self_attention + ["heard"] * config.audio_attention,
+        group=config.group,
+    )
+
+
+def _sounding_classes(config: TPAVIConfig, task: Task) -> int:
+    count = len(task.classes) or config.sounding_classes
+    if not count:
+        raise ValueError(
+            "sounding_weight is on and the task is binary: give sounding_classes, the classes of the data set"
+        )
+    return count
+
+
+def _dense_targets(batch: Batch) -> list[DenseTarget]:
+    targets = [target for target in batch.targets or [] if isinstance(target, DenseTarget)]
+    if len(targets) != len(batch):
+        raise ValueError(f"losses want a label map for each of {len(batch)} clips, got {len(targets)}")
+    return targets
+
+
+def _sized(logits: Tensor, size: tuple[int, int]) -> Tensor:
+    """(B, T, C, h, w) at the size of the labels."""
+    if tuple(logits.shape[-2:]) == size:
+        return logits
+    flat = F.interpolate(at_least_float32(logits).flatten(0, 1), size, mode="bilinear", align_corners=False)
+    return flat.reshape(*logits.shape[:2], *flat.shape[1:])
+
+
+def _sounding(targets: list[DenseTarget], classes: int) -> Tensor:
+    """(B, T, K) bool."""
+    known = [target.sounding for target in targets if target.sounding is not None]
+    if len(known) != len(targets) or known[0].shape[-1] != classes:
+        got = [None if t.sounding is None else t.sounding.shape[-1] for t in targets]
+        raise ValueError(f"the sounding loss wants truth over {classes} classes for every clip, got {got}")
+    return torch.stack(known)

@@ -1,0 +1,51 @@
+"""From stored pictures to what a network sees: sized by an `InputSpec`, then normalised."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from avseg.config import InputSpec
+from avseg.types import Batch
+
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
+"""Of ImageNet, in RGB, on a scale of 0 to 1."""
+
+
+def sized_frames(batch: Batch, spec: InputSpec) -> Tensor:
+    """The pictures of a batch without their padding, sized by `spec`: (B, T, 3, h, w) uint8.
+
+    Loaders size pictures beforehand; then this is the batch's own tensor.
+
+    Raises:
+        ValueError: clips that come out at different sizes, which one tensor cannot hold.
+    """
+    sizes = [(int(h), int(w)) for h, w in batch.sizes.tolist()]
+    wanted = {spec.fitted(size) for size in sizes}
+    if len(wanted) > 1:
+        raise ValueError(f"the clips of a batch come out at {sorted(wanted)}; batch clips of one size, or stretch them")
+    (target,) = wanted
+    if set(sizes) == {target} == {tuple(batch.frames.shape[-2:])}:
+        return batch.frames
+    clips = [frames[:, :, :h, :w] for frames, (h, w) in zip(batch.frames, sizes, strict=True)]
+    return torch.stack([resized(clip, target, spec.interpolation) for clip in clips])
+
+
+def resized(frames: Tensor, size: tuple[int, int], interpolation: str = "bilinear") -> Tensor:
+    """(N, 3, H, W) uint8 -> (N, 3, *size) uint8, antialiased where pictures shrink."""
+    if tuple(frames.shape[-2:]) == tuple(size):
+        return frames
+    if interpolation == "nearest":
+        return F.interpolate(frames, size, mode="nearest-exact")
+    out = F.interpolate(frames.float(), size, mode=interpolation, antialias=True, align_corners=False)
+    return out.round_().clamp_(0, 255).to(torch.uint8)
+
+
+def normalised(frames: Tensor) -> Tensor:
+    """(..., 3, H, W) uint8 RGB -> float32 with the mean and deviation of ImageNet taken out."""
+    # One multiplication and one addition: x / 255 - mean over std.
+    scale = torch.tensor([1 / (255 * s) for s in STD], device=frames.device)[:, None, None]
+    shift = torch.tensor([-m / s for m, s in zip(MEAN, STD, strict=True)], device=frames.device)[:, None, None]
+    return torch.addcmul(shift, frames.float(), scale)

@@ -1,0 +1,75 @@
+"""VGGish (Hershey et al. 2017): a log-mel picture of 0.96 s of sound to an embedding of 128 numbers."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+EMBEDDING = 128
+
+
+class VGGish(nn.Module):
+    """The published audio network: six convolutions and three linear layers, 72,141,184 parameters.
+
+    The last layer has a ReLU too, so that embeddings are not negative. Keys are those of `vggish-10086976.pth`.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential(*_convolutions())
+        self.embeddings = nn.Sequential(
+            nn.Linear(512 * 6 * 4, 4096),
+            nn.ReLU(inplace=True),
+            nn.Linear(4096, 4096),
+            nn.ReLU(inplace=True),
+            nn.Linear(4096, EMBEDDING),
+            nn.ReLU(inplace=True),
+        )
+
+    def forward(self, log_mel: Tensor) -> Tensor:
+        """(N, 1, 96, 64) -> (N, 128)."""
+        check_log_mel(log_mel, 1)
+        maps = self.features(log_mel)  # (N, 512, 6, 4)
+        # The linear layers were trained on channels-last maps.
+        embedding: Tensor = self.embeddings(maps.permute(0, 2, 3, 1).flatten(1))
+        return embedding
+
+
+class VGGishPCA(nn.Module):
+    """The optional post-processor of VGGish: whitened, cut to [-2, 2] and rounded to whole numbers of 0 to 255.
+
+    No published setting uses it. Keys are those of `vggish_pca_params-970ea276.pth`.
+    """
+
+    pca_eigen_vectors: Tensor
+    pca_means: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("pca_eigen_vectors", torch.eye(EMBEDDING))
+        self.register_buffer("pca_means", torch.zeros(EMBEDDING, 1))
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        """(N, 128) -> (N, 128)."""
+        whitened = (self.pca_eigen_vectors @ (embedding.T - self.pca_means)).T
+        return torch.round((whitened.clamp(-2, 2) + 2) * (255 / 4))
+
+
+def check_log_mel(log_mel: Tensor, channels: int) -> None:
+    """One clear sentence where a network of 0.96 s log-mel pictures gets something else."""
+    if log_mel.ndim != 4 or tuple(log_mel.shape[1:]) != (channels, 96, 64):
+        raise ValueError(
+            f"log-mel pictures have shape {tuple(log_mel.shape)}, wanted (N, {channels}, 96, 64); "
+            "cut windows of 0.975 s"
+        )
+
+
+def _convolutions() -> list[nn.Module]:
+    layers: list[nn.Module] = []
+    entering = 1
+    for stage in ((64,), (128,), (256, 256), (512, 512)):
+        for width in stage:
+            layers += [nn.Conv2d(entering, width, 3, padding=1), nn.ReLU(inplace=True)]
+            entering = width
+        layers.append(nn.MaxPool2d(2, 2))
+    return layers

@@ -1,0 +1,46 @@
+"""Recipes by name: functions that return everything a training run needs. Imports no torch."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+
+from avseg.config import did_you_mean
+from avseg.engine.config import Recipe
+
+RECIPES = {
+    "demo": "avseg.recipes.demo:demo",
+    "tpavi_s4_r50": "avseg.recipes.tpavi:tpavi_s4_r50",
+    "tpavi_s4_pvt": "avseg.recipes.tpavi:tpavi_s4_pvt",
+    "tpavi_ms3_r50": "avseg.recipes.tpavi:tpavi_ms3_r50",
+    "tpavi_ms3_pvt": "avseg.recipes.tpavi:tpavi_ms3_pvt",
+    "tpavi_ms3_r50_from_s4": "avseg.recipes.tpavi:tpavi_ms3_r50_from_s4",
+    "tpavi_ms3_pvt_from_s4": "avseg.recipes.tpavi:tpavi_ms3_pvt_from_s4",
+    "tpavi_avss_r50": "avseg.recipes.tpavi:tpavi_avss_r50",
+    "tpavi_avss_pvt": "avseg.recipes.tpavi:tpavi_avss_pvt",
+}
+"""Name -> module:function, imported on use; one line a recipe."""
+
+__all__ = ["RECIPES", "describe", "get_recipe"]
+
+
+def get_recipe(name: str) -> Recipe:
+    """The recipe of that name; `dataclasses.replace` makes variants of it.
+
+    Raises:
+        ValueError: no such recipe, with the nearest name.
+    """
+    return _function(name)()
+
+
+def describe() -> dict[str, str]:
+    """What each recipe is, in one line."""
+    return {name: (_function(name).__doc__ or "").strip().splitlines()[0] for name in RECIPES}
+
+
+def _function(name: str) -> Callable[[], Recipe]:
+    if name not in RECIPES:
+        raise ValueError(f"no recipe is called {name!r}; {did_you_mean(name, RECIPES)}")
+    module, function = RECIPES[name].split(":")
+    found: Callable[[], Recipe] = getattr(importlib.import_module(module), function)
+    return found

@@ -1,0 +1,83 @@
+"""TPAVI as published (Zhou et al. 2022 and 2023): S4, MS3 and AVSS, each with ResNet-50 and PVT-v2-b5.
+
+Every setting: Adam at a constant 1e-4 without weight decay, four clips a step, one process, seed 123, eight workers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from avseg.data.config import DataConfig
+from avseg.engine.config import InitConfig, Recipe, TrainConfig
+from avseg.models.tpavi.config import Variant, published_config
+
+RESNET, PVT = "resnet50", "pvt_v2_b5"
+
+TRAIN: dict[Variant, TrainConfig] = {
+    "s4": TrainConfig(epochs=15, seed=123, workers=8, log_every=50),
+    "ms3": TrainConfig(epochs=30, seed=123, workers=8, log_every=20),
+    # Even epochs from 15 on are validated; one file is kept by mIoU, one by the sum of mIoU and F.
+    "avss": TrainConfig(
+        epochs=60,
+        seed=123,
+        workers=8,
+        log_every=20,
+        eval_from=16,
+        eval_every=2,
+        eval_batch_size=4,
+        also_best=("mIoU", "F"),
+    ),
+}
+
+
+def _published(variant: Variant, backbone: str) -> Recipe:
+    return Recipe(
+        model=published_config(variant, backbone),
+        data=DataConfig(name=variant),
+        train=TRAIN[variant],
+        init=InitConfig(needs=("backbone", "vggish")),
+    )
+
+
+def _from_s4(recipe: Recipe) -> Recipe:
+    return replace(recipe, init=InitConfig(needs=("model",)))
+
+
+def tpavi_s4_r50() -> Recipe:
+    """TPAVI on single sources (S4), ResNet-50: 15 epochs, no matching term."""
+    return _published("s4", RESNET)
+
+
+def tpavi_s4_pvt() -> Recipe:
+    """TPAVI on single sources (S4), PVT-v2-b5: 15 epochs, no matching term."""
+    return _published("s4", PVT)
+
+
+def tpavi_ms3_r50() -> Recipe:
+    """TPAVI on multiple sources (MS3), ResNet-50: 30 epochs, matching term 0.5."""
+    return _published("ms3", RESNET)
+
+
+def tpavi_ms3_pvt() -> Recipe:
+    """TPAVI on multiple sources (MS3), PVT-v2-b5: 30 epochs, matching term 0.5."""
+    return _published("ms3", PVT)
+
+
+def tpavi_ms3_r50_from_s4() -> Recipe:
+    """TPAVI on multiple sources (MS3), ResNet-50, begun from an S4 model (--init.model)."""
+    return _from_s4(tpavi_ms3_r50())
+
+
+def tpavi_ms3_pvt_from_s4() -> Recipe:
+    """TPAVI on multiple sources (MS3), PVT-v2-b5, begun from an S4 model (--init.model)."""
+    return _from_s4(tpavi_ms3_pvt())
+
+
+def tpavi_avss_r50() -> Recipe:
+    """TPAVI on semantic segmentation (AVSS), ResNet-50: 60 epochs, matching term 0.5."""
+    return _published("avss", RESNET)
+
+
+def tpavi_avss_pvt() -> Recipe:
+    """TPAVI on semantic segmentation (AVSS), PVT-v2-b5: 60 epochs, matching term 0.5."""
+    return _published("avss", PVT)

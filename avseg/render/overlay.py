@@ -1,0 +1,114 @@
+"""Masks painted into pictures: tint, contour and name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from avseg.render.palette import distinct_colours
+
+Picture = NDArray[np.uint8]
+
+
+def overlay(
+    picture: Picture,
+    labels: NDArray[np.integer],
+    names: Mapping[int, str] | None = None,
+    colours: NDArray[np.uint8] | None = None,
+    alpha: float = 0.45,
+) -> Picture:
+    """(H, W, 3) uint8 `picture` with the areas of `labels` (H, W; 0 is background) tinted, outlined and named."""
+    return Paint(labels, names, colours, alpha).on(picture)
+
+
+class Paint:
+    """A label map made ready to be painted into any number of pictures of its size."""
+
+    def __init__(
+        self,
+        labels: NDArray[np.integer],
+        names: Mapping[int, str] | None = None,
+        colours: NDArray[np.uint8] | None = None,
+        alpha: float = 0.45,
+    ) -> None:
+        """Prepare the paint.
+
+        Args:
+            labels: (H, W) ids, 0 is background.
+            names: what is written beside the area of an id; ids without a name stay bare.
+            colours: (256, 3) uint8 by id.
+            alpha: share of the colour in the tint, 0 to 1.
+        """
+        self.shape = labels.shape
+        table = colours if colours is not None else np.array([(0, 0, 0), *distinct_colours(255)], np.uint8)
+        contour = _contour(labels, max(1, round(min(labels.shape) / 240)))
+        ids = labels.ravel().astype(np.intp)
+        inside = np.flatnonzero(ids > 0)
+        weight = np.where(contour.ravel()[inside], 1.0, alpha)[:, None]
+        self._inside = inside
+        self._keep = (256 * (1 - weight)).astype(np.uint16)
+        self._add = (256 * weight * table[ids[inside] % len(table)]).astype(np.uint16)
+        self._tags = _tags(labels, names or {}, table)
+
+    def on(self, picture: Picture) -> Picture:
+        """A painted copy of (H, W, 3) uint8.
+
+        Raises:
+            ValueError: a picture of another size than the labels.
+        """
+        if picture.shape[:2] != self.shape:
+            raise ValueError(f"a picture of {picture.shape[:2]} got labels of {self.shape}; both must have one size")
+        painted = np.array(picture, order="C")
+        flat = painted.reshape(-1, 3)
+        # Fixed point: 256 * 255 fits 16 bits, so one multiply and one shift blend a pixel.
+        flat[self._inside] = (flat[self._inside] * self._keep + self._add) >> 8
+        for top, left, tag in self._tags:
+            painted[top : top + tag.shape[0], left : left + tag.shape[1]] = tag
+        return painted
+
+
+def _contour(labels: NDArray[np.integer], width: int) -> NDArray[np.bool_]:
+    """(H, W) pixels within `width` of a pixel with another label."""
+    edge = np.zeros(labels.shape, bool)
+    for step in range(1, width + 1):
+        below, right = labels[step:] != labels[:-step], labels[:, step:] != labels[:, :-step]
+        edge[step:] |= below
+        edge[:-step] |= below
+        edge[:, step:] |= right
+        edge[:, :-step] |= right
+    return edge
+
+
+def _tags(
+    labels: NDArray[np.integer], names: Mapping[int, str], table: NDArray[np.uint8]
+) -> list[tuple[int, int, Picture]]:
+    """(top, left, tile) of every named id: above its topmost pixel, inside the picture."""
+    height, width = labels.shape
+    tags = []
+    for index in np.unique(labels):
+        if int(index) not in names or not index:
+            continue
+        rows, columns = np.nonzero(labels == index)
+        tile = _tile(names[int(index)], tuple(table[int(index) % len(table)].tolist()), max(11, round(height / 28)))
+        tile = tile[:height, :width]
+        top = min(max(int(rows[0]) - tile.shape[0] - 2, 0), height - tile.shape[0])
+        left = min(max(int(columns.mean()) - tile.shape[1] // 2, 0), width - tile.shape[1])
+        tags.append((top, left, tile))
+    return tags
+
+
+@lru_cache(maxsize=512)
+def _tile(text: str, colour: tuple[int, int, int], size: int) -> Picture:
+    """(h, w, 3) text on its colour, black or white by what reads better."""
+    font = ImageFont.load_default(size)
+    left, top, right, bottom = font.getbbox(text)
+    margin = max(2, size // 5)
+    image = Image.new("RGB", (int(right - left) + 2 * margin, int(bottom - top) + 2 * margin), colour)
+    bright = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2] > 115
+    ink = (0, 0, 0) if bright else (255, 255, 255)
+    ImageDraw.Draw(image).text((margin - left, margin - top), text, fill=ink, font=font)
+    return np.array(image)

@@ -1,0 +1,142 @@
+"""A page that needs nothing but itself: pictures and videos are inside, light and dark follow the reader."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from avseg.io.files import write_text
+
+_STYLE = """
+:root { color-scheme: light dark; --ink: #1b1f24; --soft: #5b6570; --line: #d5dae0; --paper: #ffffff; --card: #f5f7f9;
+  --accent: #b4430f; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e8ebee; --soft: #a3adb8; --line: #39414a; --paper: #14181c;
+  --card: #1e2429; --accent: #ff9a62; } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; padding: 2rem 1rem 4rem; max-width: 68rem; background: var(--paper); color: var(--ink);
+  font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
+h1 { font-size: 1.8rem; line-height: 1.2; margin: 0 0 .5rem; }
+h2 { font-size: 1.25rem; margin: 2.2rem 0 .5rem; }
+p { max-width: 46rem; }
+.lead { color: var(--soft); font-size: 1.05rem; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; margin: .8rem 0; font-variant-numeric: tabular-nums; }
+caption { text-align: left; color: var(--soft); padding-bottom: .3rem; }
+th, td { padding: .35rem .9rem .35rem 0; border-bottom: 1px solid var(--line); text-align: left; }
+td.number, th.number { text-align: right; }
+.gallery { display: grid; gap: .9rem; margin: .9rem 0; }
+.gallery { grid-template-columns: repeat(auto-fill, minmax(min(100%, var(--tile)), 1fr)); }
+figure { margin: 0; background: var(--card); border: 1px solid var(--line); border-radius: 8px; overflow: hidden; }
+figure img, figure video { display: block; width: 100%; height: auto; }
+figcaption { padding: .45rem .6rem; font-size: .88rem; color: var(--soft); }
+strong { color: var(--accent); }
+"""
+
+
+class Page:
+    """Builds one HTML file, part by part. Text is escaped; `**bold**` is the only markup."""
+
+    def __init__(self, title: str, lead: str = "", language: str = "en") -> None:
+        self.title = title
+        self._language = language
+        self._parts: list[str] = [f"<h1>{_text(title)}</h1>"]
+        if lead:
+            self._parts.append(f'<p class="lead">{_text(lead)}</p>')
+
+    def heading(self, text: str) -> Page:
+        self._parts.append(f"<h2>{_text(text)}</h2>")
+        return self
+
+    def text(self, text: str) -> Page:
+        self._parts.append(f"<p>{_text(text)}</p>")
+        return self
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]], caption: str = "") -> Page:
+        """Rows of cells; numbers stand to the right, floats with three decimals."""
+        numeric = [bool(rows) and all(_is_number(row[i]) for row in rows) for i in range(len(columns))]
+        classes = [' class="number"' if number else "" for number in numeric]
+        head = "".join(f'<th scope="col"{c}>{_text(name)}</th>' for c, name in zip(classes, columns, strict=True))
+        lines = [
+            "".join(f"<td{c}>{_text(_cell(value))}</td>" for c, value in zip(classes, row, strict=True)) for row in rows
+        ]
+        body = "".join(f"<tr>{line}</tr>" for line in lines)
+        title = f"<caption>{_text(caption)}</caption>" if caption else ""
+        self._parts.append(
+            f'<div class="scroll"><table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+        )
+        return self
+
+    def picture(self, picture: NDArray[np.uint8] | Path, alt: str, caption: str = "") -> Page:
+        """One picture: an (H, W, 3) or (H, W) uint8 array, or a PNG or JPEG file."""
+        return self.gallery([(picture, alt, caption)], tile=640)
+
+    def gallery(self, pictures: Sequence[tuple[NDArray[np.uint8] | Path, str, str]], tile: int = 200) -> Page:
+        """Pictures side by side: (picture, alternative text, caption); `tile` in CSS pixels."""
+        figures = []
+        for picture, alt, caption in pictures:
+            if not alt:
+                raise ValueError(f"the picture with the caption {caption!r} has no alternative text; say what it shows")
+            image = f'<img src="{_embedded(picture)}" alt="{escape(alt, quote=True)}" loading="lazy">'
+            figures.append(_figure(image, caption))
+        self._parts.append(f'<div class="gallery" style="--tile: {tile}px">{"".join(figures)}</div>')
+        return self
+
+    def video(self, path: Path, label: str, caption: str = "", *, embed: bool = True) -> Page:
+        """An MP4 with controls, inside the page, or (embed=False) beside it by its file name."""
+        source = _data("video/mp4", path.read_bytes()) if embed else escape(path.name, quote=True)
+        video = f'<video controls preload="metadata" aria-label="{escape(label, quote=True)}" src="{source}"></video>'
+        self._parts.append(f'<div class="gallery" style="--tile: 640px">{_figure(video, caption)}</div>')
+        return self
+
+    def html(self) -> str:
+        """The whole page."""
+        body = "\n".join(self._parts)
+        return (
+            f'<!doctype html>\n<html lang="{self._language}">\n<head>\n<meta charset="utf-8">\n'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+            f"<title>{escape(self.title)}</title>\n<style>{_STYLE}</style>\n</head>\n"
+            f"<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
+        )
+
+    def write(self, path: Path) -> Path:
+        """Write the page, whole or not at all."""
+        write_text(path, self.html())
+        return path
+
+
+def _figure(content: str, caption: str) -> str:
+    below = f"<figcaption>{_text(caption)}</figcaption>" if caption else ""
+    return f"<figure>{content}{below}</figure>"
+
+
+def _text(text: str) -> str:
+    parts = escape(text, quote=False).split("**")
+    return "".join(f"<strong>{part}</strong>" if i % 2 and i < len(parts) - 1 else part for i, part in enumerate(parts))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+
+
+def _cell(value: object) -> str:
+    return f"{value:.3f}" if isinstance(value, (float, np.floating)) else str(value)
+
+
+def _embedded(picture: NDArray[np.uint8] | Path) -> str:
+    if isinstance(picture, Path):
+        kind = "jpeg" if picture.suffix.lower() in (".jpg", ".jpeg") else "png"
+        return _data(f"image/{kind}", picture.read_bytes())
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, format="PNG", optimize=True)
+    return _data("image/png", buffer.getvalue())
+
+
+def _data(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"

@@ -1,0 +1,39 @@
+"""Sounding shapes: a seeded world of clips with picture, sound and truth. What is heavy is imported on use."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from avseg.synth.classes import CLASSES as CLASSES
+    from avseg.synth.dataset import SynthDataset as SynthDataset
+    from avseg.synth.difficulty import DIFFICULTIES as DIFFICULTIES
+    from avseg.synth.world import SynthClip as SynthClip
+    from avseg.synth.world import ensemble as ensemble
+    from avseg.synth.world import make_clip as make_clip
+    from avseg.synth.writers import write as write
+
+_HOMES = {
+    "CLASSES": "classes",
+    "DIFFICULTIES": "difficulty",
+    "SynthClip": "world",
+    "SynthDataset": "dataset",
+    "ensemble": "world",
+    "make_clip": "world",
+    "write": "writers",
+}
+
+__all__ = list(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'avseg.synth' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"avseg.synth.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

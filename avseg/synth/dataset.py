@@ -1,0 +1,58 @@
+"""The synthetic world as a data set that lives in memory: every clip is made when asked for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+from avseg.config import did_you_mean
+from avseg.data.config import DataConfig
+from avseg.synth.world import TASKS, ClipSpec, SynthClip, make_clip
+from avseg.types import Clip
+
+SPLITS = {"train": 0, "val": 1_000_000_000, "test": 2_000_000_000}
+"""Where the clip numbers of each split begin; no clip is in two splits of one seed."""
+
+
+class SynthDataset:
+    """`clips` clips of the world `seed`; names the suite whose metrics fit its task."""
+
+    def __init__(
+        self,
+        clips: int,
+        seed: int = 0,
+        *,
+        split: str = "train",
+        task: Literal["binary", "semantic"] = "binary",
+        spec: ClipSpec | None = None,
+        **changes: object,
+    ) -> None:
+        """`changes` replace fields of `spec`: `SynthDataset(100, difficulty="easy", size=112, frames=5)`.
+
+        Raises:
+            ValueError: an unknown split, task or difficulty, or more clips than a split holds.
+        """
+        if split not in SPLITS:
+            raise ValueError(f"unknown split {split!r}; {did_you_mean(split, SPLITS)}")
+        if task not in ("binary", "semantic"):
+            raise ValueError(f"task {task!r} is neither binary nor semantic")
+        if not 0 < clips <= SPLITS["val"]:
+            raise ValueError(f"got {clips} clips, wanted 1 to {SPLITS['val']}")
+        self.spec = replace(spec or ClipSpec(), **changes)  # type: ignore[arg-type]
+        self.seed, self.split, self.kind = seed, split, task
+        self.task = TASKS[task]
+        self.suite = "avsbench_object" if task == "binary" else "avsbench_semantic"
+        self.config = DataConfig(name="synth", stereo=self.spec.stereo)
+        self.ids = [f"synth_{seed}_{SPLITS[split] + i:06d}" for i in range(clips)]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, index: int) -> Clip:
+        return self.world(index).to_clip(self.kind)
+
+    def world(self, index: int) -> SynthClip:
+        """Clip `index` with all that is known of it."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"clip {index} of a data set of {len(self)}")
+        return make_clip(self.seed, SPLITS[self.split] + index, self.spec)

@@ -1,0 +1,370 @@
+"""The few types that everything else speaks: task, clip, batch, targets, predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal, TypeAlias, TypedDict
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+IGNORE = 255
+"""The class id of pixels that are not judged."""
+
+
+class Rle(TypedDict):
+    """A run-length encoded mask in the form of COCO: `size` is (H, W)."""
+
+    size: list[int]
+    counts: str | bytes
+
+
+@dataclass(frozen=True)
+class Task:
+    """The kind of target and prediction, and the names of the foreground classes (none for binary)."""
+
+    kind: Literal["binary", "semantic", "instance"]
+    classes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("binary", "semantic", "instance"):
+            raise ValueError(f"task kind {self.kind!r} is none of binary, semantic, instance")
+        object.__setattr__(self, "classes", tuple(self.classes))
+        if (self.kind == "binary") == bool(self.classes):
+            raise ValueError(
+                f"a {self.kind} task got {len(self.classes)} class names; binary has none, the others some"
+            )
+
+    @property
+    def channels(self) -> int:
+        """Channels of a dense network's logits: 1 (sigmoid) for binary, K + 1 (softmax) otherwise."""
+        return len(self.classes) + 1 if self.classes else 1
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"kind": self.kind, "classes": list(self.classes)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Task:
+        return cls(values["kind"], tuple(values.get("classes", ())))
+
+
+def _check(what: str, tensor: Tensor, shape: Sequence[int | str], dtype: torch.dtype | None = None) -> None:
+    """One clear sentence when `tensor` is not of `shape` (names stand for any size) and `dtype`."""
+    fits = tensor.ndim == len(shape) and all(
+        isinstance(want, str) or got == want for got, want in zip(tensor.shape, shape, strict=False)
+    )
+    if not fits:
+        wanted = ", ".join(map(str, shape))
+        raise ValueError(f"{what} has shape {tuple(tensor.shape)}, wanted ({wanted})")
+    if dtype is not None and tensor.dtype != dtype:
+        raise ValueError(f"{what} is {tensor.dtype}, wanted {dtype}")
+
+
+@dataclass(frozen=True, eq=False)
+class DenseTarget:
+    """Truth of a binary or semantic clip."""
+
+    labels: Tensor
+    """(T, H, W) int64; 0 background, 1..K foreground, 255 ignored."""
+    annotated: Tensor
+    """(T,) bool, the frames whose labels exist on disk."""
+    sounding: Tensor | None = None
+    """(T, K') bool over the data set's own classes, also where labels are binary."""
+
+    def __post_init__(self) -> None:
+        _check("target labels", self.labels, ("T", "H", "W"), torch.int64)
+        _check("target annotated", self.annotated, (self.labels.shape[0],), torch.bool)
+        if self.sounding is not None:
+            _check("target sounding", self.sounding, (self.labels.shape[0], "K"), torch.bool)
+
+    def take(self, frames: Tensor) -> DenseTarget:
+        sounding = None if self.sounding is None else self.sounding[frames]
+        return DenseTarget(self.labels[frames], self.annotated[frames], sounding)
+
+    def padded(self, frames: int) -> DenseTarget:
+        """The same with frames of background that are not annotated at the end, `frames` in all."""
+        more = frames - self.labels.shape[0]
+        sounding = None if self.sounding is None else _pad_frames(self.sounding, more)
+        return DenseTarget(_pad_frames(self.labels, more), _pad_frames(self.annotated, more), sounding)
+
+    def to(self, device: torch.device | str) -> DenseTarget:
+        sounding = None if self.sounding is None else self.sounding.to(device)
+        return DenseTarget(self.labels.to(device), self.annotated.to(device), sounding)
+
+
+@dataclass(frozen=True, eq=False)
+class InstanceTarget:
+    """Truth of a clip of N tracked objects."""
+
+    masks: Tensor
+    """(N, T, H, W) bool; empty at t: silent or unseen at t."""
+    classes: Tensor
+    """(N,) int64, 1..K."""
+    track_ids: Tensor
+    """(N,) int64."""
+    annotated: Tensor
+    """(T,) bool."""
+
+    def __post_init__(self) -> None:
+        _check("target masks", self.masks, ("N", "T", "H", "W"), torch.bool)
+        n, t = self.masks.shape[:2]
+        _check("target classes", self.classes, (n,), torch.int64)
+        _check("target track_ids", self.track_ids, (n,), torch.int64)
+        _check("target annotated", self.annotated, (t,), torch.bool)
+
+    def take(self, frames: Tensor) -> InstanceTarget:
+        return replace(self, masks=self.masks[:, frames], annotated=self.annotated[frames])
+
+    def padded(self, frames: int) -> InstanceTarget:
+        more = frames - self.annotated.shape[0]
+        masks = _pad_frames(self.masks.transpose(0, 1), more).transpose(0, 1)
+        return replace(self, masks=masks, annotated=_pad_frames(self.annotated, more))
+
+    def to(self, device: torch.device | str) -> InstanceTarget:
+        return InstanceTarget(*(getattr(self, f.name).to(device) for f in fields(self)))
+
+
+Target: TypeAlias = DenseTarget | InstanceTarget
+
+
+@dataclass(frozen=True, eq=False)
+class DensePrediction:
+    """What a dense model says of a clip; pictures of it are made when somebody looks."""
+
+    id: str
+    logits: Tensor
+    """(T, C, h, w) at the network's resolution; C = 1 (sigmoid) or K + 1 (softmax)."""
+    size: tuple[int, int]
+    """(H, W) wanted back."""
+
+    def __post_init__(self) -> None:
+        _check("prediction logits", self.logits, ("T", "C", "h", "w"))
+
+    def full_logits(self, frame: int) -> Tensor:
+        """(C, H, W) float32 logits of one frame at the wanted size, bilinear where that differs."""
+        logits = self.logits[frame].float()
+        if tuple(logits.shape[-2:]) == tuple(self.size):
+            return logits
+        return F.interpolate(logits[None], size=self.size, mode="bilinear", align_corners=False)[0]
+
+    def probabilities(self, frame: int) -> Tensor:
+        """(C, H, W) sigmoid (C = 1) or softmax probabilities of one frame."""
+        logits = self.full_logits(frame)
+        return logits.sigmoid() if logits.shape[0] == 1 else logits.softmax(0)
+
+    def foreground(self, frame: int) -> Tensor:
+        """(H, W) probability that a pixel belongs to anything that sounds."""
+        probabilities = self.probabilities(frame)
+        return probabilities[0] if probabilities.shape[0] == 1 else 1 - probabilities[0]
+
+    def labels(self, frame: int, threshold: float = 0.5) -> Tensor:
+        """(H, W) int64 class ids of one frame; `threshold` is the binary one (strictly above it is foreground)."""
+        if self.logits.shape[1] == 1:
+            return (self.probabilities(frame)[0] > threshold).long()
+        # The indices of max are those of argmax, found several times faster along a first axis.
+        return self.full_logits(frame).max(0).indices
+
+
+@dataclass(frozen=True, eq=False)
+class InstancePrediction:
+    """What an instance model says of a clip: N tracks of T entries."""
+
+    id: str
+    masks: list[list[Rle | None]]
+    """N tracks of T entries; None (silent) is not the same as an empty mask."""
+    scores: Tensor
+    """(N,) float32."""
+    classes: Tensor
+    """(N,) int64, 1..K."""
+    track_ids: Tensor
+    """(N,) int64."""
+    size: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        for name in ("scores", "classes", "track_ids"):
+            _check(f"prediction {name}", getattr(self, name), (len(self.masks),))
+
+
+Prediction: TypeAlias = DensePrediction | InstancePrediction
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Seed and epoch, for models that draw while training."""
+
+    seed: int
+    epoch: int
+
+    def generator(self, *more: int) -> torch.Generator:
+        """A CPU generator that follows (seed, epoch, *more)."""
+        from random import Random
+
+        key = ":".join(map(str, (self.seed, self.epoch, *more)))
+        return torch.Generator().manual_seed(Random(key).getrandbits(63))
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """Frames, the times at which they are shown, and sound on the same clock."""
+
+    id: str
+    frames: Tensor
+    """(T, 3, H, W) uint8 RGB."""
+    times: Tensor
+    """(T,) float64 s, when each frame is shown."""
+    audio: Tensor
+    """(A, S) float32 in [-1, 1]; A = 1, or 2 = (left, right)."""
+    sample_rate: int
+    audio_start: float = 0.0
+    """s, time of the first sample; sound may reach past the frames on both sides."""
+    target: Target | None = None
+    audio_features: Tensor | None = None
+    """(T, ...) shipped log-mel patches or embeddings, used instead of audio."""
+    output_size: tuple[int, int] | None = None
+    """(H, W) wanted back; default: that of frames."""
+
+    def __post_init__(self) -> None:
+        name = f"clip {self.id!r}"
+        _check(f"{name} frames", self.frames, ("T", 3, "H", "W"), torch.uint8)
+        _check(f"{name} times", self.times, (self.frames.shape[0],), torch.float64)
+        _check(f"{name} audio", self.audio, ("A", "S"), torch.float32)
+        if self.audio.shape[0] not in (1, 2):
+            raise ValueError(f"{name} has {self.audio.shape[0]} audio channels, wanted 1 or 2; mix them down first")
+        if self.sample_rate <= 0:
+            raise ValueError(f"{name} has sample rate {self.sample_rate}, wanted a positive number of Hz")
+        if self.target is not None and self.target.annotated.shape[0] != self.frames.shape[0]:
+            raise ValueError(f"{name} has {len(self.frames)} frames but truth for {len(self.target.annotated)}")
+        if self.audio_features is not None and self.audio_features.shape[0] != self.frames.shape[0]:
+            raise ValueError(
+                f"{name} has {len(self.frames)} frames but audio features for {self.audio_features.shape[0]}"
+            )
+
+    def take(self, frames: Sequence[int]) -> Clip:
+        """Picture, features and target of some frames; the sound stays whole, windows are cut by time."""
+        index = torch.as_tensor(list(frames), dtype=torch.int64)
+        return replace(
+            self,
+            frames=self.frames[index],
+            times=self.times[index],
+            target=None if self.target is None else self.target.take(index),
+            audio_features=None if self.audio_features is None else self.audio_features[index],
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """B clips of T frames, padded to one shape."""
+
+    ids: list[str]
+    frames: Tensor
+    """(B, T, 3, H, W) uint8, zero-padded right and below."""
+    times: Tensor
+    """(B, T) float64."""
+    valid: Tensor
+    """(B, T) bool, false on padded frames."""
+    sizes: Tensor
+    """(B, 2) int64, (H, W) before padding."""
+    audio: Tensor
+    """(B, A, S) float32, zero-padded at the end."""
+    audio_lengths: Tensor
+    """(B,) int64 samples."""
+    audio_start: Tensor
+    """(B,) float64 s."""
+    sample_rate: int
+    output_sizes: list[tuple[int, int]]
+    targets: list[Target] | None = None
+    audio_features: Tensor | None = None
+    draw: Draw | None = None
+    index: list[int] = field(default_factory=list)
+    """Places of the clips in their data set, where a loader made the batch."""
+
+    @classmethod
+    def collate(cls, clips: Sequence[Clip], frames: int | None = None) -> Batch:
+        """Stack clips; `frames` pads every clip to this many, else to the longest.
+
+        Raises:
+            ValueError: no clips, more frames than wanted, or clips that differ in rate, channels or kind of features.
+        """
+        if not clips:
+            raise ValueError("a batch needs at least one clip, got none")
+        length = frames or max(len(clip.frames) for clip in clips)
+        for clip in clips:
+            _check_alike(clip, clips[0], length)
+        height = max(clip.frames.shape[2] for clip in clips)
+        width = max(clip.frames.shape[3] for clip in clips)
+        samples = max(clip.audio.shape[1] for clip in clips)
+        pictures = clips[0].frames.new_zeros(len(clips), length, 3, height, width)
+        sound = clips[0].audio.new_zeros(len(clips), clips[0].audio.shape[0], samples)
+        for i, clip in enumerate(clips):
+            t, _, h, w = clip.frames.shape
+            pictures[i, :t, :, :h, :w] = clip.frames
+            sound[i, :, : clip.audio.shape[1]] = clip.audio
+        counts = torch.tensor([len(clip.frames) for clip in clips])
+        return cls(
+            ids=[clip.id for clip in clips],
+            frames=pictures,
+            times=torch.stack([_continued(clip.times, length) for clip in clips]),
+            valid=torch.arange(length)[None] < counts[:, None],
+            sizes=torch.tensor([clip.frames.shape[2:] for clip in clips]),
+            audio=sound,
+            audio_lengths=torch.tensor([clip.audio.shape[1] for clip in clips]),
+            audio_start=torch.tensor([clip.audio_start for clip in clips], dtype=torch.float64),
+            sample_rate=clips[0].sample_rate,
+            output_sizes=[clip.output_size or (clip.frames.shape[2], clip.frames.shape[3]) for clip in clips],
+            targets=_collate_targets(clips, length),
+            audio_features=_collate_features(clips, length),
+        )
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch on another device."""
+        moved: dict[str, Any] = {
+            f.name: getattr(self, f.name).to(device) for f in fields(self) if isinstance(getattr(self, f.name), Tensor)
+        }
+        if self.targets is not None:
+            moved["targets"] = [target.to(device) for target in self.targets]
+        return replace(self, **moved)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def _check_alike(clip: Clip, first: Clip, length: int) -> None:
+    if not 1 <= len(clip.frames) <= length:
+        raise ValueError(f"clip {clip.id!r} has {len(clip.frames)} frames, wanted 1 to {length}")
+    for what in ("sample_rate", "audio channels", "audio features", "target"):
+        a, b = _trait(clip, what), _trait(first, what)
+        if a != b:
+            raise ValueError(f"clips {first.id!r} and {clip.id!r} differ in {what} ({b} and {a}); a batch needs one")
+
+
+def _trait(clip: Clip, what: str) -> Any:
+    if what == "sample_rate":
+        return clip.sample_rate
+    if what == "audio channels":
+        return clip.audio.shape[0]
+    if what == "target":
+        return type(clip.target).__name__
+    return None if clip.audio_features is None else tuple(clip.audio_features.shape[1:])
+
+
+def _collate_targets(clips: Sequence[Clip], length: int) -> list[Target] | None:
+    targets = [clip.target.padded(length) for clip in clips if clip.target is not None]
+    return targets if targets else None
+
+
+def _collate_features(clips: Sequence[Clip], length: int) -> Tensor | None:
+    features = [clip.audio_features for clip in clips if clip.audio_features is not None]
+    return torch.stack([_pad_frames(f, length - len(f)) for f in features]) if features else None
+
+
+def _pad_frames(tensor: Tensor, more: int) -> Tensor:
+    return torch.cat([tensor, tensor.new_zeros(more, *tensor.shape[1:])]) if more > 0 else tensor
+
+
+def _continued(times: Tensor, length: int) -> Tensor:
+    """Times of padded frames go on in the clip's last step (one second where there is but one frame)."""
+    step = times[-1] - times[-2] if len(times) > 1 else times.new_tensor(1.0)
+    more = torch.arange(1, length - len(times) + 1, dtype=times.dtype) * step + times[-1]
+    return torch.cat([times, more])

@@ -1,0 +1,32 @@
+"""Shared by all tests: few threads, no network, a place for golden numbers."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("WANDB_MODE", "disabled")
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _two_threads() -> None:
+    import torch
+
+    torch.set_num_threads(2)
+
+
+@pytest.fixture(scope="session")
+def golden() -> Any:
+    """`golden("tpavi/golden_s4_r50.json")` reads a file of golden numbers."""
+
+    def read(name: str) -> Any:
+        return json.loads((GOLDEN / name).read_text(encoding="utf-8"))
+
+    return read

@@ -1,0 +1,60 @@
+"""What every data set promises: the synthetic world written in its layout comes back through its reader."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from avseg.data import DATASETS, build_dataset
+from avseg.data.config import DataConfig
+from avseg.data.loader import make_loader
+from avseg.data.transforms import HorizontalFlip
+from avseg.metrics import SUITES
+from avseg.types import DenseTarget
+
+
+@pytest.fixture(scope="module", params=sorted(DATASETS))
+def config(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> DataConfig:
+    """A data set with its folder written by the synthetic world."""
+    if request.param == "synth":
+        return DataConfig(name="synth")
+    from avseg.synth.writers import write
+
+    root: Path = tmp_path_factory.mktemp(request.param)
+    write(request.param, root, 12, seed=3, workers=1, video=False)
+    return DataConfig(name=request.param, root=root)
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_every_split_gives_clips(config: DataConfig, split: str) -> None:
+    dataset = build_dataset(config, split)
+    assert len(dataset) > 0
+    assert dataset.suite in SUITES
+    clip = dataset[0]
+    assert clip.times.tolist() == [float(t) for t in range(len(clip.frames))]
+    assert clip.audio.abs().max() > 0
+    assert isinstance(clip.target, DenseTarget)
+    assert clip.target.annotated.any()
+    highest = max(len(dataset.task.classes), 1)
+    assert int(clip.target.labels.max()) <= highest
+
+
+def test_the_splits_do_not_share_clips(config: DataConfig) -> None:
+    ids = [set(build_dataset(config, split).ids) for split in ("train", "val", "test")]
+    assert not (ids[0] & ids[1] or ids[0] & ids[2] or ids[1] & ids[2])
+
+
+def test_a_run_does_not_depend_on_the_number_of_workers(config: DataConfig) -> None:
+    dataset = build_dataset(config, "val")
+    seen = []
+    for workers in (0, 2):
+        loader = make_loader(dataset, [HorizontalFlip()], batch_size=2, seed=1, shuffle=True, workers=workers)
+        seen.append(torch.cat([batch.frames.flatten().float()[::997] for batch in loader]))
+    assert torch.equal(seen[0], seen[1])
+
+
+def test_an_unknown_split_says_what_there_is(config: DataConfig) -> None:
+    with pytest.raises(ValueError, match="train"):
+        build_dataset(config, "trian")

@@ -1,0 +1,69 @@
+"""What every metric suite promises: merged in any order it says the same."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+
+from avseg.metrics import PROTOCOLS, SUITES
+from avseg.types import DensePrediction, DenseTarget, Prediction, Target, Task
+from contract.clips import random_clip
+
+TASK_OF = {
+    "avsbench_object": Task("binary"),
+    "avsbench_semantic": Task("semantic", tuple(f"class{i}" for i in range(1, 71))),
+}
+
+
+def results(suite: str, n: int = 7) -> list[tuple[Prediction, Target]]:
+    task = TASK_OF[suite]
+    out: list[tuple[Prediction, Target]] = []
+    for seed in range(n):
+        clip = random_clip(task, seed, size=32)
+        assert isinstance(clip.target, DenseTarget)
+        logits = torch.randn(5, task.channels, 32, 32, generator=torch.Generator().manual_seed(seed))
+        out.append((DensePrediction(clip.id, logits, (32, 32)), clip.target))
+    return out
+
+
+def cases() -> list[tuple[str, str]]:
+    return [(suite, protocol) for suite in SUITES for protocol in PROTOCOLS]
+
+
+@pytest.mark.parametrize(("suite", "protocol"), cases())
+def test_merged_in_any_order_is_the_same(suite: str, protocol: str) -> None:
+    pairs = results(suite)
+    whole = SUITES[suite](TASK_OF[suite], protocol)
+    for i, (prediction, target) in enumerate(pairs):
+        for metric in whole:
+            metric.update(prediction, target, i)
+    expected = [metric.compute() for metric in whole]
+    assert expected and all(expected)
+    for order in itertools.islice(itertools.permutations(range(3)), 6):
+        parts = [SUITES[suite](TASK_OF[suite], protocol) for _ in range(3)]
+        for i in reversed(range(len(pairs))):
+            for metric in parts[i % 3]:
+                metric.update(*pairs[i], i)
+        for metric in parts[0]:  # a clip seen by two ranks counts once
+            metric.update(*pairs[1], 1)
+        first = parts[order[0]]
+        for other in order[1:]:
+            for a, b in zip(first, parts[other], strict=True):
+                a.merge(b)
+        assert [metric.compute() for metric in first] == expected
+
+
+@pytest.mark.parametrize(("suite", "protocol"), cases())
+def test_rows_name_every_clip(suite: str, protocol: str) -> None:
+    for metric in SUITES[suite](TASK_OF[suite], protocol):
+        for i, (prediction, target) in enumerate(results(suite, 3)):
+            metric.update(prediction, target, i)
+        assert len(metric.rows()) == 3
+
+
+@pytest.mark.parametrize("suite", list(SUITES))
+def test_unknown_protocol_says_what_there_is(suite: str) -> None:
+    with pytest.raises(ValueError, match="published"):
+        SUITES[suite](TASK_OF[suite], "publishd")

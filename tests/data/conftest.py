@@ -1,0 +1,122 @@
+"""Folders of the data sets, written by hand so that the readers are judged without the library's own writers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from scipy.io import wavfile
+
+from avseg.data.classes import avss_classes, avss_palette
+from avseg.io.pickles import write_tensor
+
+SIZE = (24, 32)
+
+
+class Writer:
+    """Random pictures, masks and sounds; remembers the truth by path."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.random, self.truth = root, np.random.default_rng(0), {}
+
+    def picture(self, name: str, size: tuple[int, int] = SIZE) -> None:
+        self.save(name, self.random.integers(0, 256, (*size, 3), dtype=np.uint8))
+
+    def mask(self, name: str, size: tuple[int, int] = SIZE, mode: str = "L") -> None:
+        values = self.random.integers(0, 2, size, dtype=np.uint8)
+        self.save(name, values * np.uint8(255))
+        self.truth[name] = values
+        if mode != "L":
+            Image.open(self.root / name).convert(mode).save(self.root / name)
+
+    def labels(self, name: str, size: tuple[int, int] = SIZE, highest: int = 70) -> None:
+        values = self.random.integers(0, highest + 1, size, dtype=np.uint8)
+        self.save(name, np.array(avss_palette(), np.uint8)[values])
+        self.truth[name] = values
+
+    def sound(self, name: str, seconds: float = 5, channels: int = 1, rate: int = 16000) -> None:
+        shape = (int(seconds * rate), channels)
+        self.truth[name] = self.random.integers(-9000, 9000, shape, dtype=np.int16)
+        (self.root / name).parent.mkdir(parents=True, exist_ok=True)
+        wavfile.write(self.root / name, rate, self.truth[name])
+
+    def save(self, name: str, values: Any) -> None:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(values).save(path, quality=95)
+
+    def log_mel(self, name: str) -> None:
+        self.truth[name] = torch.randn(5, 1, 96, 64)
+        write_tensor(self.root / name, self.truth[name])
+
+
+S4_ROWS = (
+    ("aa_1", "3", "dog_barking", "train"),
+    ("bb_2", "0", "helicopter", "val"),
+    ("cc_3", "0", "dog_barking", "test"),
+    ("dd_4", "1", "race_car", "train"),
+)
+
+
+@pytest.fixture
+def s4(tmp_path: Path) -> Writer:
+    writer = Writer(tmp_path)
+    lines = ["name,start,category,split", *(",".join(row) for row in S4_ROWS)]
+    (tmp_path / "s4_meta_data.csv").write_text("\n".join(lines) + "\n")
+    for name, _, category, split in S4_ROWS:
+        place = f"{split}/{category}/{name}"
+        for k in range(1, 6):
+            writer.picture(f"s4_data/visual_frames/{place}/{name}_{k}.png")
+        for k in range(1, 2 if split == "train" else 6):
+            writer.mask(f"s4_data/gt_masks/{place}/{name}_{k}.png")
+        writer.sound(f"s4_data/audio_wav/{place}.wav", channels=2)
+        writer.log_mel(f"s4_data/audio_log_mel/{place}.pkl")
+    return writer
+
+
+MS3_ROWS = (("x1", "train"), ("y2", "val"), ("z3", "test"))
+
+
+@pytest.fixture
+def ms3(tmp_path: Path) -> Writer:
+    writer = Writer(tmp_path)
+    (tmp_path / "ms3_meta_data.csv").write_text("video_id,split\n" + "".join(f"{n},{s}\n" for n, s in MS3_ROWS))
+    for name, split in MS3_ROWS:
+        for k in range(1, 6):
+            writer.picture(f"ms3_data/visual_frames/{name}/{name}.mp4_{k}.png")
+            writer.mask(f"ms3_data/gt_masks/{split}/{name}/{name}_{k}.png")
+        writer.sound(f"ms3_data/audio_wav/{split}/{name}.wav")
+        writer.log_mel(f"ms3_data/audio_log_mel/{split}/{name}.pkl")
+    return writer
+
+
+AVSS_ROWS = (
+    ("u1", "v1s", "train"),
+    ("u2", "v1s", "test"),
+    ("u3", "v1m", "train"),
+    ("u4", "v2", "train"),
+    ("u5", "v2", "test"),
+    ("u6", "v1m", "val"),
+)
+
+
+@pytest.fixture
+def avss(tmp_path: Path) -> Writer:
+    writer = Writer(tmp_path)
+    rows = "".join(f"3,{uid},man,{label},{split}\n" for uid, label, split in AVSS_ROWS)
+    (tmp_path / "metadata.csv").write_text("vid,uid,a_obj,label,split\n" + rows)
+    numbers = {name: number for number, name in enumerate(avss_classes(), start=1)}
+    (tmp_path / "label2idx.json").write_text(json.dumps(numbers))
+    for uid, label, split in AVSS_ROWS:
+        frames = 10 if label == "v2" else 5
+        for k in range(frames):
+            writer.picture(f"{label}/{uid}/frames/{k}.jpg")
+        for k in range(1 if (label, split) == ("v1s", "train") else frames):
+            writer.labels(f"{label}/{uid}/labels_rgb/{k}.png")
+        writer.sound(f"{label}/{uid}/audio.wav", frames)
+    return writer

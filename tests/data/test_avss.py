@@ -1,0 +1,156 @@
+"""AVSS as it lies on disk: three parts, 71 colours, sizes while reading."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from avseg.config import InputSpec
+from avseg.data import DataConfig, build_dataset, make_loader
+from avseg.data.avss import decode_colours
+from avseg.data.classes import avss_classes, avss_palette
+from avseg.data.geometry import Geometry
+
+
+def open_avss(writer: Any, split: str = "train", **options: Any) -> Any:
+    return build_dataset(DataConfig(name="avss", root=writer.root, **options), split)
+
+
+def test_the_palette_is_the_bit_interleaved_one() -> None:
+    for index, colour in enumerate(avss_palette()):
+        channels = [0, 0, 0]
+        for bit in range(8):
+            channels[bit % 3] |= (index >> bit & 1) << (7 - bit // 3)
+        assert colour == tuple(channels)
+    assert avss_palette()[70] == (32, 128, 128)
+    assert len(set(avss_palette())) == len(avss_classes()) == 71
+    assert (avss_classes()[0], avss_classes()[70]) == ("background", "woman")
+
+
+def test_colours_decode_by_exact_match_as_a_loop_would() -> None:
+    palette = np.array(avss_palette(), np.uint8)
+    rng = np.random.default_rng(0)
+    rgb = rng.integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
+    rgb[0] = palette[rng.integers(0, 71, (64, 64))]
+    rgb[1] = palette[rng.integers(0, 71, (64, 64))] + rng.integers(0, 2, (64, 64, 3), dtype=np.uint8)
+    rgb[2] &= 0xE0
+    wanted = np.zeros(rgb.shape[:-1], np.uint8)
+    for index, colour in enumerate(palette):
+        wanted[(rgb == colour).all(-1)] = index
+    assert np.array_equal(decode_colours(rgb), wanted)
+    assert wanted[0].max() == 70
+    assert (wanted[1] == 0).mean() > 0.5  # a colour of no class is background
+
+
+@pytest.mark.parametrize(
+    ("split", "index", "frames", "annotated"),
+    [("train", 0, 5, 1), ("test", 0, 5, 5), ("train", 1, 5, 5), ("train", 2, 10, 10), ("test", 1, 10, 10)],
+)
+def test_the_three_parts(avss: Any, split: str, index: int, frames: int, annotated: int) -> None:
+    dataset = open_avss(avss, split)
+    clip = dataset[index]
+    row = dataset.rows[index]
+    assert clip.frames.shape == (frames, 3, 24, 32)
+    assert clip.target.annotated.tolist() == [True] * annotated + [False] * (frames - annotated)
+    for k in range(annotated):
+        truth = avss.truth[f"{row['label']}/{row['uid']}/labels_rgb/{k}.png"]
+        assert np.array_equal(clip.target.labels[k].numpy(), truth)
+    assert clip.target.labels[annotated:].sum() == 0
+    assert clip.audio.shape == (1, 16000 * frames)
+    assert dataset.suite == "avsbench_semantic"
+    assert dataset.task.classes == avss_classes()[1:]
+
+
+def test_sounding_names_the_classes_that_the_labels_show(avss: Any) -> None:
+    avss.labels("v1s/u1/labels_rgb/0.png", highest=2)
+    sounding = open_avss(avss)[0].target.sounding
+    assert sounding.shape == (5, 70)
+    assert sounding[0].nonzero().flatten().tolist() == [0, 1]
+    assert not sounding[1:].any()
+
+
+def test_every_batch_has_ten_frames(avss: Any) -> None:
+    batch = next(iter(make_loader(open_avss(avss), batch_size=3)))
+    assert batch.frames.shape == (3, 10, 3, 24, 32)
+    assert batch.valid.sum(1).tolist() == [5, 5, 10]
+    assert batch.targets is not None
+    assert [int(target.annotated.sum()) for target in batch.targets] == [1, 5, 10]
+    short = next(iter(make_loader(open_avss(avss, "val"), batch_size=1)))
+    assert short.frames.shape[1] == 10
+
+
+@pytest.mark.parametrize(
+    "geometry",
+    [
+        Geometry(InputSpec((16, 16))),
+        Geometry(InputSpec((16, 16)), crop=True),
+        Geometry(InputSpec((20, 12), interpolation="nearest"), crop=True),
+        Geometry(InputSpec((16, 16)), resize_labels=False),
+        Geometry(InputSpec((48, 48), rule="longer_side", multiple_of=8)),
+    ],
+)
+def test_sizing_while_reading_gives_the_same_bits(avss: Any, geometry: Geometry) -> None:
+    dataset = open_avss(avss, "test")
+    now, later = dataset.read(1, geometry), geometry(dataset[1])
+    assert torch.equal(now.frames, later.frames)
+    assert torch.equal(now.target.labels, later.target.labels)
+    assert now.output_size == later.output_size
+
+
+def test_paletted_label_files_read_like_rgb_ones(avss: Any) -> None:
+    path = avss.root / "v2/u5/labels_rgb/3.png"
+    wanted = open_avss(avss, "test")[1].target.labels
+    image = Image.fromarray(avss.truth["v2/u5/labels_rgb/3.png"])
+    image.putpalette([value for colour in avss_palette() for value in colour])
+    image.save(path)
+    assert torch.equal(open_avss(avss, "test")[1].target.labels, wanted)
+
+
+def test_class_names_follow_the_folder(avss: Any) -> None:
+    path = avss.root / "label2idx.json"
+    numbers = json.loads(path.read_text())
+    path.write_text(json.dumps({("gnome" if name == "woman" else name): n for name, n in numbers.items()}))
+    assert open_avss(avss).task.classes[-1] == "gnome"
+    path.unlink()
+    assert open_avss(avss).task.classes[-1] == "woman"
+
+
+@pytest.mark.parametrize("text", ['{"background": 1}', "[1, 2]", "{"])
+def test_a_wrong_class_list_is_named(avss: Any, text: str) -> None:
+    (avss.root / "label2idx.json").write_text(text)
+    with pytest.raises(ValueError, match=r"label2idx\.json"):
+        open_avss(avss)
+
+
+@pytest.mark.parametrize(("old", "new", "words"), [("v1s", "v9", "'v9', wanted one of"), ("u3", "../u3", "plain file")])
+def test_wrong_parts_and_names_are_refused(avss: Any, old: str, new: str, words: str) -> None:
+    table = avss.root / "metadata.csv"
+    table.write_text(table.read_text().replace(old, new))
+    with pytest.raises(ValueError, match=words):
+        open_avss(avss)
+
+
+def test_faulty_files_are_named(avss: Any) -> None:
+    avss.labels("v1s/u2/labels_rgb/3.png", (12, 16))
+    with pytest.raises(ValueError, match=r"3\.png is \(12, 16\).*0\.jpg \(24, 32\)"):
+        open_avss(avss, "test")[0]
+    (avss.root / "v1s/u2/labels_rgb/3.png").unlink()
+    with pytest.raises(FileNotFoundError, match=r"3\.png is missing"):
+        open_avss(avss, "test")[0]
+    picture = avss.root / "v2/u5/frames/9.jpg"
+    picture.write_bytes(picture.read_bytes()[:200])
+    with pytest.raises(ValueError, match=r"9\.jpg is not a whole picture"):
+        open_avss(avss, "test")[1]
+    (avss.root / "v1m/u6/audio.wav").write_bytes(b"")
+    with pytest.raises(ValueError, match="zero bytes"):
+        open_avss(avss, "val")[0]
+
+
+def test_log_mel_pickles_do_not_exist_here(avss: Any) -> None:
+    with pytest.raises(ValueError, match="ships no log-mel"):
+        open_avss(avss, audio="log_mel")

@@ -1,0 +1,237 @@
+"""Evaluation of a model, of a model file, of saved predictions; in one process and in two."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from avseg.config import InputSpec, ModelConfig
+from avseg.data.config import DataConfig
+from avseg.device import find_device
+from avseg.engine.evaluate import computed, evaluate, evaluate_file, score, share_of
+from avseg.metrics import SUITES, avsbench_object
+from avseg.models.base import Model
+from avseg.types import Batch, Clip, DensePrediction, DenseTarget, Task
+
+SIZE = 16
+
+
+class Clips:
+    """Seven clips of one to five frames whose brightness is a noisy picture of their truth."""
+
+    task, suite, config = Task("binary"), "avsbench_object", DataConfig(name="synth")
+
+    def __init__(self, clips: int = 7) -> None:
+        self.ids = [f"clip{i}" for i in range(clips)]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, index: int) -> Clip:
+        generator = torch.Generator().manual_seed(index)
+        frames = 1 + index % 5
+        labels = torch.randint(0, 2, (frames, SIZE, SIZE), generator=generator) * (index % 3 > 0)
+        noise = torch.randint(0, 200, (frames, 3, SIZE, SIZE), generator=generator)
+        return Clip(
+            id=self.ids[index],
+            frames=(55 * labels[:, None] + noise).to(torch.uint8),
+            times=torch.arange(frames, dtype=torch.float64),
+            audio=torch.zeros(1, 16),
+            sample_rate=16000,
+            target=DenseTarget(labels, torch.arange(frames) < 4),
+        )
+
+
+class Brightness(Model[Tensor]):
+    """Predicts foreground where the picture is bright."""
+
+    Config = ModelConfig
+    tasks = frozenset({"binary"})
+
+    def __init__(self) -> None:
+        super().__init__(ModelConfig(input=InputSpec(size=(SIZE, SIZE))), Task("binary"))
+        self.network = nn.Conv2d(3, 1, 1)
+        nn.init.constant_(self.network.weight, 2**-6)  # exact in float32, whatever order the sums run in
+        nn.init.constant_(self.network.bias, -5.25)
+
+    def forward(self, batch: Batch) -> Tensor:
+        assert not self.training
+        return self.network(batch.frames.flatten(0, 1).float()).unflatten(0, batch.frames.shape[:2])
+
+    def losses(self, output: Tensor, batch: Batch) -> dict[str, Tensor]:
+        return {"mean": output.mean()}
+
+    def postprocess(self, output: Tensor, batch: Batch) -> list[Any]:
+        return [
+            DensePrediction(name, output[i, batch.valid[i]], batch.output_sizes[i]) for i, name in enumerate(batch.ids)
+        ]
+
+    def param_groups(self) -> dict[str, list[nn.Parameter]]:
+        return {"all": list(self.parameters())}
+
+
+def metrics_of(protocol: str = "published") -> list[Any]:
+    return SUITES["avsbench_object"](Task("binary"), protocol)
+
+
+@pytest.mark.parametrize("protocol", ["published", "repaired"])
+def test_scores_depend_on_no_batch_size_and_no_worker(protocol: str) -> None:
+    wanted = evaluate(Brightness(), Clips(), metrics_of(protocol), device="cpu")
+    assert 0 < wanted["J"] < 1 and 0 < wanted["F"] < 1
+    for size, workers in ((3, 0), (4, 2), (7, 0)):
+        got = evaluate(Brightness(), Clips(), metrics_of(protocol), batch_size=size, workers=workers, device="cpu")
+        assert got == wanted
+
+
+def test_scores_are_those_of_clips_fed_by_hand() -> None:
+    model, clips, metrics = Brightness(), Clips(), metrics_of()
+    for index in range(len(clips)):
+        clip = clips[index]
+        for metric in metrics:
+            metric.update(model.predict(Batch.collate([clip]))[0], clip.target, index)
+    assert evaluate(model, clips, metrics_of(), batch_size=2, device="cpu") == computed(metrics)
+
+
+def test_a_training_model_goes_on_training() -> None:
+    model = Brightness().train()
+    evaluate(model, Clips(2), metrics_of(), device="cpu")
+    assert model.training and model.network.training
+
+
+@pytest.mark.parametrize(("clips", "batch_size", "world"), [(7, 1, 2), (7, 3, 2), (5, 2, 4), (1, 4, 3), (8, 2, 2)])
+def test_shares_hold_the_batches_of_one_process(clips: int, batch_size: int, world: int) -> None:
+    def batches(indices: list[int]) -> list[tuple[int, ...]]:
+        return [tuple(indices[i : i + batch_size]) for i in range(0, len(indices), batch_size)]
+
+    alone = batches(share_of(clips, batch_size, 0, 1))
+    shares = [batches(share_of(clips, batch_size, rank, world)) for rank in range(world)]
+    assert sum(alone, ()) == tuple(range(clips))
+    assert {batch for share in shares for batch in share} == set(alone)
+    assert len({len(share) for share in shares}) == 1
+
+
+def predictions_of(clips: Clips) -> list[DensePrediction]:
+    model = Brightness()
+    return [model.predict(Batch.collate([clips[i]]))[0] for i in range(len(clips))]  # type: ignore[misc]
+
+
+def test_saved_predictions_score_as_the_model_does() -> None:
+    clips = Clips()
+    shuffled = predictions_of(clips)[::-1]
+    assert score(shuffled, clips, metrics_of()) == evaluate(Brightness(), clips, metrics_of(), device="cpu")
+
+
+def test_predictions_must_fit_the_data_set() -> None:
+    clips = Clips(3)
+    predictions = predictions_of(clips)
+    with pytest.raises(ValueError, match="2 of 3 clips have no prediction: clip1, clip2"):
+        score(predictions[:1], clips, metrics_of())
+    with pytest.raises(ValueError, match="two predictions are for clip 'clip0'"):
+        score([predictions[0], *predictions], clips, metrics_of())
+    with pytest.raises(ValueError, match="'other', which the data set does not have"):
+        score([replace(predictions[0], id="other")], clips, metrics_of())
+
+
+def test_scores_of_several_protocols_keep_apart() -> None:
+    names = evaluate(Brightness(), Clips(), [*metrics_of("published"), *metrics_of("repaired")], device="cpu")
+    assert list(names) == ["published/J", "published/F", "repaired/J", "repaired/J_sounding", "repaired/F"]
+    metrics = [*metrics_of(), *metrics_of()]
+    with pytest.raises(ValueError, match="two metrics give the score 'J'"):
+        evaluate(Brightness(), Clips(1), metrics, device="cpu")
+    with pytest.raises(ValueError, match="no metric"):
+        score([], Clips(0), [])
+
+
+def test_device_auto_says_what_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO"):
+        assert find_device("auto").type in caplog.text
+    assert find_device("cpu") == torch.device("cpu")
+
+
+DATA = DataConfig(name="synth", clips=2, held_out_clips=3, frames=5, size=64)
+
+
+@pytest.fixture(scope="module")
+def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from avseg.models import build_model, save_model
+    from avseg.models.tpavi.config import TPAVIConfig
+
+    config = TPAVIConfig(
+        input=InputSpec(size=(64, 64)), backbone="test_resnet", width=16, inner=8, audio_network="small", audio_width=16
+    )
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("model") / "small.safetensors"
+    save_model(build_model(config, Task("binary")), path)
+    return path
+
+
+def test_a_model_file_leaves_a_table_a_json_a_csv_and_pictures(model_file: Path, tmp_path: Path) -> None:
+    report = evaluate_file(model_file, DATA, out=tmp_path, device="cpu", overlays=1, protocol="repaired")
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert (result["format_version"], result["protocol"], result["clips"]) == (1, "repaired", 3)
+    assert result["scores"] == report.scores and list(report.scores) == ["J", "J_sounding", "F"]
+    assert result["data"]["name"] == "synth" and result["data"]["split"] == "test"
+    rows = list(csv.DictReader((tmp_path / "clips.csv").open()))
+    assert [row["index"] for row in rows] == ["0", "1", "2"]
+    assert list(rows[0]) == ["protocol", "index", "id", "frames", "J", "F"] and rows[0]["protocol"] == "repaired"
+    table = str(report)
+    assert "protocol repaired" in table and f"{report.scores['J_sounding']:.4f}" in table
+    pictures = sorted(path.name for path in (tmp_path / "overlays").iterdir())
+    assert [name.split("_")[0] for name in pictures] == ["best", "worst"] and all("repaired" in n for n in pictures)
+    assert Image.open(tmp_path / "overlays" / pictures[0]).size == (5 * 64, 2 * 64)
+
+
+def test_two_processes_give_the_bits_of_one(model_file: Path, tmp_path: Path) -> None:
+    data = {"name": "synth", "held_out_clips": 5, "frames": 5, "size": 64}
+    script = Path(__file__).with_name("two_evaluators.py")
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    command = [*launcher, str(script), str(model_file), str(tmp_path), json.dumps(data), "2"]
+    subprocess.run(command, check=True, timeout=300, capture_output=True)
+    torch.set_num_threads(1)
+    try:
+        alone = evaluate_file(model_file, DataConfig(**data), batch_size=2, device="cpu")  # type: ignore[arg-type]
+    finally:
+        torch.set_num_threads(2)
+    for rank in range(2):
+        facts = json.loads((tmp_path / f"rank{rank}.json").read_text())
+        assert facts == {"main": rank == 0, "scores": alone.scores, "rows": alone.rows}
+    assert json.loads((tmp_path / "report" / "result.json").read_text())["scores"] == alone.scores
+
+
+def test_overlays_need_a_folder(model_file: Path) -> None:
+    with pytest.raises(ValueError, match="--out"):
+        evaluate_file(model_file, DATA, overlays=1)
+
+
+def test_a_model_of_another_task_is_refused(model_file: Path) -> None:
+    with pytest.raises(ValueError, match="the model solves a binary task"):
+        evaluate_file(model_file, replace(DATA, kind="semantic"), device="cpu")
+
+
+def test_engine_keeps_its_functions_whatever_was_imported_first() -> None:
+    code = (
+        "import avseg.engine.evaluate, avseg.engine.report\nfrom avseg.engine import evaluate\nimport avseg\n"
+        "print(callable(evaluate), avseg.evaluate is evaluate)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split() == [
+        "True",
+        "True",
+    ]
+    with pytest.raises(AttributeError, match="nothing"):
+        __import__("avseg.engine").engine.nothing  # noqa: B018
+
+
+def test_group_of_the_published_scores_is_no_affair_of_the_loader() -> None:
+    apart = evaluate(Brightness(), Clips(), avsbench_object(Task("binary"), group=1), batch_size=4, device="cpu")
+    together = evaluate(Brightness(), Clips(), avsbench_object(Task("binary"), group=4), batch_size=1, device="cpu")
+    assert apart["F"] != together["F"]

@@ -1,0 +1,263 @@
+"""The training loop: what a run leaves behind, what a step is made of, what is refused."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny_run
+import torch
+from safetensors.torch import load_file
+from tiny_run import TinyConfig, TinyModel, TinyWorld, assert_same_run, recipe, rows, run, run_hooked
+from torch import Tensor, nn
+
+from avseg.engine.checkpoint import newest_checkpoint, read_checkpoint
+from avseg.engine.config import GroupConfig, OptimConfig
+from avseg.engine.setup import in_float32
+from avseg.engine.train import train
+from avseg.models.header import read_header
+from avseg.types import Task
+
+EXACT = TinyConfig(dropout=0.0, frozen=True, double=True)
+
+
+def test_a_run_leaves_what_the_docs_say(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    best = run(tmp_path / "run", recipe(accumulate=2))
+    assert best == tmp_path / "run" / "best.safetensors"
+    names = {path.name for path in best.parent.iterdir()}
+    assert names == {
+        *("best.safetensors", "last.safetensors", "metrics.jsonl", "recipe.json", "environment.json", "summary.json"),
+        *("checkpoints", ".lock"),
+    }
+    steps = rows(best.parent)
+    assert [row["step"] for row in steps] == [1, 2, 3, 4, 5, 6]
+    assert [row["epoch"] for row in steps] == [0, 0, 0, 1, 1, 1]
+    assert set(steps[0]) == {"event", "step", "epoch", "lr", "terms", "loss"}
+    assert set(steps[0]["terms"]) == {"bce", "size"} and set(steps[0]["lr"]) == {"stem", "head"}
+    assert steps[0]["loss"] == pytest.approx(sum(steps[0]["terms"].values()))
+    checks = rows(best.parent, "validation")
+    assert [row["epoch"] for row in checks] == [0, 1] and checks[0]["protocol"] == "published"
+    summary = json.loads((best.parent / "summary.json").read_text(encoding="utf-8"))
+    assert summary["steps"] == 6 and summary["last_figures"] == checks[-1]["figures"]
+    assert summary["best"]["best.safetensors"] == max(row["figures"]["J"] for row in checks)
+    assert [path.name for path in sorted((best.parent / "checkpoints").iterdir())] == [
+        "step-000000004.pt",
+        "step-000000006.pt",
+    ]
+    assert read_header(best).notes["step"] in ("3", "6")
+    printed = capsys.readouterr().err
+    assert "epoch 1  step 6/6  loss" in printed and "epoch 0  published  J" in printed
+
+
+def test_a_run_learns(tmp_path: Path) -> None:
+    run(tmp_path, recipe(epochs=25, eval_from=24, model=TinyConfig(dropout=0.0), optim=OptimConfig(lr=3e-2)))
+    losses = [row["loss"] for row in rows(tmp_path)]
+    assert losses[-1] < 0.7 * losses[0]
+    assert [row["epoch"] for row in rows(tmp_path, "validation")] == [24]
+    assert rows(tmp_path, "validation")[0]["figures"]["J"] > 0.7
+
+
+@pytest.mark.parametrize(("batch", "accumulate"), [(2, 3), (4, 2), (1, 6)])
+def test_accumulated_batches_make_the_step_of_one_large_batch(tmp_path: Path, batch: int, accumulate: int) -> None:
+    """Also in the last step of an epoch of 14 clips, where batch and window are short."""
+    optim = OptimConfig(lr=0.1, algorithm="sgd", clip_norm=0.5)
+    of: dict[str, Any] = {"model": EXACT, "optim": optim, "eval_from": 9}
+    run(tmp_path / "large", recipe(batch_size=batch * accumulate, **of))
+    run(tmp_path / "small", recipe(batch_size=batch, accumulate=accumulate, **of))
+    large, small = (load_file(tmp_path / name / "last.safetensors") for name in ("large", "small"))
+    for name, value in large.items():
+        torch.testing.assert_close(small[name], value, rtol=0, atol=1e-12)
+    for one, other in zip(rows(tmp_path / "large"), rows(tmp_path / "small"), strict=True):
+        assert one["terms"] == pytest.approx(other["terms"], abs=1e-12)
+
+
+def test_without_validation_the_last_model_is_the_result(tmp_path: Path) -> None:
+    assert run(tmp_path, recipe(), val=0) == tmp_path / "last.safetensors"
+    assert not (tmp_path / "best.safetensors").exists()
+
+
+def test_validation_judges_and_keeps_the_moving_average(tmp_path: Path) -> None:
+    run(tmp_path, recipe(ema=0.9, also_best=("J", "F")))
+    checkpoint = newest_checkpoint(tmp_path / "checkpoints")
+    assert checkpoint is not None
+    state = read_checkpoint(checkpoint)
+    kept = load_file(tmp_path / "last.safetensors")
+    assert all(torch.equal(kept[name], value) for name, value in state["average"]["shadow"].items())
+    assert not torch.equal(kept["network.0.weight"], state["model"]["network.0.weight"])
+    assert (tmp_path / "best_J_and_F.safetensors").exists()
+
+
+def test_losses_are_taken_in_float32_under_bf16(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[torch.dtype] = []
+    forward, losses = TinyModel.forward, TinyModel.losses
+
+    def watched_forward(self: TinyModel, batch: Any) -> Any:
+        output = forward(self, batch)
+        seen.append(output.logits.dtype)
+        return output
+
+    def watched_losses(self: TinyModel, output: Any, batch: Any) -> dict[str, Tensor]:
+        terms = losses(self, output, batch)
+        seen.extend([output.logits.dtype, terms["bce"].dtype, (output.logits @ output.logits).dtype])
+        return terms
+
+    monkeypatch.setattr(TinyModel, "forward", watched_forward)
+    monkeypatch.setattr(TinyModel, "losses", watched_losses)
+    run(tmp_path, recipe(precision="bf16", epochs=1), val=0)
+    assert seen[:4] == [torch.bfloat16, torch.float32, torch.float32, torch.float32]
+
+
+def test_half_precision_is_lifted_in_every_nest() -> None:
+    half = torch.ones(2, dtype=torch.bfloat16)
+    lifted = in_float32({"a": [half, (half, 3)], "b": tiny_run.TinyOutput(half), "c": torch.ones(1).long()})
+    assert lifted["a"][0].dtype == lifted["a"][1][0].dtype == lifted["b"].logits.dtype == torch.float32
+    assert lifted["a"][1][1] == 3 and lifted["c"].dtype == torch.int64
+
+
+def test_a_compiled_network_gives_the_same_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compile_module, compiled = nn.Module.compile, []
+
+    def traced(self: nn.Module) -> None:
+        compiled.append(self)
+        compile_module(self, backend="eager")
+
+    monkeypatch.setattr(nn.Module, "compile", traced)
+    of: dict[str, Any] = {"model": TinyConfig(dropout=0.0), "epochs": 1}
+    run(tmp_path / "plain", recipe(**of))
+    run(tmp_path / "compiled", recipe(compile=True, **of))
+    assert len(compiled) == 1
+    plain, other = (load_file(tmp_path / name / "last.safetensors") for name in ("plain", "compiled"))
+    assert plain.keys() == other.keys()
+    for name, value in plain.items():
+        torch.testing.assert_close(other[name], value)
+
+
+def test_tensorboard_gets_every_row(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    run(tmp_path, recipe(trackers=("tensorboard",), epochs=1))
+    assert any("tfevents" in path.name for path in (tmp_path / "trackers").rglob("*"))
+
+
+class _Stop:
+    def __init__(self, batch: int) -> None:
+        self.left = batch
+
+    def __call__(self) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+def test_after_an_interrupt_the_run_goes_on_bit_for_bit(tmp_path: Path) -> None:
+    of = recipe(epochs=1, accumulate=2, ema=0.9, save_every=3)
+    run_hooked(tmp_path / "whole", of, None)
+    with pytest.raises(KeyboardInterrupt):
+        run_hooked(tmp_path / "stopped", of, _Stop(26))
+    assert newest_checkpoint(tmp_path / "stopped" / "checkpoints").name == "step-000000012.pt"  # type: ignore[union-attr]
+    run_hooked(tmp_path / "stopped", of, None)
+    assert_same_run(tmp_path / "whole", tmp_path / "stopped")
+
+
+def _without_summary(folder: Path) -> None:
+    """Make a finished run look as if it had been stopped at its very end."""
+    (folder / "summary.json").unlink()
+
+
+def test_a_folder_belongs_to_one_run(tmp_path: Path) -> None:
+    run(tmp_path, recipe(epochs=1))
+    with pytest.raises(ValueError, match="holds a finished run"):
+        run(tmp_path, recipe(epochs=1))
+    _without_summary(tmp_path)
+    with pytest.raises(ValueError, match=r"another recipe \(train.epochs was 1 and is 2\)"):
+        run(tmp_path, recipe(epochs=2))
+    with pytest.raises(ValueError, match="holds a run that has begun"):
+        run(tmp_path, recipe(epochs=1), resume=False)
+    before = (tmp_path / "metrics.jsonl").read_bytes()
+    run(tmp_path, recipe(epochs=1, log_every=1, save_every=7))
+    assert (tmp_path / "metrics.jsonl").read_bytes() == before
+
+
+def test_a_checkpoint_of_more_processes_is_refused(tmp_path: Path) -> None:
+    run(tmp_path, recipe(epochs=1))
+    _without_summary(tmp_path)
+    path = newest_checkpoint(tmp_path / "checkpoints")
+    assert path is not None
+    state = read_checkpoint(path)
+    torch.save({**state, "random": state["random"] * 2}, path)
+    with pytest.raises(ValueError, match="written by 2 processes and 1 run now"):
+        run(tmp_path, recipe(epochs=1))
+
+
+def test_damaged_and_foreign_checkpoints_are_refused(tmp_path: Path) -> None:
+    run(tmp_path / "run", recipe(epochs=1))
+    path = newest_checkpoint(tmp_path / "run" / "checkpoints")
+    assert path is not None
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match="no readable checkpoint"):
+        read_checkpoint(path)
+
+    class Malicious:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return Path.touch, (tmp_path / "ran",)
+
+    path.write_bytes(pickle.dumps(Malicious()))
+    with pytest.raises(ValueError, match="no readable checkpoint"):
+        read_checkpoint(path)
+    torch.save({"weights": torch.ones(1)}, path)
+    with pytest.raises(ValueError, match="no checkpoint of format 1"):
+        read_checkpoint(path)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_term_that_is_no_number_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    losses, calls = TinyModel.losses, []
+
+    def spoilt(self: TinyModel, output: Any, batch: Any) -> dict[str, Tensor]:
+        terms = losses(self, output, batch)
+        calls.append(1)
+        return {**terms, "size": terms["size"] * float("nan")} if len(calls) == 7 else terms
+
+    monkeypatch.setattr(TinyModel, "losses", spoilt)
+    with pytest.raises(FloatingPointError, match=r"loss term 'size' became nan at step 7 \(epoch 1\)"):
+        run(tmp_path, recipe(log_every=100, save_every=100))
+    checkpoint = newest_checkpoint(tmp_path / "checkpoints")
+    assert checkpoint is not None and checkpoint.name == "step-000000005.pt"
+    assert all(torch.isfinite(value).all() for value in read_checkpoint(checkpoint)["model"].values())
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"strategy": "fsdp2"}, "shards over GPUs, and this machine has none; use ddp"),
+        ({"precision": "fp16"}, "needs a GPU"),
+        ({"trackers": ("tensorbord",)}, "did you mean 'tensorboard'"),
+        ({"ema": 1.0}, "a decay between 0 and 1"),
+        ({"also_best": ("mIoU",)}, "also_best names 'mIoU'"),
+        ({"protocol": "publisht"}, "did you mean 'published'"),
+        ({"optim": OptimConfig(parts={"haed": GroupConfig(lr=0.1)})}, "did you mean 'head'"),
+    ],
+)
+def test_a_recipe_that_cannot_run_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], sentence: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ValueError, match=sentence):
+        run(tmp_path, recipe(**changes))
+
+
+def test_a_tracker_that_is_not_installed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("avseg.engine.setup.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r"'wandb' is not installed; pip install 'avseg\[track\]'"):
+        run(tmp_path, recipe(trackers=("wandb",)))
+
+
+@pytest.mark.parametrize(("clips", "val", "which"), [(0, 4, "training"), (4, None, "validation")])
+def test_an_empty_data_set_is_refused(tmp_path: Path, clips: int, val: int | None, which: str) -> None:
+    model, val_set = TinyModel(TinyConfig(), Task("binary")), TinyWorld(0 if val is None else val)
+    with pytest.raises(ValueError, match=f"the {which} set has no clips"):
+        train(model, TinyWorld(clips), val_set, recipe(), tmp_path)
+    assert not (tmp_path / "recipe.json").exists()

@@ -1,0 +1,246 @@
+"""Folders of videos: names, skipping, broken ones, whole results; and what result.json and the masks hold."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from avseg.inference import Segmenter, predict_folder, predict_paths
+from avseg.inference.folder import Report, find_videos, result_names
+from avseg.io.image import read_index
+from avseg.io.media import MediaError
+from avseg.io.rle import decode
+from avseg.io.video import probe, write_video
+from avseg.types import Batch, Prediction, Task
+from inference.fake import FakeModel, fake
+from inference.media import counting, make, tone
+
+RATE = 16000
+NUMBER = (int, float)
+SCHEMA: dict[str, Any] = {
+    "format": str,
+    "format_version": int,
+    "avseg": str,
+    "video": {
+        "file": str,
+        "bytes": int,
+        "width": int,
+        "height": int,
+        "fps": NUMBER,
+        "duration": NUMBER,
+        "sound": ({"codec": str, "sample_rate": int, "channels": int}, None),
+    },
+    "model": {"name": str, "family": str, "fingerprint": str, "task": {"kind": str, "classes": [str]}},
+    "fps": NUMBER,
+    "masks": ({"kind": str, "file": str}, None),
+    "overlay": (str, type(None)),
+    "classes": [{"id": int, "name": str, "colour": [int]}],
+    "frames": [
+        {
+            "index": int,
+            "time": NUMBER,
+            "heard": [NUMBER],
+            "objects": [{"id": int, "class_id": int, "class": str, "score": NUMBER, "area": int, "box": [int]}],
+        }
+    ],
+    "sounding": [{"id": int, "class_id": int, "class": str, "intervals": [[NUMBER]]}],
+}
+
+
+def check(value: Any, schema: Any, where: str = "result") -> None:
+    """Fails where `value` has other keys or types than `schema`."""
+    if isinstance(schema, dict):
+        assert isinstance(value, dict) and value.keys() == schema.keys(), where
+        for key, inner in schema.items():
+            check(value[key], inner, f"{where}.{key}")
+    elif isinstance(schema, list):
+        assert isinstance(value, list), where
+        for i, item in enumerate(value):
+            check(item, schema[0], f"{where}[{i}]")
+    elif isinstance(schema, tuple) and isinstance(schema[0], dict):
+        if value is not None:
+            check(value, schema[0], where)
+    else:
+        assert isinstance(value, schema) and not isinstance(value, bool), (where, value)
+
+
+@pytest.fixture
+def videos(tmp_path: Path) -> Path:
+    """A folder with two good videos and a broken one, and a file that is none."""
+    folder = tmp_path / "videos"
+    (folder / "more").mkdir(parents=True)
+    bright = [np.full((48, 64, 3), 230, np.uint8)] * 20
+    write_video(folder / "good.mp4", bright, 10, tone(2, RATE), RATE)
+    make(folder / "more" / "mute.mkv", bright, None, ("mjpeg", "yuvj444p"))
+    (folder / "broken.mp4").write_bytes(b"not a video" * 50)
+    (folder / "notes.txt").write_text("no video either", encoding="utf-8")
+    return folder
+
+
+def run(videos: Path, out: Path, **options: Any) -> Report:
+    return predict_folder(Segmenter(fake()), find_videos([str(videos)], out), out, **options)
+
+
+def test_broken_videos_are_survived_and_finished_ones_skipped(videos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    first = run(videos, out, overlay=True)
+    assert {path.name for path in first.done} == {"good.mp4", "mute.mkv"} and not first.skipped
+    (reason,) = first.failed.values()
+    assert "broken.mp4 cannot be opened as a video" in reason
+    assert first.exit_code == 1 and "2 segmented, 0 already there, 1 failed" in str(first) and reason in str(first)
+    assert sorted(path.name for path in out.iterdir()) == ["good", "mute"]
+    stamp = (out / "good" / "result.json").stat().st_mtime_ns
+    again = run(videos, out, overlay=True)
+    assert len(again.skipped) == 2 and (out / "good" / "result.json").stat().st_mtime_ns == stamp
+
+
+def test_other_settings_or_another_model_make_the_result_anew(videos: Path, tmp_path: Path) -> None:
+    good, out = [videos / "good.mp4"], tmp_path / "out"
+    segmenter = Segmenter(fake())
+    assert predict_folder(segmenter, good, out).done
+    assert predict_folder(segmenter, good, out).skipped
+    assert predict_folder(segmenter, good, out, masks="rle").done
+    assert sorted(path.name for path in (out / "good").iterdir()) == ["masks.jsonl", "result.json"]
+    assert predict_folder(Segmenter(segmenter.model, fps=2), good, out, masks="rle").done
+    segmenter.model.network.bias.data.add_(1)
+    assert predict_folder(Segmenter(segmenter.model, fps=2), good, out, masks="rle").done
+    assert predict_folder(Segmenter(segmenter.model, fps=2), good, out, masks="rle").skipped
+
+
+@pytest.mark.parametrize("kind", ["png", "rle", "npz", None])
+def test_masks_on_disk_equal_those_in_memory(tmp_path: Path, kind: Any) -> None:
+    picture = np.full((47, 63, 3), 20, np.uint8)
+    picture[:, :30] = (230, 20, 20)
+    picture[:, 40:] = (20, 230, 20)
+    path = make(tmp_path / "s.mkv", [picture] * 30, None, ("ffv1", "bgr0"), tone(3, RATE), ("flac", "mono", RATE))
+    segmenter = Segmenter(fake(Task("semantic", ("red", "green"))), fps=2)
+    predict_folder(segmenter, [path], tmp_path / "out", masks=kind)
+    folder, result = tmp_path / "out" / "s", segmenter.predict(path)
+    told = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    check(told, SCHEMA)
+    assert len(told["frames"]) == len(result.frames) == 6
+    for frame, labels in zip(told["frames"], result.labels, strict=True):
+        assert set(np.unique(labels)) == {0, 1, 2}
+        if kind == "png":
+            stored = read_index(folder / told["masks"]["file"].format(index=frame["index"])).numpy()
+        elif kind == "npz":
+            stored = np.load(folder / told["masks"]["file"])[f"{frame['index']:06d}"]
+        elif kind == "rle":
+            lines = (folder / told["masks"]["file"]).read_text(encoding="utf-8").splitlines()
+            stored = sum(one["id"] * decode(one["rle"]) for one in json.loads(lines[frame["index"]])["masks"])
+        else:
+            assert told["masks"] is None and sorted(p.name for p in folder.iterdir()) == ["result.json"]
+            continue
+        assert np.array_equal(stored, labels)
+        assert [one["area"] for one in frame["objects"]] == [int((labels == i).sum()) for i in (1, 2)]
+
+
+def test_a_result_saves_itself_like_the_folder_run_does(videos: Path, tmp_path: Path) -> None:
+    segmenter = Segmenter(fake())
+    predict_folder(segmenter, [videos / "good.mp4"], tmp_path / "a", overlay=True)
+    segmenter.predict(videos / "good.mp4").save(tmp_path / "b", overlay=True)
+    one, two = (json.loads((tmp_path / name / "result.json").read_text()) for name in ("a/good", "b"))
+    assert one["frames"] == two["frames"] and one["sounding"] == two["sounding"] and one["video"] == two["video"]
+    assert probe(tmp_path / "b" / "overlay.mp4").sound == probe(tmp_path / "a/good" / "overlay.mp4").sound
+    names = [sorted(p.name for p in (tmp_path / name).rglob("*")) for name in ("a/good", "b")]
+    assert names[0] == names[1]
+
+
+def test_the_documented_example_has_the_schema() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "predict.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    check(json.loads(example), SCHEMA)
+
+
+def test_names_that_clash_are_told_apart(tmp_path: Path) -> None:
+    videos = [Path(name) for name in ("x/a.mp4", "x/a.mkv", "x/b.mp4", "y/b.mp4", "y/c.avi")]
+    names = result_names(videos, tmp_path)
+    assert list(names.values()) == ["a.mp4", "a.mkv", "x-b.mp4", "y-b.mp4", "c"]
+    same = result_names([Path("1/x/b.mp4"), Path("2/x/b.mp4")], tmp_path)
+    assert list(same.values()) == ["x-b.mp4", "x-b.mp4-2"]
+
+
+def test_a_second_run_does_not_overwrite_the_result_of_a_namesake(tmp_path: Path) -> None:
+    pictures = [np.full((48, 64, 3), 230, np.uint8)] * 10
+    one, two = (make(tmp_path / name, pictures, None, ("mjpeg", "yuvj444p")) for name in ("a.mkv", "a.mov"))
+    segmenter, out = Segmenter(fake()), tmp_path / "out"
+    predict_folder(segmenter, [one], out)
+    predict_folder(segmenter, [two], out)
+    assert sorted(path.name for path in out.iterdir()) == ["a", "a.mov"]
+
+
+def test_inputs_are_files_folders_and_patterns_and_results_are_none_of_them(videos: Path) -> None:
+    out = videos / "out"
+    good = [videos / "good.mp4"]
+    predict_folder(Segmenter(fake()), good, out, overlay=True)
+    found = find_videos([str(videos), str(videos / "*.mp4"), str(videos / "good.mp4")], out)
+    assert [path.name for path in found] == ["broken.mp4", "good.mp4", "mute.mkv"]
+    with pytest.raises(FileNotFoundError, match="no file, no folder with videos and no pattern"):
+        find_videos([str(videos / "*.webm")])
+
+
+class Interrupted(FakeModel):
+    """Stops in the second call."""
+
+    calls = 0
+
+    def predict(self, batch: Batch) -> list[Prediction]:
+        self.calls += 1
+        if self.calls > 1:
+            raise KeyboardInterrupt
+        return super().predict(batch)
+
+
+def test_an_interrupt_leaves_nothing_half_written(tmp_path: Path) -> None:
+    path = make(tmp_path / "a.mp4", counting(35), [k / 2 for k in range(35)], sound=tone(17, RATE))
+    model = Interrupted(fake().config, Task("binary"))
+    with pytest.raises(KeyboardInterrupt):
+        predict_folder(Segmenter(model, fps=2), [path], tmp_path / "out", overlay=True)
+    assert model.calls == 2 and list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    rng = np.random.default_rng(0)
+    noise = [rng.integers(0, 255, (96, 128, 3), dtype=np.uint8) for _ in range(60)]
+    path = write_video(tmp_path / "a.mp4", noise, 10, tone(6, RATE), RATE)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, before[1]))
+    try:
+        report = predict_folder(Segmenter(fake()), [path], tmp_path / "out", overlay=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    (reason,) = report.failed.values()
+    assert "File too large" in reason and "\n" not in reason and str(tmp_path / "out") in reason
+    assert list((tmp_path / "out").iterdir()) == [] and report.exit_code == 1
+
+
+def test_an_output_that_cannot_be_written_is_said_before_any_work(videos: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
+    with pytest.raises(OSError, match=r"results cannot be written to .*give another folder"):
+        predict_paths([str(videos)], "no-model", tmp_path / "file" / "out")
+
+
+def test_sound_without_picture_is_an_error_sentence(tmp_path: Path) -> None:
+    path = make(tmp_path / "song.m4a", sound=tone(1, RATE))
+    with pytest.raises(MediaError, match="has no picture"):
+        Segmenter(fake()).predict(path)
+    report = predict_folder(Segmenter(fake()), [path], tmp_path / "out")
+    assert "has no picture" in report.failed[path]
+
+
+def test_a_real_model_goes_from_file_to_masks(videos: Path, tmp_path: Path) -> None:
+    from avseg.models import build_model, save_model
+    from contract.small import small_config
+
+    model = save_model(build_model(small_config("tpavi"), Task("binary")), tmp_path / "m.safetensors")
+    report = predict_paths([str(videos / "good.mp4")], model, tmp_path / "out", fps=2, masks="rle")
+    told = json.loads((tmp_path / "out" / "good" / "result.json").read_text(encoding="utf-8"))
+    check(told, SCHEMA)
+    assert report.exit_code == 0 and told["model"]["family"] == "tpavi" and told["model"]["name"] == "m.safetensors"
+    assert len(told["frames"]) == 4 and (tmp_path / "out" / "good" / "overlay.mp4").is_file()

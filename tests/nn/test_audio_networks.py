@@ -1,0 +1,74 @@
+"""VGGish against its published numbers; the small audio network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from avseg.nn.small_audio import SmallAudioNet
+from avseg.nn.vggish import VGGish, VGGishPCA
+from golden_recipe import seeded_state, sequence
+
+
+def test_vggish_keys_and_published_numbers(golden: Any) -> None:
+    keys, wanted = golden("tpavi/keys_vggish.json"), golden("tpavi/golden_audio.json")["vggish"]
+    with torch.device("meta"):
+        network = VGGish()
+    assert [[name, list(t.shape)] for name, t in network.state_dict().items()] == keys
+    assert sum(p.numel() for p in network.parameters()) == 72_141_184
+    network.load_state_dict(seeded_state(keys), strict=True, assign=True)
+    with torch.inference_mode():
+        got = network(sequence((5, 1, 96, 64), 0.0137, 2.0))
+    assert list(got.shape) == wanted["shape"]
+    assert float(got.mean()) == pytest.approx(wanted["mean"], abs=1e-5)
+    assert float(got.std(unbiased=False)) == pytest.approx(wanted["std"], abs=1e-4)
+    assert float(got.max()) == pytest.approx(wanted["max"], abs=1e-5)
+    assert int((got == 0).sum()) == wanted["zeros"]
+    for *at, value in wanted["samples"]:
+        assert float(got[tuple(at)]) == pytest.approx(value, abs=1e-5)
+
+
+def test_pca_whitens_cuts_and_rounds(golden: Any) -> None:
+    network = VGGishPCA()
+    assert [[name, list(t.shape)] for name, t in network.state_dict().items()] == golden("tpavi/keys_vggish_pca.json")
+    vectors = torch.zeros(128, 128)
+    vectors[0, 3] = 2.0
+    means = torch.zeros(128, 1)
+    means[3] = 0.5
+    network.load_state_dict({"pca_eigen_vectors": vectors, "pca_means": means})
+    embedding = torch.zeros(3, 128)
+    embedding[:, 3] = torch.tensor([0.75, 9.0, -9.0])
+    got = network(embedding)
+    # 2 * (0.75 - 0.5) = 0.5 -> 2.5 * 255 / 4 = 159.4; cut at both ends; the rest is 0 -> 127.5, rounded to even.
+    assert got[:, 0].tolist() == [159.0, 255.0, 0.0]
+    assert bool((got[:, 1:] == 128.0).all())
+
+
+def test_small_network_is_small_and_learns() -> None:
+    torch.manual_seed(0)
+    network = SmallAudioNet(width=64)
+    assert 100_000 <= sum(p.numel() for p in SmallAudioNet().parameters()) <= 250_000
+    pictures, wanted = torch.randn(8, 1, 96, 64), torch.randn(8, 64)
+    optimiser = torch.optim.Adam(network.parameters(), 1e-3)
+    losses = []
+    for _ in range(6):
+        loss = (network(pictures) - wanted).square().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.8 * losses[0]
+
+
+@pytest.mark.parametrize("channels", [(8,), (8, 16, 24), (4, 4, 8, 8, 8, 8)])
+def test_small_network_in_other_sizes(channels: tuple[int, ...]) -> None:
+    assert SmallAudioNet(32, channels, in_channels=2).eval()(torch.zeros(3, 2, 96, 64)).shape == (3, 32)
+
+
+def test_pictures_of_another_size_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"\(2, 1, 98, 64\), wanted \(N, 1, 96, 64\)"):
+        SmallAudioNet()(torch.zeros(2, 1, 98, 64))
+    with pytest.raises(ValueError, match="1 to 6"):
+        SmallAudioNet(channels=())

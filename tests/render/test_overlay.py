@@ -1,0 +1,79 @@
+"""Tint, contour and names in the right places, and colours that can be told apart."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from avseg.render import overlay, palette
+from avseg.render.palette import HIGHLIGHT, distinct_colours, voc_palette
+from avseg.types import Task
+
+
+def labels() -> np.ndarray:
+    field = np.zeros((120, 160), np.uint8)
+    field[30:60, 20:60] = 1
+    field[70:110, 90:150] = 2
+    return field
+
+
+def test_only_the_objects_are_painted() -> None:
+    picture = np.random.default_rng(0).integers(0, 255, (120, 160, 3), dtype=np.uint8)
+    field = labels()
+    painted = overlay(picture, field)
+    assert np.array_equal(painted[field == 0], picture[field == 0])
+    assert (painted[field > 0] != picture[field > 0]).any(-1).mean() > 0.95
+    assert not np.shares_memory(painted, picture)
+
+
+def test_tint_is_a_blend_and_the_contour_is_solid() -> None:
+    picture = np.full((120, 160, 3), 100, np.uint8)
+    colours = np.zeros((256, 3), np.uint8)
+    colours[1], colours[2] = (200, 0, 0), (0, 0, 255)
+    painted = overlay(picture, labels(), colours=colours, alpha=0.5).astype(int)
+    assert np.abs(painted[45, 40] - [150, 50, 50]).max() <= 1
+    assert np.abs(painted[30, 40] - [200, 0, 0]).max() <= 1
+    assert np.abs(painted[90, 149] - [0, 0, 255]).max() <= 1
+
+
+def test_names_stand_above_their_object_and_inside_the_picture() -> None:
+    picture = np.full((120, 160, 3), 100, np.uint8)
+    field = labels()
+    bare, named = overlay(picture, field), overlay(picture, field, {1: "dog", 2: "a very long name of an instrument"})
+    changed = (bare != named).any(-1)
+    assert changed[10:30, 20:60].any() and not changed[33:48].any()
+    assert changed[50:70].any() and not changed[75:].any()
+    top = np.zeros((40, 50), np.uint8)
+    top[:5, 40:] = 1
+    assert overlay(picture[:40, :50], top, {1: "violin"}).shape == (40, 50, 3)
+
+
+def test_tiny_pictures_and_full_masks_work() -> None:
+    one = overlay(np.zeros((1, 1, 3), np.uint8), np.ones((1, 1), np.uint8), {1: "dog"})
+    assert one.shape == (1, 1, 3)
+    full = overlay(np.zeros((20, 20, 3), np.uint8), np.full((20, 20), 255, np.uint8))
+    assert (full.sum(-1) > 0).all()
+
+
+def test_sizes_must_agree() -> None:
+    with pytest.raises(ValueError, match="one size"):
+        overlay(np.zeros((4, 4, 3), np.uint8), np.zeros((4, 5), np.uint8))
+
+
+def test_the_voc_palette_is_the_known_one() -> None:
+    assert voc_palette(6) == [(0, 0, 0), (128, 0, 0), (0, 128, 0), (128, 128, 0), (0, 0, 128), (128, 0, 128)]
+    assert voc_palette(256)[255] == (224, 224, 192) and len(set(voc_palette(256))) == 256
+
+
+def test_first_colours_lie_far_apart() -> None:
+    colours = np.array(distinct_colours(8), int)
+    apart = np.abs(colours[:, None] - colours[None]).sum(-1) + 1000 * np.eye(8, dtype=int)
+    assert apart.min() > 60
+
+
+def test_each_task_has_its_palette() -> None:
+    assert palette(Task("binary"))[1].tolist() == list(HIGHLIGHT)
+    many = palette(Task("semantic", tuple(f"c{i}" for i in range(70))))
+    assert [tuple(c) for c in many[:71].tolist()] == voc_palette(71)
+    few = palette(Task("semantic", ("a", "b")))
+    assert few.shape == (256, 3) and few[0].tolist() == [0, 0, 0] and few[1].tolist() != few[2].tolist()
