@@ -19,6 +19,7 @@ from avseg.data.geometry import Geometry
 from avseg.data.loader import make_loader
 from avseg.data.transforms import Transform, apply, eval_transforms
 from avseg.device import find_device
+from avseg.engine.processes import leaving_together
 from avseg.engine.report import Report, merged_rows
 from avseg.metrics import SUITES
 from avseg.metrics.base import Metric
@@ -255,11 +256,9 @@ def _processes(device: str) -> Iterator[torch.device]:
         return
     from accelerate import PartialState
 
-    state = PartialState(cpu=device == "cpu")
-    try:
+    with leaving_together():
+        state = PartialState(cpu=device == "cpu")
         yield state.device if device == "auto" else torch.device(device)
-    finally:
-        state.destroy_process_group()
 
 
 def _watched(loader: Any, progress: bool) -> Iterator[Any]:

@@ -7,12 +7,12 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import torch
-from accelerate import PartialState
 
 from avseg.data import build_dataset
 from avseg.engine.checkpoint import newest_checkpoint
 from avseg.engine.config import InitConfig, Recipe
 from avseg.engine.folder import RunFolder
+from avseg.engine.processes import leaving_together
 from avseg.engine.train import train
 from avseg.models import build_model, initialise
 
@@ -39,11 +39,8 @@ def train_recipe(recipe: Recipe, run_dir: Path, *, resume: bool = True) -> Path:
         unused = initialise(model, backbone=init.backbone, vggish=init.vggish, model_file=init.model)
         if unused:
             log.info("the files of first weights also hold %s, which the model has no place for", ", ".join(unused))
-    try:
+    with leaving_together():
         return train(model, train_set, val_set, recipe, run_dir, resume=resume)
-    finally:
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            PartialState().destroy_process_group()
 
 
 def check_init(init: InitConfig) -> None:

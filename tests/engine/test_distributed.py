@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import torch
+from launch import run_two
 from safetensors.torch import load_file
 from tiny_run import rows, train_exactly
 
@@ -19,14 +17,10 @@ def test_two_processes_train_and_judge_as_one(tmp_path: Path) -> None:
     """In float64 with frozen batch statistics: gloo, torchrun, accumulation over two batches. Of 13 clips the last
     step has one, so that the second process works with a stand-in that must not count. The script also shards the model
     (FSDP2 itself; Accelerate gives it on GPUs only) and asserts that training, checkpoint and average stay the same."""
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command = [*launch, str(SCRIPT), "train", str(tmp_path / "two"), "2"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    ranks = sorted(line for line in done.stdout.splitlines() if line.startswith("rank"))
+    printed = run_two(SCRIPT, "train", str(tmp_path / "two"), "2")
+    ranks = sorted(line for line in printed.splitlines() if line.startswith("rank"))
     assert ranks == ["rank 0 of 2 gloo", "rank 1 of 2 gloo"]
-    assert done.stdout.split().count("sharded") == 2
+    assert printed.split().count("sharded") == 2
     assert json.loads((tmp_path / "two" / "environment.json").read_text())["processes"] == 2
 
     train_exactly(tmp_path / "one", 4)

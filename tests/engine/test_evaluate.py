@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from launch import run_two
 from PIL import Image
 from torch import Tensor, nn
 
@@ -194,9 +195,7 @@ def test_a_model_file_leaves_a_table_a_json_a_csv_and_pictures(model_file: Path,
 def test_two_processes_give_the_bits_of_one(model_file: Path, tmp_path: Path) -> None:
     data = {"name": "synth", "held_out_clips": 5, "frames": 5, "size": 64}
     script = Path(__file__).with_name("two_evaluators.py")
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    command = [*launcher, str(script), str(model_file), str(tmp_path), json.dumps(data), "2"]
-    subprocess.run(command, check=True, timeout=300, capture_output=True)
+    run_two(script, str(model_file), str(tmp_path), json.dumps(data), "2")
     torch.set_num_threads(1)
     try:
         alone = evaluate_file(model_file, DataConfig(**data), batch_size=2, device="cpu")  # type: ignore[arg-type]

@@ -1,0 +1,46 @@
+"""Leaving a process group without tearing it from under the others."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from torch import distributed
+
+PATIENCE = timedelta(minutes=5)
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def leaving_together() -> Iterator[None]:
+    """End the process group, if the block has begun one, once all processes have come to the end of their block.
+
+    A process that closes its connections right after a collective can fail a slower one, which then learns of the
+    closed connection before it looks at what it has received. The processes meet in the group's store, which does not
+    go through those connections. A process whose block fails leaves at once.
+    """
+    try:
+        yield
+        if _in_group():
+            _meet()
+    finally:
+        if _in_group():
+            distributed.destroy_process_group()
+
+
+def _in_group() -> bool:
+    return distributed.is_available() and distributed.is_initialized()
+
+
+def _meet() -> None:
+    store = distributed.distributed_c10d._get_default_store()
+    if store.add("avseg/here", 1) == distributed.get_world_size():
+        store.set("avseg/all_here", "yes")
+    try:
+        store.wait(["avseg/all_here"], PATIENCE)
+    except distributed.DistError as error:
+        # The store may live in a process that has gone since all were here.
+        log.debug("not all processes came to the end: %s", error)
