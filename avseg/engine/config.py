@@ -17,6 +17,9 @@ class GroupConfig:
     lr: float | None = None
     weight_decay: float | None = None
     schedule: Literal["constant", "poly", "cosine"] | None = None
+    algorithm: Literal["adam", "adamw", "sgd"] | None = None
+    decay: Literal["all", "weights"] | None = None
+    """Which parameters decay: all, or only those of more than one dimension (no biases, no norms)."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +32,12 @@ class OptimConfig:
     betas: tuple[float, float] = (0.9, 0.999)
     momentum: float = 0.9
     schedule: Literal["constant", "poly", "cosine"] = "constant"
+    decay: Literal["all", "weights"] = "all"
     warmup_steps: int = 0
     power: float = 0.9
     """Exponent of the polynomial schedule."""
+    lag: int = 0
+    """Steps by which rates come late: CAVP sets the rate after a step (1)."""
     clip_norm: float | None = None
     parts: dict[str, GroupConfig] = field(default_factory=dict)
     """By the names of `Model.param_groups`."""
@@ -44,6 +50,8 @@ class TrainConfig:
     epochs: int = 15
     batch_size: int = 4
     """Clips per step and process."""
+    drop_last: bool = False
+    """Leave out the last batch of an epoch where it is short."""
     accumulate: int = 1
     seed: int = 123
     workers: int = 4
@@ -57,6 +65,8 @@ class TrainConfig:
     """Epochs between validations: `eval_from`, `eval_from + eval_every`, ..."""
     eval_from: int = 0
     """First epoch (from 0) that is validated."""
+    eval_always_from: int | None = None
+    """From this epoch on every one is validated."""
     also_best: tuple[str, ...] = ()
     """Validation figures whose sum keeps one more model file; the suite's first alone keeps `best.safetensors`."""
     eval_batch_size: int = 1
@@ -76,6 +86,8 @@ class InitConfig:
     """Image backbone: a torchvision ResNet-50 or the published PVT-v2 file."""
     vggish: Path | None = None
     """VGGish as its own upstream publishes it."""
+    audio: Path | None = None
+    """Audio network of CAVP on VPO: a torchvision ResNet-18 of ImageNet."""
     model: Path | None = None
     """A model file of this library; every parameter that agrees in name and shape is taken."""
     needs: tuple[str, ...] = ()

@@ -64,3 +64,23 @@ def _check_choice(name: str, value: Any) -> None:
     choices = get_args(get_type_hints(AVMConfig)[name])
     if choices and isinstance(choices[0], str) and value not in choices:
         raise ValueError(f"{name} {value!r} of the matching term is none of {', '.join(map(repr, choices))}")
+
+
+@dataclass(frozen=True)
+class ContrastConfig:
+    """Contrastive audio-visual pairing (Chen et al. 2024, section 3.3; docs/losses.md)."""
+
+    weight: float = 1.0
+    temperature: float = 0.1
+    views: int = 512
+    """Pixels drawn of every class that has as many; classes with fewer are left out."""
+    overwrite: float = 0.5
+    """Share of the mismatched pairs whose sound is taken from the bank, from the second epoch on."""
+    bank: Literal["none", "filled", "published"] = "filled"
+    """Sounds of other clips by class. `filled` takes one only once the class has seen `slots` sounds, and in stereo
+    pans it to where the clip's own sound is; `published` repeats what was published: silence until then, and in
+    stereo the label says matched while the sound is not."""
+    slots: int = 16
+    """Sounds kept of a class: the published batch size."""
+    limit: int | None = None
+    """Not published: at most so many pixels in all, since the similarities grow with their square."""

@@ -22,6 +22,8 @@ class Model(nn.Module, ABC, Generic[Output]):
     """The kinds of task it solves."""
     network: nn.Module
     """Normalised tensors in, tensors out: what checkpoints, golden numbers and benchmarks speak to."""
+    run_state: ClassVar[tuple[str, ...]] = ()
+    """Beginnings of the names of buffers that a run needs and a model file does not hold, such as a sound bank."""
 
     def __init__(self, config: ModelConfig, task: Task) -> None:
         """
