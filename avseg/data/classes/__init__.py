@@ -26,3 +26,23 @@ def avss_classes() -> tuple[str, ...]:
 def avss_palette() -> tuple[tuple[int, int, int], ...]:
     """RGB of the 71 classes of AVSS in its label pictures."""
     return tuple((red, green, blue) for red, green, blue in (row["rgb"] for row in _read("avss.json")["classes"]))
+
+
+def single_classes() -> tuple[str, ...]:
+    """The 24 names of AVSBench-Single+ by class id; id 0 is background."""
+    return tuple(row["name"] for row in _read("single.json")["classes"])
+
+
+def vpo_classes() -> tuple[str, ...]:
+    """The 22 names of VPO by class id; id 0 is background."""
+    return tuple(row["name"] for row in _read("vpo.json")["classes"])
+
+
+def vpo_mask_ids() -> tuple[int, ...]:
+    """What stands in VPO's mask pictures for each of the 22 class ids: category ids of COCO, and 92 to 94 for people."""
+    return tuple(row["mask_id"] for row in _read("vpo.json")["classes"])
+
+
+def vpo_groups() -> tuple[str | None, ...]:
+    """The group of each of the 22 classes of VPO: animal, electronics, human, sport, vehicle; none for background."""
+    return tuple(row["group"] for row in _read("vpo.json")["classes"])
