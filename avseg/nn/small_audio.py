@@ -19,10 +19,19 @@ class SmallAudioNet(nn.Module):
     """
 
     def __init__(self, width: int = 128, channels: Sequence[int] = (16, 32, 64, 96), in_channels: int = 1) -> None:
+        """
+        Args:
+            width: of the embedding.
+            channels: of the stages, each of which halves its picture.
+            in_channels: 1 for mono, 2 for left and right.
+
+        Raises:
+            ValueError: no stages, or more than six.
+        """
         super().__init__()
         if len(channels) > 6 or not channels:
             raise ValueError(
-                f"{len(channels)} stages of a small audio network, wanted 1 to 6; each halves a 96 x 64 picture"
+                f"{len(channels)} stages of a small audio network, wanted 1 to 6; each halves its picture, 64 bins high"
             )
         self.in_channels = in_channels
         self.norm = nn.BatchNorm2d(in_channels)
@@ -31,8 +40,8 @@ class SmallAudioNet(nn.Module):
         self.project = nn.Linear(2 * channels[-1] * bins, width)
 
     def forward(self, log_mel: Tensor) -> Tensor:
-        """(N, in_channels, 96, 64) -> (N, width)."""
-        check_log_mel(log_mel, self.in_channels)
+        """(N, in_channels, L, 64) -> (N, width), L any number of frames."""
+        check_log_mel(log_mel, self.in_channels, frames=None)
         maps = self.stages(self.norm(log_mel))  # (N, C, l, m)
         summed_up = torch.cat([maps.mean(2), maps.amax(2)], 1).flatten(1)  # (N, 2 * C * m)
         embedding: Tensor = self.project(summed_up)
