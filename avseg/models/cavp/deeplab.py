@@ -49,7 +49,7 @@ class PyramidPooling(nn.Module):
                 "or leave out the last batch (drop_last)"
             )
         point, *wide = self.branches
-        maps = torch.cat([point(x), *(_dilated(x, c.weight, c.dilation[0]) for c in wide)], 1)  # type: ignore[arg-type,index,union-attr]
+        maps = torch.cat([point(x), *(_dilated(x, c.weight, c.dilation[0]) for c in wide)], 1)  # type: ignore[arg-type,index]
         reduced = self.reduce(F.leaky_relu(self.branch_norm(maps), 0.01))
         pooled = self.pool(x.mean((2, 3), keepdim=True))
         pooled = self.pool_reduce(F.leaky_relu(self.pool_norm(pooled), 0.01))

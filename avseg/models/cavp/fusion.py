@@ -14,10 +14,10 @@ One sound is one token, so that queries and values need not exist per pixel: <Wq
 g_r = Wq_r^T (Wk m)_r, and Wo [...] is sum_r alpha_i^r o_r with o_r = Wo_r (Wv m)_r. Nothing lies between W2 and E_v,
 so that they are one product; and n_i knows no sound, so that it is made once for all sounds of a picture.
 
-**Coordinates** (not published). The published fusion hears where a sound is and does not know where a pixel is, save for
-what padding leaks. C is a learned D x 2 matrix, (x, y) the centre of a pixel in [-1, 1], x to the right. Then <n_i, g_r>
-holds a term (x, y)_i . C^T (gamma * g_r) / sigma_i, sigma_i and gamma being of LN1: every head has a line across the
-picture whose place and steepness the sound sets, and alpha is high on one side of it.
+**Coordinates** (not published). The published fusion hears where a sound is and does not know where a pixel is, save
+for what padding leaks. C is a learned D x 2 matrix, (x, y) the centre of a pixel in [-1, 1], x to the right. Then
+<n_i, g_r> holds a term (x, y)_i . C^T (gamma * g_r) / sigma_i, sigma_i and gamma being of LN1: every head has a line
+across the picture whose place and steepness the sound sets, and alpha is high on one side of it.
 """
 
 from __future__ import annotations
@@ -96,10 +96,10 @@ class AudioFusion(nn.Module):
         sound = self._sound(heard)
         alpha = self._attention(tokens, sound)  # (R * N, P, heads)
         values = _by_head(self.value(sound), self.heads)  # (R * N, heads, d)
-        thin = torch.einsum("bhd,ohd->bho", values, self.project.weight.unflatten(1, (self.heads, -1)))
+        thin = torch.einsum("bhd,ohd->bho", values, torch.unflatten(self.project.weight, 1, (self.heads, -1)))
         mixed = alpha @ thin  # (R * N, P, D)
         residual = tokens + self.project.bias
-        mixed = (mixed.unflatten(0, (-1, len(tokens))) + residual).flatten(0, 1)
+        mixed = (torch.unflatten(mixed, 0, (-1, len(tokens))) + residual).flatten(0, 1)
         fused: Tensor = self.out_norm(mixed + self.mlp(self.mlp_norm(mixed)))
         return fused
 
@@ -110,12 +110,12 @@ class AudioFusion(nn.Module):
 
     def _attention(self, tokens: Tensor, sound: Tensor) -> Tensor:
         keys = _by_head(self.key(sound), self.heads)  # (R * N, heads, d)
-        thin = torch.einsum("bhd,hdi->bih", keys, self.query.weight.unflatten(0, (self.heads, -1)))
+        thin = torch.einsum("bhd,hdi->bih", keys, torch.unflatten(self.query.weight, 0, (self.heads, -1)))
         thin = thin * keys.shape[-1] ** -0.5  # (R * N, D, heads)
         # All sounds of a picture side by side, so that its pixels are read once.
-        beside = torch.cat(thin.split(len(tokens)), -1)  # (N, D, R * heads)
+        beside = torch.cat(torch.split(thin, len(tokens)), -1)  # (N, D, R * heads)
         alpha = torch.sigmoid(tokens @ beside)
-        return torch.cat(alpha.split(self.heads, -1))  # (R * N, P, heads)
+        return torch.cat(torch.split(alpha, self.heads, -1))  # (R * N, P, heads)
 
 
 def places(maps: Tensor) -> Tensor:
@@ -129,4 +129,4 @@ def places(maps: Tensor) -> Tensor:
 
 def _by_head(vectors: Tensor, heads: int) -> Tensor:
     """(B, D) -> (B, heads, d)."""
-    return vectors.unflatten(-1, (heads, -1))
+    return torch.unflatten(vectors, -1, (heads, -1))

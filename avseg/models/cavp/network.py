@@ -13,7 +13,7 @@ from avseg.models.cavp.fusion import AudioFusion, VisualProjector
 from avseg.models.cavp.hrnet import HRNetDecoder
 from avseg.models.cavp.ocr import OCRDecoder
 from avseg.nn.audio_resnet import AudioResNet18
-from avseg.nn.backbones import make_backbone
+from avseg.nn.backbones import DEEP_RESNETS, make_backbone
 from avseg.nn.small_audio import SmallAudioNet
 from avseg.nn.vggish import VGGish
 
@@ -37,7 +37,8 @@ class CAVPNetwork(nn.Module):
             ValueError: an unknown backbone, widths that the heads do not divide.
         """
         super().__init__()
-        self.backbone = make_backbone(config.backbone, config.backbone_options, config.output_stride)
+        stride = config.output_stride if config.backbone in DEEP_RESNETS else 32
+        self.backbone = make_backbone(config.backbone, config.backbone_options, stride)
         self.decoder: Decoder = _decoder(self.backbone.channels, classes, config)
         self.width = self.decoder.width
         self.projector = VisualProjector(self.width)
@@ -47,7 +48,8 @@ class CAVPNetwork(nn.Module):
 
     def see(self, images: Tensor) -> Seen:
         """(N, 3, H, W) normalised -> features (N, D, H / 4, W / 4), and with OCR auxiliary logits."""
-        return self.decoder(self.backbone(images.contiguous(memory_format=torch.channels_last)))
+        seen: Seen = self.decoder(self.backbone(images.contiguous(memory_format=torch.channels_last)))
+        return seen
 
     def hear(self, log_mel: Tensor) -> Tensor:
         """(M, A, L, 64) -> (M, D)."""
@@ -70,12 +72,12 @@ class CAVPNetwork(nn.Module):
         if len(seen) == 0 or len(heard) % len(seen) or len(heard) == 0:
             raise ValueError(f"{len(heard)} sounds for {len(seen)} pictures; wanted as many, or a multiple")
         fused: Tensor = self.fusion(self.fusion.tokens(seen, self.projector), heard)
-        return fused.transpose(1, 2).unflatten(2, seen.shape[-2:])
+        return _map(fused, seen)
 
     def attend(self, seen: Tensor, heard: Tensor) -> Tensor:
         """The attention, to look at: (N, D, h, w) and (R * N, D) -> (R * N, heads, h, w) in (0, 1)."""
         alpha = self.fusion.attention(self.fusion.tokens(seen, self.projector), heard)
-        return alpha.transpose(1, 2).unflatten(2, seen.shape[-2:])
+        return _map(alpha, seen)
 
     def classify(self, embeddings: Tensor, keep: int | None = None) -> Tensor:
         """Logits of the first `keep` embeddings: (M, D, h, w) -> (keep, classes, h, w).
@@ -95,6 +97,11 @@ class CAVPNetwork(nn.Module):
         """
         embeddings = self.fuse(self.see(images).features, self.hear(log_mel))
         return self.classify(embeddings), embeddings
+
+
+def _map(rows: Tensor, like: Tensor) -> Tensor:
+    """(M, h * w, C) -> (M, C, h, w) of the size of `like`."""
+    return torch.unflatten(rows.transpose(1, 2), 2, like.shape[-2:])
 
 
 def _decoder(channels: Sequence[int], classes: int, config: CAVPConfig) -> Decoder:

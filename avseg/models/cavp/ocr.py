@@ -1,4 +1,4 @@
-"""Object-contextual representations (Yuan et al. 2020): pixels look at one vector per class, gathered from soft regions."""
+"""Object-contextual representations (Yuan et al. 2020): pixels look at one vector per class, of soft regions."""
 
 from __future__ import annotations
 
