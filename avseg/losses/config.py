@@ -77,10 +77,26 @@ class ContrastConfig:
     overwrite: float = 0.5
     """Share of the mismatched pairs whose sound is taken from the bank, from the second epoch on."""
     bank: Literal["none", "filled", "published"] = "filled"
-    """Sounds of other clips by class. `filled` takes one only once the class has seen `slots` sounds, and in stereo
-    pans it to where the clip's own sound is; `published` repeats what was published: silence until then, and in
-    stereo the label says matched while the sound is not."""
+    """Sounds of other clips by class; binary tasks have none, as published. `filled` takes one only once the class has
+    seen `slots` sounds, and in stereo pans it to where the clip's own sound is; `published` repeats what was published:
+    silence until then, and in stereo the label says matched while the sound is not."""
     slots: int = 16
     """Sounds kept of a class: the published batch size."""
     limit: int | None = None
-    """Not published: at most so many pixels in all, since the similarities grow with their square."""
+    """Not published: at most so many pixels in all, drawn from those chosen; time grows with their square."""
+
+    def __post_init__(self) -> None:
+        if self.bank not in ("none", "filled", "published"):
+            raise ValueError(f"bank {self.bank!r} of the contrastive term is none of 'none', 'filled', 'published'")
+        if self.weight < 0:
+            raise ValueError(
+                f"weight {self.weight} of the contrastive term is negative; leave the term out with contrast=None"
+            )
+        if self.temperature <= 0:
+            raise ValueError(f"temperature {self.temperature} of the contrastive term, wanted a positive one, as 0.1")
+        if not 0 <= self.overwrite <= 1:
+            raise ValueError(f"overwrite {self.overwrite} of the contrastive term, wanted a share from 0 to 1")
+        for name, least in (("views", 1), ("slots", 1), ("limit", 2)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ValueError(f"{name} {value} of the contrastive term, wanted {least} or more")

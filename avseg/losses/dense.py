@@ -67,15 +67,42 @@ def semantic_loss(logits: Tensor, labels: Tensor, annotated: Tensor, foreground_
     """
     kept, truth = _annotated(logits, labels, annotated)
     judged = truth != IGNORE
-    if truth.numel() and int((truth * judged).max()) >= kept.shape[1]:
-        raise ValueError(
-            f"label {int((truth * judged).max())} for {kept.shape[1]} channels of logits; check the task's classes"
-        )
+    _check_labels(truth, judged, kept.shape[1])
     pixels = F.cross_entropy(kept, truth, ignore_index=IGNORE, reduction="none")  # (M, H, W), 0 where ignored
     if foreground_weight != 1:
         pixels = torch.where(truth > 0, pixels * foreground_weight, pixels)
     frames = pixels.sum((1, 2)) / judged.sum((1, 2)).clamp(min=1)  # (M,)
     return frames.sum() / max(len(frames), 1)
+
+
+def pixel_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy (Chen et al. 2024): the mean over the judged pixels of all pictures together.
+
+    Args:
+        logits: (N, C, H, W).
+        labels: (N, H, W) int64 in 0..C-1; 255 is not judged.
+
+    Returns:
+        A scalar, float32 or wider; 0 where no pixel is judged.
+
+    Raises:
+        ValueError: shapes that do not fit, or a label beyond the classes.
+    """
+    if logits.ndim != 4 or labels.shape != (logits.shape[0], *logits.shape[2:]):
+        raise ValueError(
+            f"pixel loss got logits {tuple(logits.shape)} and labels {tuple(labels.shape)}, "
+            "wanted (N, C, H, W) and (N, H, W)"
+        )
+    judged = labels != IGNORE
+    _check_labels(labels, judged, logits.shape[1])
+    total = F.cross_entropy(at_least_float32(logits), labels, ignore_index=IGNORE, reduction="sum")
+    return total / judged.sum().clamp(min=1)
+
+
+def _check_labels(labels: Tensor, judged: Tensor, channels: int) -> None:
+    highest = int((labels * judged).max()) if labels.numel() else 0
+    if highest >= channels:
+        raise ValueError(f"label {highest} for {channels} channels of logits; check the task's classes")
 
 
 def sounding_loss(logits: Tensor, sounding: Tensor, frames: Tensor) -> Tensor:
