@@ -15,6 +15,7 @@ class GroupConfig:
     """How one named part of a model departs from the rest; None: as the rest."""
 
     lr: float | None = None
+    """Its own base rate, not a factor."""
     weight_decay: float | None = None
     schedule: Literal["constant", "poly", "cosine"] | None = None
     algorithm: Literal["adam", "adamw", "sgd"] | None = None
@@ -33,14 +34,25 @@ class OptimConfig:
     momentum: float = 0.9
     schedule: Literal["constant", "poly", "cosine"] = "constant"
     decay: Literal["all", "weights"] = "all"
+    """As `GroupConfig.decay`."""
     warmup_steps: int = 0
     power: float = 0.9
     """Exponent of the polynomial schedule."""
     lag: int = 0
-    """Steps by which rates come late: CAVP sets the rate after a step (1)."""
+    """Steps by which rates come late. CAVP sets the rate after a step: 1, so that steps 0 and 1 have the base rate."""
+    floor: float = 0.0
+    """Lowest rate of a part whose base rate is `lr`; a part of ten times that rate stays above ten times as much."""
     clip_norm: float | None = None
     parts: dict[str, GroupConfig] = field(default_factory=dict)
     """By the names of `Model.param_groups`."""
+
+    def __post_init__(self) -> None:
+        if self.lag < 0 or self.floor < 0:
+            raise ValueError(f"optim.lag is {self.lag} and optim.floor {self.floor}; neither may be negative")
+        if self.floor > self.lr:
+            raise ValueError(
+                f"optim.floor is {self.floor}, above optim.lr {self.lr}; wanted a lower one, or 0 for none"
+            )
 
 
 @dataclass(frozen=True)
@@ -49,9 +61,9 @@ class TrainConfig:
 
     epochs: int = 15
     batch_size: int = 4
-    """Clips per step and process."""
+    """Clips per batch and process."""
     drop_last: bool = False
-    """Leave out the last batch of an epoch where it is short."""
+    """Leave out the last clips of an epoch's order where they do not fill the batches of all processes."""
     accumulate: int = 1
     seed: int = 123
     workers: int = 4
@@ -66,7 +78,7 @@ class TrainConfig:
     eval_from: int = 0
     """First epoch (from 0) that is validated."""
     eval_always_from: int | None = None
-    """From this epoch on every one is validated."""
+    """From this epoch (from 0) on every one is validated."""
     also_best: tuple[str, ...] = ()
     """Validation figures whose sum keeps one more model file; the suite's first alone keeps `best.safetensors`."""
     eval_batch_size: int = 1
@@ -76,6 +88,14 @@ class TrainConfig:
     """Of the validation figures."""
     trackers: tuple[str, ...] = ()
     """Names of Accelerate's trackers: tensorboard, wandb."""
+    sync_batch_norm: bool = False
+    """Several GPUs: batch statistics of all processes together. One process has them anyway."""
+
+    def validates(self, epoch: int) -> bool:
+        """Whether the model is validated after `epoch` (from 0)."""
+        if self.eval_always_from is not None and epoch >= self.eval_always_from:
+            return True
+        return epoch >= self.eval_from and (epoch - self.eval_from) % self.eval_every == 0
 
 
 @dataclass(frozen=True)

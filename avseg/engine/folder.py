@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from avseg.config import to_dict
+from avseg.config import ModelConfig, from_dict, to_dict
 from avseg.engine.checkpoint import newest_checkpoint, remove_leavings
 from avseg.engine.config import Recipe
 from avseg.io.files import write_text
@@ -50,7 +51,7 @@ class RunFolder:
         return newest_checkpoint(self.checkpoints)
 
     def _check_same(self, recipe: Recipe) -> None:
-        there = flat(json.loads(self.recipe.read_text(encoding="utf-8")))
+        there = flat(_with_new_fields(json.loads(self.recipe.read_text(encoding="utf-8")), type(recipe.model)))
         # Through JSON, so that both sides have lists where one had tuples.
         here = flat(json.loads(json.dumps(recipe_dict(recipe))))
         free = {f"{part}.{name}" for part, names in FREE.items() for name in names}
@@ -58,6 +59,19 @@ class RunFolder:
         if changed:
             listed = "; ".join(f"{k} was {there.get(k)!r} and is {here.get(k)!r}" for k in changed[:5])
             raise ValueError(f"{self.path} holds a run of another recipe ({listed}); choose another run folder")
+
+
+def _with_new_fields(values: dict[str, Any], model: type[ModelConfig]) -> dict[str, Any]:
+    """A recipe as written, with the defaults of settings that came into the library since then."""
+    if values.get("family") != model.family:
+        return values
+    try:
+        rest = {key: value for key, value in values.items() if key not in ("family", "model")}
+        old = replace(from_dict(Recipe, {**rest, "model": model()}), model=from_dict(model, values["model"]))
+    except ValueError:  # a setting that is no longer there; the comparison names it
+        return values
+    written: dict[str, Any] = json.loads(json.dumps(recipe_dict(old)))
+    return written
 
 
 def recipe_dict(recipe: Recipe) -> dict[str, Any]:

@@ -18,7 +18,10 @@ Parts = Mapping[str, Sequence[nn.Parameter]]
 
 
 def build_optimizer(model: nn.Module, parts: Parts, config: OptimConfig) -> torch.optim.Optimizer:
-    """One parameter group for each named part; each group carries `name`, `base_lr` and `schedule`.
+    """Each part's trainable parameters under its own algorithm, rate, decay and schedule.
+
+    A part is one parameter group, or two where it decays its weights alone; groups carry `name`, `base_lr` and
+    `schedule`. Parts of one algorithm share one of torch's optimisers; of several, they stand in a `CombinedOptimizer`.
 
     Args:
         model: whose trainable parameters must all be in one part, once.
@@ -31,14 +34,14 @@ def build_optimizer(model: nn.Module, parts: Parts, config: OptimConfig) -> torc
         if name not in parts:
             raise ValueError(f"optim.parts names {name!r}, which the model does not have; {did_you_mean(name, parts)}")
     _check_parts(model, parts)
-    groups = []
+    groups: dict[str, list[dict[str, Any]]] = {}
     for name, parameters in parts.items():
-        trainable = [p for p in parameters if p.requires_grad]
-        if trainable:
-            groups.append({"params": trainable, **_group(name, config)})
-    if not groups:
+        algorithm = config.parts.get(name, GroupConfig()).algorithm or config.algorithm
+        groups.setdefault(algorithm, []).extend(_groups(name, parameters, config))
+    optimizers = [_algorithm(algorithm, its, config) for algorithm, its in groups.items() if its]
+    if not optimizers:
         raise ValueError("the model has no parameter that requires a gradient; there is nothing to train")
-    return _algorithm(groups, config)
+    return optimizers[0] if len(optimizers) == 1 else CombinedOptimizer(optimizers)
 
 
 def _check_parts(model: nn.Module, parts: Parts) -> None:
@@ -50,42 +53,76 @@ def _check_parts(model: nn.Module, parts: Parts) -> None:
             raise ValueError(f"parameter {name!r} is in no part of param_groups; list or freeze it")
 
 
-def _group(name: str, config: OptimConfig) -> dict[str, object]:
+def _groups(name: str, parameters: Sequence[nn.Parameter], config: OptimConfig) -> list[dict[str, Any]]:
+    """One group, or two with `decay="weights"`: what decays, and what does not."""
     own = config.parts.get(name, GroupConfig())
     lr = config.lr if own.lr is None else own.lr
     decay = config.weight_decay if own.weight_decay is None else own.weight_decay
-    return {
-        "name": name,
-        "lr": lr,
-        "base_lr": lr,
-        "weight_decay": decay,
-        "schedule": own.schedule or config.schedule,
-    }
+    facts = {"name": name, "lr": lr, "base_lr": lr, "schedule": own.schedule or config.schedule}
+    trainable = [p for p in parameters if p.requires_grad]
+    halves = [(trainable, decay)]
+    if (own.decay or config.decay) == "weights":
+        halves = [([p for p in trainable if p.ndim > 1], decay), ([p for p in trainable if p.ndim <= 1], 0.0)]
+    return [{"params": members, **facts, "weight_decay": rate} for members, rate in halves if members]
 
 
-def _algorithm(groups: list[dict[str, object]], config: OptimConfig) -> torch.optim.Optimizer:
-    if config.algorithm == "sgd":
+def _algorithm(algorithm: str, groups: list[dict[str, Any]], config: OptimConfig) -> torch.optim.Optimizer:
+    if algorithm == "sgd":
         return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum)
-    kind = torch.optim.AdamW if config.algorithm == "adamw" else torch.optim.Adam
+    kind = torch.optim.AdamW if algorithm == "adamw" else torch.optim.Adam
     # The fused kernel saves a tenth of a second a step on a CPU; on a GPU torch picks its own best.
-    on_cpu = all(p.device.type == "cpu" for group in groups for p in group["params"])  # type: ignore[attr-defined]
+    on_cpu = all(p.device.type == "cpu" for group in groups for p in group["params"])
     return kind(groups, lr=config.lr, betas=config.betas, fused=True if on_cpu else None)
+
+
+class CombinedOptimizer(torch.optim.Optimizer):
+    """Several optimisers of different parameters that step, save and load as one.
+
+    Groups and state are the very objects of the members, and the state dict has the form of a single optimiser's: what
+    looks after one (Accelerate, the fp16 scaler, FSDP2 with its sharded parameters, checkpoints) looks after all.
+    """
+
+    def __init__(self, members: Sequence[torch.optim.Optimizer]) -> None:
+        self.members = list(members)
+        super().__init__([group for member in members for group in member.param_groups], {})
+        self._share()
+
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Let every member step on the gradients that are there."""
+        for member in self.members:
+            member.step()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._share()
+
+    def _share(self) -> None:
+        """Give the members our state, and in their order as many groups as they had."""
+        first = 0
+        for member in self.members:
+            after = first + len(member.param_groups)
+            # torch's own way in: it also brings what an older torch has saved up to date.
+            member.__setstate__({"state": self.state, "param_groups": self.param_groups[first:after]})
+            first = after
 
 
 def rate_factor(schedule: str, step: int, total: int, config: OptimConfig) -> float:
     """What the base rate is multiplied by at `step` (from 0) of `total`.
 
     A linear warm-up reaches 1 after `warmup_steps`; then `constant` is 1, `poly` is (1 - x)^power and `cosine` is
-    (1 + cos(pi x)) / 2, x being the share of the remaining steps that is done.
+    (1 + cos(pi x)) / 2, x being the share of the remaining steps that is done. With `lag` it is the factor of as many
+    steps before, and at first that of step 0. After the warm-up it never falls below `floor` / `lr`.
     """
+    step = max(step - config.lag, 0)
     if step < config.warmup_steps:
         return (step + 1) / config.warmup_steps
-    done = (step - config.warmup_steps) / max(1, total - config.warmup_steps)
+    done = min(1.0, (step - config.warmup_steps) / max(1, total - config.warmup_steps))
+    factor = 1.0
     if schedule == "poly":
-        return float((1 - done) ** config.power)
-    if schedule == "cosine":
-        return (1 + math.cos(math.pi * done)) / 2
-    return 1.0
+        factor = float((1 - done) ** config.power)
+    elif schedule == "cosine":
+        factor = (1 + math.cos(math.pi * done)) / 2
+    return min(1.0, max(factor, config.floor / config.lr)) if config.floor else factor
 
 
 def set_rates(optimizer: torch.optim.Optimizer, step: int, total: int, config: OptimConfig) -> dict[str, float]:

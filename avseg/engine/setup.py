@@ -84,6 +84,30 @@ def on_main(accelerator: Accelerator, work: Callable[[], T]) -> T:
     return result
 
 
+def share_statistics(accelerator: Accelerator, model: nn.Module) -> None:
+    """Let batch normalisation in training see the batches of all processes, in place; one process is left as it is.
+
+    Raises:
+        ValueError: several processes on a CPU, where torch has no such layer.
+    """
+    if accelerator.num_processes == 1:
+        return
+    if accelerator.device.type == "cpu":
+        raise ValueError(
+            "train.sync_batch_norm works across GPUs only and these processes have none; leave it out, "
+            "or take one process with the whole batch"
+        )
+    synchronised(model)
+
+
+def synchronised(model: nn.Module) -> nn.Module:
+    """`model` itself with every batch normalisation in it made one of all processes; parameters stay the same."""
+    from timm.layers import convert_sync_batchnorm  # torch's own would lose the activation of timm's joint layers
+
+    converted: nn.Module = convert_sync_batchnorm(model)
+    return converted
+
+
 class Objective(nn.Module):
     """A model and its losses as one forward pass, which is what DDP and FSDP wrap.
 

@@ -10,7 +10,8 @@ from torch.distributed.checkpoint.state_dict import (
     StateDictOptions,
     get_model_state_dict,
     get_state_dict,
-    set_state_dict,
+    set_model_state_dict,
+    set_optimizer_state_dict,
 )
 from torch.distributed.tensor import DTensor, distribute_tensor
 
@@ -34,13 +35,10 @@ def load_whole_state(
 ) -> None:
     """Put back `state["model"]` and `state["optimizer"]`; every process has read them."""
     if accelerator.is_fsdp2:
-        set_state_dict(
-            model,
-            _bare(optimizer),
-            model_state_dict=state["model"],
-            optim_state_dict=state["optimizer"],
-            options=StateDictOptions(full_state_dict=True),
-        )
+        set_model_state_dict(model, state["model"], options=StateDictOptions(full_state_dict=True))
+        # A parameter that no step has used has no state to be loaded.
+        lenient = StateDictOptions(full_state_dict=True, strict=False)
+        set_optimizer_state_dict(model, _bare(optimizer), state["optimizer"], options=lenient)
     else:
         model.load_state_dict(state["model"])
         _bare(optimizer).load_state_dict(state["optimizer"])

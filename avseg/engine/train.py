@@ -23,7 +23,7 @@ from avseg.engine.folder import RunFolder, flat, recipe_dict, write_json
 from avseg.engine.lock import only_writer
 from avseg.engine.log import Console, Meter, MetricsFile, for_tracker, step_line
 from avseg.engine.optim import build_optimizer, set_rates
-from avseg.engine.setup import Objective, environment, make_accelerator, on_main
+from avseg.engine.setup import Objective, environment, make_accelerator, on_main, share_statistics
 from avseg.engine.state import RunState
 from avseg.metrics import SUITES
 from avseg.models.base import Model
@@ -88,6 +88,8 @@ class _Run:
         self.train_set, self.val_set = sets
         set_seed(self.config.seed, device_specific=True)
         self.model = model.to(accelerator.device)
+        if self.config.sync_batch_norm:
+            share_statistics(accelerator, model)
         if self.config.compile:
             model.network.compile()
         optimizer = build_optimizer(model, model.param_groups(), recipe.optim)
@@ -181,8 +183,7 @@ class _Run:
         self._log()
         self.state.position = Position(epoch + 1, 0, self.state.position.step)
         self.state.share_buffers()
-        since = epoch - self.config.eval_from
-        if self.val_set is not None and since >= 0 and since % self.config.eval_every == 0:
+        if self.val_set is not None and self.config.validates(epoch):
             self._validate(epoch, self.val_set)
         self._save()
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from torch import nn
 
 from avseg.engine.config import GroupConfig, OptimConfig
-from avseg.engine.optim import MovingAverage, build_optimizer, rate_factor, set_rates
+from avseg.engine.optim import CombinedOptimizer, MovingAverage, build_optimizer, rate_factor, set_rates
 
 
 def two_parts() -> tuple[nn.Module, dict[str, list[nn.Parameter]]]:
@@ -76,6 +78,109 @@ def test_rates_follow_their_formulas() -> None:
     assert rate_factor("poly", 14, 24, config) == 0.25
     assert rate_factor("cosine", 14, 24, config) == pytest.approx(0.5)
     assert rate_factor("cosine", 4, 24, config) == 1.0
+
+
+CAVP = OptimConfig(
+    algorithm="sgd",
+    lr=1e-3,
+    weight_decay=1e-2,
+    schedule="poly",
+    power=0.9,
+    lag=1,
+    floor=1e-8,
+    parts={
+        "body": GroupConfig(decay="weights"),
+        "head": GroupConfig(algorithm="adam", lr=5e-3, weight_decay=0.0, schedule="constant"),
+    },
+)
+"""As CAVP trains: its vision like `body`, its audio like `head`."""
+
+
+def test_a_late_schedule_is_that_of_the_published_loop() -> None:
+    """Written as published: the rate of iteration k is set after the step, so that the next one has it."""
+    model, parts = two_parts()
+    optimizer, total, base = build_optimizer(model, parts, CAVP), 7, 1e-3
+    rates, now = [], base
+    for iteration in range(total):
+        rates.append(now)
+        now = min(base, max(1e-8, base * (1 - iteration / total) ** 0.9))
+    got = [set_rates(optimizer, step, total, CAVP) for step in range(total)]
+    assert [row["body"] for row in got] == pytest.approx(rates, rel=1e-12)
+    assert rates[0] == rates[1] == base and rates[2] < base
+    assert {row["head"] for row in got} == {5e-3}
+
+
+def test_rates_have_a_floor_in_proportion_to_the_base_rate() -> None:
+    config = OptimConfig(lr=1e-3, schedule="poly", floor=1e-4, warmup_steps=1, parts={"head": GroupConfig(lr=1e-2)})
+    model, parts = two_parts()
+    optimizer = build_optimizer(model, parts, config)
+    assert set_rates(optimizer, 100, 101, config) == {"body": pytest.approx(1e-4), "head": pytest.approx(1e-3)}
+    assert set_rates(optimizer, 0, 101, config)["body"] == 1e-3
+    with pytest.raises(ValueError, match=r"optim.floor is 0.1, above optim.lr 0.001"):
+        OptimConfig(lr=1e-3, floor=0.1)
+    with pytest.raises(ValueError, match=r"optim.lag is -1"):
+        OptimConfig(lag=-1)
+
+
+def test_a_part_may_decay_its_weights_alone() -> None:
+    model, parts = two_parts()
+    groups = build_optimizer(model, parts, CAVP).param_groups
+    assert [(g["name"], g["weight_decay"], [p.ndim for p in g["params"]]) for g in groups] == [
+        ("body", 1e-2, [2]),
+        ("body", 0.0, [1, 1, 1]),
+        ("head", 0.0, [2, 1]),
+    ]
+    everywhere = build_optimizer(model, parts, OptimConfig(weight_decay=0.1, decay="weights")).param_groups
+    assert [g["weight_decay"] for g in everywhere] == [0.1, 0.0, 0.1, 0.0]
+    model[0].weight.requires_grad_(False)
+    assert [len(g["params"]) for g in build_optimizer(model, parts, CAVP).param_groups] == [3, 2]
+
+
+def test_one_step_is_that_of_either_algorithm_alone() -> None:
+    """Bit for bit: the body as torch's SGD moves it, the head as its Adam does."""
+    torch.manual_seed(0)
+    model, parts = two_parts()
+    twin, _ = two_parts()
+    twin.load_state_dict(model.state_dict())
+    combined = build_optimizer(model, parts, CAVP)
+    assert isinstance(combined, CombinedOptimizer)
+    body = [*twin[0].parameters(), *twin[1].parameters()]
+    sgd = torch.optim.SGD([{"params": body[:1], "weight_decay": 1e-2}, {"params": body[1:]}], lr=1e-3, momentum=0.9)
+    adam = torch.optim.Adam(twin[2].parameters(), lr=5e-3, fused=True)
+    for _ in range(3):
+        x = torch.randn(8, 2)
+        for network, optimizers in ((model, [combined]), (twin, [sgd, adam])):
+            network(x).square().mean().backward()
+            for optimizer in optimizers:
+                optimizer.step()
+                optimizer.zero_grad()
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), twin.parameters(), strict=True))
+
+
+def test_the_state_of_several_optimisers_is_saved_and_loaded_as_one() -> None:
+    torch.manual_seed(0)
+    model, parts = two_parts()
+    optimizer = build_optimizer(model, parts, CAVP)
+    xs = [torch.randn(8, 2) for _ in range(4)]
+
+    def run(upon: nn.Module, by: torch.optim.Optimizer, inputs: list[torch.Tensor]) -> None:
+        for x in inputs:
+            by.zero_grad()
+            upon(x).square().mean().backward()
+            by.step()
+
+    run(model, optimizer, xs[:2])
+    state, weights = copy.deepcopy(optimizer.state_dict()), copy.deepcopy(model.state_dict())
+    assert [set(values) for values in state["state"].values()] == [{"momentum_buffer"}] * 4 + [
+        {"step", "exp_avg", "exp_avg_sq"}
+    ] * 2
+    run(model, optimizer, xs[2:])
+    again, its_parts = two_parts()
+    again.load_state_dict(weights)
+    other = build_optimizer(again, its_parts, CAVP)
+    other.load_state_dict(state)
+    run(again, other, xs[2:])
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True))
 
 
 def test_the_average_follows_its_formula_and_gives_the_weights_back() -> None:

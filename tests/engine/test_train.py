@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import tiny_run
 import torch
 from safetensors.torch import load_file
+from timm.layers import BatchNormAct2d
 from tiny_run import TinyConfig, TinyModel, TinyWorld, assert_same_run, recipe, rows, run, run_hooked
 from torch import Tensor, nn
 
 from avseg.engine.checkpoint import newest_checkpoint, read_checkpoint
 from avseg.engine.config import GroupConfig, OptimConfig
-from avseg.engine.setup import in_float32
+from avseg.engine.setup import in_float32, share_statistics
 from avseg.engine.train import train
 from avseg.models.header import read_header
 from avseg.types import Task
@@ -135,6 +138,50 @@ def test_a_compiled_network_gives_the_same_run(tmp_path: Path, monkeypatch: pyte
         torch.testing.assert_close(other[name], value)
 
 
+def test_shared_statistics_keep_parameters_names_and_activations() -> None:
+    """The conversion alone: torch has the layer on GPUs only."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), BatchNormAct2d(4), nn.Sequential(nn.BatchNorm2d(4), nn.BatchNorm1d(4)))
+    before, names = dict(model.named_parameters()), list(model.state_dict())
+    x = torch.randn(2, 3, 4, 4)
+    wanted = model[:2].eval()(x)
+    alone, several, gpus = (
+        SimpleNamespace(num_processes=count, device=torch.device(kind))
+        for count, kind in ((1, "cpu"), (2, "cpu"), (2, "cuda"))
+    )
+    share_statistics(alone, model)  # type: ignore[arg-type]
+    assert not any(isinstance(module, nn.SyncBatchNorm) for module in model.modules())
+    with pytest.raises(ValueError, match="sync_batch_norm works across GPUs only"):
+        share_statistics(several, model)  # type: ignore[arg-type]
+    share_statistics(gpus, model)  # type: ignore[arg-type]
+    assert sum(isinstance(module, nn.SyncBatchNorm) for module in model.modules()) == 3
+    assert list(model.state_dict()) == names
+    assert all(parameter is before[name] for name, parameter in model.named_parameters())
+    assert torch.equal(model[:2].eval()(x), wanted) and wanted.min() == 0  # its ReLU is still there
+
+
+def test_validation_comes_more_often_towards_the_end(tmp_path: Path) -> None:
+    run(tmp_path, recipe(epochs=7, eval_every=3, eval_always_from=5))
+    assert [row["epoch"] for row in rows(tmp_path, "validation")] == [0, 3, 5, 6]
+
+
+def test_sgd_and_adam_go_on_bit_for_bit_from_any_checkpoint(tmp_path: Path) -> None:
+    of = recipe(optim=tiny_run.SGD_AND_ADAM, save_every=1, accumulate=2, epochs=1)
+    run_hooked(tmp_path / "whole", of, None)
+    steps = rows(tmp_path / "whole")
+    assert steps[0]["lr"] == steps[1]["lr"] == {"stem": 1e-2, "head": 2e-2}
+    total = len(steps)
+    wanted = [1e-2 * (1 - max(k - 1, 0) / total) ** 0.9 for k in range(total)]
+    assert [row["lr"]["stem"] for row in steps] == pytest.approx(wanted, rel=1e-12)
+    assert {row["lr"]["head"] for row in steps} == {2e-2}
+    for batch in (1, 4, 19, 42):
+        folder = tmp_path / f"stopped{batch}"
+        with pytest.raises(KeyboardInterrupt):
+            run_hooked(folder, of, _Stop(batch))
+        run_hooked(folder, of, None)
+        assert_same_run(tmp_path / "whole", folder)
+
+
 def test_tensorboard_gets_every_row(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
     run(tmp_path, recipe(trackers=("tensorboard",), epochs=1))
@@ -178,6 +225,25 @@ def test_a_folder_belongs_to_one_run(tmp_path: Path) -> None:
     before = (tmp_path / "metrics.jsonl").read_bytes()
     run(tmp_path, recipe(epochs=1, log_every=1, save_every=7))
     assert (tmp_path / "metrics.jsonl").read_bytes() == before
+
+
+def test_a_run_of_an_older_version_goes_on(tmp_path: Path) -> None:
+    """Settings that it did not have count as their defaults; no other change passes."""
+    run(tmp_path, recipe(epochs=1, optim=OptimConfig(lr=1e-2, parts={"head": GroupConfig(lr=1e-3)})))
+    _without_summary(tmp_path)
+    path = tmp_path / "recipe.json"
+    written = json.loads(path.read_text(encoding="utf-8"))
+    for part, names in {"optim": ("lag", "floor", "decay"), "train": ("drop_last",), "data": ("parts",)}.items():
+        for name in names:
+            del written[part][name]
+    del written["optim"]["parts"]["head"]["algorithm"]
+    path.write_text(json.dumps(written), encoding="utf-8")
+    optim = OptimConfig(lr=1e-2, parts={"head": GroupConfig(lr=1e-3)})
+    with pytest.raises(ValueError, match=r"another recipe \(optim.lag was 0 and is 1\)"):
+        run(tmp_path, recipe(epochs=1, optim=replace(optim, lag=1)))
+    run(tmp_path, recipe(epochs=1, optim=optim))
+    assert (tmp_path / "summary.json").exists()
+    assert json.loads(path.read_text(encoding="utf-8"))["optim"]["lag"] == 0
 
 
 def test_a_checkpoint_of_more_processes_is_refused(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ from avseg.config import InputSpec, ModelConfig
 from avseg.data.config import DataConfig
 from avseg.data.loader import make_loader
 from avseg.engine.checkpoint import read_checkpoint, write_checkpoint
-from avseg.engine.config import OptimConfig, Recipe, TrainConfig
+from avseg.engine.config import GroupConfig, OptimConfig, Recipe, TrainConfig
 from avseg.engine.optim import MovingAverage, build_optimizer
 from avseg.engine.setup import Objective
 from avseg.engine.sharded import gathered_model, load_whole_state, whole_state
@@ -42,6 +42,19 @@ from avseg.models.header import read_header
 from avseg.types import Batch, Clip, DensePrediction, DenseTarget, Prediction, Task
 
 KILLS = 20
+SGD_AND_ADAM = OptimConfig(
+    algorithm="sgd",
+    lr=1e-2,
+    weight_decay=1e-2,
+    schedule="poly",
+    lag=1,
+    clip_norm=1.0,
+    parts={
+        "stem": GroupConfig(decay="weights"),
+        "head": GroupConfig(algorithm="adam", lr=2e-2, weight_decay=0.0, schedule="constant"),
+    },
+)
+"""An optimiser, a rate, a decay and a schedule for each part."""
 SIZE = InputSpec(size=(8, 8))
 
 
@@ -52,6 +65,8 @@ class TinyConfig(ModelConfig):
     dropout: float = 0.2
     frozen: bool = False
     double: bool = False
+    spare: bool = False
+    """A parameter that no step uses, so that an optimiser keeps no state of it; published networks have such."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +87,8 @@ class TinyModel(Model[TinyOutput]):
         self.network = nn.Sequential(
             nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(config.dropout), nn.Conv2d(4, 1, 1)
         )
+        if config.spare:
+            self.network[4].register_parameter("spare", nn.Parameter(torch.zeros(4)))
         if config.double:
             self.double()
 
@@ -202,10 +219,9 @@ def _kill(folder: Path) -> None:
     """Two runs in `folder`: `whole`, and `killed` again and again; prints how often, and at which batches it stood."""
     for late in ("torch._dynamo", "rich.progress"):
         importlib.import_module(late)  # once, and not in each of the forks
-    optim = OptimConfig(lr=1e-2, schedule="cosine", warmup_steps=5, clip_norm=1.0)
 
     def attempt(name: str, on_step: Callable[[], None] | None) -> int:
-        killed = recipe(model=TinyConfig(), optim=optim, **KILLED)
+        killed = recipe(model=TinyConfig(), optim=SGD_AND_ADAM, **KILLED)
         return _in_child(lambda: run_hooked(folder / name, killed, on_step))
 
     assert attempt("whole", None) == 0
@@ -230,7 +246,7 @@ def run_hooked(folder: Path, of: Recipe, on_step: Callable[[], None] | None) -> 
 def train_exactly(folder: Path, clips: int) -> None:
     """A run without anything that depends on the batch: no dropout, frozen statistics; in float64."""
     model = TinyConfig(dropout=0.0, frozen=True, double=True)
-    run(folder, recipe(model=model, batch_size=clips, accumulate=2), clips=13, val=5)
+    run(folder, recipe(model=model, optim=SGD_AND_ADAM, batch_size=clips, accumulate=2), clips=13, val=5)
 
 
 def _say_rank() -> None:
@@ -242,14 +258,15 @@ class _Training:
 
     def __init__(self, sharded: bool) -> None:
         torch.manual_seed(0)
-        self.model = TinyModel(TinyConfig(dropout=0.0, frozen=True, double=True), Task("binary"))
+        config = TinyConfig(dropout=0.0, frozen=True, double=True, spare=True)
+        self.model = TinyModel(config, Task("binary"))
         self.objective = Objective(self.model)
         if sharded:
             from torch.distributed.fsdp import fully_shard  # torch 2.6
 
             for module in (self.model, self.objective):
                 fully_shard(module, mesh=init_device_mesh("cpu", (distributed.get_world_size(),)))
-        self.optimizer = build_optimizer(self.model, self.model.param_groups(), OptimConfig(lr=1e-2))
+        self.optimizer = build_optimizer(self.model, self.model.param_groups(), SGD_AND_ADAM)
         self.average = MovingAverage(self.model, 0.5)
         self.batch = next(iter(make_loader(TinyWorld(4), batch_size=4)))
         self.accelerator: Any = SimpleNamespace(is_fsdp2=sharded, is_main_process=distributed.get_rank() == 0)
