@@ -152,7 +152,8 @@ def info_nce(embeddings: Tensor, labels: Tensor, temperature: float = 0.1) -> Te
     """
     if embeddings.ndim != 2 or labels.shape != embeddings.shape[:1]:
         raise ValueError(
-            f"info_nce got embeddings {tuple(embeddings.shape)} and labels {tuple(labels.shape)}, wanted (S, D) and (S,)"
+            f"info_nce got embeddings {tuple(embeddings.shape)} and labels {tuple(labels.shape)}, "
+            "wanted (S, D) and (S,)"
         )
     ordered, order = labels.sort(stable=True)
     counts = torch.unique_consecutive(ordered, return_counts=True)[1].tolist()
