@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args, get_type_hints
 
 from avseg.config import AudioWindow, InputSpec, ModelConfig, Temporal
 from avseg.losses.config import ContrastConfig
 
 _NATIVE = InputSpec((512, 512), rule="keep", interpolation="bicubic")
+_STRETCHED = InputSpec((224, 224), rule="stretch", interpolation="bicubic")
+_ONE_SECOND = AudioWindow(seconds=1.0, anchor="frame", offset=0.0, missing="silence")
 _THREE_SECONDS = AudioWindow(seconds=3.0, anchor="frame", offset=-1.5, missing="silence")
 _EVERY_FRAME = Temporal("frame", 1)
 
 Option = bool | int | float | str
+Decoder = Literal["deeplab", "hrnet", "ocr"]
 
 
 @dataclass(frozen=True)
@@ -29,14 +32,16 @@ class CAVPConfig(ModelConfig):
     backbone_options: dict[str, Option] = field(default_factory=dict)
     """Passed to timm as they are."""
     output_stride: Literal[8, 16] = 8
-    """Of the deep ResNets' last two stages: 8 for VPO, 16 for AVSBench. Weights do not tell it."""
-    decoder: Literal["deeplab", "hrnet", "ocr"] = "deeplab"
+    """Of the deep ResNets' coarsest map: 8 for VPO, 16 for AVSBench. Weights do not tell it; others have 32."""
+    decoder: Decoder = "deeplab"
     aspp_width: int = 256
-    """Channels of the pyramid's output (DeepLabV3+): 256 with ResNets, 64 with PVT."""
+    """DeepLabV3+: channels of the pyramid's output, 256 with ResNets, 64 with PVT."""
     detail_width: int = 48
-    """Channels of the finest map beside it; both together are the width of the fusion."""
+    """DeepLabV3+: channels of the finest map beside it. Both together are the width D of the fusion, which `heads` must
+    divide."""
     head_width: int = 256
-    """Channels of the two 3x3 convolutions before DeepLabV3+'s classifier."""
+    """DeepLabV3+: channels of the two 3x3 convolutions before the classifier. OCR: channels of queries and keys; the
+    fusion is twice as wide."""
     heads: int = 4
     """Of the fusion attention."""
     audio_network: Literal["vgg", "resnet18", "small"] = "resnet18"
@@ -50,3 +55,79 @@ class CAVPConfig(ModelConfig):
     """OCR: weight of a cross-entropy on the soft regions; the published form has none."""
     contrast: ContrastConfig | None = field(default_factory=ContrastConfig)
     """The audio-visual contrastive term; None trains by cross-entropy alone."""
+
+    def __post_init__(self) -> None:
+        for name in ("output_stride", "decoder", "audio_network", "audio_channels"):
+            choices = get_args(get_type_hints(CAVPConfig)[name])
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} {getattr(self, name)!r} is none of {', '.join(map(repr, choices))}")
+        for name in ("aspp_width", "detail_width", "head_width", "heads"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, wanted 1 or more")
+        self._check_width()
+        self._check_sound()
+        if self.auxiliary_weight < 0 or (self.auxiliary_weight and self.decoder != "ocr"):
+            raise ValueError(
+                f"auxiliary_weight is {self.auxiliary_weight} with decoder={self.decoder!r}; the soft regions are "
+                "OCR's, and 0 leaves the loss out"
+            )
+
+    def _check_width(self) -> None:
+        """HRNet's is the sum of the backbone's and checked where that is known."""
+        if self.decoder == "deeplab" and (self.aspp_width + self.detail_width) % self.heads:
+            raise ValueError(
+                f"aspp_width {self.aspp_width} + detail_width {self.detail_width} is not divided by {self.heads} heads"
+            )
+        if self.decoder == "ocr" and 2 * self.head_width % self.heads:
+            raise ValueError(f"twice head_width {self.head_width} is not divided by {self.heads} heads")
+
+    def _check_sound(self) -> None:
+        if self.audio_network == "vgg" and (self.audio_channels, self.mel_frames) != (1, 96):
+            raise ValueError(
+                f"audio_network='vgg' hears one channel and 96 log-mel frames, got audio_channels="
+                f"{self.audio_channels} and mel_frames={self.mel_frames}; take 'resnet18' or 'small'"
+            )
+        whole = 1 + round(self.audio.seconds * 16000) // 160
+        if not 1 <= self.mel_frames <= whole:
+            raise ValueError(
+                f"mel_frames is {self.mel_frames}, but a window of {self.audio.seconds} s has {whole} log-mel frames"
+            )
+
+
+Variant = Literal["avss", "avss_224", "avsbench", "single", "vpo", "vpo_stereo"]
+
+_BENCH: dict[str, Any] = {"audio": _ONE_SECOND, "audio_network": "vgg", "mel_frames": 96, "output_stride": 16}
+_SETTINGS: dict[str, dict[str, Any]] = {
+    "avss": _BENCH,
+    "avss_224": {**_BENCH, "input": _STRETCHED},
+    # Binary sets have no sounds by class to take from.
+    "avsbench": {**_BENCH, "input": _STRETCHED, "contrast": ContrastConfig(bank="none")},
+    "single": _BENCH,
+    "vpo": {},
+    "vpo_stereo": {"audio_channels": 2},
+}
+
+
+def published_config(
+    variant: Variant, backbone: str = "resnet50_deep", decoder: Decoder | None = None, **changes: Any
+) -> CAVPConfig:
+    """The published setting of a data set.
+
+    Args:
+        variant: `avss` at full size, `avss_224`, `avsbench` (binary, 224: AVSBench-Object and AVSS as binary; the
+            objects' runs have a contrastive weight of 0.1 where this has 1), `single` (AVSBench-Single+), `vpo`,
+            `vpo_stereo`.
+        backbone: `resnet50_deep`, `resnet101_deep`, `hrnet_w48`, `pvt_v2_b5`.
+        decoder: by default `hrnet` for HRNet and `deeplab` for the others.
+        changes: fields that depart from it.
+
+    Raises:
+        ValueError: another variant, or fields that contradict each other.
+    """
+    if variant not in _SETTINGS:
+        raise ValueError(f"CAVP variant {variant!r}, wanted one of {', '.join(_SETTINGS)}")
+    chosen = decoder or ("hrnet" if backbone == "hrnet_w48" else "deeplab")
+    # The pyramid is as wide as the finest map: 256 channels of a ResNet, 64 of PVT.
+    width = {"aspp_width": 64} if backbone == "pvt_v2_b5" else {}
+    settings = {"backbone": backbone, "decoder": chosen, **width, **_SETTINGS[variant], **changes}
+    return CAVPConfig(**settings)
