@@ -14,21 +14,24 @@ if TYPE_CHECKING:
 PROTOCOLS: dict[str, str] = {
     "published": "the arithmetic of the published code, its groups of clips and its slips included",
     "repaired": "every annotated frame counts once; nothing depends on batches, padding or unseen classes",
+    "cavp": "the AVSBench scores as CAVP (Chen et al. 2024) has them: one maximum of F per video, no padded frames",
 }
 """Name of each protocol and what it is."""
 
-CLIPS_PER_GROUP = 4
-"""Clips of one test batch of the published object scores."""
+CLIPS_PER_GROUP = {"published": 4, "cavp": 1}
+"""Clips over which F curves are averaged before the maximum is taken: a test batch, or one video."""
 
 
-def avsbench_object(task: Task, protocol: str = "published", *, group: int = CLIPS_PER_GROUP) -> list[Metric]:
+def avsbench_object(task: Task, protocol: str = "published", *, group: int | None = None) -> list[Metric]:
     """J and F of the foreground; semantic clips are judged by their foreground (every class but 0).
 
-    `group`: clips whose F curves the published protocol averages before it takes the maximum, in data-set order.
+    `group`: clips whose F curves are averaged before the maximum is taken, in data-set order, where it is not that of
+    the protocol (`CLIPS_PER_GROUP`).
     """
     from avseg.metrics.object import F, J
 
     _check(task, ("binary", "semantic"), "avsbench_object", protocol)
+    group = group or CLIPS_PER_GROUP.get(protocol, 1)
     return [J(protocol, group), F(protocol, group)]
 
 
@@ -40,16 +43,36 @@ def avsbench_semantic(task: Task, protocol: str = "published") -> list[Metric]:
     return [SemanticScores(task.channels, protocol)]
 
 
+def vpo(task: Task, protocol: str = "published") -> list[Metric]:
+    """mIoU, F, FDR, F1 and accuracy from one confusion matrix of the data set; a binary task has two classes."""
+    from avseg.metrics.dataset import DatasetScores
+
+    _check(task, ("binary", "semantic"), "vpo", protocol)
+    return [DatasetScores(task, protocol)]
+
+
 SUITES: dict[str, Callable[[Task, str], list[Metric]]] = {
     "avsbench_object": avsbench_object,
     "avsbench_semantic": avsbench_semantic,
+    "vpo": vpo,
 }
 """Metrics by the name of the suite: `SUITES[name](task, protocol)`."""
+
+PROTOCOLS_OF: dict[str, tuple[str, ...]] = {
+    "avsbench_object": ("published", "repaired", "cavp"),
+    "avsbench_semantic": ("published", "repaired", "cavp"),
+    "vpo": ("published", "repaired"),
+}
+"""Protocols that each suite has. That of the `vpo` suite as CAVP's authors published it is its `published` one."""
 
 
 def _check(task: Task, kinds: tuple[str, ...], suite: str, protocol: str) -> None:
     if protocol not in PROTOCOLS:
         raise ValueError(f"no protocol is called {protocol!r}; {did_you_mean(protocol, PROTOCOLS)}")
+    if protocol not in PROTOCOLS_OF[suite]:
+        raise ValueError(
+            f"the suite {suite} has no protocol {protocol!r}; take {' or '.join(PROTOCOLS_OF[suite])} (docs/metrics.md)"
+        )
     if task.kind not in kinds:
         raise ValueError(
             f"the suite {suite} judges {' and '.join(kinds)} tasks, got a {task.kind} one; choose another suite"

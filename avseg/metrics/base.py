@@ -17,6 +17,8 @@ Row: TypeAlias = dict[str, float | int | str]
 class Metric(Protocol):
     """Scores of a data set under one protocol, fed clip by clip in any order."""
 
+    suite: str
+    """Name in `avseg.metrics.SUITES` of the suite that it belongs to."""
     protocol: str
 
     def update(self, prediction: Prediction, target: Target, index: int) -> None:

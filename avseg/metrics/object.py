@@ -29,12 +29,12 @@ def thresholds() -> Tensor:
 def mask_iou(predicted: Tensor, truth: Tensor, judged: Tensor, protocol: str) -> Array:
     """IoU of M pairs of (M, H, W) bool masks over the pixels that are `judged`: (M,) float64.
 
-    Published: `|p & g| / (|p | g| + 1e-7)`, and where the truth is empty the share of pixels predicted empty.
+    Published and cavp: `|p & g| / (|p | g| + 1e-7)`, and where the truth is empty the share of pixels predicted empty.
     Repaired: the plain ratio, and where the truth is empty 1 for an empty prediction, 0 for any other.
     """
     p, g = predicted & judged, truth & judged
     both, either, wanted, pixels = (_count(mask) for mask in (p & g, p | g, g, judged))
-    if protocol == "published":
+    if protocol != "repaired":
         return np.where(wanted > 0, both / (either + 1e-7), (pixels - either) / np.maximum(pixels, 1))
     return np.where(wanted > 0, both / np.maximum(either, 1), either == 0)
 
@@ -106,9 +106,11 @@ def f_measure(hit: Array, predicted: Array, wanted: Array, eps: float = 0.0) -> 
 class J:
     """IoU of the foreground ("mIoU" in the AVSBench-object papers) over annotated frames.
 
-    Published: mean over groups of `group` clips, in data-set order, of the mean over the group's frames. Repaired:
-    mean over frames, and `J_sounding`, the mean over frames whose truth is not empty.
+    Published and cavp: mean over groups of `group` clips, in data-set order, of the mean over the group's frames.
+    Repaired: mean over frames, and `J_sounding`, the mean over frames whose truth is not empty.
     """
+
+    suite = "avsbench_object"
 
     def __init__(self, protocol: str = "published", group: int = 4) -> None:
         self.protocol, self.group = protocol, group
@@ -126,7 +128,7 @@ class J:
 
     def compute(self) -> dict[str, float]:
         frames = self.clips.joined()
-        if self.protocol == "published":
+        if self.protocol != "repaired":
             means = [group[:, 0].mean() for group in self.clips.groups(self.group) if len(group)]
             return {"J": _mean(means)}
         return {"J": _mean(frames[:, 0]), "J_sounding": _mean(frames[frames[:, 1] > 0, 0])}
@@ -141,9 +143,11 @@ class J:
 class F:
     """Maximum over 255 thresholds of the mean F curve over annotated frames whose truth is not empty.
 
-    Published: mean over groups of `group` clips, in data-set order, of each group's maximum, 0 for a group without such
-    frames. Repaired: one maximum over the whole data set.
+    Published and cavp: mean over groups of `group` clips, in data-set order, of each group's maximum, 0 for a group
+    without such frames. Repaired: one maximum over the whole data set.
     """
+
+    suite = "avsbench_object"
 
     def __init__(self, protocol: str = "published", group: int = 4) -> None:
         self.protocol, self.group = protocol, group
@@ -162,7 +166,7 @@ class F:
 
     def compute(self) -> dict[str, float]:
         whole = self.clips.joined()
-        if self.protocol == "published":
+        if self.protocol != "repaired":
             groups = [group for group in self.clips.groups(self.group) if group[:, 0].sum()]
             return {"F": _mean([_best(group) for group in groups])}
         return {"F": _best(whole) if whole[:, 1].any() else float("nan")}

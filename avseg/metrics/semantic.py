@@ -8,7 +8,7 @@ from torch import Tensor
 
 from avseg.metrics.base import Array, ClipTable, Row, check_dense
 from avseg.metrics.object import f_measure
-from avseg.types import IGNORE, Prediction, Target
+from avseg.types import IGNORE, DensePrediction, DenseTarget, Prediction, Target
 
 PUBLISHED_FRAMES = 10
 """Frames to which the published evaluation pads every clip."""
@@ -17,27 +17,54 @@ EPS = 2.220446049250313e-16
 """Added to the union by the published code: the float64 machine epsilon."""
 
 
-def class_counts(predicted: Tensor, labels: Tensor, classes: int, protocol: str = "published") -> Array:
+def class_counts(predicted: Tensor, labels: Tensor, classes: int, *, judge_ignored: bool = False) -> Array:
     """Pixels of every class in M frames: (M, 3, C) float64 of hits, predicted and true pixels.
-
-    A class predicted on an ignored pixel (255) counts as predicted in the published protocol, not in the repaired one.
 
     Args:
         predicted: (M, H, W) int64 in 0..C-1.
         labels: (M, H, W) int64 in 0..C-1 or 255.
+        classes: C.
+        judge_ignored: A class predicted on an ignored pixel (255) counts as predicted, as published for AVSBench.
 
     Raises:
         ValueError: a label outside 0..C-1 that is not 255.
     """
-    known = torch.where(labels == IGNORE, classes, labels)  # ignored pixels have a row of their own
-    if known.numel() and not 0 <= int(known.min()) <= int(known.max()) <= classes:
-        raise ValueError(f"labels span {int(labels.min())}..{int(labels.max())}, wanted 0..{classes - 1} or {IGNORE}")
-    frames, rows = len(labels), classes + 1
-    key = (torch.arange(frames)[:, None, None] * rows + known) * classes + predicted
-    table = torch.bincount(key.flatten(), minlength=frames * rows * classes).reshape(frames, rows, classes)
-    judged = table if protocol == "published" else table[:, :classes]
-    parts = [table.diagonal(dim1=1, dim2=2), judged.sum(1), table[:, :classes].sum(2)]
+    tables = [_confusion(*pair, classes) for pair in zip(predicted, labels, strict=True)]
+    table = torch.stack(tables) if tables else torch.zeros(0, IGNORE + 1, classes, dtype=torch.int64)
+    known = table[:, :classes]
+    counted = table if judge_ignored else known
+    parts = [known.diagonal(dim1=1, dim2=2), counted.sum(1), known.sum(2)]
     return torch.stack(parts, 1).double().numpy()
+
+
+def _confusion(predicted: Tensor, labels: Tensor, classes: int) -> Tensor:
+    """Pixels of one frame by label (0..255) and predicted class: (256, C) int64."""
+    known = labels.int()  # 32 bits halve the time
+    low, high = (int(end) for end in known.aminmax()) if known.numel() else (0, 0)
+    if low >= 0 and high <= IGNORE:
+        key = known.mul_(classes).add_(predicted).flatten()
+        table = torch.bincount(key, minlength=(IGNORE + 1) * classes).reshape(-1, classes)
+        if not bool(table[classes:IGNORE].any()):
+            return table
+    raise ValueError(f"labels span {low}..{high}, wanted 0..{classes - 1} or {IGNORE}")
+
+
+def frame_counts(dense: DensePrediction, truth: DenseTarget, classes: int, *, padded: bool = False) -> Array:
+    """`class_counts` of the annotated frames of a clip, a frame at a time; `padded`: of all its frames, as published
+    for AVSBench, where ignored pixels are judged too.
+
+    Raises:
+        ValueError: a prediction over other classes.
+    """
+    channels = dense.logits.shape[1]
+    if max(channels, 2) != classes:
+        raise ValueError(f"clip {dense.id!r}: logits of {channels} classes, wanted {classes}")
+    frames = range(len(truth.labels)) if padded else truth.annotated.nonzero().flatten().tolist()
+    counts = [
+        class_counts(dense.labels(t).cpu()[None], truth.labels[t].cpu()[None], classes, judge_ignored=padded)
+        for t in frames
+    ]
+    return np.concatenate(counts) if counts else np.zeros((0, 3, classes))
 
 
 def frame_scores(counts: Array, eps: float) -> Array:
@@ -58,10 +85,14 @@ class SemanticScores:
     Published: all frames of a clip, and frames of perfect background up to ten; classes never present count 0;
     `mIoU_noBg` and `F_noBg` leave out the last class, as the published code does.
 
+    Cavp: annotated frames only, none padded; classes never present count 0; `*_foreground` leave out class 0.
+
     Repaired: annotated frames only; mean over the classes that occur in the truth; `*_foreground` leave out class 0;
     `mIoU_confusion*` are of all pixels of the data set together (hits over union from one confusion matrix), which is
     another figure than the mean over frames.
     """
+
+    suite = "avsbench_semantic"
 
     def __init__(self, classes: int, protocol: str = "published") -> None:
         self.classes, self.protocol = classes, protocol
@@ -69,16 +100,12 @@ class SemanticScores:
 
     def update(self, prediction: Prediction, target: Target, index: int) -> None:
         dense, truth = check_dense(prediction, target)
-        if dense.logits.shape[1] != self.classes:
-            raise ValueError(f"clip {dense.id!r}: logits of {dense.logits.shape[1]} classes, wanted {self.classes}")
-        chosen = torch.ones_like(truth.annotated) if self.protocol == "published" else truth.annotated
-        frames = chosen.nonzero().flatten().tolist()
-        predicted = torch.stack([dense.labels(t) for t in frames]).cpu() if frames else truth.labels[:0].cpu()
-        counts = class_counts(predicted, truth.labels[chosen].cpu(), self.classes, self.protocol)
-        scores = frame_scores(counts, EPS if self.protocol == "published" else 0.0)
+        published = self.protocol == "published"
+        counts = frame_counts(dense, truth, self.classes, padded=published)
+        scores = frame_scores(counts, 0.0 if self.protocol == "repaired" else EPS)
         values = np.concatenate([scores.sum(0), counts.sum(0)])
-        if self.protocol == "published":
-            values[:3, 0] += max(PUBLISHED_FRAMES - len(frames), 0)  # each padded frame: IoU 1, F 1, present
+        if published:
+            values[:3, 0] += max(PUBLISHED_FRAMES - len(counts), 0)  # each padded frame: IoU 1, F 1, present
         self.clips.put(index, dense.id, values[None])  # (1, 6, C)
 
     def merge(self, other: SemanticScores) -> None:
@@ -86,11 +113,12 @@ class SemanticScores:
 
     def compute(self) -> dict[str, float]:
         total = self.clips.joined().sum(0)
-        return self._published(total) if self.protocol == "published" else self._repaired(total)
+        return self._repaired(total) if self.protocol == "repaired" else self._of_all_classes(total)
 
-    def _published(self, total: Array) -> dict[str, float]:
+    def _of_all_classes(self, total: Array) -> dict[str, float]:
         iou, f = total[:2] / np.maximum(total[2], 1)
-        scores = {"mIoU": iou, "F": f, "mIoU_noBg": iou[:-1], "F_noBg": f[:-1]}
+        name, kept = ("noBg", slice(-1)) if self.protocol == "published" else ("foreground", slice(1, None))
+        scores = {"mIoU": iou, "F": f, f"mIoU_{name}": iou[kept], f"F_{name}": f[kept]}
         return {name: float(values.mean()) for name, values in scores.items()}
 
     def _repaired(self, total: Array) -> dict[str, float]:

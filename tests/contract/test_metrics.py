@@ -7,13 +7,14 @@ import itertools
 import pytest
 import torch
 
-from avseg.metrics import PROTOCOLS, SUITES
+from avseg.metrics import PROTOCOLS, PROTOCOLS_OF, SUITES
 from avseg.types import DensePrediction, DenseTarget, Prediction, Target, Task
 from contract.clips import random_clip
 
 TASK_OF = {
     "avsbench_object": Task("binary"),
     "avsbench_semantic": Task("semantic", tuple(f"class{i}" for i in range(1, 71))),
+    "vpo": Task("semantic", tuple(f"class{i}" for i in range(1, 22))),
 }
 
 
@@ -29,7 +30,7 @@ def results(suite: str, n: int = 7) -> list[tuple[Prediction, Target]]:
 
 
 def cases() -> list[tuple[str, str]]:
-    return [(suite, protocol) for suite in SUITES for protocol in PROTOCOLS]
+    return [(suite, protocol) for suite in SUITES for protocol in PROTOCOLS_OF[suite]]
 
 
 @pytest.mark.parametrize(("suite", "protocol"), cases())
@@ -61,9 +62,15 @@ def test_rows_name_every_clip(suite: str, protocol: str) -> None:
         for i, (prediction, target) in enumerate(results(suite, 3)):
             metric.update(prediction, target, i)
         assert len(metric.rows()) == 3
+        assert (metric.suite, metric.protocol) == (suite, protocol)
 
 
 @pytest.mark.parametrize("suite", list(SUITES))
 def test_unknown_protocol_says_what_there_is(suite: str) -> None:
     with pytest.raises(ValueError, match="published"):
         SUITES[suite](TASK_OF[suite], "publishd")
+
+
+def test_every_protocol_belongs_to_a_suite() -> None:
+    assert set(PROTOCOLS_OF) == set(SUITES)
+    assert {protocol for protocols in PROTOCOLS_OF.values() for protocol in protocols} == set(PROTOCOLS)

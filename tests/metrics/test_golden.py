@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from avseg.metrics import avsbench_object, avsbench_semantic
+from avseg.metrics.dataset import DatasetScores, dataset_scores
 from avseg.metrics.semantic import EPS, SemanticScores, class_counts, frame_scores
 from avseg.types import DensePrediction, DenseTarget, Task
 from golden_arrays import arr
@@ -70,7 +71,7 @@ def semantic_inputs(name: str, case: dict[str, Any]) -> tuple[Tensor, Tensor]:
 def test_sums_over_frames_of_every_class(golden: Any, name: str) -> None:
     case = golden("metrics.json")[f"colour/miou_fscore/c5/{name}"]
     logits, target = semantic_inputs(name, case)
-    counts = class_counts(logits.argmax(1), target, 5)
+    counts = class_counts(logits.argmax(1), target, 5, judge_ignored=True)
     iou, f, present = frame_scores(counts, EPS).sum(0)
     assert iou == pytest.approx(case["value"]["iou_sum"], **NEAR)
     assert f == pytest.approx(case["value"]["f_sum"], **NEAR)
@@ -113,7 +114,7 @@ def test_semantic_scores_of_the_published_recipe(golden: Any) -> None:
     assert scores["mIoU"] == pytest.approx(wanted["avss_miou_all71"], **NEAR)
     assert scores["F"] == pytest.approx(wanted["avss_fscore_all71"], **NEAR)
     assert scores["mIoU_noBg"] == pytest.approx(wanted["avss_miou_drop_last"], **NEAR)
-    counts = frame_scores(class_counts(logits.argmax(1), labels, 71), EPS).sum(0)
+    counts = frame_scores(class_counts(logits.argmax(1), labels, 71, judge_ignored=True), EPS).sum(0)
     for row, name in zip(counts, ("avss_iou_sum_first3", "avss_f_sum_first3", "avss_count_first3"), strict=True):
         assert row[:3] == pytest.approx(wanted[name], **NEAR)
 
@@ -127,3 +128,50 @@ def test_a_clip_of_five_frames_is_padded_with_perfect_background(golden: Any) ->
     metric = SemanticScores(71)
     scores_of(logits, labels, [metric], clip_length=5)
     assert metric.clips.joined()[0, :3, 0] == pytest.approx(wanted, **NEAR)
+
+
+def running_inputs(name: str, case: dict[str, Any]) -> tuple[Tensor, Tensor]:
+    target = torch.from_numpy(arr(**case["inputs"]["target"]))
+    logits = torch.from_numpy(arr(**case["inputs"]["logits"]))
+    mark = one_hot(target, 5).permute(0, 3, 1, 2)
+    if name == "perfect":
+        return mark.float(), target
+    if name != "random":
+        logits = 10 * mark + 3.5 * logits
+    if name == "gt_background":
+        target = torch.zeros_like(target)
+    if name == "ignore":
+        target[:, :10] = 255
+    return logits, target
+
+
+def rounded(scores: dict[str, float]) -> list[float]:
+    """In the order of the golden numbers, which are rounded to four decimals."""
+    return [round(scores[name], 4) for name in ("mIoU", "accuracy", "FDR", "F1", "F")]
+
+
+@pytest.mark.parametrize("name", ["gt_background", "ignore", "perfect", "random"])
+def test_scores_of_one_confusion_matrix(golden: Any, name: str) -> None:
+    value = golden("metrics.json")[f"cavp/running/c5/{name}"]["value"]
+    logits, target = running_inputs(name, golden("metrics.json")[f"cavp/running/c5/{name}"])
+    metric = DatasetScores(Task("semantic", tuple("abcd")))
+    for frame, step in enumerate(value["steps_miou_acc"]):
+        known = DenseTarget(target[frame][None], torch.ones(1, dtype=torch.bool))
+        metric.update(DensePrediction(f"clip{frame}", logits[frame][None], (48, 48)), known, frame)
+        assert rounded(metric.compute())[:2] == step
+    hit, predicted, wanted = metric.clips.joined().sum(0)[0]
+    confusion = np.array(value["confusion"])
+    assert np.array_equal(hit, confusion.diagonal())
+    assert np.array_equal(predicted, confusion.sum(0)) and np.array_equal(wanted, confusion.sum(1))
+    assert hit / (predicted + wanted - hit + EPS) == pytest.approx(value["iou_per_class"], rel=1e-12)
+    assert rounded(metric.compute()) == value["miou_acc_fdr_f1_f03"]
+
+
+def test_means_over_some_classes(golden: Any) -> None:
+    case = golden("metrics.json")["cavp/running/c5/class_list"]
+    logits, target = running_inputs("class_list", case)
+    counts = class_counts(logits.argmax(1), target, 5).sum(0)
+    chosen = np.isin(np.arange(5), case["options"]["class_list"])
+    scores = dataset_scores(counts, chosen) | {"accuracy": counts[0].sum() / counts[2].sum()}
+    assert rounded(scores) == case["value"]["miou_acc_fdr_f1_f03"]
+    assert scores["mIoU"] == pytest.approx(np.mean(case["value"]["iou_per_class"][:2]), rel=1e-12)

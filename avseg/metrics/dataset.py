@@ -1,0 +1,129 @@
+"""Scores of all pixels of a data set together, as CAVP reports them (Chen et al. 2024)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avseg.metrics.base import Array, ClipTable, Row, check_dense
+from avseg.metrics.object import BETA2
+from avseg.metrics.semantic import EPS, frame_counts
+from avseg.types import IGNORE, DenseTarget, Prediction, Target, Task
+
+MULTI_PIXELS = 100
+"""A label counts in a frame where more pixels than this bear it."""
+
+MULTI_LABELS = 2
+"""A frame in which more labels than this count (background is one of them) shows several things that sound."""
+
+Absent = Literal["zero", "skip"]
+
+
+def dataset_scores(counts: Array, classes: NDArray[np.bool_], absent: Absent = "zero") -> dict[str, float]:
+    """mIoU, F (beta^2 = 0.3), FDR and F1, means over some classes.
+
+    `IoU = hit / union`, `FDR = false / (false + hit)`, `F = (1 + b) hit / ((1 + b) hit + b missed + false)`. F, F1 and
+    FDR skip classes where they are 0 / 0. A class that is predicted but never true has F 0 and FDR 1; one that is true
+    but never predicted has F 0 and no FDR.
+
+    Args:
+        counts: (3, C) hits, predicted and true pixels.
+        classes: (C,) which classes the means are over.
+        absent: What a class that is neither true nor predicted adds to mIoU: 0, or nothing.
+    """
+    hit, predicted, wanted = counts
+    false, missed, union = predicted - hit, wanted - hit, predicted + wanted - hit
+    counted = classes if absent == "zero" else classes & (union > 0)
+    iou = hit / (union + (EPS if absent == "zero" else union == 0))
+
+    def f(beta2: float) -> float:
+        return _mean_of_ratios((1 + beta2) * hit, (1 + beta2) * hit + beta2 * missed + false, classes)
+
+    return {
+        "mIoU": float(iou[counted].mean()) if counted.any() else float("nan"),
+        "F": f(BETA2),
+        "FDR": _mean_of_ratios(false, predicted, classes),
+        "F1": f(1.0),
+    }
+
+
+def _mean_of_ratios(above: Array, below: Array, classes: NDArray[np.bool_]) -> float:
+    """Mean over `classes` without those that are 0 / 0; NaN where none is left."""
+    kept = classes & (below > 0)
+    return float((above[kept] / below[kept]).mean()) if kept.any() else float("nan")
+
+
+def shows_several(counts: Array, truth: DenseTarget, protocol: str) -> NDArray[np.bool_]:
+    """(M,) whether each annotated frame has more than two labels of more than 100 pixels each.
+
+    Published: ignored pixels (255) are such a label as well, as the published test has it.
+    """
+    labels: Array = (counts[:, 2] > MULTI_PIXELS).sum(1)
+    if protocol == "published":
+        ignored = (truth.labels[truth.annotated] == IGNORE).flatten(1).sum(1).cpu().numpy()
+        labels = labels + (ignored > MULTI_PIXELS)
+    return labels > MULTI_LABELS
+
+
+class DatasetScores:
+    """mIoU, F, FDR, F1 and accuracy of all annotated frames, from one confusion matrix; binary tasks have two classes.
+
+    Pixels labelled 255 count nowhere. Of the matrix only the diagonal and the two margins are kept, which is all that
+    these scores look at.
+
+    Published: the mean over all classes, background included; a class that is neither true nor predicted counts 0 in
+    mIoU and is skipped elsewhere. Figures are not rounded (the published code rounds them to 4 decimals).
+
+    Repaired: such a class is skipped everywhere; `*_foreground` leave out class 0.
+
+    Both: `*_multi` are of the frames that show several things (`shows_several`) alone, where there is one.
+    """
+
+    suite = "vpo"
+
+    def __init__(self, task: Task, protocol: str = "published") -> None:
+        self.classes, self.protocol = max(task.channels, 2), protocol
+        self.clips = ClipTable()
+
+    def update(self, prediction: Prediction, target: Target, index: int) -> None:
+        dense, truth = check_dense(prediction, target)
+        counts = frame_counts(dense, truth, self.classes)
+        several = shows_several(counts, truth, self.protocol)
+        values = np.stack([counts.sum(0), counts[several].sum(0)])
+        self.clips.put(index, dense.id, values[None])  # (1, 2, 3, C)
+
+    def merge(self, other: DatasetScores) -> None:
+        self.clips.merge(other.clips)
+
+    def compute(self) -> dict[str, float]:
+        every, several = self.clips.joined().sum(0)
+        scores = self._scores(every)
+        if several.any():
+            scores |= {f"{name}_multi": value for name, value in self._scores(several).items()}
+        return scores
+
+    def _scores(self, counts: Array) -> dict[str, float]:
+        everything = np.ones(self.classes, dtype=bool)
+        absent: Absent = "skip" if self.protocol == "repaired" else "zero"
+        scores = dataset_scores(counts, everything, absent) | {"accuracy": _accuracy(counts)}
+        if self.protocol == "repaired":
+            foreground = dataset_scores(counts, np.arange(self.classes) > 0, absent)
+            scores |= {f"{name}_foreground": value for name, value in foreground.items()}
+        return scores
+
+    def rows(self) -> list[Row]:
+        """The same scores of each clip alone, over the classes that are true or predicted in it."""
+        everything = np.ones(self.classes, dtype=bool)
+        rows: list[Row] = []
+        for index, clip_id, (counts, _) in ((i, name, values[0]) for i, name, values in self.clips):
+            scores = dataset_scores(counts, everything, "skip")
+            rows.append({"index": index, "id": clip_id, **scores, "accuracy": _accuracy(counts)})
+        return rows
+
+
+def _accuracy(counts: Array) -> float:
+    """Share of the judged pixels that are right."""
+    judged = counts[2].sum()
+    return float(counts[0].sum() / judged) if judged else float("nan")
