@@ -1,0 +1,68 @@
+"""Sounds of other clips by class, and where in the stereo picture a sound is."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class SoundBank(nn.Module):
+    """The latest sounds of every class, a ring of them each; what is read is the oldest, silence until a ring is full.
+
+    It belongs to a run and to one process: every process fills its own from its own clips, as published. Checkpoints
+    keep it; model files, moving averages and the exchange between processes leave it out (`Model.run_state`).
+    """
+
+    sounds: Tensor
+    """(K, slots, S) float32 waveforms at 16 kHz, one channel."""
+    written: Tensor
+    """(K,) int64, how many sounds of a class have come so far."""
+
+    def __init__(self, classes: int, slots: int, samples: int) -> None:
+        """
+        Args:
+            classes: K, without background.
+            slots: sounds kept of a class.
+            samples: S, of one sound.
+        """
+        super().__init__()
+        self.register_buffer("sounds", torch.zeros(classes, slots, samples))
+        self.register_buffer("written", torch.zeros(classes, dtype=torch.int64))
+
+    @property
+    def slots(self) -> int:
+        return self.sounds.shape[1]
+
+    def full(self) -> Tensor:
+        """(K + 1,) bool by class id: its ring is full; never that of the background."""
+        return torch.cat([self.written.new_zeros(1), self.written]) >= self.slots
+
+    def read(self, classes: Tensor) -> Tensor:
+        """The oldest sound of each class: (M,) ids in 1..K -> (M, S)."""
+        rows = classes - 1
+        return self.sounds[rows, self.written[rows] % self.slots]
+
+    @torch.no_grad()
+    def write(self, sounds: Tensor, classes: Tensor) -> None:
+        """Add (N, S) sounds, one after the other, each in place of the oldest of its class (N,) in 1..K."""
+        for sound, row in zip(sounds, (classes - 1).tolist(), strict=True):
+            self.sounds[row, self.written[row] % self.slots] = sound
+            self.written[row] += 1
+
+
+def single_channel(sounds: Tensor) -> Tensor:
+    """(N, A, S) -> (N, S): the sum of left and right, which is the source itself where it was panned by (1 - p, p)."""
+    return sounds.sum(1)
+
+
+def positions(sounds: Tensor) -> Tensor:
+    """Where stereo sounds (N, 2, S) are, (N,) in [0, 1], 0 left: p = <R, L + R> / |L + R|^2; silence is in the middle."""
+    source = single_channel(sounds)
+    energy = source.square().sum(1)
+    p = (sounds[:, 1] * source).sum(1) / energy.clamp(min=torch.finfo(energy.dtype).tiny)
+    return torch.where(energy > 0, p.clamp(0, 1), 0.5)
+
+
+def panned(sounds: Tensor, p: Tensor) -> Tensor:
+    """(N, S) at positions (N,) -> (N, 2, S), left (1 - p) and right p of it."""
+    return sounds[:, None] * torch.stack([1 - p, p], 1)[..., None]

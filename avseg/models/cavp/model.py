@@ -1,0 +1,228 @@
+"""CAVP as a model: clips in, masks out, trained beside right and wrong sounds (Chen et al., CVPR 2024)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from avseg.config import ModelConfig
+from avseg.losses.contrastive import contrastive_loss
+from avseg.losses.dense import at_least_float32, binary_loss, pixel_loss
+from avseg.models.base import Model
+from avseg.models.cavp.bank import SoundBank, panned, positions, single_channel
+from avseg.models.cavp.config import CAVPConfig
+from avseg.models.cavp.network import CAVPNetwork
+from avseg.models.cavp.pairing import Pairing, class_sets, draw_pairing, single_classes
+from avseg.models.dense import dense_targets, sized
+from avseg.nn.audio import at_rate, cut_windows, mixed_down
+from avseg.nn.decibel import decibel_mel, decibel_windows
+from avseg.nn.frames import normalised, sized_frames
+from avseg.types import Batch, DensePrediction, Draw, Prediction, Task
+
+RATE = 16000
+"""Samples in a second of the sounds in the bank."""
+_TOGETHER = 16 * 512 * 512
+"""Pixels that are looked at together in evaluation, about a training step's; one frame has as many as it has."""
+_PIXELS = -1
+"""Marks the generator that draws pixels: no clip has this place."""
+
+
+@dataclass(frozen=True, eq=False)
+class CAVPOutput:
+    """What the network says of a batch. Frames that it was not shown hold zeros."""
+
+    logits: Tensor
+    """(B, T, C, h, w) before any activation, at a quarter of the size the network saw; C = 1 for binary tasks."""
+    items: Tensor
+    """(B, T) bool, the N frames it was shown: the annotated ones in training, otherwise those that exist."""
+    auxiliary: Tensor | None = None
+    """(N, C, h, w) logits of the soft regions without any sound: OCR in training."""
+    embeddings: Tensor | None = None
+    """(2N, D, h, w) of the pictures with their own sounds, then with those they are given: contrast in training."""
+    pairing: Pairing | None = None
+    """The given sounds."""
+
+
+class CAVP(Model[CAVPOutput]):
+    """Contrastive audio-visual pairing for binary and semantic masks, frame by frame, mono or stereo."""
+
+    Config: ClassVar[type[ModelConfig]] = CAVPConfig
+    tasks: ClassVar[frozenset[str]] = frozenset({"binary", "semantic"})
+    run_state: ClassVar[tuple[str, ...]] = ("bank.",)
+    config: CAVPConfig
+    network: CAVPNetwork
+
+    def __init__(self, config: CAVPConfig, task: Task) -> None:
+        super().__init__(config, task)
+        # Published binary models have two channels under a softmax; what is told is their difference, under a sigmoid.
+        self.network = CAVPNetwork(max(task.channels, 2), config)
+        self.bank = _bank(config, task)
+
+    def forward(self, batch: Batch) -> CAVPOutput:
+        """See `CAVPOutput`. In training the pairs are drawn by `batch.draw` and the places of the clips."""
+        items = self._items(batch)
+        images = sized_frames(batch, self.config.input)[items]  # (N, 3, H, W)
+        log_mel = self._log_mel(batch)[items]  # (N, A, L, 64)
+        if not self.training:
+            return CAVPOutput(self._spread(self._look(images, log_mel), items), items)
+        self._check_norms(len(images))
+        pairing, index = None, torch.arange(len(images), device=images.device)
+        if self.config.contrast is not None and self._annotated(batch).any():
+            pairing, log_mel = self._pair(batch, items, log_mel)
+            index = torch.cat([index, pairing.source])  # (2N,)
+        seen = self.network.see(normalised(images))
+        embeddings = self.network.fuse(seen.features, self._hear(log_mel, index))
+        logits = self._told(self.network.classify(embeddings, len(images)))
+        return CAVPOutput(
+            logits=self._spread(logits, items),
+            items=items,
+            auxiliary=None if seen.auxiliary is None else self._told(seen.auxiliary),
+            embeddings=None if pairing is None else embeddings,
+            pairing=pairing,
+        )
+
+    def _annotated(self, batch: Batch) -> Tensor:
+        """(B, T) bool."""
+        return torch.stack([target.annotated for target in dense_targets(batch)]) & batch.valid
+
+    def _items(self, batch: Batch) -> Tensor:
+        """(B, T) bool, the frames the network is shown: in training those that carry labels, if there are any."""
+        if not self.training or batch.targets is None:
+            return batch.valid
+        annotated = self._annotated(batch)
+        return torch.where(annotated.any(), annotated, batch.valid)
+
+    def _check_norms(self, count: int) -> None:
+        if count < 2 and self.config.decoder == "deeplab":
+            raise ValueError(
+                "a training step got one picture, but the batch normalisation of DeepLabV3+'s picture-wide mean wants "
+                "two or more; take train.batch_size of at least 2, and train.drop_last where one clip is left over"
+            )
+
+    def _log_mel(self, batch: Batch) -> Tensor:
+        """(B, T, A, L, 64)."""
+        return decibel_windows(batch, self.config.audio, self.config.mel_frames, self.config.audio_channels)
+
+    def _look(self, images: Tensor, log_mel: Tensor) -> Tensor:
+        """Logits (N, C, h, w) of frames with their own sounds, some at a time."""
+        together = max(1, _TOGETHER // images.shape[-2:].numel())
+        parts = zip(images.split(together), log_mel.split(together), strict=True)
+        return torch.cat([self._told(self.network(normalised(seen), heard)[0]) for seen, heard in parts])
+
+    def _told(self, logits: Tensor) -> Tensor:
+        """The network's channels as those of the task: (N, 2, h, w) of a binary one become (N, 1, h, w)."""
+        return logits[:, 1:] - logits[:, :1] if self.task.kind == "binary" else logits
+
+    def _spread(self, values: Tensor, items: Tensor) -> Tensor:
+        """(N, ...) of the items at their places: (B, T, ...)."""
+        if len(values) == items.numel():
+            return values.unflatten(0, items.shape)
+        whole = values.new_zeros(*items.shape, *values.shape[1:])
+        return whole.index_put((items,), values)
+
+    def _hear(self, log_mel: Tensor, index: Tensor) -> Tensor:
+        """The sounds of `index`: (M, A, L, 64) -> (R * N, D).
+
+        A network with batch norms hears every sound as often as it is given, as published, since its statistics are
+        over those; but for published stereo, which shuffled what it had heard. Others hear each sound once.
+        """
+        contrast = self.config.contrast
+        shuffles_heard = contrast is not None and contrast.bank == "published" and self.config.audio_channels == 2
+        counts = any(isinstance(module, _BatchNorm) for module in self.network.audio.modules())
+        if counts and not shuffles_heard:
+            return self.network.hear(log_mel[index])
+        return self.network.hear(log_mel)[index]
+
+    def _pair(self, batch: Batch, items: Tensor, log_mel: Tensor) -> tuple[Pairing, Tensor]:
+        """Pairs of the items, and the log-mel pictures that `Pairing.source` counts: (N + M, A, L, 64)."""
+        assert self.config.contrast is not None
+        contrast, draw = self.config.contrast, batch.draw or Draw(0, 0)
+        sets = class_sets(dense_targets(batch), items)
+        generator = draw.generator(*batch.index)
+        overwrite = contrast.overwrite if self._overwrites and draw.epoch > 0 else 0.0
+        in_bank = self.bank.full() if self.bank is not None and contrast.bank == "filled" else None
+        pairing = draw_pairing(sets, overwrite, in_bank, generator)
+        if self.bank is None:
+            # Published stereo counts these as right and plays the wrong sound all the same.
+            permuted = torch.randperm(len(sets), generator=draw.generator(*batch.index)).to(sets.device)
+            return replace(pairing, source=permuted), log_mel
+        sounds = self._sounds(batch, items)  # (N, A, S)
+        classes = single_classes(sets)
+        _check_bank(self.bank, sets.shape[1] - 1)
+        read = self.bank.read(classes[pairing.overwritten])  # (M, S)
+        given = panned(read, positions(sounds[pairing.overwritten])) if sounds.shape[1] == 2 else read[:, None]
+        pictures = decibel_mel(given.flatten(0, 1))[:, : self.config.mel_frames].unflatten(0, given.shape[:2])
+        alone = classes > 0
+        self.bank.write(single_channel(sounds[alone]), classes[alone])
+        return pairing, torch.cat([log_mel, pictures])
+
+    @property
+    def _overwrites(self) -> bool:
+        contrast = self.config.contrast
+        return contrast is not None and contrast.bank != "none" and self.task.kind == "semantic"
+
+    def _sounds(self, batch: Batch, items: Tensor) -> Tensor:
+        """The waveforms the network hears of the items: (N, A, S)."""
+        batch = at_rate(mixed_down(batch) if self.config.audio_channels == 1 else batch, RATE)
+        return cut_windows(batch, self.config.audio)[items]
+
+    def losses(self, output: CAVPOutput, batch: Batch) -> dict[str, Tensor]:
+        """`segmentation`, and in training by config `contrast` and `auxiliary` (OCR)."""
+        labels = torch.stack([target.labels for target in dense_targets(batch)])  # (B, T, H, W)
+        annotated = self._annotated(batch)
+        truth = labels[annotated]  # (M, H, W)
+        terms = {"segmentation": self._cross_entropy(output.logits[annotated], truth)}
+        contrast = self.config.contrast
+        if contrast is not None and self.training:
+            terms["contrast"] = output.logits[:0].float().sum()  # no frame is annotated
+        if contrast is not None and output.pairing is not None and output.embeddings is not None:
+            matched, shuffled = output.embeddings.chunk(2)
+            draw = (batch.draw or Draw(0, 0)).generator(*batch.index, _PIXELS)
+            terms["contrast"] = contrastive_loss(matched, shuffled, truth, output.pairing.labels(truth), contrast, draw)
+        if self.config.auxiliary_weight and output.auxiliary is not None:
+            regions = output.auxiliary[annotated[output.items]]
+            terms["auxiliary"] = self.config.auxiliary_weight * self._cross_entropy(regions, truth)
+        return terms
+
+    def _cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Mean over all judged pixels: (M, C, h, w) logits, (M, H, W) labels."""
+        whole = sized(logits, (labels.shape[-2], labels.shape[-1]))
+        if self.task.kind == "semantic":
+            return pixel_loss(whole, labels)
+        everything = torch.ones(1, len(labels), dtype=torch.bool, device=labels.device)
+        return binary_loss(whole[None], labels[None], everything)
+
+    def postprocess(self, output: CAVPOutput, batch: Batch) -> list[Prediction]:
+        """The valid frames of every clip, as float32 logits at a quarter of the size the network saw."""
+        logits = at_least_float32(output.logits.detach())
+        return [
+            DensePrediction(name, clip[valid], size)
+            for name, clip, valid, size in zip(batch.ids, logits, batch.valid, batch.output_sizes, strict=True)
+        ]
+
+    def param_groups(self) -> dict[str, list[nn.Parameter]]:
+        """`backbone`, `decoder`, `projector`, `fusion`, `audio`: the five parts of the network."""
+        parts = {name: list(part.parameters()) for name, part in self.network.named_children()}
+        return {name: [p for p in part if p.requires_grad] for name, part in parts.items()}
+
+
+def _bank(config: CAVPConfig, task: Task) -> SoundBank | None:
+    """The bank that the config asks for. Binary tasks have none, and published stereo plays nothing from its own."""
+    contrast = config.contrast
+    if contrast is None or contrast.bank == "none" or task.kind == "binary":
+        return None
+    if contrast.bank == "published" and config.audio_channels == 2:
+        return None
+    return SoundBank(len(task.classes), contrast.slots, round(config.audio.seconds * RATE))
+
+
+def _check_bank(bank: SoundBank, classes: int) -> None:
+    if classes != len(bank.written):
+        raise ValueError(
+            f"the clips name their sounds over {classes} classes but the task has {len(bank.written)}; take the data "
+            "set that belongs to the task, or contrast.bank='none'"
+        )
