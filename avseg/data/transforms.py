@@ -16,7 +16,7 @@ from avseg.types import IGNORE, Clip, DenseTarget, InstanceTarget, Target
 
 Transform: TypeAlias = Callable[[Clip, torch.Generator], Clip]
 
-PROTOCOLS = ("published", "repaired")
+PROTOCOLS = ("published", "repaired", "cavp")
 
 
 def train_transforms(config: DataConfig, spec: InputSpec) -> list[Transform]:
