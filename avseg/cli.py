@@ -107,7 +107,8 @@ def evaluate(
     model: Positional[str],
     data: DataConfig,
     split: str = "test",
-    protocol: str = "published",
+    protocol: tuple[str, ...] = ("published",),
+    suites: tuple[str, ...] = (),
     out: Path | None = None,
     batch_size: int = 1,
     workers: int = 2,
@@ -120,7 +121,9 @@ def evaluate(
         model: A model file, a Hugging Face Hub id, or "demo".
         data: The data set: --data.name s4 --data.root DIR.
         split: train, val or test.
-        protocol: published or repaired (docs/metrics.md).
+        protocol: published, repaired or cavp, or several of them (docs/metrics.md).
+        suites: Metric suites to judge by, all in one pass: avsbench_object, avsbench_semantic, vpo. By default the
+            data set's own.
         out: Folder for result.json, clips.csv and overlays.
         batch_size: Clips at a time; changes no score.
         workers: Processes that read clips.
@@ -134,6 +137,7 @@ def evaluate(
         data,
         split=split,
         protocol=protocol,
+        suites=suites,
         out=out,
         batch_size=batch_size,
         workers=workers,

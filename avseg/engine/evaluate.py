@@ -19,9 +19,9 @@ from avseg.data.geometry import Geometry
 from avseg.data.loader import make_loader
 from avseg.data.transforms import Transform, apply, eval_transforms
 from avseg.device import find_device
+from avseg.engine.judges import computed, merged_rows, metrics_of
 from avseg.engine.processes import leaving_together
-from avseg.engine.report import Report, merged_rows
-from avseg.metrics import SUITES
+from avseg.engine.report import Report
 from avseg.metrics.base import Metric
 from avseg.types import Batch, Clip, Prediction, Target
 
@@ -87,15 +87,19 @@ def evaluate(
 
     Args:
         metrics: Fresh ones of `avseg.metrics.SUITES[dataset.suite](dataset.task, protocol)`; they keep the clips' rows.
+            Those of several suites and protocols share one pass.
         batch_size: Clips predicted together; no protocol depends on it.
         device: auto (CUDA, else MPS, else CPU), or a torch device.
-        transforms: Default: the data set's evaluation transforms for this model and protocol.
+        transforms: Default: the data set's evaluation transforms for this model and the metrics' protocols.
         workers: Processes that read clips; 0: this one.
         progress: Show a bar on a terminal, lines elsewhere.
+
+    Raises:
+        ValueError: no metric, protocols that judge truth of different sizes, or clips without truth.
     """
     place = find_device(device)
     if transforms is None:
-        transforms = eval_transforms(dataset.config, model.config.input, protocol=metrics[0].protocol)
+        transforms = _transforms_for(model, dataset, metrics)
     rank, world = _rank_and_world()
     kind = SizedShare if isinstance(dataset, SizedReader) else Share
     share = kind(dataset, share_of(len(dataset), batch_size, rank, world))
@@ -141,31 +145,13 @@ def score(
     return computed(metrics)
 
 
-def computed(metrics: Sequence[Metric]) -> dict[str, float]:
-    """All scores by name; where metrics follow several protocols each name begins with its own.
-
-    Raises:
-        ValueError: two metrics give one name, or there is no metric.
-    """
-    if not metrics:
-        raise ValueError("no metric was given; take them from avseg.metrics.SUITES")
-    mixed = len({metric.protocol for metric in metrics}) > 1
-    scores: dict[str, float] = {}
-    for metric in metrics:
-        for name, value in metric.compute().items():
-            key = f"{metric.protocol}/{name}" if mixed else name
-            if key in scores:
-                raise ValueError(f"two metrics give the score {key!r}; evaluate them one after the other")
-            scores[key] = value
-    return scores
-
-
 def evaluate_file(
     model_path: str | Path,
     data: DataConfig,
     *,
     split: str = "test",
-    protocol: str = "published",
+    protocol: str | Sequence[str] = "published",
+    suites: Sequence[str] = (),
     out: Path | None = None,
     batch_size: int = 1,
     workers: int = 0,
@@ -175,6 +161,8 @@ def evaluate_file(
     """Score a model file on a split of a data set.
 
     Args:
+        protocol: One or several; each suite is judged under those of them that it has.
+        suites: Metric suites, all judged in one pass; by default the data set's own.
         out: Folder for result.json, clips.csv and, with `overlays`, pictures of the best and the worst clips.
         overlays: Pictures of so many best and so many worst clips.
 
@@ -187,17 +175,18 @@ def evaluate_file(
     if overlays and out is None:
         raise ValueError("overlay pictures need a folder to be written to; give --out DIR")
     dataset = build_dataset(data, split)
-    metrics = SUITES[dataset.suite](dataset.task, protocol)
+    protocols = [protocol] if isinstance(protocol, str) else list(protocol)
+    metrics = metrics_of(dataset.task, suites or [dataset.suite], protocols)
     with _processes(device) as place:
         model = load_model(model_path, device=str(place))
-        _check_tasks(model, dataset)
+        _check_tasks(model, dataset, metrics)
         started = time.monotonic()
         scores = evaluate(
             model, dataset, metrics, batch_size=batch_size, device=str(place), workers=workers, progress=True
         )
         report = Report(
-            protocol=protocol,
-            suite=dataset.suite,
+            protocols=tuple(dict.fromkeys(metric.protocol for metric in metrics)),
+            suites=tuple(dict.fromkeys(metric.suite for metric in metrics)),
             scores=scores,
             rows=merged_rows(metrics),
             model=str(model_path),
@@ -215,8 +204,21 @@ def evaluate_file(
     return report
 
 
-def _check_tasks(model: Model[Any], dataset: ClipDataset) -> None:
-    binary_judge = dataset.suite == "avsbench_object"
+def _transforms_for(model: Model[Any], dataset: ClipDataset, metrics: Sequence[Metric]) -> Sequence[Transform]:
+    """The data set's evaluation transforms, which every protocol of the metrics must agree on."""
+    protocols = list(dict.fromkeys(metric.protocol for metric in metrics))
+    wanted = [eval_transforms(dataset.config, model.config.input, protocol=protocol) for protocol in protocols]
+    for protocol, transforms in zip(protocols, wanted, strict=True):
+        if transforms != wanted[0]:
+            raise ValueError(
+                f"the protocols {protocols[0]} and {protocol} judge {dataset.config.name!r} at labels of different "
+                "sizes; evaluate them one after the other, or set --data.labels-at to file or input for both"
+            )
+    return wanted[0] if wanted else []
+
+
+def _check_tasks(model: Model[Any], dataset: ClipDataset, metrics: Sequence[Metric]) -> None:
+    binary_judge = all(metric.suite == "avsbench_object" for metric in metrics)
     if model.task != dataset.task and not binary_judge:
         raise ValueError(
             f"the model solves a {model.task.kind} task of {len(model.task.classes)} classes, "

@@ -26,8 +26,12 @@ MOST_FRAMES = 10
 
 
 def write_pictures(model: Model[Any], dataset: ClipDataset, report: Report, folder: Path, count: int) -> list[Path]:
-    """Write a PNG for each of the `count` best and `count` worst clips; their names bear rank, score and protocol."""
+    """Write a PNG for each of the `count` best and `count` worst clips; their names bear rank, score and protocol.
+
+    They are ranked by the first score that clips have as well.
+    """
     name = next(score for score in report.scores if score in report.rows[0])
+    shown, protocol = name.replace("/", "-"), report.protocols[0]
     scored = [row for row in report.rows if not math.isnan(float(row[name]))]
     ordered = sorted(scored, key=lambda row: float(row[name]), reverse=True)
     chosen = [("best", rank, row) for rank, row in enumerate(ordered[:count], 1)]
@@ -35,8 +39,8 @@ def write_pictures(model: Model[Any], dataset: ClipDataset, report: Report, fold
     paths = []
     for end, rank, row in chosen:
         clip_name = re.sub(r"[^\w.-]+", "_", str(row["id"]))
-        path = folder / f"{end}_{rank:02d}_{name}_{float(row[name]):.3f}_{report.protocol}_{clip_name}.png"
-        write_png(path, clip_picture(model, dataset, int(row["index"]), report.protocol))
+        path = folder / f"{end}_{rank:02d}_{shown}_{float(row[name]):.3f}_{protocol}_{clip_name}.png"
+        write_png(path, clip_picture(model, dataset, int(row["index"]), protocol))
         paths.append(path)
     return paths
 

@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,19 +13,20 @@ from typing import Any
 from avseg.config import to_dict
 from avseg.data.config import DataConfig
 from avseg.io.files import write_text
-from avseg.metrics.base import Metric, Row
+from avseg.metrics.base import Row
 from avseg.version import __version__
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True)
 class Report:
-    """Scores of one model on one split under one protocol. As text: a table for the terminal."""
+    """Scores of one model on one split. As text: a table for the terminal."""
 
-    protocol: str
-    suite: str
+    protocols: tuple[str, ...]
+    suites: tuple[str, ...]
     scores: dict[str, float]
+    """By name; `suite/protocol/name` where there are several suites and several protocols."""
     rows: list[Row]
     """One row per clip in data-set order."""
     model: str
@@ -41,8 +41,8 @@ class Report:
         return {
             "format_version": FORMAT_VERSION,
             "kind": "avseg.evaluation",
-            "protocol": self.protocol,
-            "suite": self.suite,
+            "protocols": list(self.protocols),
+            "suites": list(self.suites),
             "scores": {name: None if math.isnan(value) else value for name, value in self.scores.items()},
             "clips": len(self.rows),
             "model": self.model,
@@ -57,24 +57,16 @@ class Report:
         write_text(out / "result.json", json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n")
 
     def csv(self) -> str:
-        """The rows as CSV; every line bears the protocol."""
+        """The rows as CSV; every line bears the protocols."""
         names = list(dict.fromkeys(name for row in self.rows for name in row))
         text = io.StringIO()
-        writer = csv.DictWriter(text, ["protocol", *names], lineterminator="\n")
+        writer = csv.DictWriter(text, ["protocols", *names], lineterminator="\n")
         writer.writeheader()
-        writer.writerows({"protocol": self.protocol, **row} for row in self.rows)
+        writer.writerows({"protocols": "+".join(self.protocols), **row} for row in self.rows)
         return text.getvalue()
 
     def __str__(self) -> str:
-        name = f"{self.data.name} {self.split}, {len(self.rows)} clips, {self.suite}, protocol {self.protocol}"
+        protocols = f"protocol{'s' * (len(self.protocols) > 1)} {' and '.join(self.protocols)}"
+        name = f"{self.data.name} {self.split}, {len(self.rows)} clips, {' and '.join(self.suites)}, {protocols}"
         width = max(len(score) for score in self.scores)
         return "\n".join([name, *(f"  {score:<{width}}  {value:.4f}" for score, value in self.scores.items())])
-
-
-def merged_rows(metrics: Sequence[Metric]) -> list[Row]:
-    """The rows of several metrics, one per clip."""
-    rows: dict[float | int | str, Row] = {}
-    for metric in metrics:
-        for row in metric.rows():
-            rows.setdefault(row["index"], {}).update(row)
-    return list(rows.values())

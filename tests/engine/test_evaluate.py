@@ -19,7 +19,9 @@ from torch import Tensor, nn
 from avseg.config import InputSpec, ModelConfig
 from avseg.data.config import DataConfig
 from avseg.device import find_device
-from avseg.engine.evaluate import computed, evaluate, evaluate_file, score, share_of
+from avseg.engine import judges
+from avseg.engine.evaluate import evaluate, evaluate_file, score, share_of
+from avseg.engine.judges import computed
 from avseg.metrics import SUITES, avsbench_object
 from avseg.models.base import Model
 from avseg.types import Batch, Clip, DensePrediction, DenseTarget, Task
@@ -79,6 +81,10 @@ class Brightness(Model[Tensor]):
 
     def param_groups(self) -> dict[str, list[nn.Parameter]]:
         return {"all": list(self.parameters())}
+
+
+def metrics_for(suites: list[str], protocols: list[str]) -> list[Any]:
+    return judges.metrics_of(Task("binary"), suites, protocols)
 
 
 def metrics_of(protocol: str = "published") -> list[Any]:
@@ -179,17 +185,73 @@ def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_model_file_leaves_a_table_a_json_a_csv_and_pictures(model_file: Path, tmp_path: Path) -> None:
     report = evaluate_file(model_file, DATA, out=tmp_path, device="cpu", overlays=1, protocol="repaired")
     result = json.loads((tmp_path / "result.json").read_text())
-    assert (result["format_version"], result["protocol"], result["clips"]) == (1, "repaired", 3)
+    assert (result["format_version"], result["protocols"], result["clips"]) == (2, ["repaired"], 3)
+    assert result["suites"] == ["avsbench_object"]
     assert result["scores"] == report.scores and list(report.scores) == ["J", "J_sounding", "F"]
     assert result["data"]["name"] == "synth" and result["data"]["split"] == "test"
     rows = list(csv.DictReader((tmp_path / "clips.csv").open()))
     assert [row["index"] for row in rows] == ["0", "1", "2"]
-    assert list(rows[0]) == ["protocol", "index", "id", "frames", "J", "F"] and rows[0]["protocol"] == "repaired"
+    assert list(rows[0]) == ["protocols", "index", "id", "frames", "J", "F"] and rows[0]["protocols"] == "repaired"
     table = str(report)
     assert "protocol repaired" in table and f"{report.scores['J_sounding']:.4f}" in table
     pictures = sorted(path.name for path in (tmp_path / "overlays").iterdir())
     assert [name.split("_")[0] for name in pictures] == ["best", "worst"] and all("repaired" in n for n in pictures)
     assert Image.open(tmp_path / "overlays" / pictures[0]).size == (5 * 64, 2 * 64)
+
+
+def test_several_suites_and_protocols_are_judged_in_one_pass(model_file: Path, tmp_path: Path) -> None:
+    suites, protocols = ["avsbench_object", "vpo"], ["published", "cavp"]
+    report = evaluate_file(model_file, DATA, suites=suites, protocol=protocols, out=tmp_path, device="cpu", overlays=1)
+    alone = [
+        ("avsbench_object", "published"),
+        ("avsbench_object", "cavp"),
+        ("vpo", "published"),
+    ]
+    wanted, rows = {}, []
+    for suite, protocol in alone:
+        part = evaluate_file(model_file, DATA, suites=[suite], protocol=protocol, device="cpu")
+        wanted |= {f"{suite}/{protocol}/{name}": value for name, value in part.scores.items()}
+        rows.append(
+            {f"{suite}/{protocol}/{name}": v for name, v in part.rows[0].items() if name not in ("index", "id")}
+        )
+    assert report.scores == wanted
+    assert report.rows[0] == {"index": 0, "id": report.rows[0]["id"], **rows[0], **rows[1], **rows[2]}
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert (result["suites"], result["protocols"], result["scores"]) == (suites, protocols, wanted)
+    assert "avsbench_object and vpo, protocols published and cavp" in str(report)
+    assert len(list((tmp_path / "overlays").glob("*_avsbench_object-published-J_*.png"))) == 2
+    kept = evaluate_file(model_file, DATA, suites=["vpo", "avsbench_object"], protocol="repaired", device="cpu")
+    assert next(iter(kept.scores)) == "vpo/mIoU"
+
+
+def test_saved_predictions_are_scored_by_several_suites() -> None:
+    clips = Clips()
+    scores = score(predictions_of(clips), clips, metrics_for(["vpo", "avsbench_object"], ["repaired"]))
+    assert scores["vpo/mIoU"] == score(predictions_of(clips), clips, metrics_for(["vpo"], ["repaired"]))["mIoU"]
+    assert "avsbench_object/J_sounding" in scores
+
+
+@pytest.mark.parametrize(
+    ("suites", "protocols", "sentence"),
+    [
+        (["vpoo"], ["published"], "no metric suite is called 'vpoo'; did you mean 'vpo'"),
+        (["vpo"], ["publisht"], "no protocol is called 'publisht'; did you mean 'published'"),
+        (["vpo"], ["cavp"], "the suite vpo has no protocol 'cavp'; take published or repaired"),
+        (["vpo"], ["published", "cavp"], "none of the suites vpo has the protocol 'cavp'"),
+        (["avsbench_object", "vpo"], ["cavp"], "the suite vpo has no protocol 'cavp'"),
+        ([], ["published"], "give one or more suites"),
+    ],
+)
+def test_suites_and_protocols_must_fit(suites: list[str], protocols: list[str], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        metrics_for(suites, protocols)
+
+
+def test_protocols_that_judge_other_sizes_are_not_mixed() -> None:
+    clips = Clips(1)
+    clips.config = DataConfig(name="avss")
+    with pytest.raises(ValueError, match="published and repaired judge 'avss' at labels of different sizes"):
+        evaluate(Brightness(), clips, [*metrics_of("published"), *metrics_of("repaired")], device="cpu")
 
 
 def test_two_processes_give_the_bits_of_one(model_file: Path, tmp_path: Path) -> None:
