@@ -169,6 +169,25 @@ def convert_tpavi(
     return 0
 
 
+def convert_cavp(
+    checkpoint: Positional[Path],
+    out: Annotated[Path, arg(aliases=["-o"])],
+    variant: Literal["avss", "avss_224", "avsbench", "single", "vpo", "vpo_stereo"] | None = None,
+) -> int:
+    """Make a model file of an official CAVP checkpoint.
+
+    Args:
+        checkpoint: The published file, with or without the state of its optimisers.
+        out: The model file to write (.safetensors).
+        variant: Which setting the weights are of. Classes and channels tell it; weights of AVSS are taken for those of
+            224 x 224 pixels unless this is avss.
+    """
+    from avseg.models.cavp.convert import convert_file
+
+    print(convert_file(checkpoint, out, variant=variant))
+    return 0
+
+
 def data_synth(
     name: Positional[Literal["s4", "ms3", "avss"]],
     root: Path,
@@ -265,7 +284,7 @@ COMMANDS["convert"].__doc__ = "Make a model file of published weights (avseg con
 COMMANDS["data"].__doc__ = "Data sets: synth, prepare, check."
 GROUPS: dict[str, dict[str, Callable[..., Any]]] = {
     "data": {"synth": data_synth, "prepare": data_prepare, "check": data_check},
-    "convert": {"tpavi": convert_tpavi},
+    "convert": {"tpavi": convert_tpavi, "cavp": convert_cavp},
 }
 
 

@@ -38,16 +38,7 @@ class PyramidPooling(nn.Module):
         self.norm = nn.BatchNorm2d(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, inputs, h, w) -> (N, outputs, h, w).
-
-        Raises:
-            ValueError: a single picture in training: the norm of the pooled picture sees one value per channel.
-        """
-        if self.pool_norm.training and len(x) == 1:
-            raise ValueError(
-                "DeepLabV3+ got one picture to train on and its norms want two or more; raise the batch size, "
-                "or leave out the last batch (drop_last)"
-            )
+        """(N, inputs, h, w) -> (N, outputs, h, w); in training N must be two or more, for the pooled norm's sake."""
         point, *wide = self.branches
         maps = torch.cat([point(x), *(_dilated(x, c.weight, c.dilation[0]) for c in wide)], 1)  # type: ignore[arg-type,index]
         reduced = self.reduce(F.leaky_relu(self.branch_norm(maps), 0.01))
