@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from avseg.models.header import read_header as read_header
 
 MODELS = {
+    "cavp": "avseg.models.cavp.model:CAVP",
     "tpavi": "avseg.models.tpavi.model:TPAVI",
 }
 """One line a family. `avseg.models.<family>.config` holds the config, `<Class>Config`."""

@@ -56,7 +56,7 @@ def single_channel(sounds: Tensor) -> Tensor:
 
 
 def positions(sounds: Tensor) -> Tensor:
-    """Where stereo sounds (N, 2, S) are, (N,) in [0, 1], 0 left: p = <R, L + R> / |L + R|^2; silence is in the middle."""
+    """Where stereo sounds are, 0 left and 1 right: (N, 2, S) -> (N,), p = <R, L + R> / |L + R|^2; silence in the middle."""
     source = single_channel(sounds)
     energy = source.square().sum(1)
     p = (sounds[:, 1] * source).sum(1) / energy.clamp(min=torch.finfo(energy.dtype).tiny)

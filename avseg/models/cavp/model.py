@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -72,8 +72,11 @@ class CAVP(Model[CAVPOutput]):
         self._check_norms(len(images))
         pairing, index = None, torch.arange(len(images), device=images.device)
         if self.config.contrast is not None and self._annotated(batch).any():
-            pairing, log_mel = self._pair(batch, items, log_mel)
-            index = torch.cat([index, pairing.source])  # (2N,)
+            pairing, read = self._pair(batch, items)
+            # Published stereo has no bank to hear: it counts the overwritten sounds as right and plays the wrong ones.
+            given = pairing.permutation if read is None else pairing.sources()
+            log_mel = log_mel if read is None else torch.cat([log_mel, read])
+            index = torch.cat([index, given])  # (2N,)
         seen = self.network.see(normalised(images))
         embeddings = self.network.fuse(seen.features, self._hear(log_mel, index))
         logits = self._told(self.network.classify(embeddings, len(images)))
@@ -110,7 +113,7 @@ class CAVP(Model[CAVPOutput]):
     def _look(self, images: Tensor, log_mel: Tensor) -> Tensor:
         """Logits (N, C, h, w) of frames with their own sounds, some at a time."""
         together = max(1, _TOGETHER // images.shape[-2:].numel())
-        parts = zip(images.split(together), log_mel.split(together), strict=True)
+        parts = zip(torch.split(images, together), torch.split(log_mel, together), strict=True)
         return torch.cat([self._told(self.network(normalised(seen), heard)[0]) for seen, heard in parts])
 
     def _told(self, logits: Tensor) -> Tensor:
@@ -120,9 +123,9 @@ class CAVP(Model[CAVPOutput]):
     def _spread(self, values: Tensor, items: Tensor) -> Tensor:
         """(N, ...) of the items at their places: (B, T, ...)."""
         if len(values) == items.numel():
-            return values.unflatten(0, items.shape)
+            return values.reshape(*items.shape, *values.shape[1:])
         whole = values.new_zeros(*items.shape, *values.shape[1:])
-        return whole.index_put((items,), values)
+        return torch.index_put(whole, (items,), values)
 
     def _hear(self, log_mel: Tensor, index: Tensor) -> Tensor:
         """The sounds of `index`: (M, A, L, 64) -> (R * N, D).
@@ -137,28 +140,31 @@ class CAVP(Model[CAVPOutput]):
             return self.network.hear(log_mel[index])
         return self.network.hear(log_mel)[index]
 
-    def _pair(self, batch: Batch, items: Tensor, log_mel: Tensor) -> tuple[Pairing, Tensor]:
-        """Pairs of the items, and the log-mel pictures that `Pairing.source` counts: (N + M, A, L, 64)."""
+    def _pair(self, batch: Batch, items: Tensor) -> tuple[Pairing, Tensor | None]:
+        """Pairs of the items, and log-mel pictures (M, A, L, 64) of the sounds read from the bank, if there is one."""
         assert self.config.contrast is not None
         contrast, draw = self.config.contrast, batch.draw or Draw(0, 0)
         sets = class_sets(dense_targets(batch), items)
-        generator = draw.generator(*batch.index)
+        if self.bank is not None:
+            _check_bank(self.bank, sets.shape[1] - 1)
         overwrite = contrast.overwrite if self._overwrites and draw.epoch > 0 else 0.0
         in_bank = self.bank.full() if self.bank is not None and contrast.bank == "filled" else None
-        pairing = draw_pairing(sets, overwrite, in_bank, generator)
-        if self.bank is None:
-            # Published stereo counts these as right and plays the wrong sound all the same.
-            permuted = torch.randperm(len(sets), generator=draw.generator(*batch.index)).to(sets.device)
-            return replace(pairing, source=permuted), log_mel
-        sounds = self._sounds(batch, items)  # (N, A, S)
-        classes = single_classes(sets)
-        _check_bank(self.bank, sets.shape[1] - 1)
-        read = self.bank.read(classes[pairing.overwritten])  # (M, S)
-        given = panned(read, positions(sounds[pairing.overwritten])) if sounds.shape[1] == 2 else read[:, None]
-        pictures = decibel_mel(given.flatten(0, 1))[:, : self.config.mel_frames].unflatten(0, given.shape[:2])
+        pairing = draw_pairing(sets, overwrite, in_bank, draw.generator(*batch.index))
+        read = None if self.bank is None else self._exchange(self.bank, self._sounds(batch, items), sets, pairing)
+        return pairing, read
+
+    def _exchange(self, bank: SoundBank, sounds: Tensor, sets: Tensor, pairing: Pairing) -> Tensor | None:
+        """Read what is given from the bank as (M, A, L, 64), then write the sounds (N, A, S) of a single class."""
+        classes, chosen = single_classes(sets), pairing.overwritten
+        read = None
+        if len(chosen):
+            given = bank.read(classes[chosen])  # (M, S)
+            given = panned(given, positions(sounds[chosen])) if sounds.shape[1] == 2 else given[:, None]
+            pictures = decibel_mel(given.flatten(0, 1))[:, : self.config.mel_frames]
+            read = torch.unflatten(pictures, 0, given.shape[:2])
         alone = classes > 0
-        self.bank.write(single_channel(sounds[alone]), classes[alone])
-        return pairing, torch.cat([log_mel, pictures])
+        bank.write(single_channel(sounds[alone]), classes[alone])
+        return read
 
     @property
     def _overwrites(self) -> bool:

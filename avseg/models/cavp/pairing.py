@@ -15,12 +15,19 @@ from avseg.types import IGNORE, DenseTarget
 class Pairing:
     """One given sound for each of N pictures."""
 
-    source: Tensor
-    """(N,) int64: the picture whose sound is given, or N + m for the m-th sound read from the bank."""
+    permutation: Tensor
+    """(N,) int64: the picture whose sound is given."""
     matches: Tensor
     """(N,) bool: the given sound counts as right."""
     overwritten: Tensor
-    """(M,) int64: pictures whose given sound comes from the bank."""
+    """(M,) int64: pictures whose given sound comes from the bank instead."""
+
+    def sources(self) -> Tensor:
+        """(N,) int64 places of the given sounds, where the M sounds from the bank come after the N own ones."""
+        sources = self.permutation.clone()
+        count, more = len(sources), len(self.overwritten)
+        sources[self.overwritten] = torch.arange(count, count + more, device=sources.device)
+        return sources
 
     def labels(self, labels: Tensor) -> Tensor:
         """What is true beside the given sounds: (N, H, W) labels where they match, background throughout elsewhere."""
@@ -72,25 +79,21 @@ def draw_pairing(
     Args:
         sets: (N, 1 + K) bool, the background first.
         overwrite: share of the wrong sounds, 0 for none.
-        in_bank: (1 + K,) bool by class id, whether the bank may be asked; None: every foreground class.
+        in_bank: (1 + K,) bool by class id, whether the bank may be asked, never for the background; None: for every
+            foreground class.
         generator: on the CPU; asked for a permutation of N, and of n where `overwrite` is above 0.
 
     Returns:
         The pairing, on the device of `sets`.
     """
     known = sets.cpu()
-    count = len(known)
-    source = torch.randperm(count, generator=generator)
-    matches = (known == known[source]).all(1)
-    overwritten = source[:0]
+    permutation = torch.randperm(len(known), generator=generator)
+    matches = (known == known[permutation]).all(1)
+    overwritten = permutation[:0]
     if overwrite > 0:
         wrong = (~matches).nonzero()[:, 0]
         drawn = wrong[torch.randperm(len(wrong), generator=generator)[: int(overwrite * len(wrong))]]
         classes = single_classes(known)[drawn]
-        usable = classes > 0
-        if in_bank is not None:
-            usable &= in_bank.cpu()[classes]
-        overwritten = drawn[usable]
-    source[overwritten] = count + torch.arange(len(overwritten))
-    matches[overwritten] = True
-    return Pairing(*(t.to(sets.device) for t in (source, matches, overwritten)))
+        overwritten = drawn[(classes > 0) if in_bank is None else in_bank.cpu()[classes]]
+        matches[overwritten] = True
+    return Pairing(*(t.to(sets.device) for t in (permutation, matches, overwritten)))

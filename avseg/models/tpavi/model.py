@@ -7,12 +7,12 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from avseg.config import ModelConfig
 from avseg.losses.audio_visual import avm_loss
 from avseg.losses.dense import at_least_float32, binary_loss, semantic_loss, sounding_loss
 from avseg.models.base import Model
+from avseg.models.dense import dense_targets, sized
 from avseg.models.tpavi.config import TPAVIConfig
 from avseg.models.tpavi.groups import Groups
 from avseg.models.tpavi.network import TPAVINetwork
@@ -98,10 +98,11 @@ class TPAVI(Model[TPAVIOutput]):
 
     def losses(self, output: TPAVIOutput, batch: Batch) -> dict[str, Tensor]:
         """`segmentation`, and by config `matching` (the audio-visual term) and `sounding`."""
-        targets = _dense_targets(batch)
+        targets = dense_targets(batch)
         labels = torch.stack([target.labels for target in targets])  # (B, T, H, W)
         annotated = torch.stack([target.annotated for target in targets]) & batch.valid  # (B, T)
-        logits = _sized(output.logits, (labels.shape[-2], labels.shape[-1]))
+        whole = sized(output.logits.flatten(0, 1), (labels.shape[-2], labels.shape[-1]))
+        logits = whole.reshape(*labels.shape[:2], *whole.shape[1:])  # (B, T, C, H, W)
         binary = self.task.kind == "binary"
         if binary:
             terms = {"segmentation": binary_loss(logits, labels, annotated, self.config.binary_space)}
@@ -159,21 +160,6 @@ def _sounding_classes(config: TPAVIConfig, task: Task) -> int:
             "sounding_weight is on and the task is binary: give sounding_classes, the classes of the data set"
         )
     return count
-
-
-def _dense_targets(batch: Batch) -> list[DenseTarget]:
-    targets = [target for target in batch.targets or [] if isinstance(target, DenseTarget)]
-    if len(targets) != len(batch):
-        raise ValueError(f"losses want a label map for each of {len(batch)} clips, got {len(targets)}")
-    return targets
-
-
-def _sized(logits: Tensor, size: tuple[int, int]) -> Tensor:
-    """(B, T, C, h, w) at the size of the labels."""
-    if tuple(logits.shape[-2:]) == size:
-        return logits
-    flat = F.interpolate(at_least_float32(logits).flatten(0, 1), size, mode="bilinear", align_corners=False)
-    return flat.reshape(*logits.shape[:2], *flat.shape[1:])
 
 
 def _sounding(targets: list[DenseTarget], classes: int) -> Tensor:
