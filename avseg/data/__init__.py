@@ -24,6 +24,9 @@ DATASETS = {
     "s4": "avseg.data.avsbench:open_s4",
     "ms3": "avseg.data.avsbench:open_ms3",
     "avss": "avseg.data.avss:open_avss",
+    "vpo_ss": "avseg.data.vpo:open_vpo_ss",
+    "vpo_ms": "avseg.data.vpo:open_vpo_ms",
+    "vpo_msmi": "avseg.data.vpo:open_vpo_msmi",
     "synth": "avseg.data.synthetic:open_synth",
 }
 """Name -> module:function, imported on use; one line a data set."""

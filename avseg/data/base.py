@@ -107,6 +107,28 @@ def _is_plain(name: str) -> bool:
     return name not in ("", ".", "..") and PurePosixPath(name).name == name and PureWindowsPath(name).name == name
 
 
+def refuse_options(config: DataConfig, known: Sequence[str]) -> None:
+    """Refuse options that the data set does not have.
+
+    Args:
+        known: What it has of the values of `config.compat`, and of log_mel, parts, binary and sounds.
+
+    Raises:
+        ValueError: one that it has not is asked for.
+    """
+    asked: list[str] = list(config.compat)
+    asked += [name for name in ("parts", "binary", "sounds") if getattr(config, name)]
+    if config.audio == "log_mel":
+        asked.append("log_mel")
+    wrong = [name for name in asked if name not in known]
+    if wrong:
+        has = f"of such options it has {', '.join(known)}" if known else "it has no such options"
+        raise ValueError(
+            f"the data set {config.name!r} has no option {' or '.join(wrong)} (--data.compat, --data.audio, "
+            f"--data.parts, --data.binary, --data.sounds); {has}"
+        )
+
+
 def need_root(config: DataConfig, root: Path | None) -> Path:
     """The folder of a data set.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,30 @@ def read_wav(path: Path, sample_rate: int | None = None, channels: int | None = 
     return resample(audio, rate, sample_rate), sample_rate
 
 
+@dataclass(frozen=True, eq=False)
+class Wav:
+    """An open WAV file of which only what is asked for is read and converted."""
+
+    samples: NDArray[np.generic]
+    """(A, S) of the file's own type, mapped into memory where the format allows it."""
+    rate: int
+    """Hz."""
+
+    def part(self, begin: int = 0, end: int | None = None) -> NDArray[np.float64]:
+        """(A, end - begin) samples in [-1, 1]."""
+        return _to_float(np.asarray(self.samples[:, begin:end]))
+
+
+def open_wav(path: Path) -> Wav:
+    """A WAV file, for reading parts of it.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not a WAV file, or no bytes.
+    """
+    return Wav(*_read(Path(path), mapped=True))
+
+
 def write_wav(path: Path, audio: Tensor, sample_rate: int) -> None:
     """Write (A, S) or (S,) float in [-1, 1] as 16-bit PCM, whole or not at all; what lies outside is clipped."""
     from scipy.io import wavfile
@@ -46,7 +71,7 @@ def write_wav(path: Path, audio: Tensor, sample_rate: int) -> None:
         wavfile.write(aside, sample_rate, interleaved.numpy())
 
 
-def _read(path: Path) -> tuple[NDArray[np.generic], int]:
+def _read(path: Path, mapped: bool = False) -> tuple[NDArray[np.generic], int]:
     from scipy.io import wavfile
 
     if not path.is_file():
@@ -57,12 +82,19 @@ def _read(path: Path) -> tuple[NDArray[np.generic], int]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", wavfile.WavFileWarning)  # chunks of other programs are no fault
-            rate, samples = wavfile.read(path)
+            rate, samples = wavfile.read(path, mmap=mapped and _can_be_mapped(path))
     except Exception as error:
         raise ValueError(f"{path} is not a whole WAV file ({error}); prepare or copy it again") from error
     if samples.size == 0:
         raise ValueError(f"{path} is a WAV file without samples; prepare or copy it again")
     return samples.reshape(len(samples), -1).T, int(rate)  # (A, S)
+
+
+def _can_be_mapped(path: Path) -> bool:
+    """Samples of three bytes (and files that are not plain) have to be unpacked."""
+    with path.open("rb") as file:
+        head = file.read(36)
+    return head[12:16] == b"fmt " and head[34:36] in (b"\x08\x00", b"\x10\x00", b"\x20\x00", b"\x40\x00")
 
 
 def _check_length(path: Path) -> None:

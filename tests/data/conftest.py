@@ -120,3 +120,70 @@ def avss(tmp_path: Path) -> Writer:
             writer.labels(f"{label}/{uid}/labels_rgb/{k}.png")
         writer.sound(f"{label}/{uid}/audio.wav", frames)
     return writer
+
+
+# folder, image, annotation, class, mask id, sound, split, position, multi_instance
+VPO_ROWS = (
+    ("SS", 7, 71, "car", 3, "c_000010", "train", 0.25, ""),
+    ("SS", 7, 72, "dog", 18, "d_000000", "train", 0.9, ""),
+    ("SS", 8, 81, "cell phone", 77, "p_000030", "val", 0.5, ""),
+    ("SS", 9, 91, "male", 92, "m_000000", "test", 0.0, ""),
+    ("MS", 5, 51, "car", 3, "c_000010", "train", 0.2, ""),
+    ("MS", 6, 61, "dog", 18, "d_000000", "train", 0.1, ""),
+    ("MS", 5, 52, "airplane", 5, "a_000000", "train", 0.8, ""),
+    ("MS", 3, 31, "baby", 94, "b_000000", "val", 0.4, ""),
+    ("MS", 4, 41, "zebra", 24, "z_000000", "test", 0.4, ""),
+    ("MSMI", 5, 51, "car", 3, "c_000010", "train", 0.2, "0"),
+    ("MSMI", 2, 21, "dog", 18, "d_000000", "train", 0.1, "1"),
+    ("MSMI", 5, 52, "airplane", 5, "a_000000", "train", 0.8, "0"),
+    ("MSMI", 2, 22, "dog", 18, "d_000000", "train", 0.9, "1"),
+    ("MSMI", 4, 41, "zebra", 24, "z_000000", "test", 0.4, "0"),
+    ("MSMI", 1, 11, "bus", 6, "u_000000", "val", 0.3, "1"),
+)
+
+
+class VPOWriter(Writer):
+    """The three folders of VPO and the sounds beside them; each mask shows one rectangle an object."""
+
+    sounds = "vggsound_bench/VGGSound/audios"
+
+    def table(self, subset: str, old: str = "", new: str = "") -> None:
+        """The table of SS, MS or MSMI, with some text of it replaced."""
+        header = "img_Id,ann_Ids,cateId,cateName,vgg_file,split,audio_pos,multi_instance"
+        rows = [
+            f"{image},{annotation},{value},{name},{sound},{split},{position},{multiple}"
+            for folder, image, annotation, name, value, sound, split, position, multiple in VPO_ROWS
+            if folder == subset
+        ]
+        if subset != "MSMI":
+            header, rows = header.removesuffix(",multi_instance"), [row.removesuffix(",") for row in rows]
+        text = "\n".join([header, *rows]) + "\n"
+        assert not old or old in text
+        path = self.root / f"VPO/VPO-{subset}/vpo_{subset.lower()}_data_stereo.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text.replace(old, new) if old else text)
+
+
+@pytest.fixture
+def vpo(tmp_path: Path) -> VPOWriter:
+    writer = VPOWriter(tmp_path)
+    masks: dict[str, Any] = {}
+    for subset in ("SS", "MS", "MSMI"):
+        writer.table(subset)
+    for subset, image, annotation, name, value, sound, _, _, multiple in VPO_ROWS:
+        folder = f"VPO/VPO-{'MS' if multiple == '0' else subset}"
+        data, mask = f"{folder}/data/{image:012d}.jpg", f"{folder}/mask/{image:012d}.png"
+        if subset == "SS":
+            data = f"{folder}/data/{name}/{image:012d}.jpg"
+            mask = f"{folder}/mask/{name}/{image:012d}_{annotation:012d}.png"
+        if not (tmp_path / data).is_file():
+            writer.picture(data)
+        values = masks.setdefault(mask, np.zeros(SIZE, np.uint8))
+        place = annotation % 10
+        values[4:12, 8 * place : 8 * place + 6] = value
+        writer.save(mask, values)
+        writer.truth[mask] = values
+        if sound not in writer.truth:
+            writer.sound(f"{writer.sounds}/{sound}.wav", 10)
+            writer.truth[sound] = writer.truth[f"{writer.sounds}/{sound}.wav"]
+    return writer

@@ -9,7 +9,8 @@ import sys
 def test_the_table_imports_no_torch() -> None:
     code = (
         "import sys\nimport avseg.data, avseg.data.config, avseg.prepare, avseg.data.classes as c\n"
-        "assert len(c.avss_classes()) == 71 and set(avseg.data.DATASETS) == {'s4', 'ms3', 'avss', 'synth'}\n"
+        "assert (len(c.avss_classes()), len(c.vpo_classes()), len(c.single_classes())) == (71, 22, 24)\n"
+        "assert {'s4', 'avss', 'vpo_ss', 'synth'} < set(avseg.data.DATASETS)\n"
         "print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

@@ -39,7 +39,7 @@ def vpo_classes() -> tuple[str, ...]:
 
 
 def vpo_mask_ids() -> tuple[int, ...]:
-    """What stands in VPO's mask pictures for each of the 22 class ids: category ids of COCO, and 92 to 94 for people."""
+    """Values in VPO's mask pictures by class id: category ids of COCO, and 92 to 94 for people."""
     return tuple(row["mask_id"] for row in _read("vpo.json")["classes"])
 
 
