@@ -17,7 +17,7 @@ from avseg.data.geometry import Geometry
 from avseg.device import find_device
 from avseg.inference.found import found_in
 from avseg.inference.result import FrameResult, Result
-from avseg.inference.source import clips_of
+from avseg.inference.source import channels_wanted, check_channels, clips_of
 from avseg.inference.windows import Grid, block_length, heard, windows
 from avseg.io.media import VideoInfo, probe
 from avseg.models.base import Model
@@ -58,9 +58,10 @@ class Segmenter:
         """Everything found in a video file or a clip, masks run-length encoded in memory.
 
         Raises:
-            MediaError: a file that is no video.
+            MediaError: a file that is no video, or mono sound where the model hears left and right.
         """
         if isinstance(video, Clip):
+            check_channels(f"clip {video.id!r}", len(video.audio), channels_wanted(self.model.config))
             frames = tuple(self._segment(video, video.times.tolist()))
             size = video.output_size or (video.frames.shape[2], video.frames.shape[3])
             step = float(video.times[1] - video.times[0]) if len(video.times) > 1 else 1.0
@@ -73,7 +74,7 @@ class Segmenter:
         """Frame by frame, in memory that does not grow with the video's length (but for models that see whole clips).
 
         Raises:
-            MediaError: a file that is no video.
+            MediaError: a file that is no video, or mono sound where the model hears left and right.
         """
         return self.frames_of(probe(video))
 

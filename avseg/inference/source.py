@@ -14,7 +14,7 @@ from torch import Tensor
 from avseg.config import AudioWindow, ModelConfig
 from avseg.data.geometry import Geometry
 from avseg.inference.windows import Grid, block_length, nominal_times
-from avseg.io.media import VideoInfo
+from avseg.io.media import MediaError, VideoInfo
 from avseg.io.video import iter_audio, iter_frames
 from avseg.types import Clip
 
@@ -27,8 +27,12 @@ LEFT_TO_MODEL = 1.0
 
 
 def clips_of(info: VideoInfo, config: ModelConfig, grid: Grid) -> Iterator[tuple[Clip, list[float]]]:
-    """Consecutive parts of a video: a clip at the nominal times of its pictures, and when these are really shown."""
-    sound = Sound(info)
+    """Consecutive parts of a video: a clip at the nominal times of its pictures, and when these are really shown.
+
+    Raises:
+        MediaError: mono sound, and a model that hears left and right.
+    """
+    sound = Sound(info, channels_wanted(config))
     for frames, shown in _parts(info, Geometry(config.input), grid):
         times = nominal_times(shown, config.temporal)
         audio, start = sound.cut(*_needed(times, config, grid))
@@ -75,11 +79,31 @@ def _lead(window: AudioWindow) -> float:
     return window.offset if window.anchor == "frame" else 0.0
 
 
+def channels_wanted(config: ModelConfig) -> int:
+    """2 for models that hear left and right apart; the others take either and average."""
+    return int(getattr(config, "audio_channels", 1))
+
+
+def check_channels(name: str, channels: int, wanted: int) -> None:
+    """Refuse mono sound for a model that hears left and right: nothing could tell it where a thing is.
+
+    Raises:
+        MediaError: just that.
+    """
+    if channels < wanted:
+        raise MediaError(
+            f"{name} has mono sound, but this model hears left and right; give a stereo recording, or take a model "
+            "that was trained on mono sound"
+        )
+
+
 class Sound:
     """The sound of a video, read as far as it is wanted and forgotten behind that; silence where there is none."""
 
-    def __init__(self, info: VideoInfo) -> None:
-        channels = min(info.sound.channels, 2) if info.sound else 1
+    def __init__(self, info: VideoInfo, wanted: int = 1) -> None:
+        """`wanted`: see `channels_wanted`."""
+        channels = min(info.sound.channels, 2) if info.sound else wanted
+        check_channels(info.path.name, channels, wanted)
         if info.sound is None:
             log.warning("%s has no sound; the model hears silence and may mark nothing", info.path.name)
         self._pieces = iter_audio(info.path, SAMPLE_RATE, channels) if info.sound else iter(())

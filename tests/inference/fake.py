@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -23,10 +23,14 @@ class FakeConfig(ModelConfig):
     input: InputSpec = InputSpec(size=(32, 48))  # noqa: RUF009
     audio: AudioWindow = AudioWindow()  # noqa: RUF009
     temporal: Temporal = Temporal("block", 5, spacing=1.0, shown_after=0.9375)  # noqa: RUF009
+    audio_channels: int = 1
 
 
 class FakeModel(Model[Tensor]):
-    """Binary: bright and loud. Semantic: the class of a pixel is its reddest (1) or greenest (2) colour."""
+    """Binary: bright and loud; of two channels the left half of the picture hears the left one.
+
+    Semantic: the class of a pixel is its reddest (1) or greenest (2) colour.
+    """
 
     Config = FakeConfig
     tasks = frozenset({"binary", "semantic"})
@@ -41,6 +45,8 @@ class FakeModel(Model[Tensor]):
     def forward(self, batch: Batch) -> Tensor:
         """(B, T, C, h, w)."""
         self.seen = [*self.seen[-2:], batch]
+        if self.config.audio_channels == 2:
+            return self._halves(batch)
         sound = cut_windows(mixed_down(batch), self.config.audio)[:, :, 0]
         loud = (sound.square().mean(-1).sqrt() > LOUD).float() * 2 - 1  # (B, T), -1 or 1
         if self.task.kind == "binary":
@@ -50,6 +56,13 @@ class FakeModel(Model[Tensor]):
         scores = torch.stack([torch.full_like(red, 127.0), red, green], dim=2) / 10
         scores[:, :, 0] += torch.where(loud > 0, 0.0, 1000.0)[..., None, None]
         return scores
+
+    def _halves(self, batch: Batch) -> Tensor:
+        heard = [
+            fake(audio=self.config.audio)(replace(batch, audio=batch.audio[:, side : side + 1])) for side in (0, 1)
+        ]
+        left = torch.arange(batch.frames.shape[-1]) < batch.frames.shape[-1] // 2
+        return torch.where(left, heard[0], heard[1])
 
     def losses(self, output: Tensor, batch: Batch) -> dict[str, Tensor]:
         return {"none": output.sum() * 0}

@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from avseg.config import InputSpec, Temporal
-from avseg.inference import Segmenter
+from avseg.inference import Segmenter, predict_folder
 from avseg.inference.found import full_size
+from avseg.io.media import MediaError
 from avseg.io.rle import decode, encode
 from avseg.io.video import iter_frames, probe, read_audio, write_video
 from avseg.types import Clip, DensePrediction, InstancePrediction, Task
@@ -185,6 +186,44 @@ def test_stereo_and_surround_reach_the_model_as_two_channels(tmp_path: Path) -> 
         path = make(tmp_path / f"{channels}.mkv", scene(1), sound=sound, audio=("flac", layout, 48000))
         assert Segmenter(model).predict(path).frames[0].objects
         assert model.seen[-1].audio.shape[1] == 2 and model.seen[-1].sample_rate == 16000
+
+
+def bright(seconds: float) -> list[np.ndarray]:
+    return [np.full((64, 96, 3), 235, np.uint8)] * round(10 * seconds)
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_a_stereo_model_hears_left_and_right(tmp_path: Path, side: int) -> None:
+    sound = np.zeros((2, 2 * RATE), np.float32)
+    sound[side] = sounding(2, (0, 2))
+    path = make(tmp_path / "side.mkv", bright(2), sound=sound, audio=("flac", "stereo", RATE))
+    result = Segmenter(fake(audio_channels=2)).predict(path)
+    for mask in result.masks:
+        halves = (mask[:, :48].all(), mask[:, 48:].all())
+        assert halves == (side == 0, side == 1) and mask.any()
+    averaged = Segmenter(fake()).predict(path)
+    assert all(mask.all() for mask in averaged.masks)
+
+
+def test_mono_sound_is_refused_by_a_stereo_model(tmp_path: Path) -> None:
+    segmenter = Segmenter(fake(audio_channels=2))
+    mono = write_video(tmp_path / "mono.mp4", bright(1), 10, sounding(1, (0, 1)), RATE)
+    stereo = make(tmp_path / "two.mkv", bright(1), sound=tone(1, RATE, 2), audio=("flac", "stereo", RATE))
+    sentence = "mono.mp4 has mono sound, but this model hears left and right; give a stereo recording"
+    with pytest.raises(MediaError, match=sentence):
+        segmenter.predict(mono)
+    report = predict_folder(segmenter, [mono, stereo], tmp_path / "out")
+    assert list(report.done) == [stereo] and sentence in report.failed[mono] and report.exit_code == 1
+    clip = Clip("c", torch.zeros(1, 3, 8, 8, dtype=torch.uint8), torch.zeros(1).double(), torch.zeros(1, RATE), RATE)
+    with pytest.raises(MediaError, match="clip 'c' has mono sound"):
+        segmenter.predict(clip)
+
+
+def test_a_video_without_sound_is_silent_on_both_sides(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "mute.mp4", bright(1), 10)
+    model = fake(audio_channels=2)
+    assert not any(mask.any() for mask in Segmenter(model).predict(path).masks)
+    assert model.seen[-1].audio.shape[1] == 2
 
 
 def test_masks_follow_rotation(tmp_path: Path) -> None:
