@@ -153,3 +153,27 @@ def test_small_twins_differ_in_one_thing() -> None:
     contrast, plain = get_recipe("cavp_contrast_small"), get_recipe("cavp_no_contrast_small")
     assert model_of(contrast).contrast is not None
     assert plain == replace(contrast, model=replace(model_of(contrast), contrast=None))
+
+
+@pytest.mark.parametrize("name", [n for n in RECIPES if n.startswith(("cavp_", "tpavi_vpo_"))])
+def test_the_model_has_the_parts_that_the_recipe_trains(name: str) -> None:
+    """Every parameter under its part's optimiser; without memory for the weights."""
+    import torch
+
+    from avseg.engine.optim import build_optimizer
+    from avseg.models import build_model
+    from avseg.types import Task
+
+    recipe = get_recipe(name)
+    classes = {"avss": 70, "single": 23}.get(recipe.data.name, 21)
+    binary = name in BINARY
+    task = Task("binary") if binary else Task("semantic", tuple(f"class {i}" for i in range(classes)))
+    with torch.device("meta"):
+        model = build_model(recipe.model, task)
+    optimizer = build_optimizer(model, model.param_groups(), recipe.optim)
+    if name.startswith("cavp_") and "small" not in name:
+        assert {g["name"]: g["lr"] for g in optimizer.param_groups}["decoder"] == 1e-2
+        adam = next(g for g in optimizer.param_groups if g["name"] == "audio")
+        assert "betas" in adam and (adam["weight_decay"], adam["schedule"]) == (0.0, "constant")
+        whole = {g["name"] for g in optimizer.param_groups if len({p.ndim > 1 for p in g["params"]}) == 2}
+        assert whole == {"projector", "fusion", "audio"}
