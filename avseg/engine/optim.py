@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from avseg.config import did_you_mean
 from avseg.engine.config import GroupConfig, OptimConfig
 from avseg.engine.sharded import gathered, own_part, spread
+from avseg.models.base import run_buffers
 
 Parts = Mapping[str, Sequence[nn.Parameter]]
 
@@ -135,6 +136,8 @@ def set_rates(optimizer: torch.optim.Optimizer, step: int, total: int, config: O
 class MovingAverage:
     """An exponential moving average of trained parameters and floating-point buffers; other buffers are copied.
 
+    Buffers that belong to a run (`Model.run_state`) are no part of it: the model keeps its own throughout.
+
     The decay of update n is min(decay, (1 + n) / (10 + n)), so that the first weights are soon forgotten.
     """
 
@@ -143,7 +146,8 @@ class MovingAverage:
             raise ValueError(f"train.ema is {decay}, wanted a decay between 0 and 1, such as 0.999")
         self.decay, self.updates = decay, 0
         frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
-        self.names = [name for name in model.state_dict() if name not in frozen]
+        left_out = frozen | run_buffers(model)
+        self.names = [name for name in model.state_dict() if name not in left_out]
         self.shadow = self._copy(model)
 
     def _copy(self, model: nn.Module) -> dict[str, Tensor]:

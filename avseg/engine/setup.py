@@ -18,6 +18,7 @@ from torch import nn
 
 from avseg.config import did_you_mean
 from avseg.engine.config import TrainConfig
+from avseg.models.base import run_buffers
 from avseg.types import Batch
 from avseg.version import __version__
 
@@ -118,6 +119,8 @@ class Objective(nn.Module):
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
+        # DDP reads this: every process keeps its own.
+        self._ddp_params_and_buffers_to_ignore = [f"model.{name}" for name in sorted(run_buffers(model))]
 
     def forward(self, batch: Batch) -> dict[str, torch.Tensor]:
         output = self.model(batch)

@@ -16,7 +16,7 @@ from avseg.engine.checkpoint import Position, random_state, read_checkpoint, set
 from avseg.engine.optim import MovingAverage
 from avseg.engine.sharded import gathered_model, load_whole_state, whole_state
 from avseg.models import save_model
-from avseg.models.base import Model
+from avseg.models.base import Model, run_buffers
 
 BEST = "best.safetensors"
 
@@ -43,7 +43,10 @@ class RunState:
         """Batch statistics of the first process for all: each has gone on from them with a last batch of its own."""
         if self.accelerator.num_processes == 1:
             return
+        of_run = run_buffers(self.model)
         for name, buffer in self.model.named_buffers():
+            if name in of_run:
+                continue
             broadcast(buffer)
             if self.average and name in self.average.shadow:
                 broadcast(self.average.shadow[name])
@@ -84,9 +87,19 @@ class RunState:
             "average": self.average.state_dict() if self.average else None,
             "scaler": scaler.state_dict() if scaler else None,
             "random": gather_object([random_state()]),
+            "run": self._run_states(),
             "best": self.best,
             "figures": self.figures,
         }
+
+    def _run_states(self) -> list[dict[str, torch.Tensor]]:
+        """What belongs to each process alone; empty where the model itself holds it all."""
+        of_run = run_buffers(self.model)
+        if not of_run or self.accelerator.num_processes == 1:
+            return []
+        own = {name: buffer.cpu() for name, buffer in self.model.named_buffers() if name in of_run}
+        states: list[dict[str, torch.Tensor]] = gather_object([own])
+        return states
 
     def restore(self, path: Path) -> dict[str, Any]:
         """Bring everything to a checkpoint, which is returned.
@@ -102,6 +115,8 @@ class RunState:
                 "resume with as many as before, since they share the batches"
             )
         load_whole_state(self.accelerator, self.model, self.optimizer, state)
+        if state.get("run"):
+            self.model.load_state_dict(state["run"][self.accelerator.process_index], strict=False)
         if self.average:
             self.average.load_state_dict(state["average"])
         if self.accelerator.scaler:

@@ -23,7 +23,9 @@ class Model(nn.Module, ABC, Generic[Output]):
     network: nn.Module
     """Normalised tensors in, tensors out: what checkpoints, golden numbers and benchmarks speak to."""
     run_state: ClassVar[tuple[str, ...]] = ()
-    """Beginnings of the names of buffers that a run needs and a model file does not hold, such as a sound bank."""
+    """Beginnings of the names of buffers that a run needs and a model file does not hold, such as a sound bank.
+
+    Every process has its own; checkpoints keep them all, moving averages leave them alone."""
 
     def __init__(self, config: ModelConfig, task: Task) -> None:
         """
@@ -70,3 +72,9 @@ class Model(nn.Module, ABC, Generic[Output]):
         finally:
             for module, training in flags:
                 module.training = training
+
+
+def run_buffers(module: nn.Module) -> set[str]:
+    """Names of the buffers that belong to a run and to one process of it (`Model.run_state`)."""
+    beginnings: tuple[str, ...] = getattr(module, "run_state", ())
+    return {name for name, _ in module.named_buffers() if name.startswith(beginnings)}

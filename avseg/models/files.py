@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from avseg.config import ModelConfig, from_dict, to_dict
 from avseg.io.files import write_aside
 from avseg.models import config_class, model_class
-from avseg.models.base import Model
+from avseg.models.base import Model, run_buffers
 from avseg.models.header import Header, read_header
 from avseg.nn.empty import WithoutInitialisation
 from avseg.types import Task
@@ -34,7 +34,7 @@ def build_model(config: ModelConfig, task: Task) -> Model[Any]:
 
 
 def save_model(model: Model[Any], path: str | Path, notes: Mapping[str, str] | None = None) -> Path:
-    """Write weights, config and task to one file, which is whole or absent.
+    """Write weights, config and task to one file, which is whole or absent; what belongs to a run stays out.
 
     Args:
         model: any model of `MODELS`.
@@ -46,7 +46,8 @@ def save_model(model: Model[Any], path: str | Path, notes: Mapping[str, str] | N
     """
     path = Path(path)
     header = Header(model.config.family, to_dict(model.config), model.task.to_dict(), notes=dict(notes or {}))
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    of_run = run_buffers(model)
+    state = {n: tensor.detach().cpu().contiguous() for n, tensor in model.state_dict().items() if n not in of_run}
     with write_aside(path) as aside:
         save_file(state, aside, metadata=header.to_metadata())
     return path
@@ -94,12 +95,13 @@ def find_file(source: str | Path) -> Path:
 
 
 def load_strictly(module: nn.Module, state: Mapping[str, Tensor], origin: str) -> None:
-    """Load a state that fits exactly.
+    """Load a state that fits exactly; what belongs to a run is not in it and stays as it is.
 
     Raises:
         ValueError: missing, unknown or misshaped tensors; the first few are named.
     """
-    own = module.state_dict()
+    of_run = run_buffers(module)
+    own = {name: tensor for name, tensor in module.state_dict().items() if name not in of_run}
     problems = [
         *_listed("missing", (name for name in own if name not in state)),
         *_listed("unknown", (name for name in state if name not in own)),
@@ -111,7 +113,7 @@ def load_strictly(module: nn.Module, state: Mapping[str, Tensor], origin: str) -
         raise ValueError(
             f"the weights of {origin} do not fit: {'; '.join(problems)}; take the file that belongs to this config"
         )
-    module.load_state_dict(state)
+    module.load_state_dict(state, strict=not of_run)
 
 
 def _shapes(name: str, got: Tensor, wanted: Tensor) -> str:

@@ -56,7 +56,7 @@ def single_channel(sounds: Tensor) -> Tensor:
 
 
 def positions(sounds: Tensor) -> Tensor:
-    """Where stereo sounds are, 0 left and 1 right: (N, 2, S) -> (N,), p = <R, L + R> / |L + R|^2; silence in the middle."""
+    """Where stereo sounds are, from 0 left to 1 right: (N, 2, S) -> (N,), <R, L + R> / |L + R|^2; silence at 0.5."""
     source = single_channel(sounds)
     energy = source.square().sum(1)
     p = (sounds[:, 1] * source).sum(1) / energy.clamp(min=torch.finfo(energy.dtype).tiny)
