@@ -144,10 +144,7 @@ class DensePrediction:
 
     def full_logits(self, frame: int) -> Tensor:
         """(C, H, W) float32 logits of one frame at the wanted size, bilinear where that differs."""
-        logits = self.logits[frame].float()
-        if tuple(logits.shape[-2:]) == tuple(self.size):
-            return logits
-        return F.interpolate(logits[None], size=self.size, mode="bilinear", align_corners=False)[0]
+        return _sized(self.logits[frame].float(), self.size)
 
     def probabilities(self, frame: int) -> Tensor:
         """(C, H, W) sigmoid (C = 1) or softmax probabilities of one frame."""
@@ -163,8 +160,20 @@ class DensePrediction:
         """(H, W) int64 class ids of one frame; `threshold` is the binary one (strictly above it is foreground)."""
         if self.logits.shape[1] == 1:
             return (self.probabilities(frame)[0] > threshold).long()
+        logits = self.logits[frame].float()
+        # Interpolation is linear: a class that is below the background on the small map is so everywhere, and wins not.
+        rivals = ((logits - logits[:1]).flatten(1).amax(1) >= 0).nonzero()[:, 0]  # (R,), the background among them
+        if len(rivals) < 2:
+            return torch.zeros(self.size, dtype=torch.int64, device=logits.device)
         # The indices of max are those of argmax, found several times faster along a first axis.
-        return self.full_logits(frame).max(0).indices
+        return rivals[_sized(logits[rivals], self.size).max(0).indices]
+
+
+def _sized(logits: Tensor, size: tuple[int, int]) -> Tensor:
+    """(C, h, w) logits brought to `size` by bilinear interpolation, where that differs."""
+    if tuple(logits.shape[-2:]) == tuple(size):
+        return logits
+    return F.interpolate(logits[None], size=size, mode="bilinear", align_corners=False)[0]
 
 
 @dataclass(frozen=True, eq=False)
