@@ -1,4 +1,4 @@
-"""The neck against the plain sum of its convolutions."""
+"""The neck against the plain sum of its convolutions, and one of them alone."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from avseg.nn.dilated import DilatedSum
+from avseg.nn.dilated import DilatedConv2d, DilatedSum
 
 
 def plain(neck: DilatedSum, x: Tensor) -> Tensor:
@@ -47,3 +47,19 @@ def test_works_under_bfloat16_autocast() -> None:
     assert half.dtype == torch.bfloat16 and torch.allclose(half.float(), neck(x), atol=2e-2)
     half.sum().backward()
     assert neck.branches[0].weight.grad is not None
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("dilation", [2, 6, 12, 18])
+@pytest.mark.parametrize("size", [(1, 1), (14, 14), (5, 19), (28, 28)])
+def test_one_convolution_equals_torch_with_all_gradients(size: tuple[int, int], dilation: int, bias: bool) -> None:
+    torch.manual_seed(0)
+    ours = DilatedConv2d(4, 3, dilation, bias=bias).double()
+    expected = torch.nn.Conv2d(4, 3, 3, padding=dilation, dilation=dilation, bias=bias).double()
+    expected.load_state_dict(ours.state_dict(), strict=True)
+    x = torch.randn(2, 4, *size, dtype=torch.float64, requires_grad=True)
+    seed = torch.randn(2, 3, *size, dtype=torch.float64)
+    assert torch.allclose(ours(x), expected(x), atol=1e-12)
+    gradients = torch.autograd.grad(ours(x), [x, *ours.parameters()], seed)
+    for a, b in zip(gradients, torch.autograd.grad(expected(x), [x, *expected.parameters()], seed), strict=True):
+        assert torch.allclose(a, b, atol=1e-11)
