@@ -53,6 +53,20 @@ class SizedReader(Protocol):
     def read(self, index: int, geometry: Geometry | None = None) -> Clip: ...
 
 
+@runtime_checkable
+class FrameReader(SizedReader, Protocol):
+    """A data set that can read some frames of a clip alone.
+
+    `read(i, geometry, frames)` gives `read(i, geometry).take(frames)` and opens no picture of the others.
+    """
+
+    def annotated(self, index: int) -> Sequence[int]:
+        """The frames of a clip that have labels, known without reading them."""
+        ...
+
+    def read(self, index: int, geometry: Geometry | None = None, frames: Sequence[int] | None = None) -> Clip: ...
+
+
 def read_table(path: Path, columns: Sequence[tuple[str, int | None]]) -> list[Row]:
     """The rows of a CSV file with the wanted columns.
 

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from avseg.data.base import ClipDataset, SizedReader
+from avseg.data.base import ClipDataset, FrameReader, SizedReader
+from avseg.data.framing import OneFrame
 from avseg.data.geometry import Geometry
 from avseg.data.transforms import Transform, apply
 from avseg.types import Batch, Clip, Draw
@@ -34,10 +35,12 @@ class ClipSampler(Sampler[list[_Key]]):
     the front of the order where there are fewer clips than processes; otherwise no clip is given out twice.
     """
 
-    def __init__(self, clips: int, batch_size: int, seed: int, shuffle: bool) -> None:
+    def __init__(self, clips: int, batch_size: int, seed: int, shuffle: bool, drop_last: bool = False) -> None:
+        """`drop_last` leaves out the last clips of an epoch where they do not fill the batches of all processes."""
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}, wanted at least 1")
         self.clips, self.batch_size, self.seed, self.shuffle = clips, batch_size, seed, shuffle
+        self.drop_last = drop_last
         self.epoch, self.step, self.rank, self.world = 0, 0, 0, 1
 
     def order(self, epoch: int) -> list[int]:
@@ -47,10 +50,21 @@ class ClipSampler(Sampler[list[_Key]]):
         return torch.randperm(self.clips, generator=Draw(self.seed, epoch).generator()).tolist()
 
     def batches(self, epoch: int) -> list[list[int]]:
-        """The clips of every batch of this process."""
+        """The clips of every batch of this process.
+
+        Raises:
+            ValueError: `drop_last` would leave out all of them.
+        """
         order = self.order(epoch)
         together = self.batch_size * self.world
-        shares = [self._share(order[begin : begin + together], order) for begin in range(0, self.clips, together)]
+        if self.drop_last:
+            if self.clips < together:
+                raise ValueError(
+                    f"{self.clips} clips do not fill one batch of {together} ({self.batch_size} on each of "
+                    f"{self.world} processes), so nothing is left to train on; lower batch_size or drop_last"
+                )
+            order = order[: self.clips // together * together]
+        shares = [self._share(order[begin : begin + together], order) for begin in range(0, len(order), together)]
         return [share for share in shares if share]
 
     def _share(self, group: list[int], order: list[int]) -> list[int]:
@@ -76,14 +90,20 @@ class _Prepared(Dataset[_Item]):
         self.dataset, self.transforms, self.seed = dataset, list(transforms), seed
 
     def __getitem__(self, key: _Key) -> _Item:
-        transforms = self.transforms
-        if transforms and isinstance(transforms[0], Geometry) and isinstance(self.dataset, SizedReader):
-            clip = self.dataset.read(key.place, transforms[0])
-            transforms = transforms[1:]
-        else:
-            clip = self.dataset[key.place]
         generator = Draw(self.seed, key.epoch).generator(key.place)
+        clip, transforms = self._read(key.place, generator)
         return _Item(key, apply(transforms, clip, generator))
+
+    def _read(self, place: int, generator: torch.Generator) -> tuple[Clip, list[Transform]]:
+        """A clip after those first transforms that its reader can do itself, and the others."""
+        dataset, rest = self.dataset, self.transforms
+        if rest and isinstance(rest[0], OneFrame) and isinstance(dataset, FrameReader):
+            frames, rest = [rest[0].choose(dataset.annotated(place), generator)], rest[1:]
+            geometry = rest[0] if rest and isinstance(rest[0], Geometry) else None
+            return dataset.read(place, geometry, frames), rest[1:] if geometry else rest
+        if rest and isinstance(rest[0], Geometry) and isinstance(dataset, SizedReader):
+            return dataset.read(place, rest[0]), rest[1:]
+        return dataset[place], rest
 
 
 @dataclass(frozen=True)
@@ -122,18 +142,22 @@ def make_loader(
     seed: int = 0,
     shuffle: bool = False,
     workers: int = 0,
+    drop_last: bool = False,
 ) -> ClipLoader:
-    """Batches of a data set; the last one may be short.
+    """Batches of a data set; the last one may be short, or is left out (`drop_last`).
 
     What a clip looks like follows (seed, epoch, index), so it depends neither on the number of workers nor on the
-    batch. `Batch.draw` and `Batch.index` are filled. A data set with `batch_frames` has every batch padded to it.
+    batch. `Batch.draw` and `Batch.index` are filled. A data set with `batch_frames` has every batch padded to it,
+    unless one frame of each clip is drawn.
     """
-    sampler = ClipSampler(len(dataset), batch_size, seed, shuffle)
+    sampler = ClipSampler(len(dataset), batch_size, seed, shuffle, drop_last)
+    one_frame = any(isinstance(transform, OneFrame) for transform in transforms)
+    frames = None if one_frame else getattr(dataset, "batch_frames", None)
     loader = ClipLoader(
         _Prepared(dataset, transforms, seed),  # type: ignore[arg-type]
         batch_sampler=sampler,
         num_workers=workers,
-        collate_fn=_Collate(seed, getattr(dataset, "batch_frames", None)),
+        collate_fn=_Collate(seed, frames),
         persistent_workers=workers > 0,
     )
     loader.clip_sampler = sampler

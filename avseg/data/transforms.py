@@ -11,7 +11,9 @@ from torch import Tensor
 
 from avseg.config import InputSpec, did_you_mean
 from avseg.data.config import DataConfig
+from avseg.data.framing import OneFrame, RandomCrop, RandomScale, Recount, Resize
 from avseg.data.geometry import Geometry as Geometry
+from avseg.data.jitter import Jitter
 from avseg.types import IGNORE, Clip, DenseTarget, InstanceTarget, Target
 
 Transform: TypeAlias = Callable[[Clip, torch.Generator], Clip]
@@ -20,25 +22,37 @@ PROTOCOLS = ("published", "repaired", "cavp")
 
 
 def train_transforms(config: DataConfig, spec: InputSpec) -> list[Transform]:
-    """Geometry of the published training, labels on the grid of the frames; then what `config.augment` names.
+    """What `config.augment` names, in its order; labels stay on the grid of the frames.
 
-    AVSS: shorter side, then centre crop. The others: the rule of `spec` (their files have its size already).
+    Where it names neither `size` nor `crop`, the geometry of the published training of TPAVI comes first. AVSS: shorter
+    side, then centre crop. The others: the rule of `spec` (their files have its size already).
+
+    Raises:
+        ValueError: an unknown name.
     """
-    geometry = Geometry(spec, crop=config.name == "avss")
-    return [geometry, *(AUGMENTATIONS[name]() for name in config.augment)]
+    for name in config.augment:
+        if name not in AUGMENTATIONS:
+            raise ValueError(f"no augmentation is called {name!r}; {did_you_mean(name, AUGMENTATIONS)}")
+    stages = [AUGMENTATIONS[name](config, spec) for name in config.augment]
+    if "size" not in config.augment and "crop" not in config.augment:
+        # Behind a leading one_frame, so that a loader draws the frame before it reads.
+        stages.insert(int(config.augment[:1] == ("one_frame",)), Geometry(spec, crop=config.name == "avss"))
+    return stages
 
 
 def eval_transforms(config: DataConfig, spec: InputSpec, protocol: str = "published") -> list[Transform]:
     """Frames sized by the rule of `spec`; truth as annotated, and predictions wanted back at its size.
 
-    Only the published protocol of AVSS scores labels resized to the network's input.
+    `config.labels_at` says where that is. By itself ("auto") only the published protocol of AVSS scores labels resized
+    to the network's input.
 
     Raises:
         ValueError: an unknown protocol.
     """
     if protocol not in PROTOCOLS:
         raise ValueError(f"no protocol is called {protocol!r}; {did_you_mean(protocol, PROTOCOLS)}")
-    return [Geometry(spec, resize_labels=config.name == "avss" and protocol == "published")]
+    own = config.name == "avss" and protocol == "published"
+    return [Geometry(spec, resize_labels=own if config.labels_at == "auto" else config.labels_at == "input")]
 
 
 def apply(transforms: Sequence[Transform], clip: Clip, generator: torch.Generator) -> Clip:
@@ -53,11 +67,14 @@ class HorizontalFlip:
     """Mirror picture and truth, and swap left and right of stereo sound, with a probability."""
 
     probability: float = 0.5
+    sound: bool = True
+    """Off: the sound stays, as in the published training on VPO-SS, and half the clips sound from the wrong side."""
 
     def __call__(self, clip: Clip, generator: torch.Generator) -> Clip:
         if torch.rand((), generator=generator).item() >= self.probability:
             return clip
-        return replace(clip, frames=clip.frames.flip(-1), audio=clip.audio.flip(0), target=_mirrored(clip.target))
+        audio = clip.audio.flip(0) if self.sound else clip.audio
+        return replace(clip, frames=clip.frames.flip(-1), audio=audio, target=_mirrored(clip.target))
 
 
 @dataclass(frozen=True)
@@ -91,8 +108,28 @@ class Mute:
         return replace(clip, audio=torch.zeros_like(clip.audio), target=_silent(clip.target))
 
 
-AUGMENTATIONS: dict[str, Callable[[], Transform]] = {"flip": HorizontalFlip, "colour": ColourJitter, "mute": Mute}
+AUGMENTATIONS: dict[str, Callable[[DataConfig, InputSpec], Transform]] = {
+    "flip": lambda config, _: HorizontalFlip(sound="mono_flip" not in config.compat),
+    "colour": lambda *_: ColourJitter(),
+    "mute": lambda *_: Mute(),
+    "one_frame": lambda *_: OneFrame(),
+    "scale": lambda config, _: RandomScale(config.scales),
+    "jitter": lambda *_: Jitter(),
+    "size": lambda config, spec: Resize(spec, recount_of(config)),
+    "crop": lambda config, spec: RandomCrop(spec.size, recount_of(config)),
+}
 """What `DataConfig.augment` may name."""
+
+
+def recount_of(config: DataConfig) -> Recount:
+    """What becomes of `target.sounding` where training sees a part of the picture.
+
+    VPO-SS keeps the class of its row, and the synthetic world what sounds in it.
+    """
+    if config.name in ("vpo_ss", "synth"):
+        return "keep"
+    semantic = config.name in ("avss", "single", "vpo_ms", "vpo_msmi") and not config.binary
+    return "labels" if semantic else "foreground"
 
 
 def _blend(frames: Tensor, plain: Tensor, share: Tensor) -> Tensor:

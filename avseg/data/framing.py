@@ -1,0 +1,113 @@
+"""Which frame, at which scale, which part of it: what training draws of a clip's picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from avseg.config import InputSpec
+from avseg.data.geometry import Geometry
+from avseg.types import IGNORE, Clip, DenseTarget, InstanceTarget, Target
+
+FILL = (123, 116, 103)
+"""The mean colour of ImageNet on 8 bit: what stands beside a picture that is smaller than the part wanted of it."""
+
+Recount: TypeAlias = Literal["labels", "foreground", "keep"]
+"""What `target.sounding` is of a part of the picture: the classes that its labels show (`labels`); the classes as they
+were, or none where no foreground is left (`foreground`, for labels without classes); the classes as they were."""
+
+
+@dataclass(frozen=True)
+class OneFrame:
+    """Keep one frame, drawn among those with labels; `make_loader` draws it first and reads no other."""
+
+    def choose(self, annotated: Sequence[int], generator: torch.Generator) -> int:
+        """One of the numbers."""
+        return annotated[int(torch.randint(len(annotated), (), generator=generator))]
+
+    def __call__(self, clip: Clip, generator: torch.Generator) -> Clip:
+        if clip.target is None or not clip.target.annotated.any():
+            raise ValueError(f"clip {clip.id!r} has no frame with labels to keep; take one_frame out of augment")
+        return clip.take([self.choose(clip.target.annotated.nonzero().flatten().tolist(), generator)])
+
+
+@dataclass(frozen=True)
+class RandomScale:
+    """Size picture (bicubic) and labels (nearest) by one factor of a list; both sides are cut to whole pixels."""
+
+    scales: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if not self.scales or min(self.scales) <= 0:
+            raise ValueError(f"scales are {self.scales}, wanted one or more factors over 0 (--data.scales)")
+
+    def __call__(self, clip: Clip, generator: torch.Generator) -> Clip:
+        scale = self.scales[int(torch.randint(len(self.scales), (), generator=generator))]
+        height, width = (max(1, int(side * scale)) for side in clip.frames.shape[-2:])
+        return Geometry(InputSpec((height, width), interpolation="bicubic"))(clip)
+
+
+@dataclass(frozen=True)
+class Resize:
+    """The network's size by its own rule, wherever this stands among the others."""
+
+    spec: InputSpec
+    recount: Recount = "keep"
+
+    def __call__(self, clip: Clip, generator: torch.Generator) -> Clip:
+        sized = Geometry(self.spec)(clip)
+        return replace(sized, target=recounted(sized.target, self.recount))
+
+
+@dataclass(frozen=True)
+class RandomCrop:
+    """A part of `size` (H, W) at a random place; smaller pictures are filled up on the right and below."""
+
+    size: tuple[int, int]
+    recount: Recount = "keep"
+
+    def __call__(self, clip: Clip, generator: torch.Generator) -> Clip:
+        (height, width), wanted = clip.frames.shape[-2:], self.size
+        top, left = (
+            int(torch.randint(max(0, side - part) + 1, (), generator=generator))
+            for side, part in zip((height, width), wanted, strict=True)
+        )
+        window = (slice(top, top + wanted[0]), slice(left, left + wanted[1]))
+        colour = torch.tensor(FILL, dtype=torch.uint8)[:, None, None]
+        frames = colour.repeat(len(clip.frames), 1, *wanted).reshape(-1, 3, *wanted)
+        part = clip.frames[..., window[0], window[1]]
+        frames[..., : part.shape[-2], : part.shape[-1]] = part
+        target = recounted(_cropped(clip.target, window, wanted), self.recount)
+        return replace(clip, frames=frames, target=target, output_size=wanted)
+
+
+def recounted(target: Target | None, rule: Recount) -> Target | None:
+    """The truth with `sounding` of what its annotated labels show now."""
+    if not isinstance(target, DenseTarget) or target.sounding is None or rule == "keep":
+        return target
+    if rule == "labels":
+        # 255 falls on a class of its own, behind the others.
+        classes = target.sounding.shape[1] + 1
+        seen = target.labels.clamp(max=classes).flatten(1)  # (T, H * W)
+        shown = torch.stack([frame.bincount(minlength=classes + 1)[1:classes] > 0 for frame in seen])
+    else:
+        foreground = ((target.labels > 0) & (target.labels != IGNORE)).flatten(1).any(1, keepdim=True)
+        shown = target.sounding & foreground
+    return replace(target, sounding=torch.where(target.annotated[:, None], shown, target.sounding))
+
+
+def _cropped(target: Target | None, window: tuple[slice, slice], size: tuple[int, int]) -> Target | None:
+    if isinstance(target, DenseTarget):
+        return replace(target, labels=_filled(target.labels[:, window[0], window[1]], size, IGNORE))
+    if isinstance(target, InstanceTarget):
+        return replace(target, masks=_filled(target.masks[..., window[0], window[1]], size, False))
+    return None
+
+
+def _filled(maps: Tensor, size: tuple[int, int], value: int | bool) -> Tensor:
+    return F.pad(maps, (0, size[1] - maps.shape[-1], 0, size[0] - maps.shape[-2]), value=value)
