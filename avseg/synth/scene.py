@@ -93,13 +93,20 @@ def draw_scene(
     kinds = [int(kind) for kind in rng.permutation(len(KINDS))[:count] + 1]
     if twins and rng.random() < 0.5:
         kinds[1] = kinds[0]
+    return place_scene(rng, difficulty, kinds, seconds, aspect=aspect)
+
+
+def place_scene(
+    rng: np.random.Generator, difficulty: Difficulty, kinds: list[int], seconds: int, *, aspect: float = 1.0
+) -> Scene:
+    """A random scene with one body of each of `kinds`; those of one class stand well apart."""
     bodies, attempts = None, 0
     while bodies is None:
         # A narrow picture may hold no such scene; what is allowed then grows until it does.
         allowed = difficulty.overlap + 0.05 * max(0, attempts - 10)
         bodies = _place_all(rng, replace(difficulty, overlap=allowed), kinds, seconds, aspect)
         attempts += 1
-    order = rng.permutation(count)
+    order = rng.permutation(len(kinds))
     return Scene(tuple(bodies[i] for i in order), draw_backdrop(rng, difficulty.contrast), seconds, aspect)
 
 

@@ -1,0 +1,292 @@
+"""Build VPO-SS, VPO-MS or VPO-MSMI of instances and sounds, in the distributed layout."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from avseg.config import did_you_mean
+from avseg.io.files import inside
+from avseg.prepare.jobs import run_jobs
+from avseg.prepare.vpo.draw import Draw, Sample, split_pictures
+from avseg.prepare.vpo.instances import Picture, read_instances
+from avseg.prepare.vpo.options import FOLDERS, KINDS, SOUNDS, BuildOptions
+from avseg.prepare.vpo.persons import PERSON_CLASSES, read_persons
+from avseg.prepare.vpo.sounds import Pools, make_pools, read_class_map, read_sounds
+from avseg.prepare.vpo.splits import SPLITS
+from avseg.prepare.vpo.tables import (
+    check_neighbours,
+    check_resumed,
+    finished,
+    manifest_line,
+    read_rows,
+    rows_of,
+    write_manifest,
+    write_rows,
+)
+from avseg.prepare.vpo.write import (
+    Outcome,
+    RenderJob,
+    picture_job,
+    sound_jobs,
+    write_picture,
+    write_render,
+    write_sound,
+)
+
+log = logging.getLogger(__name__)
+FORMAT_VERSION = 1
+
+
+@dataclass
+class BuildReport:
+    """What became of a set."""
+
+    kind: str
+    out: Path
+    samples: dict[str, int] = field(default_factory=dict)
+    """Pictures of each split, those of VPO-MS that MSMI refers to included."""
+    classes: dict[str, int] = field(default_factory=dict)
+    """Sounding objects of each class."""
+    made: int = 0
+    """Pictures written now; the others were finished before."""
+    left_out: list[tuple[str, str]] = field(default_factory=list)
+    """(sample or clip, reason) of what could not be written."""
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def folder(self) -> Path:
+        return self.out / "VPO" / FOLDERS[self.kind]
+
+    @property
+    def exit_code(self) -> int:
+        """1 if something could not be written."""
+        return 1 if self.left_out else 0
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{self.samples.get(split, 0)} {split}" for split in SPLITS)
+        lines = [f"{FOLDERS[self.kind]} in {self.folder}: {sum(self.samples.values())} samples ({counts})"]
+        lines.append(f"  {self.made} pictures written now; look at {self.folder / 'report.html'}")
+        lines.append("  " + ", ".join(f"{name} {count}" for name, count in self.classes.items()))
+        lines += [f"  note: {note}" for note in self.notes]
+        lines += [f"  left out {name}: {reason}" for name, reason in self.left_out[:10]]
+        if len(self.left_out) > 10:
+            lines.append(f"  and {len(self.left_out) - 10} more; the manifest names them all")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """All that samples are drawn of."""
+
+    pictures: list[Picture]
+    splits: dict[int, str]
+    pools: Pools
+    images: Path
+    notes: list[str]
+    digests: dict[str, str]
+    """SHA-256 of the files of instances and sounds."""
+
+
+def build_vpo(
+    kind: str,
+    instances: Path,
+    images: Path,
+    sounds: Path,
+    out: Path,
+    seed: int = 0,
+    *,
+    stereo: bool = False,
+    options: BuildOptions | None = None,
+) -> BuildReport:
+    """Build one of the three sets. May be stopped at any time; a second run goes on where the first one stopped.
+
+    Args:
+        kind: `ss`, `ms` or `msmi`. `msmi` builds `ms` as well where `out` has none and `options.singles` is set.
+        instances: COCO instances JSON.
+        images: Folder of its pictures.
+        sounds: Index of the labelled clips, a CSV file.
+        out: The root to write: `VPO/VPO-SS/...` and `vggsound_bench/VGGSound/audios/...`.
+        seed: The same seed, inputs and options give the same bytes, however many workers there are.
+        stereo: What is rendered, on the report page too, is panned; the set itself serves both.
+        options: All other choices.
+
+    Raises:
+        FileNotFoundError: an input is missing.
+        ValueError: an input of another form, nothing to draw (the sentence names the classes), or an `out` that holds
+            the same set of another seed, or another set that shares pictures or sounds over other splits.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"no set of VPO is called {kind!r}; {did_you_mean(kind, KINDS)}")
+    if seed < 0:
+        raise ValueError(f"got the seed {seed}, wanted 0 or greater")
+    options, out = options or BuildOptions(), Path(out)
+    inputs = _gather(Path(instances), Path(images), Path(sounds), seed, options)
+    if kind != "msmi":
+        return _build(kind, inputs, out, seed, stereo, options)
+    singles = _singles(inputs, out, seed, stereo, options) if options.singles else []
+    return _build(kind, inputs, out, seed, stereo, options, singles)
+
+
+def _gather(instances: Path, images: Path, sounds: Path, seed: int, options: BuildOptions) -> Inputs:
+    """Read the inputs and say what is left out of them."""
+    class_map = read_class_map(options.class_map, options.change)
+    persons = read_persons(options.persons, options.captions)
+    notes = []
+    people = [name for name in PERSON_CLASSES if name in class_map]
+    clips, lost = read_sounds(sounds, options.audios)
+    pools = make_pools(clips, class_map, options.fractions, seed, options.keep_splits)
+    found, passed = read_instances(instances, sorted(pools.classes), persons, options.min_area)
+    if passed["person without a sub-class"] and not persons:
+        notes.append(
+            f"no file says who of the people is male, female or baby: {', '.join(people)} are left out of `person`; "
+            "give persons or captions"
+        )
+    if silent := [name for name, count in pools.counts.items() if not count]:
+        notes.append(f"no sound of {', '.join(silent)}: these classes are left out")
+    if lost:
+        notes.append(f"{len(lost)} clips of the index are missing, such as {lost[0]}.wav")
+    if pools.unused:
+        notes.append(f"{pools.unused} clips have a label that no class of the map asks for")
+    notes += [f"{count} annotations passed over: {reason}" for reason, count in sorted(passed.items()) if count]
+    _need_classes(found, pools)
+    there = [picture for picture in found if inside(images, picture.file).is_file()]
+    if missing := len(found) - len(there):
+        names = sorted(picture.file for picture in found if not inside(images, picture.file).is_file())
+        notes.append(f"{missing} of {len(found)} pictures are missing in {images}, such as {names[0]}")
+    if not there:
+        raise FileNotFoundError(f"none of the {len(found)} pictures that fit is in {images}; give their folder")
+    notes += _scarce(found, pools, options)
+    digests = {"instances": _digest(instances), "sounds": _digest(sounds)}
+    return Inputs(there, split_pictures(found, options, seed), pools, images, notes, digests)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _need_classes(pictures: Sequence[Picture], pools: Pools) -> None:
+    """Refuse inputs without a class that is both seen and heard."""
+    counts = Counter(instance.category for picture in pictures for instance in picture.instances)
+    if not pools.classes & set(counts):
+        told = "; ".join(f"{name}: {counts[name]} instances, {heard} sounds" for name, heard in pools.counts.items())
+        raise ValueError(f"no class is left that has both instances and sounds. {told or 'The class map is empty'}")
+
+
+def _scarce(pictures: Sequence[Picture], pools: Pools, options: BuildOptions) -> list[str]:
+    """Classes that are seen but have no clip in a split."""
+    seen = {instance.category for picture in pictures for instance in picture.instances}
+    notes = []
+    for split, share in zip(SPLITS, options.fractions, strict=True):
+        lacking = [name for name in sorted(seen) if share > 0 and not pools.of(name, split)]
+        if lacking:
+            notes.append(f"{split} has no sound of {', '.join(lacking)}: they stay silent there")
+    return notes
+
+
+def _singles(inputs: Inputs, out: Path, seed: int, stereo: bool, options: BuildOptions) -> list[dict[str, str]]:
+    """The rows of VPO-MS that MSMI refers to; VPO-MS is built where it is not finished."""
+    if not finished(out, "ms"):
+        try:
+            log.info("%s", _build("ms", inputs, out, seed, stereo, options))
+        except ValueError as error:
+            if "can be drawn" not in str(error):
+                raise
+            inputs.notes.append(f"VPO-MSMI refers to no sample of VPO-MS: {error}")
+            return []
+    return read_rows(out, "ms")
+
+
+def _build(
+    kind: str,
+    inputs: Inputs,
+    out: Path,
+    seed: int,
+    stereo: bool,
+    options: BuildOptions,
+    singles: Sequence[dict[str, str]] = (),
+) -> BuildReport:
+    draw = Draw(kind, inputs.pictures, inputs.splits, inputs.pools, options, seed)
+    samples, notes = draw.samples()
+    check_neighbours(out, kind, samples)
+    head = {"format_version": FORMAT_VERSION, "kind": kind, "seed": seed, "options": options.identity()}
+    head["inputs"] = inputs.digests
+    check_resumed(out, kind, head, samples)
+    report = BuildReport(kind, out, notes=[*inputs.notes, *notes])
+    positions = _write_files(kind, samples, inputs, report, options)
+    kept = [sample for sample in samples if sample.id in positions]
+    if not kept:
+        raise ValueError(f"not one of the {len(samples)} samples could be written; the first: {report.left_out[0][1]}")
+    if options.render:
+        _render(kind, kept, positions, out, stereo, options)
+    rows = [row for sample in kept for row in rows_of(kind, sample, positions[sample.id])]
+    write_rows(out, kind, [*({**row, "multi_instance": "0"} for row in singles), *rows])
+    head |= {"left_out": [list(entry) for entry in report.left_out], "notes": report.notes}
+    write_manifest(out, kind, head, [manifest_line(kind, s, positions[s.id]) for s in kept], singles)
+    _count(report, rows, kept, singles)
+    from avseg.prepare.vpo.report import write_report
+
+    write_report(report, kept, positions, seed, stereo, options)
+    return report
+
+
+def _write_files(
+    kind: str, samples: Sequence[Sample], inputs: Inputs, report: BuildReport, options: BuildOptions
+) -> dict[str, tuple[float, ...]]:
+    """Write sounds, pictures and masks; gives the positions of the sources of every sample that came about."""
+    clips = sound_jobs(samples, report.out)
+    heard = dict(run_jobs(write_sound, clips, options.workers, f"sounds of {FOLDERS[kind]}"))
+    broken = {job.place.stem: heard[n].fault for n, job in enumerate(clips) if heard[n].fault}
+    short = sum(bool(outcome.note) for outcome in heard.values())
+    if short:
+        report.notes.append(f"{short} of {len(clips)} sounds are shorter than three seconds; they are repeated")
+    report.left_out += sorted((f"{stem}.wav", fault) for stem, fault in broken.items())
+    sane = [sample for sample in samples if not any(source.sound.stem in broken for source in sample.sources)]
+    jobs = [picture_job(kind, sample, inputs.images, report.out, options) for sample in sane]
+    seen: dict[int, Outcome] = dict(run_jobs(write_picture, jobs, options.workers, f"pictures of {FOLDERS[kind]}"))
+    report.made = sum(outcome.made for outcome in seen.values())
+    positions = {}
+    for number, sample in enumerate(sane):
+        if seen[number].fault:
+            report.left_out.append((sample.id, seen[number].fault))
+        else:
+            positions[sample.id] = seen[number].positions or tuple(s.instance.position for s in sample.sources)
+    return positions
+
+
+def _render(
+    kind: str,
+    samples: Sequence[Sample],
+    positions: dict[str, tuple[float, ...]],
+    out: Path,
+    stereo: bool,
+    options: BuildOptions,
+) -> None:
+    folder = out / "VPO" / FOLDERS[kind] / ("stereo" if stereo else "mono")
+    jobs = [
+        RenderJob(
+            tuple(out / SOUNDS / f"{source.sound.stem}.wav" for source in sample.sources),
+            positions[sample.id],
+            stereo,
+            folder / f"{sample.id}.wav",
+        )
+        for sample in samples
+    ]
+    for _ in run_jobs(write_render, jobs, options.workers, f"three seconds each of {FOLDERS[kind]}"):
+        pass
+
+
+def _count(
+    report: BuildReport, rows: Sequence[dict[str, Any]], kept: Sequence[Sample], singles: Sequence[dict[str, str]]
+) -> None:
+    pictures = {(row["img_Id"], row["split"]) for row in singles}
+    splits = Counter(sample.split for sample in kept) + Counter(split for _, split in pictures)
+    report.samples = {split: splits[split] for split in SPLITS}
+    classes = Counter(row["cateName"] for row in [*singles, *rows])
+    report.classes = {name: classes[name] for name in sorted(classes)}

@@ -1,0 +1,92 @@
+"""What may be chosen when a VPO set is built. Imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+KINDS = ("ss", "ms", "msmi")
+Kind = Literal["ss", "ms", "msmi"]
+FOLDERS = {"ss": "VPO-SS", "ms": "VPO-MS", "msmi": "VPO-MSMI"}
+SOUNDS = Path("vggsound_bench", "VGGSound", "audios")
+"""Where the sounds lie below the root."""
+_SOURCES = {"ss": (1, 1), "ms": (2, 3), "msmi": (1, 2)}
+_OUTSIDE = ("class_map", "persons", "captions", "audios", "workers", "examples", "images_as")
+"""Fields that do not belong to a set's identity: what the files say does, not where they lie."""
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """The builder's choices beside its inputs (docs/vpo.md)."""
+
+    class_map: Path | None = None
+    """JSON of the sound labels of each VPO class; None: our suggestion."""
+    change: tuple[str, ...] = ()
+    """Changes of single classes of the map, as `mouse=mouse clicking` or `car=car passing by;race car, auto racing`;
+    nothing behind the equals sign leaves a class out."""
+    persons: Path | None = None
+    """CSV or JSON that says which people are male, female or baby."""
+    captions: Path | None = None
+    """COCO captions JSON, which names lone people in pictures that `persons` does not know."""
+    audios: Path | None = None
+    """Folder of the WAV files; None: `audios` beside the index, or the index's own folder."""
+    min_area: float = 0.01
+    """Smaller instances, as a share of the picture, never sound."""
+    sources: tuple[int, int] | None = None
+    """The fewest and the most sounding objects of a sample; None: 2 to 3 for MS, 1 to 2 for MSMI."""
+    per_image: int | None = None
+    """SS: at most so many samples of one picture; None: one for every instance that fits."""
+    cap: int | None = None
+    """At most so many sounding instances of a class, over all splits."""
+    samples: int | None = None
+    """Exactly so many samples, over all splits; None: all there are."""
+    separation: float = 0.1
+    """MSMI: an instance sounds only where others of its class are this far to its side (share of the width)."""
+    singles: bool = True
+    """MSMI: refer to VPO-MS for pictures with one instance of a class; VPO-MS is built where it is not there."""
+    position: Literal["box", "centroid"] = "box"
+    """Where an object is heard: the middle of its box, or the mean place of its pixels."""
+    fractions: tuple[float, float, float] = (0.8, 0.1, 0.1)
+    """Shares of train, val and test."""
+    keep_splits: bool = True
+    """Pictures and sounds whose files name a split stay in it."""
+    render: bool = False
+    """Write the three seconds that each sample is heard with as a WAV file too."""
+    images_as: Literal["copy", "link"] = "copy"
+    """Copy JPEG files, or link to them."""
+    examples: int = 12
+    """Samples shown on the report page."""
+    workers: int = 0
+    """Processes; 0 takes one for every core, 1 stays in this process. Changes no byte."""
+
+    def __post_init__(self) -> None:
+        if len(self.fractions) != 3 or min(self.fractions) < 0 or abs(sum(self.fractions) - 1) > 1e-6:
+            raise ValueError(
+                f"got the fractions {self.fractions}; wanted three numbers from 0 on that sum to 1: train, val, test"
+            )
+        if not (0 <= self.min_area < 1 and 0 <= self.separation < 1):
+            raise ValueError(
+                f"got min_area {self.min_area} and separation {self.separation}; both are shares from 0 to below 1"
+            )
+        least, most = self.sources or (1, 1)
+        counts = (self.cap, self.samples, self.per_image, least)
+        if any(count is not None and count < 1 for count in counts) or most < least:
+            raise ValueError(
+                f"got cap {self.cap}, samples {self.samples}, per_image {self.per_image}, sources {self.sources}; "
+                "each must be at least 1, and the most sources no fewer than the fewest"
+            )
+
+    def sources_of(self, kind: str) -> tuple[int, int]:
+        """The fewest and the most sounding objects of a sample.
+
+        Raises:
+            ValueError: other than one for SS.
+        """
+        if kind == "ss" and self.sources not in (None, (1, 1)):
+            raise ValueError(f"got sources {self.sources}, but one object sounds in a sample of VPO-SS; leave it out")
+        return self.sources or _SOURCES[kind]
+
+    def identity(self) -> dict[str, Any]:
+        """The choices that a set's content follows from, ready for JSON."""
+        return {name: value for name, value in asdict(self).items() if name not in _OUTSIDE}

@@ -1,0 +1,286 @@
+"""The synthetic world as VPO: pictures as instances of COCO's form, sounds as labelled clips, then the builder."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from avseg.config import did_you_mean
+from avseg.data.classes import vpo_classes
+from avseg.device import one_thread
+from avseg.io.audio import write_wav
+from avseg.io.files import write_text
+from avseg.io.image import write_jpeg
+from avseg.io.rle import encode
+from avseg.prepare.jobs import run_jobs
+from avseg.prepare.vpo.build import BuildReport, build_vpo
+from avseg.prepare.vpo.options import BuildOptions
+from avseg.prepare.vpo.sounds import read_class_map
+from avseg.prepare.vpo.splits import SPLITS, quotas
+from avseg.synth.classes import KINDS
+from avseg.synth.dataset import SPLITS as FIRST
+from avseg.synth.difficulty import Difficulty, get_difficulty
+from avseg.synth.picture import Picture, render
+from avseg.synth.scene import generator, place_scene
+from avseg.synth.soundtrack import LEVEL
+from avseg.synth.timbres import SAMPLE_RATE, play
+from avseg.synth.world import SHOWN_AFTER
+
+SETS = ("vpo_ss", "vpo_ms", "vpo_msmi")
+TWIN_GAP = 0.3
+"""Two objects of one class stand at least this far apart (share of the width), by the middles of their boxes."""
+MIN_AREA = 0.01
+"""Every object shows at least this share of the picture."""
+_SECONDS = 4
+"""Length of a clip; its middle three seconds are heard."""
+_TWINS = 3_000_000_000
+"""Numbers of pictures with two objects of a class begin here, behind those of all splits without."""
+_FRACTIONS = (0.7, 0.15, 0.15)
+_STREAM = 16
+"""Random streams from here on belong to VPO's pictures, one for each attempt."""
+
+
+@dataclass(frozen=True)
+class VpoOptions:
+    """What may be chosen beside set, place, number and seed."""
+
+    difficulty: str = "standard"
+    size: int | tuple[int, int] = (240, 320)
+    """The side of the pictures in pixels, or (H, W)."""
+    sounds: int = 64
+    """Clips of every class, over all splits."""
+    singles: float = 0.25
+    """MSMI: share of the samples that show one object of each class and belong to VPO-MS."""
+    sources: tuple[int, int] | None = None
+    """The fewest and the most sounding objects of a sample; None: 2 to 3 for MS, 1 to 2 for MSMI."""
+    stereo: bool = False
+    """What the report page plays is panned; the set itself serves both."""
+
+    def __post_init__(self) -> None:
+        if min(self.shape) < 16 or self.sounds < 3 or not 0 <= self.singles < 1:
+            raise ValueError(
+                f"got size {self.size}, sounds {self.sounds}, singles {self.singles}; wanted sides of at least 16 "
+                "pixels, 3 sounds, one for each split, and a share from 0 to below 1"
+            )
+        get_difficulty(self.difficulty)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(H, W)."""
+        return (self.size, self.size) if isinstance(self.size, int) else self.size
+
+
+@dataclass(frozen=True)
+class VpoSummary:
+    """What was written."""
+
+    report: BuildReport
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"{self.report}\n  in {self.seconds:.1f} s"
+
+
+@dataclass(frozen=True)
+class _PictureJob:
+    folder: Path
+    seed: int
+    number: int
+    split: str
+    twins: bool
+    options: VpoOptions
+
+
+@dataclass(frozen=True)
+class _SoundJob:
+    path: Path
+    kind: int
+    seed: int
+    number: int
+    difficulty: str
+
+
+def write_vpo(name: str, root: Path, clips: int, seed: int, *, workers: int = 0, **options: Any) -> VpoSummary:
+    """Write `clips` samples of the world `seed` as VPO, through the same builder as real pictures and sounds.
+
+    Args:
+        name: `vpo_ss`, `vpo_ms` or `vpo_msmi`. MSMI builds VPO-MS for its pictures without twins where it is absent.
+        root: The folder; what the builder is given stays in `root/world`.
+        clips: 70 % become train, 15 % each val and test.
+        seed: The same seed gives the same bytes, however many workers there are.
+        workers: Processes; 0 takes one for every core, 1 stays in this process.
+        options: Fields of `VpoOptions`: difficulty, size, sounds, singles, sources, stereo.
+
+    Raises:
+        ValueError: an unknown set or difficulty, or fewer than three clips.
+    """
+    if name not in SETS:
+        raise ValueError(f"no set of VPO is called {name!r}; {did_you_mean(name, SETS)}")
+    if clips < 3:
+        raise ValueError(f"got {clips} clips, wanted at least 3, one for each split")
+    started, chosen, kind = time.monotonic(), VpoOptions(**options), name.removeprefix("vpo_")
+    world = Path(root) / "world"
+    singles = round(clips * chosen.singles) if kind == "msmi" else clips
+    instances = _write_pictures(world / name, (clips - singles, singles), seed, chosen, workers)
+    sounds = _write_sounds(world / "sounds", seed, chosen, workers)
+    played = {shape.vpo for shape in KINDS}
+    build = BuildOptions(
+        change=tuple(f"{other}=" for other in vpo_classes()[1:] if other not in played),
+        per_image=1,
+        min_area=MIN_AREA / 2,
+        separation=TWIN_GAP / 2,
+        sources=chosen.sources,
+        singles=singles > 0,
+        fractions=_FRACTIONS,
+        workers=workers,
+    )
+    report = build_vpo(kind, instances, instances.parent, sounds, root, seed, stereo=chosen.stereo, options=build)
+    return VpoSummary(report, time.monotonic() - started)
+
+
+def _write_pictures(folder: Path, counts: tuple[int, int], seed: int, options: VpoOptions, workers: int) -> Path:
+    """Pictures with and without twins, and their instances; gives the instances' file."""
+    jobs = [
+        _PictureJob(folder, seed, FIRST[split] + i, split, twins, options)
+        for twins, count in zip((True, False), counts, strict=True)
+        for split, part in quotas(count, _FRACTIONS).items()
+        for i in range(part)
+    ]
+    written = dict(run_jobs(_write_picture, jobs, workers, "pictures of the world"))
+    records = [written[number] for number in range(len(jobs))]
+    content = {
+        "categories": [{"id": number, "name": kind.vpo} for number, kind in enumerate(KINDS, start=1)],
+        "images": [image for image, _ in records],
+        "annotations": [
+            {"id": number, **row} for number, row in enumerate((row for _, rows in records for row in rows), start=1)
+        ],
+    }
+    path = folder / "instances.json"
+    write_text(path, json.dumps(content) + "\n")
+    return path
+
+
+def _write_picture(job: _PictureJob) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Make and write one picture; gives its entries of images and annotations."""
+    image_id = job.number + (_TWINS if job.twins else 0)
+    with one_thread():
+        picture, kinds = draw_picture(job.seed, image_id, job.twins, job.options)
+    height, width = job.options.shape
+    name = f"{image_id:012d}.jpg"
+    write_jpeg(job.folder / name, picture.frames[0])
+    image = {"id": image_id, "file_name": name, "height": height, "width": width, "split": job.split}
+    rows = []
+    for number, kind in enumerate(kinds, start=1):
+        mask = picture.owners[0] == number
+        left, right = _extent(mask)
+        rows_seen = np.flatnonzero(mask.any(1))
+        top, bottom = int(rows_seen[0]), int(rows_seen[-1]) + 1
+        rows.append(
+            {
+                "image_id": image_id,
+                "category_id": kind,
+                "iscrowd": 0,
+                "area": int(mask.sum()),
+                "bbox": [left, top, right - left, bottom - top],
+                "segmentation": encode(mask),
+            }
+        )
+    return image, rows
+
+
+def draw_picture(seed: int, image_id: int, twins: bool, options: VpoOptions) -> tuple[Picture, list[int]]:
+    """One moment of a random scene, and the classes (1..8) of its bodies; scenes with hidden bodies are drawn anew.
+
+    Args:
+        seed: The world.
+        image_id: The picture in it.
+        twins: Whether two of the bodies are of one class; they stand `TWIN_GAP` apart.
+        options: Size and difficulty.
+    """
+    height, width = options.shape
+    attempt = 0
+    while True:
+        rng = generator(seed, image_id, _STREAM + attempt)
+        difficulty = get_difficulty(options.difficulty)
+        scene = place_scene(rng, _calm(difficulty), _kinds(rng, difficulty, twins), 1, aspect=width / height)
+        picture = render(scene, [SHOWN_AFTER], options.shape)
+        kinds = [body.kind for body in scene.bodies]
+        if _is_clear(picture.owners[0], kinds):
+            return picture, kinds
+        attempt += 1
+
+
+def _kinds(rng: np.random.Generator, difficulty: Difficulty, twins: bool) -> list[int]:
+    """Classes of a scene: as many bodies as its difficulty says, three at least where two of them are twins."""
+    count = max(int(rng.choice(difficulty.objects)), 3 if twins else 2)
+    kinds = [int(kind) for kind in rng.permutation(len(KINDS))[:count] + 1]
+    if twins:
+        kinds[1] = kinds[0]
+    return kinds
+
+
+def _calm(difficulty: Difficulty) -> Difficulty:
+    """A still picture needs no room for motion."""
+    return replace(difficulty, sway=0.0)
+
+
+def _is_clear(owners: NDArray[np.uint8], kinds: Sequence[int]) -> bool:
+    """Whether every body is well seen and twins stand apart."""
+    places: dict[int, list[float]] = {}
+    for number, kind in enumerate(kinds, start=1):
+        mask = owners == number
+        if mask.mean() < MIN_AREA:
+            return False
+        places.setdefault(kind, []).append(sum(_extent(mask)) / 2 / owners.shape[1])
+    return all(max(xs) - min(xs) >= TWIN_GAP for xs in places.values() if len(xs) > 1)
+
+
+def _extent(mask: NDArray[np.bool_]) -> tuple[int, int]:
+    """First column of a mask, and the one behind its last."""
+    columns = np.flatnonzero(mask.any(0))
+    return int(columns[0]), int(columns[-1]) + 1
+
+
+def _write_sounds(folder: Path, seed: int, options: VpoOptions, workers: int) -> Path:
+    """Clips of every class in the form of VGGSound; gives their index (YouTube id, start, label, split)."""
+    labels = read_class_map(None)
+    jobs, rows = [], []
+    for kind, shape in enumerate(KINDS, start=1):
+        number = 0
+        for split in SPLITS:
+            for _ in range(quotas(options.sounds, _FRACTIONS)[split]):
+                name = f"{shape.name}-{options.difficulty}-{seed}"
+                path = folder / "audios" / f"{name}_{number:06d}.wav"
+                jobs.append(_SoundJob(path, kind, seed, number, options.difficulty))
+                rows.append((name, number, labels[shape.vpo][0], split))
+                number += 1
+    for _ in run_jobs(_write_sound, jobs, workers, "sounds of the world"):
+        pass
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    index = folder / f"sounds-{seed}-{options.difficulty}.csv"
+    write_text(index, text.getvalue())
+    return index
+
+
+def _write_sound(job: _SoundJob) -> None:
+    """One clip: a timbre of random pitch, rate and loudness over noise."""
+    if job.path.is_file():  # its name says all that it follows from
+        return
+    difficulty = get_difficulty(job.difficulty)
+    rng = generator(job.seed, job.kind * 1_000_000 + job.number, _STREAM - 1)
+    times = np.arange(_SECONDS * SAMPLE_RATE) / SAMPLE_RATE
+    loudness, snr = rng.uniform(-difficulty.loudness, difficulty.loudness), rng.uniform(*difficulty.snr)
+    wave = play(job.kind, times, rng) * np.float32(LEVEL * 10 ** (loudness / 20))
+    wave += rng.standard_normal(len(times), np.float32) * np.float32(LEVEL * 10 ** (-snr / 20))
+    write_wav(job.path, torch.from_numpy(wave)[None], SAMPLE_RATE)
