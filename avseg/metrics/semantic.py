@@ -39,10 +39,10 @@ def class_counts(predicted: Tensor, labels: Tensor, classes: int, *, judge_ignor
 
 def _confusion(predicted: Tensor, labels: Tensor, classes: int) -> Tensor:
     """Pixels of one frame by label (0..255) and predicted class: (256, C) int64."""
-    known = labels.int()  # 32 bits halve the time
+    known = labels.int()  # 32 bits take half the time of 64
     low, high = (int(end) for end in known.aminmax()) if known.numel() else (0, 0)
     if low >= 0 and high <= IGNORE:
-        key = known.mul_(classes).add_(predicted).flatten()
+        key = (known * classes).add_(predicted.int()).flatten()
         table = torch.bincount(key, minlength=(IGNORE + 1) * classes).reshape(-1, classes)
         if not bool(table[classes:IGNORE].any()):
             return table
