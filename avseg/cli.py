@@ -215,16 +215,11 @@ def data_synth(
         singles: vpo_msmi: share of the samples that show one object of each class.
         stereo: vpo: pan what the report page plays; else: write sounds of two channels.
     """
-    common: dict[str, Any] = {"difficulty": difficulty, "workers": workers, "stereo": stereo}
-    common |= {"size": size} if size else {}
-    if name.startswith("vpo_"):
-        from avseg.synth.vpo import write_vpo
+    from avseg.synth.writers import VPO_SETS, write
 
-        print(write_vpo(name, root, clips, seed, singles=singles, **common))
-        return 0
-    from avseg.synth.writers import write
-
-    print(write(name, root, clips, seed, video=video, **common))
+    special: dict[str, Any] = {"size": size} if size else {}
+    special |= {"singles": singles} if name in VPO_SETS else {"video": video}
+    print(write(name, root, clips, seed, difficulty=difficulty, workers=workers, stereo=stereo, **special))
     return 0
 
 

@@ -35,8 +35,8 @@ from avseg.synth.scene import generator, place_scene
 from avseg.synth.soundtrack import LEVEL
 from avseg.synth.timbres import SAMPLE_RATE, play
 from avseg.synth.world import SHOWN_AFTER
+from avseg.synth.writers import VPO_SETS
 
-SETS = ("vpo_ss", "vpo_ms", "vpo_msmi")
 TWIN_GAP = 0.3
 """Two objects of one class stand at least this far apart (share of the width), by the middles of their boxes."""
 MIN_AREA = 0.01
@@ -124,8 +124,8 @@ def write_vpo(name: str, root: Path, clips: int, seed: int, *, workers: int = 0,
     Raises:
         ValueError: an unknown set or difficulty, or fewer than three clips.
     """
-    if name not in SETS:
-        raise ValueError(f"no set of VPO is called {name!r}; {did_you_mean(name, SETS)}")
+    if name not in VPO_SETS:
+        raise ValueError(f"no set of VPO is called {name!r}; {did_you_mean(name, VPO_SETS)}")
     if clips < 3:
         raise ValueError(f"got {clips} clips, wanted at least 3, one for each split")
     started, chosen, kind = time.monotonic(), VpoOptions(**options), name.removeprefix("vpo_")

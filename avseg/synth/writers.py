@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from avseg.config import did_you_mean
 from avseg.device import one_thread
@@ -25,9 +25,14 @@ from avseg.synth.picture import iter_frames
 from avseg.synth.timbres import SAMPLE_RATE
 from avseg.synth.world import ClipSpec, SynthClip, make_clip
 
+if TYPE_CHECKING:
+    from avseg.synth.vpo import VpoSummary
+
 TRUTH_VERSION = 1
 VIDEO_FPS = 16
 """At 16 frames a second the published extraction, 15/16 s into each second, falls on a frame."""
+VPO_SETS = ("vpo_ss", "vpo_ms", "vpo_msmi")
+"""Written by `avseg.synth.vpo`."""
 _HELD_OUT = 0.15
 """Share of the clips in val, and in test, as in S4."""
 
@@ -72,22 +77,30 @@ class _Job:
     options: WriteOptions
 
 
-def write(kind: str, root: Path, clips: int, seed: int, *, workers: int = 0, **options: Any) -> WriteSummary:
+def write(
+    kind: str, root: Path, clips: int, seed: int, *, workers: int = 0, **options: Any
+) -> WriteSummary | VpoSummary:
     """Write `clips` clips of the world `seed` over all splits, and `truth.json` with all that is known of them.
 
     Args:
-        kind: Whose layout: `s4`, `ms3` or `avss`.
+        kind: Whose layout: `s4`, `ms3` or `avss`; `vpo_ss`, `vpo_ms` and `vpo_msmi` go through VPO's builder, which
+            has a manifest instead of `truth.json` and no videos.
         root: The folder; files of the same names are replaced.
         clips: 70 % become train, 15 % each val and test.
         seed: The same seed gives the same bytes, however many workers there are.
         workers: Processes; 0 takes one for every core, 1 stays in this process.
-        options: Fields of `WriteOptions`: difficulty, video, size, stereo.
+        options: Fields of `WriteOptions`: difficulty, video, size, stereo; of VPO those of `VpoOptions`.
 
     Raises:
         ValueError: an unknown layout or difficulty, or fewer than three clips.
     """
+    if kind in VPO_SETS:
+        from avseg.synth.vpo import write_vpo
+
+        options.pop("video", None)
+        return write_vpo(kind, root, clips, seed, workers=workers, **options)
     if kind not in LAYOUTS:
-        raise ValueError(f"no layout is called {kind!r}; {did_you_mean(kind, LAYOUTS)}")
+        raise ValueError(f"no layout is called {kind!r}; {did_you_mean(kind, (*LAYOUTS, *VPO_SETS))}")
     if clips < 3:
         raise ValueError(f"got {clips} clips, wanted at least 3, one for each split")
     started = time.monotonic()
