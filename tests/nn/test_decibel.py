@@ -53,7 +53,7 @@ def test_every_value_equals_the_literal_transcription(samples: int) -> None:
     got = decibel_mel(sound)
     assert got.shape == (2, 1 + samples // 160, 64) and got.dtype == torch.float32
     for channel in range(2):
-        assert np.allclose(got[channel].numpy(), _literal(sound[channel].numpy()), atol=1e-6)
+        assert np.allclose(got[channel].numpy(), _literal(sound[channel].numpy()), atol=1e-5)
 
 
 def test_filters_equal_the_literal_ones_and_none_is_empty() -> None:
@@ -79,12 +79,12 @@ def test_a_click_shows_the_window_and_the_area_of_every_filter() -> None:
 def test_silence_is_minus_one_and_ten_times_louder_is_four_tenths_more() -> None:
     assert bool((decibel_mel(torch.zeros(2, 4800)) == -1).all())
     sound = _noise(4800)
-    assert torch.allclose(decibel_mel(10 * sound), decibel_mel(sound) + 0.4, atol=1e-6)
+    assert torch.allclose(decibel_mel(10 * sound), decibel_mel(sound) + 0.4, atol=1e-5)
 
 
 def test_wrong_shapes_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"\(1, 200\), wanted \(N, S\) at 16 kHz"):
-        decibel_mel(torch.zeros(1, 200))
+    with pytest.raises(ValueError, match=r"\(1, 256\), wanted \(N, S\) at 16 kHz"):
+        decibel_mel(torch.zeros(1, 256))
     with pytest.raises(ValueError, match=r"wanted \(N, S\)"):
         decibel_mel(torch.zeros(1, 1, 16000))
 
@@ -132,7 +132,7 @@ def test_other_rates_are_resampled_before_cutting() -> None:
     sound = _noise(2 * 44100)
     got = decibel_windows(Batch.collate([_clip(sound, frames=2, rate=44100)]), SECOND, frames=96, channels=1)
     wanted = decibel_mel(resample(sound, 44100, 16000)[:, 16000:32000])[:, :96]
-    assert torch.allclose(got[0, 1], wanted, atol=1e-6)
+    assert torch.allclose(got[0, 1], wanted, atol=1e-5)
 
 
 def test_short_windows_and_shipped_features_are_refused() -> None:
@@ -147,3 +147,15 @@ def test_missing_windows_can_be_zero_instead_of_the_floor() -> None:
     batch = Batch.collate([_clip(_noise(16000), frames=2)])
     assert bool((decibel_windows(batch, SECOND, 96, 1)[0, 1] == -1).all())
     assert not decibel_windows(batch, replace(SECOND, missing="zero_log_mel"), 96, 1)[0, 1].any()
+
+
+def test_half_precision_around_it_changes_nothing() -> None:
+    sound = _noise(16000)
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = decibel_mel(sound)
+    assert inside.dtype == torch.float32 and torch.equal(inside, decibel_mel(sound))
+
+
+def test_many_windows_are_each_as_if_alone() -> None:
+    sound = _noise(48000, channels=9)
+    assert torch.allclose(decibel_mel(sound)[7], decibel_mel(sound[7:8])[0], atol=1e-6)
