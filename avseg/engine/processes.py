@@ -1,4 +1,4 @@
-"""Leaving a process group without tearing it from under the others."""
+"""What processes owe each other: their shares of a step, and to leave the group together."""
 
 from __future__ import annotations
 
@@ -44,3 +44,16 @@ def _meet() -> None:
     except distributed.DistError as error:
         # The store may live in a process that has gone since all were here.
         log.debug("not all processes came to the end: %s", error)
+
+
+def share_of_step(number: int, clips: int, batch_size: int, accumulate: int, rank: int, world: int) -> float:
+    """What part process `rank` of `world` has, with its batch `number` of an epoch, of the clips of that batch's step.
+
+    A step is `accumulate` batches of up to `batch_size` clips in every process; the last one of the epoch's `clips` may
+    have fewer. Zero where a process got a stand-in, because there were fewer clips than processes.
+    """
+    together = batch_size * world
+    first = number - number % accumulate
+    in_step = min((first + accumulate) * together, clips) - first * together
+    each, more = divmod(min(together, clips - number * together), world)
+    return (each + (rank < more)) / in_step

@@ -23,6 +23,7 @@ from avseg.engine.folder import RunFolder, flat, recipe_dict, write_json
 from avseg.engine.lock import only_writer
 from avseg.engine.log import Console, Meter, MetricsFile, for_tracker, step_line
 from avseg.engine.optim import build_optimizer, set_rates
+from avseg.engine.processes import share_of_step
 from avseg.engine.setup import Objective, environment, make_accelerator, on_main, share_statistics
 from avseg.engine.state import RunState
 from avseg.metrics import SUITES
@@ -102,10 +103,15 @@ class _Run:
         self.metrics: MetricsFile | None = None
 
     def _make_loader(self) -> ClipLoader:
-        batch_size, seed, workers = self.config.batch_size, self.config.seed, self.config.workers
-        transforms = train_transforms(self.recipe.data, self.model.config.input)
+        config, seed = self.config, self.config.seed
         loader = make_loader(
-            self.train_set, transforms, batch_size=batch_size, seed=seed, shuffle=True, workers=workers
+            self.train_set,
+            train_transforms(self.recipe.data, self.model.config.input),
+            batch_size=config.batch_size,
+            seed=seed,
+            shuffle=True,
+            workers=config.workers,
+            drop_last=config.drop_last,
         )
         # A generator of its own: starting the workers must not draw from the one that dropout draws from.
         loader.generator = torch.Generator().manual_seed(seed)
@@ -149,17 +155,10 @@ class _Run:
         self.accelerator.backward(total * (share * self.accelerator.num_processes))
 
     def _share(self, number: int) -> float:
-        """This process's part of the clips of the step that batch `number` belongs to; the last step may have fewer.
-
-        Zero where a process got a stand-in, because there were fewer clips than processes.
-        """
-        together, clips = self.config.batch_size * self.accelerator.num_processes, len(self.train_set)
-        first = number - number % self.config.accumulate
-        in_step = min((first + self.config.accumulate) * together, clips) - first * together
-        each, more = divmod(min(together, clips - number * together), self.accelerator.num_processes)
-        own = each + (self.accelerator.process_index < more)
-        share: float = own / in_step
-        return share
+        """This process's part of the clips of the step that batch `number` belongs to."""
+        of, config = self.accelerator, self.config
+        clips = min(len(self.train_set), self.batches * config.batch_size * of.num_processes)  # fewer with drop_last
+        return share_of_step(number, clips, config.batch_size, config.accumulate, of.process_index, of.num_processes)
 
     def _step(self, epoch: int, batches: int) -> None:
         """One step of the optimiser, and what is due after it."""

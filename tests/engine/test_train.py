@@ -77,6 +77,18 @@ def test_accumulated_batches_make_the_step_of_one_large_batch(tmp_path: Path, ba
         assert one["terms"] == pytest.approx(other["terms"], abs=1e-12)
 
 
+def test_clips_that_fill_no_batch_may_be_left_out(tmp_path: Path) -> None:
+    """Of 14 clips 12 make four batches: a step of three of them and a step of one, each the mean over its clips."""
+    still = OptimConfig(algorithm="sgd", lr=0.0)
+    of: dict[str, Any] = {"model": EXACT, "optim": still, "epochs": 1, "drop_last": True, "eval_from": 9}
+    run(tmp_path / "three", recipe(batch_size=3, accumulate=3, **of))
+    run(tmp_path / "one", recipe(batch_size=3, **of))
+    three, one = ([row["terms"]["bce"] for row in rows(tmp_path / name)] for name in ("three", "one"))
+    assert three == pytest.approx([sum(one[:3]) / 3, one[3]], abs=1e-12)
+    with pytest.raises(ValueError, match="14 clips do not fill one batch of 15"):
+        run(tmp_path / "none", recipe(batch_size=15, **of))
+
+
 def test_without_validation_the_last_model_is_the_result(tmp_path: Path) -> None:
     assert run(tmp_path, recipe(), val=0) == tmp_path / "last.safetensors"
     assert not (tmp_path / "best.safetensors").exists()
