@@ -111,7 +111,25 @@ PVT_RULES: list[Rule] = [
 ]
 """From the published PVT-v2 to timm's."""
 
-BACKBONE_RULES = {"resnet50": RESNET_RULES, "pvt_v2_b5": PVT_RULES}
+HRNET_RULES: list[Rule] = [
+    # Layers of the classifier alone.
+    (r"(?:incre_modules|downsamp_modules|final_layer|classifier|fc)\..*", None),
+    (r"((?:conv|bn)[12]\..*|(?:layer1|(?:transition|stage)\d)\..*)", r"\1"),
+]
+"""The published HRNetV2's names are ours."""
+
+BACKBONE_RULES = {
+    "resnet50": RESNET_RULES,
+    "resnet50_deep": RESNET_RULES,
+    "resnet101_deep": RESNET_RULES,
+    "hrnet_w48": HRNET_RULES,
+    "pvt_v2_b5": PVT_RULES,
+}
+
+_OWN_SOUND = r"(?:conv1|fc)\..*"
+"""Layers of an ImageNet ResNet that an audio network has of its own."""
+_OWN_EMBEDDING = r"embeddings\.4\..*"
+"""VGGish's last layer."""
 
 
 def initialise(
@@ -119,22 +137,26 @@ def initialise(
     *,
     backbone: str | Path | None = None,
     vggish: str | Path | None = None,
+    audio: str | Path | None = None,
     model_file: str | Path | None = None,
 ) -> list[str]:
     """Set the weights a training run begins with, in place.
 
     Args:
         model: freshly built.
-        backbone: ImageNet weights of its backbone, as torchvision or the PVT-v2 authors publish them, or as timm does.
-        vggish: the published VGGish weights.
+        backbone: ImageNet weights of its backbone, as torchvision or the authors of PVT-v2 and HRNet publish them, as
+            timm does, or of a ResNet with a deep stem (64, 64, 128 channels; timm's `resnet50s`, `resnet101s`).
+        vggish: the published VGGish weights. CAVP's last layer has a width of its own and stays fresh.
+        audio: CAVP with a ResNet-18 that hears: torchvision's of ImageNet. First convolution and last layer stay fresh.
         model_file: a model file of this library; all tensors that agree in name and shape are taken, as the published
-            MS3 runs begin from S4. The two files above are read after it.
+            MS3 runs begin from S4. The other files are read after it.
 
     Returns:
         Names in the files that found no place.
 
     Raises:
-        ValueError: a backbone or VGGish file that does not fit wholly, or a model file that gives nothing.
+        ValueError: a backbone or audio file that does not fit wholly, a model without such a network, or a model file
+            that gives nothing.
     """
     left: list[str] = []
     if model_file is not None:
@@ -142,13 +164,41 @@ def initialise(
     if backbone is not None:
         left += _take_backbone(model, Path(backbone))
     if vggish is not None:
-        target = getattr(model, "audio_network", None)
-        if target is None or getattr(model.config, "audio_network", None) != "vggish":
-            raise ValueError(
-                "a VGGish file was given but the model has another audio network; set audio_network='vggish'"
-            )
-        load_strictly(target, read_checkpoint(vggish), str(vggish))
+        left += _take_vggish(model, Path(vggish))
+    if audio is not None:
+        left += _take_resnet18(model, Path(audio))
     return left
+
+
+def _take_vggish(model: Model[Any], path: Path) -> list[str]:
+    kind = getattr(model.config, "audio_network", None)
+    if kind == "vggish":
+        load_strictly(model.get_submodule("audio_network"), read_checkpoint(path), str(path))
+        return []
+    if kind != "vgg":
+        raise ValueError(
+            "a VGGish file was given but the model has another audio network; set audio_network='vggish' (TPAVI) or "
+            "'vgg' (CAVP)"
+        )
+    return _take_all_but(model.network.get_submodule("audio"), path, _OWN_EMBEDDING)
+
+
+def _take_resnet18(model: Model[Any], path: Path) -> list[str]:
+    if getattr(model.config, "audio_network", None) != "resnet18":
+        raise ValueError(
+            "weights of a ResNet-18 were given for the audio network but the model has another one; set "
+            "audio_network='resnet18'"
+        )
+    return _take_all_but(model.network.get_submodule("audio"), path, _OWN_SOUND)
+
+
+def _take_all_but(module: nn.Module, path: Path, fresh: str) -> list[str]:
+    """Load a file into a module, save for names that match `fresh`, which keep what they have; those of the file."""
+    state, own = read_checkpoint(path), module.state_dict()
+    taken = {name: tensor for name, tensor in state.items() if not re.fullmatch(fresh, name)}
+    kept = {name: tensor for name, tensor in own.items() if re.fullmatch(fresh, name)}
+    load_strictly(module, {**_with_counters(taken, own), **kept}, str(path))
+    return [name for name in state if name not in taken]
 
 
 def _take_matching(model: nn.Module, path: Path) -> list[str]:
@@ -163,18 +213,20 @@ def _take_matching(model: nn.Module, path: Path) -> list[str]:
 
 def _take_backbone(model: Model[Any], path: Path) -> list[str]:
     name = str(getattr(model.config, "backbone", ""))
-    stages = model.network.get_submodule("backbone.stages")
-    state, own = read_checkpoint(path), stages.state_dict()
+    backbone = model.network.get_submodule("backbone")
+    module = getattr(backbone, "stages", backbone)
+    state, own = read_checkpoint(path), module.state_dict()
     flat = {re.sub(r"^stages\.(\d)", r"stages_\1", key): tensor for key, tensor in state.items()}
-    if set(own) <= set(flat):  # timm's own names, the classifier beside
+    if set(own) <= set(flat):  # our own names, the classifier beside
         chosen = {key: flat[key] for key in own}
-        load_strictly(stages, chosen, str(path))
+        load_strictly(module, chosen, str(path))
         return [key for key in flat if key not in own]
     if name not in BACKBONE_RULES:
         raise ValueError(f"{path} has not the names of timm's {name}; known foreign files: {', '.join(BACKBONE_RULES)}")
-    with_counters = rename_keys(state, BACKBONE_RULES[name])
-    load_strictly(stages, _with_counters(with_counters, own), str(path))
-    return [key for key in state if key.startswith(("fc.", "head."))]
+    renamed = rename_keys(state, BACKBONE_RULES[name])
+    load_strictly(module, _with_counters(renamed, own), str(path))
+    dropped = [old for old, new in BACKBONE_RULES[name] if new is None]
+    return [key for key in state if any(re.fullmatch(old, key) for old in dropped)]
 
 
 def _with_counters(state: dict[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
