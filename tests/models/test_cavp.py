@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +18,16 @@ from avseg.models.cavp.model import CAVP, CAVPOutput
 from avseg.nn.decibel import decibel_mel, decibel_windows
 from avseg.nn.frames import normalised
 from avseg.types import Batch, Clip, DenseTarget, Draw, Task
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """The models are so small that a second thread only gets in the way."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
 
 TASK = Task("semantic", ("bell", "dog", "guitar"))
 CONTRAST = ContrastConfig(views=40, slots=2)
