@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,11 @@ class Report:
         return text.getvalue()
 
     def __str__(self) -> str:
-        protocols = f"protocol{'s' * (len(self.protocols) > 1)} {' and '.join(self.protocols)}"
-        name = f"{self.data.name} {self.split}, {len(self.rows)} clips, {' and '.join(self.suites)}, {protocols}"
+        name = f"{self.data.name} {self.split}, {len(self.rows)} clips, {_listed('suite', self.suites)}"
+        name += f", {_listed('protocol', self.protocols)}"
         width = max(len(score) for score in self.scores)
         return "\n".join([name, *(f"  {score:<{width}}  {value:.4f}" for score, value in self.scores.items())])
+
+
+def _listed(what: str, names: Sequence[str]) -> str:
+    return f"{what}{'s' * (len(names) > 1)} {' + '.join(names)}"

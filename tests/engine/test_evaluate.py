@@ -16,6 +16,7 @@ from launch import run_two
 from PIL import Image
 from torch import Tensor, nn
 
+from avseg.cli import run
 from avseg.config import InputSpec, ModelConfig
 from avseg.data.config import DataConfig
 from avseg.device import find_device
@@ -218,10 +219,20 @@ def test_several_suites_and_protocols_are_judged_in_one_pass(model_file: Path, t
     assert report.rows[0] == {"index": 0, "id": report.rows[0]["id"], **rows[0], **rows[1], **rows[2]}
     result = json.loads((tmp_path / "result.json").read_text())
     assert (result["suites"], result["protocols"], result["scores"]) == (suites, protocols, wanted)
-    assert "avsbench_object and vpo, protocols published and cavp" in str(report)
+    assert "3 clips, suites avsbench_object + vpo, protocols published + cavp" in str(report)
     assert len(list((tmp_path / "overlays").glob("*_avsbench_object-published-J_*.png"))) == 2
     kept = evaluate_file(model_file, DATA, suites=["vpo", "avsbench_object"], protocol="repaired", device="cpu")
     assert next(iter(kept.scores)) == "vpo/mIoU"
+
+
+def test_the_command_line_takes_several_suites_and_protocols(model_file: Path, capsys: Any) -> None:
+    data = ["--data.name", "synth", "--data.held-out-clips", "2", "--data.frames", "5", "--data.size", "64"]
+    judged = ["--suites", "vpo", "avsbench_object", "--protocol", "published", "cavp"]
+    assert run(["evaluate", str(model_file), *data, *judged, "--workers", "0", "--device", "cpu"]) == 0
+    shown = capsys.readouterr().out
+    assert "vpo/published/FDR" in shown and "avsbench_object/cavp/J" in shown and "vpo/cavp" not in shown
+    assert run(["evaluate", str(model_file), *data, "--workers", "0", "--device", "cpu"]) == 0
+    assert "suite avsbench_object, protocol published" in capsys.readouterr().out
 
 
 def test_saved_predictions_are_scored_by_several_suites() -> None:
