@@ -35,7 +35,22 @@ td.number, th.number { text-align: right; }
 .gallery { grid-template-columns: repeat(auto-fill, minmax(min(100%, var(--tile)), 1fr)); }
 figure { margin: 0; background: var(--card); border: 1px solid var(--line); border-radius: 8px; overflow: hidden; }
 figure img, figure video { display: block; width: 100%; height: auto; }
-figcaption { padding: .45rem .6rem; font-size: .88rem; color: var(--soft); }
+figure audio { display: block; width: calc(100% - 1.2rem); height: 2.2rem; margin: .6rem .6rem 0; }
+.bars { display: grid; grid-template-columns: max-content 1fr max-content; gap: .2rem .8rem; align-items: center; }
+.bars { margin: .8rem 0; font-variant-numeric: tabular-nums; }
+.bars > :nth-child(3n) { text-align: right; }
+.bar { display: flex; height: .95rem; gap: 2px; }
+.bar span, .key::before { background: var(--hue); border-radius: 2px; }
+.key { margin-right: 1.2rem; color: var(--soft); }
+.key::before { content: ""; display: inline-block; width: .8rem; height: .8rem; margin-right: .4rem; }
+.hue0 { --hue: #3a78b8; } .hue1 { --hue: #d18a1d; } .hue2 { --hue: #8a5bb0; }
+.columns { display: flex; align-items: flex-end; gap: 3px; height: 11rem; margin: .8rem 0 0; max-width: 46rem; }
+.columns div { flex: 1; display: flex; flex-direction: column; justify-content: flex-end; height: 100%; }
+.columns div { text-align: center; font-size: .72rem; color: var(--soft); }
+.columns span { display: block; background: #3a78b8; border-radius: 2px 2px 0 0; }
+.ends { display: flex; justify-content: space-between; max-width: 46rem; color: var(--soft); font-size: .88rem; }
+.ends { border-top: 1px solid var(--line); padding-top: .2rem; }
+figcaption { white-space: pre-line; padding: .45rem .6rem; font-size: .88rem; color: var(--soft); }
 strong { color: var(--accent); }
 """
 
@@ -93,6 +108,43 @@ class Page:
         source = _data("video/mp4", path.read_bytes()) if embed else escape(path.name, quote=True)
         video = f'<video controls preload="metadata" aria-label="{escape(label, quote=True)}" src="{source}"></video>'
         self._parts.append(f'<div class="gallery" style="--tile: 640px">{_figure(video, caption)}</div>')
+        return self
+
+    def listen(self, samples: Sequence[tuple[NDArray[np.uint8], str, str, bytes]], tile: int = 300) -> Page:
+        """Pictures, each with a sound to play: (picture, alternative text, caption, bytes of a WAV file)."""
+        figures = []
+        for picture, alt, caption, sound in samples:
+            words = escape(alt, quote=True)
+            image = f'<img src="{_embedded(picture)}" alt="{words}" loading="lazy">'
+            player = f'<audio controls preload="none" aria-label="{words}" src="{_data("audio/wav", sound)}"></audio>'
+            figures.append(_figure(image + player, caption))
+        self._parts.append(f'<div class="gallery" style="--tile: {tile}px">{"".join(figures)}</div>')
+        return self
+
+    def bars(self, keys: Sequence[str], rows: Sequence[tuple[str, Sequence[int]]]) -> Page:
+        """One bar for each row, put together of its counts; `keys` (three at most) name these."""
+        longest = max((sum(counts) for _, counts in rows), default=0) or 1
+        cells = []
+        for name, counts in rows:
+            parts = "".join(
+                f'<span class="hue{i}" style="width: {100 * count / longest:.2f}%" title="{count} {escape(keys[i])}">'
+                "</span>"
+                for i, count in enumerate(counts)
+                if count
+            )
+            cells.append(f'<div>{_text(name)}</div><div class="bar">{parts}</div><div>{sum(counts)}</div>')
+        legend = "".join(f'<span class="key hue{i}">{_text(key)}</span>' for i, key in enumerate(keys))
+        self._parts.append(f'<p>{legend}</p><div class="bars">{"".join(cells)}</div>')
+        return self
+
+    def columns(self, counts: Sequence[int], left: str, right: str) -> Page:
+        """Upright columns side by side; the words stand below the first and the last."""
+        highest = max(counts, default=0) or 1
+        columns = "".join(
+            f'<div>{count}<span style="height: {80 * count / highest:.1f}%"></span></div>' for count in counts
+        )
+        ends = f'<div class="ends"><span>{_text(left)}</span><span>{_text(right)}</span></div>'
+        self._parts.append(f'<div class="columns">{columns}</div>{ends}')
         return self
 
     def html(self) -> str:

@@ -26,7 +26,7 @@ from avseg.prepare.jobs import run_jobs
 from avseg.prepare.vpo.build import BuildReport, build_vpo
 from avseg.prepare.vpo.options import BuildOptions
 from avseg.prepare.vpo.sounds import read_class_map
-from avseg.prepare.vpo.splits import SPLITS, quotas
+from avseg.prepare.vpo.splits import quotas
 from avseg.synth.classes import KINDS
 from avseg.synth.dataset import SPLITS as FIRST
 from avseg.synth.difficulty import Difficulty, get_difficulty
@@ -46,6 +46,8 @@ _SECONDS = 4
 _TWINS = 3_000_000_000
 """Numbers of pictures with two objects of a class begin here, behind those of all splits without."""
 _FRACTIONS = (0.7, 0.15, 0.15)
+_TURNS = ("train", "val", "test", *["train"] * 5, "val", "test", *["train"] * 5, "val", "test", *["train"] * 3)
+"""Splits of the clips of a class, 14 of 20 for training: a clip's split follows its number, however many there are."""
 _STREAM = 16
 """Random streams from here on belong to VPO's pictures, one for each attempt."""
 
@@ -57,8 +59,8 @@ class VpoOptions:
     difficulty: str = "standard"
     size: int | tuple[int, int] = (240, 320)
     """The side of the pictures in pixels, or (H, W)."""
-    sounds: int = 64
-    """Clips of every class, over all splits."""
+    sounds: int | None = None
+    """Clips of every class, over all splits; None: one for four samples, but 16 at least and 64 at most."""
     singles: float = 0.25
     """MSMI: share of the samples that show one object of each class and belong to VPO-MS."""
     sources: tuple[int, int] | None = None
@@ -67,7 +69,7 @@ class VpoOptions:
     """What the report page plays is panned; the set itself serves both."""
 
     def __post_init__(self) -> None:
-        if min(self.shape) < 16 or self.sounds < 3 or not 0 <= self.singles < 1:
+        if min(self.shape) < 16 or (self.sounds or 3) < 3 or not 0 <= self.singles < 1:
             raise ValueError(
                 f"got size {self.size}, sounds {self.sounds}, singles {self.singles}; wanted sides of at least 16 "
                 "pixels, 3 sounds, one for each split, and a share from 0 to below 1"
@@ -132,7 +134,7 @@ def write_vpo(name: str, root: Path, clips: int, seed: int, *, workers: int = 0,
     world = Path(root) / "world"
     singles = round(clips * chosen.singles) if kind == "msmi" else clips
     instances = _write_pictures(world / name, (clips - singles, singles), seed, chosen, workers)
-    sounds = _write_sounds(world / "sounds", seed, chosen, workers)
+    sounds = _write_sounds(world / "sounds", clips, seed, chosen, workers)
     played = {shape.vpo for shape in KINDS}
     build = BuildOptions(
         change=tuple(f"{other}=" for other in vpo_classes()[1:] if other not in played),
@@ -251,19 +253,17 @@ def _extent(mask: NDArray[np.bool_]) -> tuple[int, int]:
     return int(columns[0]), int(columns[-1]) + 1
 
 
-def _write_sounds(folder: Path, seed: int, options: VpoOptions, workers: int) -> Path:
+def _write_sounds(folder: Path, clips: int, seed: int, options: VpoOptions, workers: int) -> Path:
     """Clips of every class in the form of VGGSound; gives their index (YouTube id, start, label, split)."""
     labels = read_class_map(None)
+    count = options.sounds or min(max(clips // 4, 16), 64)
     jobs, rows = [], []
     for kind, shape in enumerate(KINDS, start=1):
-        number = 0
-        for split in SPLITS:
-            for _ in range(quotas(options.sounds, _FRACTIONS)[split]):
-                name = f"{shape.name}-{options.difficulty}-{seed}"
-                path = folder / "audios" / f"{name}_{number:06d}.wav"
-                jobs.append(_SoundJob(path, kind, seed, number, options.difficulty))
-                rows.append((name, number, labels[shape.vpo][0], split))
-                number += 1
+        name = f"{shape.name}-{options.difficulty}-{seed}"
+        for number in range(count):
+            path = folder / "audios" / f"{name}_{number:06d}.wav"
+            jobs.append(_SoundJob(path, kind, seed, number, options.difficulty))
+            rows.append((name, number, labels[shape.vpo][0], _TURNS[number % len(_TURNS)]))
     for _ in run_jobs(_write_sound, jobs, workers, "sounds of the world"):
         pass
     text = io.StringIO()

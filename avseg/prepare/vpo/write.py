@@ -17,7 +17,7 @@ from avseg.io.files import inside, write_aside
 from avseg.io.image import open_image, write_jpeg, write_png
 from avseg.prepare.vpo.draw import Sample
 from avseg.prepare.vpo.instances import decode
-from avseg.prepare.vpo.mix import SAMPLE_RATE, SAMPLES, mix
+from avseg.prepare.vpo.mix import SAMPLE_RATE, SECONDS, mix
 from avseg.prepare.vpo.options import FOLDERS, SOUNDS, BuildOptions
 
 _FATAL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
@@ -121,7 +121,7 @@ def _write_sound(job: SoundJob) -> Outcome:
 
 def _shortness(place: Path) -> str:
     """Judged by the size of a file of 16-bit samples."""
-    return "shorter than three seconds" if place.stat().st_size < 2 * SAMPLES + 44 else ""
+    return "shorter than three seconds" if place.stat().st_size < 2 * SECONDS * SAMPLE_RATE + 44 else ""
 
 
 def write_picture(job: PictureJob) -> Outcome:
