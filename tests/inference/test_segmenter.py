@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from avseg.config import InputSpec, Temporal
+from avseg.config import AudioWindow, InputSpec, Temporal
 from avseg.inference import Segmenter, predict_folder
 from avseg.inference.found import full_size
 from avseg.io.media import MediaError
@@ -203,6 +203,17 @@ def test_a_stereo_model_hears_left_and_right(tmp_path: Path, side: int) -> None:
         assert halves == (side == 0, side == 1) and mask.any()
     averaged = Segmenter(fake()).predict(path)
     assert all(mask.all() for mask in averaged.masks)
+
+
+def test_a_window_around_the_picture_reaches_back_into_the_part_before(tmp_path: Path) -> None:
+    sound = np.zeros((2, 9 * RATE), np.float32)
+    sound[1, 4 * RATE : 5 * RATE] = tone(1, RATE)[0]
+    path = make(tmp_path / "late.mkv", bright(9), sound=sound, audio=("flac", "stereo", RATE))
+    window = AudioWindow(seconds=3.0, anchor="frame", offset=-1.5, missing="silence")
+    model = fake(audio_channels=2, temporal=Temporal("frame", 1), audio=window)
+    frames = Segmenter(model, fps=2).predict(path).frames
+    assert [frame.time for frame in frames if frame.mask.any()] == pytest.approx([3, 3.5, 4, 4.5, 5, 5.5, 6])
+    assert not any(frame.mask[:, :48].any() for frame in frames)
 
 
 def test_mono_sound_is_refused_by_a_stereo_model(tmp_path: Path) -> None:
