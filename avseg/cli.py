@@ -268,7 +268,7 @@ def data_build_vpo(
     return report.exit_code
 
 
-def data_check(name: Positional[Literal["s4", "ms3", "avss"]], root: Path) -> int:
+def data_check(name: Positional[Literal["s4", "ms3", "avss", "vpo_ss", "vpo_ms", "vpo_msmi"]], root: Path) -> int:
     """Say what is missing in a data set's folder; exit status 1 if anything is wrong.
 
     Args:

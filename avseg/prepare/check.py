@@ -16,6 +16,8 @@ from avseg.prepare.jobs import run_jobs
 PUBLISHED = {"s4": (3452, 740, 740), "ms3": (296, 64, 64), "avss": (8498, 1304, 1554)}
 """Clips of train, val, test. Those of AVSS are recalled from the paper and not confirmed."""
 UNCONFIRMED = ("avss",)
+VPO_SETS = ("vpo_ss", "vpo_ms", "vpo_msmi")
+"""Checked by `avseg.prepare.vpo.check`."""
 WHERE = (
     "the data are sent on request: see the AVSBench project page (OpenNLPLab/AVSBench) for the form, "
     "or write to the authors by e-mail"
@@ -46,6 +48,8 @@ class CheckReport:
     """Clips of each split that can be read."""
     faults: list[Fault] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    where: str = WHERE
+    """Where the data come from."""
 
     @property
     def ok(self) -> bool:
@@ -66,22 +70,26 @@ class CheckReport:
             return "\n".join([*lines, "all is there and can be read"])
         lines.append(f"{len(self.faults)} faults, the first {min(len(self.faults), SHOWN)}:")
         lines += [f"  {fault.split} {fault.clip}: {fault.reason}" for fault in self.faults[:SHOWN]]
-        return "\n".join([*lines, WHERE])
+        return "\n".join([*lines, self.where])
 
 
 def check(name: str, root: Path, *, workers: int = 0) -> CheckReport:
     """Read every file of every clip and say what is wrong.
 
     Args:
-        name: `s4`, `ms3` or `avss`.
+        name: `s4`, `ms3`, `avss`, `vpo_ss`, `vpo_ms` or `vpo_msmi`.
         root: The data set's folder. Where it holds `truth.json` it is a synthetic world, whose own table counts.
         workers: Processes; 0 takes one for every core, 1 stays in this process.
 
     Raises:
         ValueError: an unknown name.
     """
+    if name in VPO_SETS:
+        from avseg.prepare.vpo.check import check_vpo
+
+        return check_vpo(name, root, workers)
     if name not in TABLES:
-        raise ValueError(f"no folder of {name!r} can be checked; {did_you_mean(name, TABLES)}")
+        raise ValueError(f"no folder of {name!r} can be checked; {did_you_mean(name, (*TABLES, *VPO_SETS))}")
     root = Path(root)
     report = CheckReport(name, root, dict(zip(SPLITS, PUBLISHED[name], strict=True)))
     try:
