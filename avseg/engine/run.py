@@ -36,7 +36,8 @@ def train_recipe(recipe: Recipe, run_dir: Path, *, resume: bool = True) -> Path:
     if newest_checkpoint(RunFolder(run_dir).checkpoints) is None:
         check_init(recipe.init)
         init = recipe.init
-        unused = initialise(model, backbone=init.backbone, vggish=init.vggish, model_file=init.model)
+        files = {"backbone": init.backbone, "vggish": init.vggish, "audio": init.audio, "model_file": init.model}
+        unused = initialise(model, **files)
         if unused:
             log.info("the files of first weights also hold %s, which the model has no place for", ", ".join(unused))
     with leaving_together():
