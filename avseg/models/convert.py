@@ -217,9 +217,9 @@ def _take_backbone(model: Model[Any], path: Path) -> list[str]:
     module = getattr(backbone, "stages", backbone)
     state, own = read_checkpoint(path), module.state_dict()
     flat = {re.sub(r"^stages\.(\d)", r"stages_\1", key): tensor for key, tensor in state.items()}
-    if set(own) <= set(flat):  # our own names, the classifier beside
-        chosen = {key: flat[key] for key in own}
-        load_strictly(module, chosen, str(path))
+    whole = _with_counters(flat, own)
+    if set(own) <= set(whole):  # our own names, the classifier beside
+        load_strictly(module, {key: whole[key] for key in own}, str(path))
         return [key for key in flat if key not in own]
     if name not in BACKBONE_RULES:
         raise ValueError(f"{path} has not the names of timm's {name}; known foreign files: {', '.join(BACKBONE_RULES)}")
