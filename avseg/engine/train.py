@@ -20,13 +20,13 @@ from avseg.engine.checkpoint import Position, write_checkpoint
 from avseg.engine.config import Recipe
 from avseg.engine.evaluate import evaluate
 from avseg.engine.folder import RunFolder, flat, recipe_dict, write_json
+from avseg.engine.judges import metrics_of
 from avseg.engine.lock import only_writer
 from avseg.engine.log import Console, Meter, MetricsFile, for_tracker, step_line
 from avseg.engine.optim import build_optimizer, set_rates
 from avseg.engine.processes import share_of_step
 from avseg.engine.setup import Objective, environment, make_accelerator, on_main, share_statistics
 from avseg.engine.state import RunState
-from avseg.metrics import SUITES
 from avseg.models.base import Model
 from avseg.types import Batch
 
@@ -58,7 +58,7 @@ def train(
         if dataset is not None and len(dataset) == 0:
             raise ValueError(f"the {name} set has no clips; look at data.root with `avseg data check`")
     if val_set is not None:
-        SUITES[val_set.suite](val_set.task, recipe.train.protocol)  # refuses now what it would refuse after an epoch
+        metrics_of(val_set.task, [val_set.suite], [recipe.train.protocol])  # refuses now, not after an epoch
     folder = RunFolder(Path(run_dir))
     accelerator = make_accelerator(recipe.train, model, folder.path)
     try:
@@ -206,7 +206,7 @@ class _Run:
             figures = evaluate(
                 self.model,
                 dataset,
-                SUITES[dataset.suite](dataset.task, protocol),
+                metrics_of(dataset.task, [dataset.suite], [protocol]),
                 batch_size=self.config.eval_batch_size,
                 device=str(self.accelerator.device),
                 transforms=eval_transforms(config, self.model.config.input, protocol),
