@@ -24,6 +24,7 @@ DATASETS = {
     "s4": "avseg.data.avsbench:open_s4",
     "ms3": "avseg.data.avsbench:open_ms3",
     "avss": "avseg.data.avss:open_avss",
+    "single": "avseg.data.single:open_single",
     "vpo_ss": "avseg.data.vpo:open_vpo_ss",
     "vpo_ms": "avseg.data.vpo:open_vpo_ms",
     "vpo_msmi": "avseg.data.vpo:open_vpo_msmi",

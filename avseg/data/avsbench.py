@@ -15,16 +15,17 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from avseg.data.base import ClipFiles, Row, check_names, need_root, read_table
+from avseg.data.base import ClipFiles, Row, check_names, need_root, read_table, refuse_options
 from avseg.data.classes import s4_categories
 from avseg.data.config import DataConfig
 from avseg.data.geometry import Geometry, channels_first
-from avseg.io.audio import read_wav
+from avseg.data.sound import every_second_second, published_buffer, read_sound
 from avseg.io.image import open_image
 from avseg.io.pickles import read_tensor
 from avseg.types import Clip, DenseTarget, Task
 
 FRAMES = 5
+COMPAT = ("audio_window", "audio_hop")
 
 
 @dataclass(frozen=True)
@@ -80,15 +81,21 @@ class AVSBenchObject:
     """One split of S4 or MS3."""
 
     task = Task("binary")
-    suite = "avsbench_object"
 
     def __init__(self, config: DataConfig, split: str, root: Path, layout: Layout) -> None:
+        refuse_options(config, (*COMPAT, "log_mel", "binary"))
+        if config.audio == "log_mel" and config.compat:
+            raise ValueError(
+                f"{', '.join(config.compat)} (--data.compat) changes the sound of {config.name!r}, which --data.audio "
+                "log_mel does not read; use --data.audio wav"
+            )
         table = read_table(root / layout.table, layout.columns)
         check_names(root / layout.table, table, [name for name, _ in layout.columns])
         self.config, self.split, self.root, self.layout = config, split, root, layout
         self.rows = [row for row in table if row["split"] == split]
         self.ids = [row["name"] for row in self.rows]
         self.categories = _categories(table)
+        self.suite = config.suite or "avsbench_object"
 
     def files(self, index: int) -> ClipFiles:
         """Where the parts of a clip lie."""
@@ -100,49 +107,60 @@ class AVSBenchObject:
     def __getitem__(self, index: int) -> Clip:
         return self.read(index)
 
-    def read(self, index: int, geometry: Geometry | None = None) -> Clip:
-        """A clip, sized while it is read where a geometry is given (see `SizedReader`).
+    def annotated(self, index: int) -> range:
+        """The frames of a clip that have labels."""
+        return range(len(self.files(index).labels))
+
+    def read(self, index: int, geometry: Geometry | None = None, frames: Sequence[int] | None = None) -> Clip:
+        """A clip, or some frames of it, sized while it is read where a geometry is given (see `FrameReader`).
 
         Raises:
             FileNotFoundError, ValueError: a file is missing, broken, or of another size than the others.
         """
         files = self.files(index)
-        frames = _stack([channels_first(open_image(path, "RGB")) for path in files.frames], files.frames)
+        chosen = range(FRAMES) if frames is None else list(frames)
+        paths = [files.frames[frame] for frame in chosen]
+        pictures = _stack([channels_first(open_image(path, "RGB")) for path in paths], paths)
         audio, rate, features = self._sound(files)
         clip = Clip(
             id=self.ids[index],
-            frames=frames,
-            times=torch.arange(FRAMES, dtype=torch.float64),
+            frames=pictures,
+            times=torch.tensor(list(chosen), dtype=torch.float64),
             audio=audio,
             sample_rate=rate,
-            target=self._target(index, files, (frames.shape[2], frames.shape[3])),
-            audio_features=features,
+            target=self._target(index, files, chosen, (pictures.shape[2], pictures.shape[3])),
+            audio_features=None if features is None else features[list(chosen)],
         )
         return clip if geometry is None else geometry(clip)
 
     def _sound(self, files: ClipFiles) -> tuple[Tensor, int, Tensor | None]:
-        channels = 2 if self.config.stereo else 1
         if self.config.audio == "wav":
-            return (*read_wav(files.sound, self.config.sample_rate, channels), None)
+            audio, rate = read_sound(files.sound, self.config)
+            if "audio_window" in self.config.compat:
+                audio = published_buffer(audio, rate)
+            if "audio_hop" in self.config.compat:
+                audio = every_second_second(audio, rate, FRAMES)
+            return audio, rate, None
         assert files.log_mel is not None
         windows = read_tensor(files.log_mel).float()
         if windows.shape[1:] != (1, 96, 64) or len(windows) != FRAMES:
             raise ValueError(
                 f"{files.log_mel} has log-mel windows of {tuple(windows.shape)}, wanted ({FRAMES}, 1, 96, 64)"
             )
-        return torch.zeros(channels, 0), self.config.sample_rate, windows
+        return torch.zeros(2 if self.config.stereo else 1, 0), self.config.sample_rate, windows
 
-    def _target(self, index: int, files: ClipFiles, size: tuple[int, int]) -> DenseTarget:
-        labels = torch.zeros(FRAMES, *size, dtype=torch.int64)
-        for k, path in enumerate(files.labels):
+    def _target(self, index: int, files: ClipFiles, chosen: Sequence[int], size: tuple[int, int]) -> DenseTarget:
+        annotated = torch.tensor(list(chosen)) < len(files.labels)
+        labels = torch.zeros(len(annotated), *size, dtype=torch.int64)
+        for place in annotated.nonzero().flatten().tolist():
+            path = files.labels[chosen[place]]
             mask = self._mask(path)
             if mask.shape != size:
                 raise ValueError(
                     f"the mask {path} is {tuple(mask.shape)} high and wide, its frame {size}; they must agree"
                 )
-            labels[k] = mask
-        annotated = torch.arange(FRAMES) < len(files.labels)
-        return DenseTarget(labels, annotated, self._sounding(index))
+            labels[place] = mask
+        return DenseTarget(labels, annotated, self._sounding(index, len(annotated)))
 
     def _mask(self, path: Path) -> Tensor:
         """(H, W) of 0 and 1."""
@@ -151,12 +169,12 @@ class AVSBenchObject:
             return torch.from_numpy(np.array(image.convert("1"), dtype=np.int64))
         return ms3_mask(image, self.config.mask_mode, path)
 
-    def _sounding(self, index: int) -> Tensor | None:
-        """(5, number of categories) bool: the category of an S4 clip sounds all the time; MS3 does not tell."""
+    def _sounding(self, index: int, frames: int) -> Tensor | None:
+        """(T, number of categories) bool: the category of an S4 clip sounds all the time; MS3 does not tell."""
         if not self.categories:
             return None
         named = torch.tensor([name == self.rows[index]["category"] for name in self.categories])
-        return named.expand(FRAMES, -1).clone()
+        return named.expand(frames, -1).clone()
 
 
 def ms3_mask(image: Image.Image, mode: str, path: Path) -> Tensor:

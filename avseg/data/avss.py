@@ -1,4 +1,4 @@
-"""AVSBench-semantic (AVSS): clips of five or ten frames with labels of 71 classes, colour-coded.
+"""AVSBench-semantic (AVSS): clips of five or ten frames with labels of 71 classes, as colours or as class ids.
 
 Zhou et al., Audio-Visual Segmentation with Semantics, IJCV 2024. The layout of the folders is on docs/datasets.md.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -16,19 +16,22 @@ from typing import TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch.utils.data import get_worker_info
 
-from avseg.data.base import ClipFiles, check_names, need_root, read_table
+from avseg.data.base import ClipFiles, check_names, need_root, read_table, refuse_options
 from avseg.data.classes import avss_classes, avss_palette
 from avseg.data.config import DataConfig
 from avseg.data.geometry import Geometry, channels_first
-from avseg.io.audio import read_wav
+from avseg.data.sound import published_buffer, read_sound
 from avseg.io.image import open_image
-from avseg.types import Clip, DenseTarget, Task
+from avseg.types import IGNORE, Clip, DenseTarget, Task
 
 FRAMES = {"v1s": 5, "v1m": 5, "v2": 10}
 """Frames of a clip in the three parts: former S4 clips, former MS3 clips, new ones of ten seconds."""
 LONGEST = 10
+COLOURS, IDS = "labels_rgb", "labels_semantic"
+"""Folders of the label pictures; that of the ids is read where there is none of the colours."""
 COLUMNS = (("uid", None), ("label", None), ("split", None))
 
 A = TypeVar("A")
@@ -47,12 +50,15 @@ def open_avss(config: DataConfig, split: str, root: Path | None) -> AVSS:
 
 
 class AVSS:
-    """One split; every batch of it is padded to ten frames."""
+    """One split, or some parts of it (`config.parts`); every batch of it is padded to ten frames.
 
-    suite = "avsbench_semantic"
+    With `config.binary` every class is foreground, but `target.sounding` still tells the classes.
+    """
+
     batch_frames = LONGEST
 
     def __init__(self, config: DataConfig, split: str, root: Path) -> None:
+        refuse_options(config, ("audio_window", "parts", "binary"))
         path = root / "metadata.csv"
         table = read_table(path, COLUMNS)
         check_names(path, table, ["uid"])
@@ -62,21 +68,28 @@ class AVSS:
                     f"{path} line {number} has the label {row['label']!r}, wanted one of {', '.join(FRAMES)}"
                 )
         self.config, self.split, self.root = config, split, root
-        self.rows = [row for row in table if row["split"] == split]
+        parts: Sequence[str] = config.parts or tuple(FRAMES)
+        self.rows = [row for row in table if row["split"] == split and row["label"] in parts]
         self.ids = [row["uid"] for row in self.rows]
-        self.task = Task("semantic", class_names(root)[1:])
+        self.task = Task("binary") if config.binary else Task("semantic", class_names(root)[1:])
+        self.suite = config.suite or ("avsbench_object" if config.binary else "avsbench_semantic")
 
     def files(self, index: int) -> ClipFiles:
         """Where the parts of a clip lie; a v1s clip of training has the label of its first frame only."""
         row = self.rows[index]
         folder = self.root / row["label"] / row["uid"]
-        frames = FRAMES[row["label"]]
-        annotated = 1 if (row["label"], row["split"]) == ("v1s", "train") else frames
+        ids_only = not (folder / COLOURS).is_dir() and (folder / IDS).is_dir()
+        labels = folder / (IDS if ids_only else COLOURS)
         return ClipFiles(
-            tuple(folder / "frames" / f"{k}.jpg" for k in range(frames)),
-            tuple(folder / "labels_rgb" / f"{k}.png" for k in range(annotated)),
+            tuple(folder / "frames" / f"{k}.jpg" for k in range(FRAMES[row["label"]])),
+            tuple(labels / f"{k}.png" for k in self.annotated(index)),
             folder / "audio.wav",
         )
+
+    def annotated(self, index: int) -> range:
+        """The frames of a clip that have labels."""
+        row = self.rows[index]
+        return range(1 if (row["label"], row["split"]) == ("v1s", "train") else FRAMES[row["label"]])
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -84,8 +97,8 @@ class AVSS:
     def __getitem__(self, index: int) -> Clip:
         return self.read(index)
 
-    def read(self, index: int, geometry: Geometry | None = None) -> Clip:
-        """A clip, sized while it is read where a geometry is given (see `SizedReader`).
+    def read(self, index: int, geometry: Geometry | None = None, frames: Sequence[int] | None = None) -> Clip:
+        """A clip, or some frames of it, sized while it is read where a geometry is given (see `FrameReader`).
 
         `target.sounding` (T, 70) says which classes the labels show, at the size at which they are read.
 
@@ -93,21 +106,32 @@ class AVSS:
             FileNotFoundError, ValueError: a file is missing, broken, or of another size than the others.
         """
         files = self.files(index)
-        paths, count = [*files.frames, *files.labels], len(files.frames)
+        chosen = range(len(files.frames)) if frames is None else list(frames)
+        labelled = [place for place, frame in enumerate(chosen) if frame < len(files.labels)]
+        paths, count = [files.frames[frame] for frame in chosen], len(chosen)
+        paths += [files.labels[chosen[place]] for place in labelled]
         pictures = _in_parallel(lambda path: _picture(path, geometry), paths)
         _check_sizes(paths, [size for _, size in pictures])
-        channels = 2 if self.config.stereo else 1
-        audio, rate = read_wav(files.sound, self.config.sample_rate, channels)
-        codes = np.stack([array for array, _ in pictures[count:]])
+        arrays = [array for array, _ in pictures]
+        on_frames = geometry is not None and geometry.resize_labels
+        size = arrays[0].shape[1:] if on_frames else pictures[0][1]
+        codes = np.zeros((count, *size), np.uint8)
+        for place, code in zip(labelled, arrays[count:], strict=True):
+            codes[place] = code
+        audio, rate = self._sound(files.sound)
         return Clip(
             id=self.ids[index],
-            frames=torch.from_numpy(np.stack([array for array, _ in pictures[:count]])),
-            times=torch.arange(count, dtype=torch.float64),
+            frames=torch.from_numpy(np.stack(arrays[:count])),
+            times=torch.tensor(list(chosen), dtype=torch.float64),
             audio=audio,
             sample_rate=rate,
-            target=_target(codes, count),
+            target=_target(codes, labelled, self.config.binary),
             output_size=codes.shape[1:],
         )
+
+    def _sound(self, path: Path) -> tuple[torch.Tensor, int]:
+        audio, rate = read_sound(path, self.config)
+        return (published_buffer(audio, rate) if "audio_window" in self.config.compat else audio), rate
 
 
 def class_names(root: Path) -> tuple[str, ...]:
@@ -158,8 +182,20 @@ def _picture(path: Path, geometry: Geometry | None) -> tuple[NDArray[np.uint8], 
         image = geometry.resize(image, "nearest" if is_label else geometry.spec.interpolation)
     if not is_label:
         return channels_first(image), size
+    if path.parent.name == IDS:
+        return _class_ids(image, path), size
     # Nearest neighbour commutes with the look-up, so only the pixels that stay are decoded.
     return decode_colours(np.asarray(image.convert("RGB"))), size
+
+
+def _class_ids(image: Image.Image, path: Path) -> NDArray[np.uint8]:
+    """(H, W) of a picture whose values are class ids, or 255 for pixels that are not judged."""
+    if image.mode not in ("L", "P"):
+        raise ValueError(f"the labels {path} have the mode {image.mode}, wanted a grey or paletted picture of 8 bit")
+    wrong = [value for value in np.flatnonzero(image.histogram()) if len(avss_classes()) <= value != IGNORE]
+    if wrong:
+        raise ValueError(f"the labels {path} hold {wrong[0]}, wanted class ids from 0 to {len(avss_classes()) - 1}")
+    return np.array(image)
 
 
 def _check_sizes(paths: list[Path], sizes: list[tuple[int, int]]) -> None:
@@ -168,14 +204,17 @@ def _check_sizes(paths: list[Path], sizes: list[tuple[int, int]]) -> None:
             raise ValueError(f"{path} is {size} high and wide, {paths[0]} {sizes[0]}; frames and labels must agree")
 
 
-def _target(codes: NDArray[np.uint8], frames: int) -> DenseTarget:
-    """Truth of `frames` frames from the (n, H, W) uint8 labels on disk; class 0 stands for the rest."""
-    labels = np.zeros((frames, *codes.shape[1:]), np.int64)
-    labels[: len(codes)] = codes
-    shown = np.zeros((frames, len(avss_classes())), np.bool_)
-    for frame, code in enumerate(codes):
-        shown[frame, np.bincount(code.ravel()).nonzero()[0]] = True
-    return DenseTarget(torch.from_numpy(labels), torch.arange(frames) < len(codes), torch.from_numpy(shown[:, 1:]))
+def _target(codes: NDArray[np.uint8], labelled: Sequence[int], binary: bool) -> DenseTarget:
+    """Truth of (T, H, W) uint8 class ids, which are 0 in frames that are not `labelled`."""
+    shown = np.zeros((len(codes), 256), np.bool_)
+    for place in labelled:
+        shown[place, np.bincount(codes[place].ravel()).nonzero()[0]] = True
+    labels = torch.from_numpy(codes.astype(np.int64))
+    if binary:
+        labels[(labels > 0) & (labels != IGNORE)] = 1
+    annotated = torch.zeros(len(codes), dtype=torch.bool)
+    annotated[list(labelled)] = True
+    return DenseTarget(labels, annotated, torch.from_numpy(shown[:, 1 : len(avss_classes())].copy()))
 
 
 def _in_parallel(function: Callable[[A], R], items: list[A]) -> list[R]:

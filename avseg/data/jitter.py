@@ -41,7 +41,7 @@ class Jitter:
 def turn_hue(image: Image.Image, turn: float) -> Image.Image:
     """The colours of an RGB picture moved along the colour circle by `turn` of it (to a 256th)."""
     hue, saturation, value = image.convert("HSV").split()
-    step = round(turn * 255)  # a whole turn is 255, as in torchvision
+    step = int(turn * 255)  # a whole turn is 255 and the step is cut to a whole number, as in torchvision
     turned = hue.point([(level + step) % 256 for level in range(256)])
     return Image.merge("HSV", (turned, saturation, value)).convert("RGB")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -136,3 +137,20 @@ def test_a_faulty_clip_in_a_worker_is_named(s4: Any, tmp_path: Path) -> None:
     dataset = build_dataset(DataConfig(name="s4", root=s4.root), "train")
     with pytest.raises(ValueError, match="zero bytes"):
         list(make_loader(dataset, batch_size=1, workers=1))
+
+
+def test_the_rest_of_an_epoch_can_be_dropped() -> None:
+    whole, dropped = loader(10, 3), loader(10, 3, drop_last=True)
+    assert (len(whole), len(dropped)) == (4, 3)
+    assert [batch.ids for batch in dropped] == [batch.ids for batch in whole][:3]
+    shares = [loader(11, 2, drop_last=True).shard(rank, 2) for rank in (0, 1)]
+    assert [len(share) for share in shares] == [2, 2]
+    together = [batch.ids for share in shares for batch in share]
+    assert all(len(ids) == 2 for ids in together)
+    one = [batch.ids for batch in loader(11, 4, drop_last=True)]
+    assert sorted(chain(*together)) == sorted(chain(*one))
+
+
+def test_dropping_everything_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"5 clips do not fill one batch of 6 \(3 on each of 2 processes\)"):
+        list(loader(5, 3, drop_last=True).shard(0, 2))
