@@ -99,31 +99,24 @@ class DatasetScores:
 
     def compute(self) -> dict[str, float]:
         every, several = self.clips.joined().sum(0)
-        scores = self._scores(every)
+        absent: Absent = "skip" if self.protocol == "repaired" else "zero"
+        scores = self._scores(every, absent)
+        if self.protocol == "repaired":
+            foreground = dataset_scores(every, np.arange(self.classes) > 0, absent)
+            scores |= {f"{name}_foreground": value for name, value in foreground.items()}
         if several.any():
-            scores |= {f"{name}_multi": value for name, value in self._scores(several).items()}
+            scores |= {f"{name}_multi": value for name, value in self._scores(several, absent).items()}
         return scores
 
-    def _scores(self, counts: Array) -> dict[str, float]:
-        everything = np.ones(self.classes, dtype=bool)
-        absent: Absent = "skip" if self.protocol == "repaired" else "zero"
-        scores = dataset_scores(counts, everything, absent) | {"accuracy": _accuracy(counts)}
-        if self.protocol == "repaired":
-            foreground = dataset_scores(counts, np.arange(self.classes) > 0, absent)
-            scores |= {f"{name}_foreground": value for name, value in foreground.items()}
-        return scores
+    def _scores(self, counts: Array, absent: Absent) -> dict[str, float]:
+        """All five over every class."""
+        judged = counts[2].sum()
+        accuracy = float(counts[0].sum() / judged) if judged else float("nan")
+        return dataset_scores(counts, np.ones(self.classes, dtype=bool), absent) | {"accuracy": accuracy}
 
     def rows(self) -> list[Row]:
         """The same scores of each clip alone, over the classes that are true or predicted in it."""
-        everything = np.ones(self.classes, dtype=bool)
-        rows: list[Row] = []
-        for index, clip_id, (counts, _) in ((i, name, values[0]) for i, name, values in self.clips):
-            scores = dataset_scores(counts, everything, "skip")
-            rows.append({"index": index, "id": clip_id, **scores, "accuracy": _accuracy(counts)})
-        return rows
-
-
-def _accuracy(counts: Array) -> float:
-    """Share of the judged pixels that are right."""
-    judged = counts[2].sum()
-    return float(counts[0].sum() / judged) if judged else float("nan")
+        return [
+            {"index": index, "id": clip_id, **self._scores(values[0, 0], "skip")}
+            for index, clip_id, values in self.clips
+        ]
