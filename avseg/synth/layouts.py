@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from avseg.data.classes import avss_classes, avss_palette
+from avseg.data.classes import avss_classes, avss_palette, single_classes
 from avseg.io.audio import read_wav, write_wav
 from avseg.io.files import write_text
 from avseg.io.image import write_jpeg, write_png
@@ -23,6 +23,17 @@ from avseg.synth.world import SynthClip
 
 AVSS_FRAMES = {"v1s": 5, "v2": 10, "v1m": 5}
 """Frames of a clip in each part; the parts take turns."""
+SINGLE_CATEGORIES = {
+    "disc": "race_car",
+    "ring": "ambulance_siren",
+    "star": "mynah_bird_singing",
+    "cross": "typing_on_computer_keyboard",
+    "triangle": "baby_laughter",
+    "square": "playing_piano",
+    "crescent": "chainsawing_trees",
+    "flower": "playing_glockenspiel",
+}
+"""The category of AVSBench-Single+ that stands for each class of the world."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +61,12 @@ class Layout:
 
     @staticmethod
     def frames(part: str) -> int:
-        return AVSS_FRAMES.get(part, 5)
+        return 1 if part == "single" else AVSS_FRAMES.get(part, 5)
 
     @staticmethod
     def sources(part: str) -> int | None:
         """One body sounds in clips of a single source, a drawn number in others."""
-        return 1 if part in ("s4", "v1s") else None
+        return 1 if part in ("s4", "v1s", "single") else None
 
 
 def _save_s4(root: Path, clip: SynthClip, place: Place) -> None:
@@ -87,6 +98,15 @@ def _save_avss(root: Path, clip: SynthClip, place: Place) -> None:
         write_png(folder / "labels_rgb" / f"{k}.png", palette[labels])
         write_png(folder / "labels_semantic" / f"{k}.png", labels)
     write_wav(folder / "audio.wav", torch.from_numpy(clip.audio), SAMPLE_RATE)
+
+
+def _save_single(root: Path, clip: SynthClip, _: Place) -> None:
+    names = single_classes()
+    codes = np.array([0, *(names.index(SINGLE_CATEGORIES[name]) for name in CLASSES)], np.uint8)
+    write_png(root / "frames" / f"{clip.id}.png", clip.frames[0])
+    write_png(root / "labels" / f"{clip.id}.png", codes[clip.labels[0]])
+    write_png(root / "salient_labels" / f"{clip.id}.png", clip.labels[0] > 0)
+    write_wav(root / "audios" / f"{clip.id}.wav", torch.from_numpy(clip.audio), SAMPLE_RATE)
 
 
 def avss_codes() -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
@@ -127,6 +147,11 @@ def _avss_tables(root: Path, clips: Sequence[tuple[str, Place]]) -> None:
     write_text(root / "label2idx.json", json.dumps(numbers, indent=1) + "\n")
 
 
+def _single_tables(root: Path, clips: Sequence[tuple[str, Place]]) -> None:
+    rows = [(name, ",".join([*(SINGLE_CATEGORIES[h] for h in p.heard), "background"]), p.split) for name, p in clips]
+    _write_csv(root / "data.csv", ("name", "category", "split"), rows)
+
+
 LAYOUTS: Mapping[str, Layout] = {
     "s4": Layout(
         ("s4",),
@@ -140,4 +165,5 @@ LAYOUTS: Mapping[str, Layout] = {
     "avss": Layout(
         tuple(AVSS_FRAMES), _save_avss, lambda root, uid, p: root / p.part / uid / "video.mp4", _avss_tables
     ),
+    "single": Layout(("single",), _save_single, lambda root, name, _: root / "videos" / f"{name}.mp4", _single_tables),
 }

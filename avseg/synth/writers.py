@@ -83,8 +83,8 @@ def write(
     """Write `clips` clips of the world `seed` over all splits, and `truth.json` with all that is known of them.
 
     Args:
-        kind: Whose layout: `s4`, `ms3` or `avss`; `vpo_ss`, `vpo_ms` and `vpo_msmi` go through VPO's builder, which
-            has a manifest instead of `truth.json` and no videos.
+        kind: Whose layout: `s4`, `ms3`, `avss` or `single`; `vpo_ss`, `vpo_ms` and `vpo_msmi` go through VPO's builder,
+            which has a manifest instead of `truth.json` and no videos.
         root: The folder; files of the same names are replaced.
         clips: 70 % become train, 15 % each val and test.
         seed: The same seed gives the same bytes, however many workers there are.
