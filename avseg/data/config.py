@@ -22,7 +22,7 @@ class DataConfig:
     """MS3: what a mask file's values mean. `nonzero`: everything but 0 is foreground; `upstream`: the value of PIL's
     mode P over 255, rounded; `auto`: `nonzero`, but an error on the first file where the two disagree."""
     stereo: bool = False
-    """Keep two channels of sound; otherwise they are averaged."""
+    """Keep two channels of sound (VPO: give every source its place); otherwise they are averaged."""
     augment: tuple[Literal["flip", "colour", "mute", "one_frame", "scale", "jitter", "size", "crop"], ...] = ()
     """What happens to a clip while training, in this order. `size` brings it to the network's input, `crop` cuts a
     random part of that size out; where neither is named, sizing comes first. `one_frame` keeps one annotated frame."""
@@ -31,7 +31,8 @@ class DataConfig:
     compat: tuple[Literal["audio_window", "audio_hop", "relabel", "mono_flip", "merged_val"], ...] = ()
     """Published slips to repeat (docs/datasets.md): `audio_window` keeps the end of short sounds and tiles it;
     `audio_hop` lets frame i of S4 and MS3 hear from 2 i s on; `relabel` turns VPO cars beside airplanes into
-    airplanes; `mono_flip` mirrors VPO-SS pictures without their sound; `merged_val` tests VPO on val and test."""
+    airplanes; `mono_flip` mirrors VPO pictures without their sound (published for VPO-SS); `merged_val` makes val and
+    test of VPO one split under both names."""
     labels_at: Literal["auto", "file", "input"] = "auto"
     """Where predictions are judged: at the size of the label files, or at that of the network's input; `auto` is the
     data set's own protocol."""
@@ -40,7 +41,7 @@ class DataConfig:
     parts: tuple[Literal["v1s", "v1m", "v2"], ...] = ()
     """AVSS: only clips of these parts; empty: all."""
     binary: bool = False
-    """AVSS and Single+: every class is foreground; `target.sounding` still tells the classes."""
+    """AVSS and Single+: every class is foreground; `target.sounding` still tells the classes. S4 and MS3 are so."""
     sounds: Path | None = None
     """VPO: the folder of the sounds; by default vggsound_bench/VGGSound/audios below `root`."""
     difficulty: Literal["easy", "standard", "hard"] = "standard"

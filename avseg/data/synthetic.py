@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from avseg.data.base import refuse_options
 from avseg.data.config import DataConfig
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ def open_synth(config: DataConfig, split: str, root: Path | None = None) -> Synt
     """
     from avseg.synth.dataset import SynthDataset
 
+    refuse_options(config, ("log_mel",))  # refused below, in words of its own
     if config.audio != "wav" or config.sample_rate != 16000:
         raise ValueError("the synthetic world gives sound at 16 kHz; use --data.audio wav --data.sample-rate 16000")
     dataset = SynthDataset(
@@ -31,5 +33,5 @@ def open_synth(config: DataConfig, split: str, root: Path | None = None) -> Synt
         size=config.size,
         stereo=config.stereo,
     )
-    dataset.config = config
+    dataset.config, dataset.suite = config, config.suite or dataset.suite
     return dataset

@@ -187,3 +187,26 @@ def vpo(tmp_path: Path) -> VPOWriter:
             writer.sound(f"{writer.sounds}/{sound}.wav", 10)
             writer.truth[sound] = writer.truth[f"{writer.sounds}/{sound}.wav"]
     return writer
+
+
+SINGLE_ROWS = (
+    ("s_1", "male_speech,background", "train"),
+    ("s_2", "dog_barking", "train"),
+    ("s_3", "background,helicopter", "val"),
+    ("s_4", "race_car,background", "test"),
+)
+
+
+@pytest.fixture
+def single(tmp_path: Path) -> Writer:
+    writer = Writer(tmp_path)
+    rows = "".join(f'{name},"{category}",{split}\n' for name, category, split in SINGLE_ROWS)
+    (tmp_path / "data.csv").write_text("name,category,split\n" + rows)
+    for name, *_ in SINGLE_ROWS:
+        writer.picture(f"frames/{name}.png")
+        values = writer.random.integers(0, 24, SIZE, dtype=np.uint8)
+        writer.save(f"labels/{name}.png", values)
+        writer.truth[name] = values
+        writer.save(f"salient_labels/{name}.png", (values > 11) * np.uint8(255))
+        writer.sound(f"audios/{name}.wav", 1, channels=2)
+    return writer

@@ -10,7 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from avseg.data import DataConfig, build_dataset
+from avseg.config import InputSpec
+from avseg.data import DataConfig, build_dataset, make_loader, train_transforms
 from avseg.data.avsbench import ms3_mask
 from avseg.data.classes import s4_categories
 from avseg.io.image import read_rgb
@@ -185,3 +186,56 @@ def test_log_mel_of_another_shape_is_named(s4: Any) -> None:
 def test_unknown_names_get_the_nearest() -> None:
     with pytest.raises(ValueError, match="did you mean 'avss'"):
         build_dataset(DataConfig(name="avs"), "train")
+
+
+@pytest.mark.parametrize("frames", [[3], [4, 0]])
+def test_some_frames_are_those_of_the_clip(s4: Any, frames: list[int]) -> None:
+    for split, audio in (("train", "wav"), ("test", "log_mel")):
+        dataset: Any = build_dataset(DataConfig(name="s4", root=s4.root, audio=audio), split)  # type: ignore[arg-type]
+        part, whole = dataset.read(0, None, frames), dataset[0].take(frames)
+        for name in ("frames", "times", "audio", "audio_features"):
+            a, b = getattr(part, name), getattr(whole, name)
+            assert a is b is None or torch.equal(a, b)
+        for name in ("labels", "annotated", "sounding"):
+            assert torch.equal(getattr(part.target, name), getattr(whole.target, name))
+        assert list(dataset.annotated(0)) == list(range(1 if split == "train" else 5))
+
+
+def test_one_frame_of_a_training_clip_is_the_annotated_one(s4: Any) -> None:
+    config = DataConfig(name="s4", root=s4.root, augment=("one_frame",))
+    dataset = build_dataset(config, "train")
+    place = dataset.files(0)  # type: ignore[attr-defined]
+    for path in place.frames[1:]:
+        path.unlink()
+    loader = make_loader(dataset, train_transforms(config, InputSpec((8, 8))), batch_size=1)
+    assert next(iter(loader)).frames.shape == (1, 1, 3, 8, 8)
+
+
+def test_the_published_sounds_of_frames(ms3: Any) -> None:
+    def sound(*compat: Any) -> torch.Tensor:
+        return build_dataset(DataConfig(name="ms3", root=ms3.root, compat=compat), "test")[0].audio[0]
+
+    whole = sound()
+    assert torch.equal(sound("audio_window"), whole[40000:].repeat(4))
+    both = sound("audio_window", "audio_hop")
+    second = 16000
+    for frame, start in enumerate((2.5, 4.5, 4.0, 3.5, 3.0)):
+        heard = both[frame * second : (frame + 1) * second]
+        begin = int(start * second)
+        wanted = whole[begin : begin + second] if frame != 1 else torch.cat([whole[begin:], whole[40000:48000]])
+        assert torch.equal(heard, wanted)
+
+
+def test_options_that_cannot_be_kept_are_refused(s4: Any) -> None:
+    def open_s4(**options: Any) -> Any:
+        return build_dataset(DataConfig(name="s4", root=s4.root, **options), "test")
+
+    with pytest.raises(ValueError, match=r"audio_window .* changes the sound of 's4', which --data\.audio log_mel"):
+        open_s4(audio="log_mel", compat=("audio_window",))
+    with pytest.raises(ValueError, match="'s4' has no option parts"):
+        open_s4(parts=("v1s",))
+    assert open_s4(suite="vpo").suite == "vpo"
+    for path in (s4.root / "s4_data/audio_wav").rglob("*.wav"):
+        s4.sound(path.relative_to(s4.root))
+    with pytest.raises(ValueError, match="is a mono file for a stereo recipe"):
+        open_s4(stereo=True)[0]

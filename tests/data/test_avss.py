@@ -15,6 +15,7 @@ from avseg.data import DataConfig, build_dataset, make_loader
 from avseg.data.avss import decode_colours
 from avseg.data.classes import avss_classes, avss_palette
 from avseg.data.geometry import Geometry
+from avseg.types import Task
 
 
 def open_avss(writer: Any, split: str = "train", **options: Any) -> Any:
@@ -154,3 +155,92 @@ def test_faulty_files_are_named(avss: Any) -> None:
 def test_log_mel_pickles_do_not_exist_here(avss: Any) -> None:
     with pytest.raises(ValueError, match="ships no log-mel"):
         open_avss(avss, audio="log_mel")
+
+
+def test_parts_of_the_data_set(avss: Any) -> None:
+    assert open_avss(avss, parts=("v1s",)).ids == ["u1"]
+    assert open_avss(avss, parts=("v1m", "v2")).ids == ["u3", "u4"]
+    with pytest.raises(ValueError, match="'avss' has no option audio_hop"):
+        open_avss(avss, compat=("audio_hop",))
+
+
+def test_binary_labels_keep_the_classes_that_sound(avss: Any) -> None:
+    semantic, binary = open_avss(avss, "test"), open_avss(avss, "test", binary=True)
+    assert binary.task == Task("binary")
+    assert (semantic.suite, binary.suite) == ("avsbench_semantic", "avsbench_object")
+    assert open_avss(avss, binary=True, suite="vpo").suite == "vpo"
+    for index in range(2):
+        target, wanted = binary[index].target, semantic[index].target
+        assert torch.equal(target.labels, (wanted.labels > 0).long())
+        assert torch.equal(target.sounding, wanted.sounding)
+        assert target.sounding.any()
+
+
+def with_class_ids(avss: Any) -> Any:
+    """The same clip with its labels as class ids, some pixels not judged, and no colours."""
+    folder = avss.root / "v2/u5"
+    for number in range(10):
+        values = avss.truth[f"v2/u5/labels_rgb/{number}.png"].copy()
+        values[0, :4] = 255
+        avss.save(f"v2/u5/labels_semantic/{number}.png", values)
+        (folder / f"labels_rgb/{number}.png").unlink()
+    (folder / "labels_rgb").rmdir()
+    return avss
+
+
+def test_class_ids_are_read_where_there_are_no_colours(avss: Any) -> None:
+    wanted = open_avss(avss, "test")[1].target
+    target = open_avss(with_class_ids(avss), "test")[1].target
+    assert (target.labels[:, 0, :4] == 255).all()
+    assert torch.equal(target.labels[:, 1:], wanted.labels[:, 1:])
+    assert target.sounding.shape == (10, 70)
+    assert not (target.sounding & ~wanted.sounding).any()
+    binary = open_avss(avss, "test", binary=True)[1].target
+    assert (binary.labels[:, 0, :4] == 255).all()
+    assert torch.equal(binary.labels[:, 1:], (wanted.labels[:, 1:] > 0).long())
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [(np.full((24, 32), 71, np.uint8), "hold 71, wanted class ids"), (np.zeros((24, 32, 3), np.uint8), "mode RGB")],
+)
+def test_class_ids_that_are_none_are_named(avss: Any, values: Any, words: str) -> None:
+    with_class_ids(avss).save("v2/u5/labels_semantic/4.png", values)
+    with pytest.raises(ValueError, match=words):
+        open_avss(avss, "test")[1]
+
+
+def test_the_published_sound_of_a_short_clip_is_its_second_half_again_and_again(avss: Any) -> None:
+    whole = open_avss(avss)[0].audio
+    kept = open_avss(avss, compat=("audio_window",))[0].audio
+    assert kept.shape == (1, 160000)
+    assert torch.equal(kept, whole[:, 40000:].repeat(1, 4))
+    assert torch.equal(open_avss(avss, compat=("audio_window",))[2].audio, open_avss(avss)[2].audio)  # ten seconds
+
+
+def test_a_mono_file_for_a_stereo_recipe_is_named(avss: Any) -> None:
+    with pytest.raises(ValueError, match=r"u1/audio\.wav is a mono file for a stereo recipe"):
+        open_avss(avss, stereo=True)[0]
+    avss.sound("v1s/u1/audio.wav", 5, channels=2)
+    assert open_avss(avss, stereo=True)[0].audio.shape == (2, 80000)
+
+
+@pytest.mark.parametrize("geometry", [None, Geometry(InputSpec((16, 12))), Geometry(InputSpec((16, 12)), crop=True)])
+@pytest.mark.parametrize("frames", [[7], [2, 0], [4, 4, 9]])
+def test_some_frames_are_those_of_the_clip(avss: Any, geometry: Any, frames: list[int]) -> None:
+    dataset = open_avss(avss)
+    part, whole = dataset.read(2, geometry, frames), dataset.read(2, geometry).take(frames)
+    for name in ("frames", "times", "audio"):
+        assert torch.equal(getattr(part, name), getattr(whole, name))
+    for name in ("labels", "annotated", "sounding"):
+        assert torch.equal(getattr(part.target, name), getattr(whole.target, name))
+    assert part.output_size == whole.output_size
+
+
+@pytest.mark.parametrize("resize_labels", [True, False])
+def test_frames_without_labels_have_blank_ones(avss: Any, resize_labels: bool) -> None:
+    dataset, geometry = open_avss(avss), Geometry(InputSpec((8, 8)), resize_labels=resize_labels)
+    assert list(dataset.annotated(0)) == [0]
+    part, whole = dataset.read(0, geometry, [3]), dataset.read(0, geometry).take([3])
+    assert torch.equal(part.target.labels, whole.target.labels)
+    assert not part.target.annotated.any()

@@ -81,3 +81,9 @@ def test_the_world_has_one_sample_rate_and_no_pickles() -> None:
         build_dataset(DataConfig(name="synth", sample_rate=8000), "train")
     with pytest.raises(ValueError, match=r"--data\.audio wav"):
         build_dataset(DataConfig(name="synth", audio="log_mel"), "train")
+
+
+def test_the_world_has_its_suite_and_no_slips() -> None:
+    assert build_dataset(DataConfig(name="synth", suite="vpo"), "val").suite == "vpo"
+    with pytest.raises(ValueError, match="'synth' has no option relabel"):
+        build_dataset(DataConfig(name="synth", compat=("relabel",)), "val")

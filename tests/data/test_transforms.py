@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -179,3 +180,22 @@ def test_muting_takes_the_sound_and_what_sounded_with_it() -> None:
     assert not Mute(1.0)(replace(clip, target=instances(clip, 3)), draw()).target.masks.any()  # type: ignore[union-attr]
     with pytest.raises(ValueError, match="cannot be muted"):
         Mute()(replace(clip, audio_features=torch.zeros(2, 1, 96, 64)), draw())
+
+
+@pytest.mark.parametrize(
+    ("name", "protocol", "labels_at", "labels"),
+    [
+        ("avss", "published", "file", (30, 50)),
+        ("avss", "cavp", "auto", (30, 50)),
+        ("avss", "cavp", "input", (16, 16)),
+        ("s4", "repaired", "input", (16, 16)),
+    ],
+)
+def test_where_predictions_are_judged_can_be_chosen(
+    name: str, protocol: str, labels_at: Any, labels: tuple[int, int]
+) -> None:
+    (geometry,) = eval_transforms(DataConfig(name=name, labels_at=labels_at), InputSpec((16, 16)), protocol)
+    sized = geometry(make_clip(30, 50), draw())
+    assert sized.frames.shape[-2:] == (16, 16)
+    assert sized.output_size == labels
+    assert isinstance(sized.target, DenseTarget) and sized.target.labels.shape[-2:] == labels
