@@ -161,7 +161,7 @@ def read_mask(
         values = np.flatnonzero(image.histogram())
     shown = np.zeros(len(vpo_classes()), np.bool_)
     shown[table[values[values != IGNORE]]] = True
-    return table[np.asarray(image)], shown
+    return table.take(np.asarray(image)), shown
 
 
 @cache
