@@ -241,3 +241,24 @@ def test_output_stride_tells_how_coarse_a_deep_resnet_becomes() -> None:
             assert network.see(torch.zeros(1, 3, 64, 96, device="meta")).features.shape[-2:] == (16, 24)
         hook.remove()
     assert [tuple(size) for size in sizes] == [(8, 12), (4, 6)]
+
+
+def test_with_coordinates_a_sound_can_choose_a_side() -> None:
+    """Of pixels that look alike. Without, all of them are given the same weight."""
+    left, right = torch.tensor([[1.0, -1.0, 0.0, 0.0], [-1.0, 1.0, 0.0, 0.0]])
+    for coordinates in (False, True):
+        projector, fusion = VisualProjector(4), AudioFusion(4, 1, coordinates)
+        nn.init.zeros_(fusion.embed_visual.weight)
+        for layer, scale in ((fusion.embed_audio, 1.0), (fusion.query, 3.0), (fusion.key, 3.0)):
+            layer.weight.data = scale * torch.eye(4)
+        for layer in (fusion.embed_visual, fusion.embed_audio):
+            nn.init.zeros_(layer.bias)
+        if fusion.embed_place is not None:
+            fusion.embed_place.weight.data = torch.stack([right, torch.zeros(4)], 1)
+        tokens = fusion.tokens(torch.randn(1, 4, 2, 6), projector)
+        alpha = fusion.attention(tokens, torch.stack([left, right])).reshape(2, 2, 6).round(decimals=2)
+        if coordinates:
+            assert alpha[0].tolist() == [[1.0, 1.0, 1.0, 0.0, 0.0, 0.0]] * 2
+            assert alpha[1].tolist() == [[0.0, 0.0, 0.0, 1.0, 1.0, 1.0]] * 2
+        else:
+            assert bool((alpha == 0.5).all())
