@@ -115,7 +115,7 @@ class Page:
         figures = []
         for picture, alt, caption, sound in samples:
             words = escape(alt, quote=True)
-            image = f'<img src="{_embedded(picture)}" alt="{words}" loading="lazy">'
+            image = f'<img src="{_photograph(picture)}" alt="{words}" loading="lazy">'
             player = f'<audio controls preload="none" aria-label="{words}" src="{_data("audio/wav", sound)}"></audio>'
             figures.append(_figure(image + player, caption))
         self._parts.append(f'<div class="gallery" style="--tile: {tile}px">{"".join(figures)}</div>')
@@ -188,6 +188,13 @@ def _embedded(picture: NDArray[np.uint8] | Path) -> str:
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, format="PNG", optimize=True)
     return _data("image/png", buffer.getvalue())
+
+
+def _photograph(picture: NDArray[np.uint8]) -> str:
+    """As JPEG, which takes a fifth of the bytes of PNG and of the time."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, format="JPEG", quality=90)
+    return _data("image/jpeg", buffer.getvalue())
 
 
 def _data(kind: str, content: bytes) -> str:

@@ -84,3 +84,16 @@ def test_a_video_can_lie_beside_the_page(tmp_path: Path) -> None:
     page = Page("t").video(tmp_path / "o.mp4", "overlay", embed=False)
     written = page.write(tmp_path / "page.html").read_text(encoding="utf-8")
     assert 'src="o.mp4"' in written and written.startswith("<!doctype html>")
+
+
+def test_charts_say_their_numbers_and_samples_can_be_played() -> None:
+    page = Page("A set").bars(("train", "test"), [("dog", [3, 1]), ("<cat>", [2, 0])]).columns([0, 5], "left", "right")
+    page.listen([(np.full((8, 8, 3), 90, np.uint8), "a dog", "**dog**", b"RIFF")])
+    seen = parsed(page).seen
+    widths = [a["style"] for tag, a in seen if tag == "span" and "width" in (a.get("style") or "")]
+    assert widths == ["width: 75.00%", "width: 25.00%", "width: 50.00%"]
+    heights = [a["style"] for tag, a in seen if tag == "span" and "height" in (a.get("style") or "")]
+    assert heights == ["height: 0.0%", "height: 80.0%"]
+    assert "<div>4</div>" in page.html() and "&lt;cat&gt;" in page.html()
+    assert [a["src"] for tag, a in seen if tag == "audio"] == ["data:audio/wav;base64,UklGRg=="]
+    assert [a["alt"] for tag, a in seen if tag == "img"] == ["a dog"]

@@ -20,8 +20,7 @@ from avseg.prepare.vpo.persons import PERSON_CLASSES, read_persons
 from avseg.prepare.vpo.sounds import Pools, make_pools, read_class_map, read_sounds
 from avseg.prepare.vpo.splits import SPLITS
 from avseg.prepare.vpo.tables import (
-    check_neighbours,
-    check_resumed,
+    begin,
     finished,
     manifest_line,
     read_rows,
@@ -214,10 +213,9 @@ def _build(
 ) -> BuildReport:
     draw = Draw(kind, inputs.pictures, inputs.splits, inputs.pools, options, seed)
     samples, notes = draw.samples()
-    check_neighbours(out, kind, samples)
     head = {"format_version": FORMAT_VERSION, "kind": kind, "seed": seed, "options": options.identity()}
     head["inputs"] = inputs.digests
-    check_resumed(out, kind, head, samples)
+    begin(out, kind, head, samples)
     report = BuildReport(kind, out, notes=[*inputs.notes, *notes])
     positions = _write_files(kind, samples, inputs, report, options)
     kept = [sample for sample in samples if sample.id in positions]

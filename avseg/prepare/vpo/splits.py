@@ -25,7 +25,8 @@ def quotas(count: int, fractions: Sequence[float]) -> dict[str, int]:
     given = {split: max(1, int(value)) for split, value in ideal.items()}
     while sum(given.values()) != count:
         step = 1 if sum(given.values()) < count else -1
-        chosen = max(given, key=lambda split: (step * (ideal[split] - given[split]), -_FIRST.index(split)))
+        open_to = [split for split in given if given[split] + step >= 1]
+        chosen = max(open_to, key=lambda split: (step * (ideal[split] - given[split]), -_FIRST.index(split)))
         given[chosen] += step
     return {split: given.get(split, 0) for split in SPLITS}
 

@@ -123,8 +123,19 @@ def write_manifest(
     _begun(out, kind).unlink()
 
 
-def check_resumed(out: Path, kind: str, head: Mapping[str, Any], samples: Sequence[Sample]) -> None:
-    """Note what is being built, or refuse a folder in which another draw was begun or finished.
+def begin(out: Path, kind: str, head: Mapping[str, Any], samples: Sequence[Sample]) -> None:
+    """Note what is being built, where nothing stands against it.
+
+    Raises:
+        ValueError: see `check_resumed` and `check_neighbours`.
+    """
+    drawn = check_resumed(out, kind, head, samples)
+    check_neighbours(out, kind, samples)
+    write_text(_begun(out, kind), json.dumps({"seed": head["seed"], "drawn": drawn}) + "\n")
+
+
+def check_resumed(out: Path, kind: str, head: Mapping[str, Any], samples: Sequence[Sample]) -> str:
+    """A digest of all that was drawn; refuses a folder in which another draw was begun or finished.
 
     Raises:
         ValueError: the folder holds the same set of another seed, other inputs or other options.
@@ -144,7 +155,7 @@ def check_resumed(out: Path, kind: str, head: Mapping[str, Any], samples: Sequen
             f"{begun.parent} holds a {FOLDERS[kind]} of the seed {before['seed']}, or of other inputs or options; "
             "give another folder, or delete that one to build it anew"
         )
-    write_text(begun, json.dumps({"seed": head["seed"], "drawn": drawn}) + "\n")
+    return drawn
 
 
 def check_neighbours(out: Path, kind: str, samples: Sequence[Sample]) -> None:
