@@ -190,7 +190,7 @@ def convert_cavp(
 
 
 def data_synth(
-    name: Positional[Literal["s4", "ms3", "avss", "vpo_ss", "vpo_ms", "vpo_msmi"]],
+    name: Positional[Literal["s4", "ms3", "avss", "single", "vpo_ss", "vpo_ms", "vpo_msmi"]],
     root: Path,
     clips: int = 100,
     seed: int = 0,
