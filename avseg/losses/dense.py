@@ -75,12 +75,14 @@ def semantic_loss(logits: Tensor, labels: Tensor, annotated: Tensor, foreground_
     return frames.sum() / max(len(frames), 1)
 
 
-def pixel_loss(logits: Tensor, labels: Tensor) -> Tensor:
+def pixel_loss(logits: Tensor, labels: Tensor, foreground_weight: float = 1.0) -> Tensor:
     """Cross-entropy (Chen et al. 2024): the mean over the judged pixels of all pictures together.
 
     Args:
         logits: (N, C, H, W).
         labels: (N, H, W) int64 in 0..C-1; 255 is not judged.
+        foreground_weight: the terms of pixels that are not background are multiplied by this; the mean is still one
+            over pixels. The published form has 1.
 
     Returns:
         A scalar, float32 or wider; 0 where no pixel is judged.
@@ -95,7 +97,12 @@ def pixel_loss(logits: Tensor, labels: Tensor) -> Tensor:
         )
     judged = labels != IGNORE
     _check_labels(labels, judged, logits.shape[1])
-    total = F.cross_entropy(at_least_float32(logits), labels, ignore_index=IGNORE, reduction="sum")
+    judged_logits = at_least_float32(logits)
+    if foreground_weight == 1:
+        total = F.cross_entropy(judged_logits, labels, ignore_index=IGNORE, reduction="sum")
+    else:
+        pixels = F.cross_entropy(judged_logits, labels, ignore_index=IGNORE, reduction="none")
+        total = torch.where(labels > 0, pixels * foreground_weight, pixels).sum()
     return total / judged.sum().clamp(min=1)
 
 

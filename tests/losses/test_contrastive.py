@@ -295,6 +295,15 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
         pixel_loss(z, torch.full((2, 4, 4), 9))
 
 
+def test_foreground_of_the_pixel_loss_may_weigh_more() -> None:
+    logits = torch.randn(2, 3, 4, 4, generator=seeded())
+    labels = torch.randint(0, 3, (2, 4, 4), generator=seeded(1))
+    labels[0, 0] = 255
+    pixels = F.cross_entropy(logits, labels, ignore_index=255, reduction="none")
+    wanted = (pixels[labels == 0].sum() + 4 * pixels[(labels > 0) & (labels < 255)].sum()) / (labels < 255).sum()
+    torch.testing.assert_close(pixel_loss(logits, labels, 4.0), wanted)
+
+
 def test_pixel_loss_is_one_mean_over_all_pictures() -> None:
     logits = torch.randn(2, 3, 4, 4, generator=seeded(), requires_grad=True)
     labels = torch.randint(0, 3, (2, 4, 4), generator=seeded(1))

@@ -53,6 +53,9 @@ class CAVPConfig(ModelConfig):
     """Not published: tell the fusion where a pixel lies (see `avseg.models.cavp.fusion`)."""
     auxiliary_weight: float = 0.0
     """OCR: weight of a cross-entropy on the soft regions; the published form has none."""
+    foreground_weight: float = 1.0
+    """Semantic tasks: weight of pixels that are not background in the cross-entropy; the published form has 1. Small
+    networks that begin from nothing leave the all-background answer sooner with more."""
     contrast: ContrastConfig | None = field(default_factory=ContrastConfig)
     """The audio-visual contrastive term; None trains by cross-entropy alone."""
 
@@ -66,6 +69,8 @@ class CAVPConfig(ModelConfig):
                 raise ValueError(f"{name} is {getattr(self, name)}, wanted 1 or more")
         self._check_width()
         self._check_sound()
+        if self.foreground_weight <= 0:
+            raise ValueError(f"foreground_weight {self.foreground_weight}, wanted more than 0; 1 is the published form")
         if self.auxiliary_weight < 0 or (self.auxiliary_weight and self.decoder != "ocr"):
             raise ValueError(
                 f"auxiliary_weight is {self.auxiliary_weight} with decoder={self.decoder!r}; the soft regions are "

@@ -198,7 +198,7 @@ class CAVP(Model[CAVPOutput]):
         """Mean over all judged pixels: (M, C, h, w) logits, (M, H, W) labels."""
         whole = sized(logits, (labels.shape[-2], labels.shape[-1]))
         if self.task.kind == "semantic":
-            return pixel_loss(whole, labels)
+            return pixel_loss(whole, labels, self.config.foreground_weight)
         everything = torch.ones(1, len(labels), dtype=torch.bool, device=labels.device)
         return binary_loss(whole[None], labels[None], everything)
 
