@@ -44,6 +44,7 @@ RECIPES = {
     "cavp_stereo_small": "avseg.recipes.cavp_small:cavp_stereo_small",
     "cavp_stereo_small_coordinates": "avseg.recipes.cavp_small:cavp_stereo_small_coordinates",
     "cavp_mono_small": "avseg.recipes.cavp_small:cavp_mono_small",
+    "cavp_mono_small_coordinates": "avseg.recipes.cavp_small:cavp_mono_small_coordinates",
     "cavp_contrast_small": "avseg.recipes.cavp_small:cavp_contrast_small",
     "cavp_no_contrast_small": "avseg.recipes.cavp_small:cavp_no_contrast_small",
 }

@@ -42,7 +42,8 @@ def model_of(recipe: Recipe) -> CAVPConfig:
 
 
 def test_every_command_of_the_publications_has_its_recipe() -> None:
-    small = {"stereo_small", "stereo_small_coordinates", "mono_small", "contrast_small", "no_contrast_small"}
+    heard = {"stereo_small", "stereo_small_coordinates", "mono_small", "mono_small_coordinates"}
+    small = {*heard, "contrast_small", "no_contrast_small"}
     wanted = {*RESNET50, *STEREO, *OTHERS, *(f"cavp_{name}" for name in small)}
     assert {name for name in RECIPES if name.startswith("cavp_")} == wanted
 
@@ -150,6 +151,8 @@ def test_small_twins_differ_in_one_thing() -> None:
     assert stereo.model == replace(model_of(mono), audio_channels=2)
     assert stereo.data == replace(mono.data, stereo=True)
     assert placed == replace(stereo, model=replace(model_of(stereo), coordinates=True))
+    deaf = get_recipe("cavp_mono_small_coordinates")
+    assert deaf == replace(mono, model=replace(model_of(mono), coordinates=True))
     contrast, plain = get_recipe("cavp_contrast_small"), get_recipe("cavp_no_contrast_small")
     assert model_of(contrast).contrast is not None
     assert plain == replace(contrast, model=replace(model_of(contrast), contrast=None))
