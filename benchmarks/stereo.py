@@ -125,7 +125,7 @@ def main() -> None:
             trained = list(pool.map(lambda name: train(name, root, options.epochs), options.recipes))
         torch.set_num_threads(2)
         figures = {
-            name: {**facts, **judge(root / "runs" / name / "best.safetensors", root, get_recipe(name).data.stereo)}
+            name: {**facts, **judge(root / "runs" / name / "last.safetensors", root, get_recipe(name).data.stereo)}
             for name, facts in zip(options.recipes, trained, strict=True)
         }
         total = time.perf_counter() - started
