@@ -46,10 +46,15 @@ def make_worlds(root: Path, clips: int, tests: int) -> None:
         print(write("vpo_msmi", root / str(seed), count, seed, **options))
 
 
-def train(recipe: str, root: Path, epochs: int) -> dict[str, Any]:
+def train(recipe: str, root: Path, epochs: int, seed: int = 0) -> dict[str, Any]:
     """Train by the command line, on one thread; the seconds it took."""
     started = time.perf_counter()
-    options = {"data.root": root / str(TRAINED), "out": root / "runs" / recipe, "train.epochs": epochs}
+    options = {
+        "data.root": root / str(TRAINED),
+        "out": root / "runs" / f"{recipe}-{seed}",
+        "train.epochs": epochs,
+        "train.seed": seed,
+    }
     words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     subprocess.run([sys.executable, "-m", "avseg", "train", recipe, *words], check=True, env=environment)
@@ -125,7 +130,10 @@ def main() -> None:
             trained = list(pool.map(lambda name: train(name, root, options.epochs), options.recipes))
         torch.set_num_threads(2)
         figures = {
-            name: {**facts, **judge(root / "runs" / name / "last.safetensors", root, get_recipe(name).data.stereo)}
+            name: {
+                **facts,
+                **judge(root / "runs" / f"{name}-0" / "last.safetensors", root, get_recipe(name).data.stereo),
+            }
             for name, facts in zip(options.recipes, trained, strict=True)
         }
         total = time.perf_counter() - started
