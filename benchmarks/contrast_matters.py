@@ -1,7 +1,8 @@
 """Does the contrastive term matter? Small CAVP models with and without it on synthetic VPO-MS. Prints JSON.
 
 Models are trained on the world of one seed and judged on the test split of another, by suite `vpo`, protocol
-`repaired`. The seed of a pair of runs sets first weights, order and augmentation, and is the same with and without the term.
+`repaired`. The seed of a pair of runs sets first weights, order and augmentation; with and without the term it is the
+same.
 """
 
 from __future__ import annotations

@@ -117,7 +117,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--root", type=Path, help="folder to keep; by default a temporary one")
     parser.add_argument("--clips", type=int, default=4000, help="samples of the world to learn from, all splits")
-    parser.add_argument("--tests", type=int, default=2000, help="samples of the other world; 15 % are its test split")
+    parser.add_argument("--tests", type=int, default=2000, help="samples of the other world; 15 %% are its test split")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--recipes", nargs="+", default=list(RECIPES), choices=RECIPES)
     parser.add_argument("--beside", type=int, default=2, help="models trained at a time, a thread each")
