@@ -98,6 +98,9 @@ def pixel_loss(logits: Tensor, labels: Tensor, foreground_weight: float = 1.0) -
     judged = labels != IGNORE
     _check_labels(labels, judged, logits.shape[1])
     judged_logits = at_least_float32(logits)
+    if judged_logits.is_contiguous(memory_format=torch.channels_last):
+        # A pixel's logits lie side by side: as rows they are taken as they are, as maps they would be copied first.
+        judged_logits, labels = judged_logits.movedim(1, -1).flatten(0, 2), labels.flatten()
     if foreground_weight == 1:
         total = F.cross_entropy(judged_logits, labels, ignore_index=IGNORE, reduction="sum")
     else:

@@ -304,6 +304,23 @@ def test_foreground_of_the_pixel_loss_may_weigh_more() -> None:
     torch.testing.assert_close(pixel_loss(logits, labels, 4.0), wanted)
 
 
+@pytest.mark.parametrize("weight", [1.0, 4.0])
+def test_pixel_loss_is_the_same_of_either_layout(weight: float) -> None:
+    maps = torch.randn(2, 3, 4, 5, generator=seeded())
+    labels = torch.randint(0, 3, (2, 4, 5), generator=seeded(1))
+    labels[0, 0] = 255
+    values, gradients = [], []
+    for layout in (torch.contiguous_format, torch.channels_last):
+        logits = maps.clone(memory_format=layout).requires_grad_()
+        value = pixel_loss(logits, labels, weight)
+        value.backward()
+        assert logits.grad is not None
+        values.append(value.detach())
+        gradients.append(logits.grad)
+    torch.testing.assert_close(*values)
+    torch.testing.assert_close(*gradients)
+
+
 def test_pixel_loss_is_one_mean_over_all_pictures() -> None:
     logits = torch.randn(2, 3, 4, 4, generator=seeded(), requires_grad=True)
     labels = torch.randint(0, 3, (2, 4, 4), generator=seeded(1))
