@@ -63,3 +63,17 @@ def test_one_convolution_equals_torch_with_all_gradients(size: tuple[int, int], 
     gradients = torch.autograd.grad(ours(x), [x, *ours.parameters()], seed)
     for a, b in zip(gradients, torch.autograd.grad(expected(x), [x, *expected.parameters()], seed), strict=True):
         assert torch.allclose(a, b, atol=1e-11)
+
+
+@pytest.mark.parametrize("dilation", [2, 6, 12])
+def test_one_convolution_under_autocast_keeps_only_taps_on_the_map(dilation: int) -> None:
+    torch.manual_seed(0)
+    ours = DilatedConv2d(4, 3, dilation)
+    x = torch.randn(1, 4, 8, 10)
+    with torch.autocast("cpu", torch.bfloat16):
+        half = ours(x)
+    assert half.dtype == torch.bfloat16 and torch.allclose(half.float(), ours(x), atol=3e-2)
+    half.sum().backward()
+    gradient = ours.weight.grad
+    assert gradient is not None and gradient.shape == ours.weight.shape
+    assert bool(gradient[:, :, 0].any()) == (dilation < 8)

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from avseg.nn.dilated import DilatedConv2d
+
 _INNER = 256
 _RATES = (6, 12, 18)
 
@@ -28,7 +30,7 @@ class PyramidPooling(nn.Module):
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         point = nn.Conv2d(inputs, _INNER, 1, bias=False)
-        wide = [nn.Conv2d(inputs, _INNER, 3, padding=r, dilation=r, bias=False) for r in _RATES]
+        wide = [DilatedConv2d(inputs, _INNER, rate, bias=False) for rate in _RATES]
         self.branches = nn.ModuleList([point, *wide])
         self.branch_norm = nn.BatchNorm2d(_INNER * len(self.branches))
         self.reduce = nn.Conv2d(_INNER * len(self.branches), outputs, 1, bias=False)
@@ -39,19 +41,11 @@ class PyramidPooling(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, h, w) -> (N, outputs, h, w); in training N must be two or more, for the pooled norm's sake."""
-        point, *wide = self.branches
-        maps = torch.cat([point(x), *(_dilated(x, c.weight, c.dilation[0]) for c in wide)], 1)  # type: ignore[arg-type,index]
+        maps = torch.cat([branch(x) for branch in self.branches], 1)
         reduced = self.reduce(F.leaky_relu(self.branch_norm(maps), 0.01))
         pooled = self.pool(x.mean((2, 3), keepdim=True))
         pooled = self.pool_reduce(F.leaky_relu(self.pool_norm(pooled), 0.01))
         return F.leaky_relu(self.norm(reduced + pooled), 0.01)
-
-
-def _dilated(x: Tensor, weight: Tensor, dilation: int) -> Tensor:
-    """A 3x3 convolution with padding = dilation, without the taps that meet only padding."""
-    rows, columns = (1 if size > dilation else 0 for size in x.shape[2:])
-    kernel = weight[:, :, 1 - rows : 2 + rows, 1 - columns : 2 + columns]
-    return F.conv2d(x, kernel, padding=(dilation * rows, dilation * columns), dilation=dilation)
 
 
 class DeepLabDecoder(nn.Module):
