@@ -38,6 +38,8 @@ def test_crowds_empty_segmentations_and_small_instances_never_sound(tmp_path: Pa
     for changes in (
         {"iscrowd": 1, "segmentation": crowd},
         {"segmentation": []},
+        {"segmentation": [[1, 2, "a", 4, 5, 6]]},
+        {"segmentation": {"counts": [-5, 20], "size": [HEIGHT, 60]}},
         {"segmentation": [[1, 2, 3, 4]]},
         {"segmentation": {"counts": [10, 20], "size": [5, 6]}},
         {"area": 2},
@@ -49,7 +51,7 @@ def test_crowds_empty_segmentations_and_small_instances_never_sound(tmp_path: Pa
     assert report.samples["train"] == 2
     for words in (
         "1 annotations passed over: crowd",
-        "3 annotations passed over: without a usable segmentation",
+        "5 annotations passed over: without a usable segmentation",
         "1 annotations passed over: too small",
         "1 annotations passed over: with a box outside the picture",
     ):
@@ -273,6 +275,14 @@ def test_an_index_of_another_form_is_refused(tmp_path: Path, lines: str, words: 
         (lambda content: content["images"][0].pop("height"), "entry 0 of 'images' lacks"),
         (lambda content: content["images"][0].update(id="a"), "image id 'a'"),
         (lambda content: content["images"][0].update(split="dev"), "split 'dev'"),
+        (lambda content: content["images"][0].update(height="96"), "the size '96' x"),
+        (lambda content: content["images"][0].update(file_name=None), "the file_name None"),
+        (lambda content: content["annotations"][0].update(id="a"), "annotation id 'a'"),
+        (lambda content: content["annotations"][0].update(category_id=[1]), r"the category_id \[1\]"),
+        (lambda content: content["annotations"][0].update(bbox=[1, 2]), r"the bbox \[1, 2\]"),
+        (lambda content: content["annotations"][0].update(area=None), "the area None"),
+        (lambda content: content["annotations"].append(content["annotations"][0]), "two annotations have the id 50"),
+        (lambda content: content["images"].append(content["images"][0]), "two images have the id 1000"),
     ],
 )
 def test_instances_of_another_form_are_refused(tmp_path: Path, change: object, words: str) -> None:

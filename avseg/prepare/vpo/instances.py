@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -79,7 +80,7 @@ def read_instances(
     names = {row["id"]: str(row["name"]) for row in content["categories"]}
     by_image: dict[Any, list[Record]] = defaultdict(list)
     for row in content["annotations"]:
-        by_image[row["image_id"]].append(row)
+        by_image[_checked_annotation(Path(path), row)["image_id"]].append(row)
     passed: Counter[str] = Counter()
     pictures = []
     for image in content["images"]:
@@ -108,6 +109,9 @@ def _load(path: Path) -> Record:
         for number, row in enumerate(rows):
             if not isinstance(row, dict) or any(key not in row for key in keys):
                 raise ValueError(f"{path}: entry {number} of {part!r} lacks one of {', '.join(keys)}")
+        (first, times), *_ = Counter(str(row["id"]) for row in rows).most_common(1) or [("", 0)]
+        if times > 1:
+            raise ValueError(f"{path}: two {part} have the id {first}; ids must differ")
     return dict(content)
 
 
@@ -117,9 +121,28 @@ def _checked(path: Path, image: Record) -> Record:
         raise ValueError(f"{path} has the image id {number!r}; the layout of VPO wants whole numbers of 12 digits")
     if split is not None and split not in SPLITS:
         raise ValueError(f"{path} puts image {number} into the split {split!r}; wanted one of {', '.join(SPLITS)}")
-    if min(image["height"], image["width"]) < 1:
-        raise ValueError(f"{path} gives image {number} the size {image['height']} x {image['width']}")
+    if not all(isinstance(image[side], int) and image[side] >= 1 for side in ("height", "width")):
+        raise ValueError(
+            f"{path} gives image {number} the size {image['height']!r} x {image['width']!r}, wanted whole numbers"
+        )
+    if not isinstance(image["file_name"], str):
+        raise ValueError(f"{path} gives image {number} the file_name {image['file_name']!r}, wanted a text")
     return image
+
+
+def _checked_annotation(path: Path, row: Record) -> Record:
+    """An annotation whose numbers are numbers; what its segmentation is worth is judged later, one by one."""
+    number, box, covered = row["id"], row.get("bbox"), row.get("area", 0)
+    if not isinstance(number, int) or not 0 <= number < 10**12:
+        raise ValueError(f"{path} has the annotation id {number!r}; the layout of VPO wants whole numbers of 12 digits")
+    for key in ("image_id", "category_id"):
+        if not isinstance(row[key], int | str):
+            raise ValueError(f"{path} gives annotation {number} the {key} {row[key]!r}, wanted one of its list")
+    if box and not (isinstance(box, list) and len(box) == 4 and all(isinstance(n, int | float) for n in box)):
+        raise ValueError(f"{path} gives annotation {number} the bbox {box!r}; wanted left, top, width, height")
+    if not isinstance(covered, int | float):
+        raise ValueError(f"{path} gives annotation {number} the area {covered!r}; wanted pixels, or no area at all")
+    return row
 
 
 @dataclass(frozen=True)
@@ -170,14 +193,28 @@ def _classes(row: Record, image: int, names: Mapping[Any, str], people: int, per
 def has_segmentation(segmentation: Any, size: tuple[int, int]) -> bool:
     """Whether there are polygons of three points at least, or run lengths of the picture's size."""
     if isinstance(segmentation, dict):
-        return bool(segmentation.get("counts")) and list(segmentation.get("size", ())) == list(size)
+        return _are_runs(segmentation.get("counts")) and list(segmentation.get("size", ())) == list(size)
     return bool(_polygons(segmentation))
+
+
+def _are_runs(counts: Any) -> bool:
+    """Compressed run lengths, or a list of them."""
+    if isinstance(counts, list):
+        return bool(counts) and all(isinstance(run, int) and run >= 0 for run in counts)
+    return isinstance(counts, str | bytes) and len(counts) > 0
 
 
 def _polygons(segmentation: Any) -> list[list[float]]:
     if not isinstance(segmentation, list):
         return []
-    return [part for part in segmentation if isinstance(part, list) and len(part) >= 6 and len(part) % 2 == 0]
+    return [part for part in segmentation if _is_polygon(part)]
+
+
+def _is_polygon(part: Any) -> bool:
+    """Three points or more, as x, y, x, y, ..."""
+    if not isinstance(part, list) or len(part) < 6 or len(part) % 2:
+        return False
+    return all(isinstance(value, int | float) and math.isfinite(value) for value in part)
 
 
 def run_lengths(segmentation: Any, size: tuple[int, int]) -> Any:
