@@ -44,7 +44,9 @@ class RunFolder:
         if self.recipe.exists():
             if not resume:
                 raise ValueError(f"{self.path} holds a run that has begun; let it resume, or choose another folder")
-            self._check_same(recipe)
+            # A run that ended before its first checkpoint, as at data that do not fit, has left nothing to guard.
+            if newest_checkpoint(self.checkpoints) is not None:
+                self._check_same(recipe)
         remove_leavings(self.path)
         remove_leavings(self.checkpoints)
         write_json(self.recipe, recipe_dict(recipe))

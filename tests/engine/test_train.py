@@ -239,6 +239,14 @@ def test_a_folder_belongs_to_one_run(tmp_path: Path) -> None:
     assert (tmp_path / "metrics.jsonl").read_bytes() == before
 
 
+def test_a_run_without_a_checkpoint_leaves_its_folder_free(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run_hooked(tmp_path, recipe(epochs=1), _Stop(1))
+    assert (tmp_path / "recipe.json").exists()
+    run(tmp_path, recipe(epochs=2))
+    assert json.loads((tmp_path / "recipe.json").read_text(encoding="utf-8"))["train"]["epochs"] == 2
+
+
 def test_a_run_of_an_older_version_goes_on(tmp_path: Path) -> None:
     """Settings that it did not have count as their defaults; no other change passes."""
     run(tmp_path, recipe(epochs=1, optim=OptimConfig(lr=1e-2, parts={"head": GroupConfig(lr=1e-3)})))
