@@ -90,7 +90,7 @@ def decibel_windows(batch: Batch, window: AudioWindow, frames: int, channels: in
     if batch.audio.shape[1] < channels:
         raise ValueError(
             f"the clips have {batch.audio.shape[1]} channel of sound but the model wants {channels}; open the data "
-            "set with stereo=True, or use a mono model"
+            "set with stereo=True (--data.stereo), or use a mono model"
         )
     batch = at_rate(mixed_down(batch) if channels == 1 else batch, SAMPLE_RATE)
     cut = cut_windows(batch, window)  # (B, T, A, S_w)
