@@ -50,6 +50,8 @@ _TURNS = ("train", "val", "test", *["train"] * 5, "val", "test", *["train"] * 5,
 """Splits of the clips of a class, 14 of 20 for training: a clip's split follows its number, however many there are."""
 _STREAM = 16
 """Random streams from here on belong to VPO's pictures, one for each attempt."""
+_ATTEMPTS = 1000
+"""Scenes drawn for a picture before it is given up; three are enough where pictures are about as wide as high."""
 
 
 @dataclass(frozen=True)
@@ -208,10 +210,12 @@ def draw_picture(seed: int, image_id: int, twins: bool, options: VpoOptions) -> 
         image_id: The picture in it.
         twins: Whether two of the bodies are of one class; they stand `TWIN_GAP` apart.
         options: Size and difficulty.
+
+    Raises:
+        ValueError: no such scene is found, as on pictures with hardly any room.
     """
     height, width = options.shape
-    attempt = 0
-    while True:
+    for attempt in range(_ATTEMPTS):
         rng = generator(seed, image_id, _STREAM + attempt)
         difficulty = get_difficulty(options.difficulty)
         scene = place_scene(rng, _calm(difficulty), _kinds(rng, difficulty, twins), 1, aspect=width / height)
@@ -219,7 +223,10 @@ def draw_picture(seed: int, image_id: int, twins: bool, options: VpoOptions) -> 
         kinds = [body.kind for body in scene.bodies]
         if _is_clear(picture.owners[0], kinds):
             return picture, kinds
-        attempt += 1
+    raise ValueError(
+        f"in {_ATTEMPTS} scenes of {height} x {width} pixels ({options.difficulty}) no picture {image_id} shows all its "
+        "objects apart from each other; take a larger or wider size, or an easier difficulty"
+    )
 
 
 def _kinds(rng: np.random.Generator, difficulty: Difficulty, twins: bool) -> list[int]:

@@ -123,6 +123,11 @@ def test_twin_pictures_hold_two_of_a_class_and_others_none() -> None:
             assert set(np.unique(picture.owners)) == set(range(len(kinds) + 1))
 
 
+def test_pictures_without_room_are_given_up_in_a_sentence() -> None:
+    with pytest.raises(ValueError, match="take a larger or wider size, or an easier difficulty"):
+        draw_picture(3, 7, True, VpoOptions(difficulty="hard", size=(16, 200)))
+
+
 def test_options_and_numbers_out_of_range_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="at least 3, one for each split"):
         write("vpo_ss", tmp_path, 2, 0)
