@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--root", type=Path, help="folder to keep; by default a temporary one")
     parser.add_argument("--clips", type=int, default=3000, help="samples of the world to learn from, all splits")
     parser.add_argument("--tests", type=int, default=2000, help="samples of the other world; 15 %% are its test split")
-    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--beside", type=int, default=2, help="models trained at a time, a thread each")
     options = parser.parse_args()
