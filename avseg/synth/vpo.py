@@ -224,7 +224,7 @@ def draw_picture(seed: int, image_id: int, twins: bool, options: VpoOptions) -> 
         if _is_clear(picture.owners[0], kinds):
             return picture, kinds
     raise ValueError(
-        f"in {_ATTEMPTS} scenes of {height} x {width} pixels ({options.difficulty}) no picture {image_id} shows all its "
+        f"in {_ATTEMPTS} scenes of {height} x {width} pixels ({options.difficulty}) picture {image_id} never shows its "
         "objects apart from each other; take a larger or wider size, or an easier difficulty"
     )
 
