@@ -21,7 +21,9 @@ from avseg.models.convert import read_checkpoint
 from avseg.models.files import load_strictly
 from avseg.nn.empty import WithoutInitialisation
 from avseg.types import Task
-from conftest import GOLDEN
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+
 
 # File, variant, backbone, decoder, width of the fusion, parameters as published.
 PUBLISHED = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,9 +20,10 @@ from avseg.models.cavp.convert import config_of, find_variant, network_state
 from avseg.models.cavp.network import CAVPNetwork
 from avseg.models.files import load_strictly
 from avseg.nn.empty import WithoutInitialisation
-from conftest import GOLDEN
 from golden_arrays import arr
 from golden_weights import seeded_weights
+
+GOLDEN = Path(__file__).parents[1] / "golden"
 
 SIZE = (224, 224)
 PARTS = {
