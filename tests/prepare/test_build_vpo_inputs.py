@@ -109,6 +109,17 @@ def test_broken_files_are_left_out_by_name(tmp_path: Path) -> None:
     assert f"left out {broken:012d}" in str(report)
 
 
+def test_a_sounding_object_that_the_others_cover_leaves_its_sample_out(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.picture(("cat", 1), ("car", 30))
+    hidden = world.picture(("dog", 10), ("cat", 10))  # of one size: the later one is in front
+    for name in ("dog", "cat", "car"):
+        world.sounds(name, 2)
+    report = built(world, "ms")
+    assert report.left_out == [(f"{hidden:012d}", "a sounding object is covered by the others")]
+    assert report.samples["train"] == 1 and report.exit_code == 1
+
+
 def test_samples_of_a_broken_sound_are_left_out(tmp_path: Path) -> None:
     world = small(tmp_path)
     world.picture(("dog", 20))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from avseg.data.classes import vpo_classes, vpo_mask_ids
 from avseg.io.audio import read_wav, write_wav
@@ -143,17 +144,27 @@ def _write_picture(job: PictureJob) -> Outcome:
         raise ValueError(
             f"{job.source.name} is {image.size[1]} x {image.size[0]}, the instances say {height} x {width}"
         )
-    labels = np.zeros(job.size, np.uint8)
-    for place in sorted(
-        range(len(masks)), key=lambda i: -int(masks[i].sum())
-    ):  # small ones stay in front of large ones
-        labels[masks[place]] = job.parts[place][0]
+    labels = _painted(job, masks)
     if job.source.suffix.lower() in (".jpg", ".jpeg"):
         _copy(job.source, job.picture, link=job.link)
     else:
         write_jpeg(job.picture, np.array(image.convert("RGB")))
     write_png(job.mask, labels)
     return Outcome(positions=positions, made=True)
+
+
+def _painted(job: PictureJob, masks: Sequence[NDArray[np.bool_]]) -> NDArray[np.uint8]:
+    """(H, W) of the sounding objects; small ones stay in front of large ones.
+
+    Raises:
+        ValueError: the others leave nothing of one to be seen, so that the mask would not show what sounds.
+    """
+    labels = np.zeros(job.size, np.uint8)
+    for place in sorted(range(len(masks)), key=lambda i: -int(masks[i].sum())):
+        labels[masks[place]] = job.parts[place][0]
+    if not all((labels == number).any() for number, _ in job.parts):
+        raise ValueError("a sounding object is covered by the others")
+    return labels
 
 
 def write_render(job: RenderJob) -> Outcome:
