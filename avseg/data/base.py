@@ -76,12 +76,11 @@ def read_table(path: Path, columns: Sequence[tuple[str, int | None]]) -> list[Ro
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: a column is missing, or a row is too short.
+        ValueError: not UTF-8, a column is missing, or a row is too short.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing; --data.root must be the folder that holds it (docs/datasets.md)")
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = [row for row in csv.reader(file) if row]
+    rows = csv_rows(path)
     header = [name.strip() for name in rows[0]] if rows else []
     places = {name: _place(path, header, name, position) for name, position in columns}
     table = []
@@ -90,6 +89,19 @@ def read_table(path: Path, columns: Sequence[tuple[str, int | None]]) -> list[Ro
             raise ValueError(f"{path} line {number} has {len(row)} fields, wanted the header's {len(header)}")
         table.append({name: row[place].strip() for name, place in places.items()})
     return table
+
+
+def csv_rows(path: Path) -> list[list[str]]:
+    """The fields of every line that is not empty, the header included.
+
+    Raises:
+        ValueError: not UTF-8, or nothing that could be a table.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return [row for row in csv.reader(file) if row]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path} is no table of UTF-8 text ({error}); save it as CSV in UTF-8") from error
 
 
 def _place(path: Path, header: list[str], name: str, position: int | None) -> int:

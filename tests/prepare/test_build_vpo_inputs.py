@@ -229,6 +229,23 @@ def test_a_table_of_persons_of_another_form_is_refused(tmp_path: Path, content: 
         read_persons(tmp_path / "none.csv", None)
 
 
+@pytest.mark.parametrize("rows", [[3], [{"image_id": 1}], [{"image_id": 1, "caption": "a"}, {"image_id": "x"}]])
+def test_captions_of_another_form_are_refused(tmp_path: Path, rows: list[object]) -> None:
+    path = tmp_path / "captions.json"
+    path.write_text(json.dumps({"annotations": rows}))
+    with pytest.raises(ValueError, match="no captions of COCO's form"):
+        read_persons(None, path)
+
+
+def test_tables_that_are_no_text_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_bytes(b"\xff\xfe\x00bad")
+    with pytest.raises(ValueError, match=r"table\.csv is no table of UTF-8 text"):
+        read_sounds(path)
+    with pytest.raises(ValueError, match=r"table\.csv is no table of UTF-8 text"):
+        read_persons(path, None)
+
+
 def test_the_class_map_can_be_changed_and_replaced(tmp_path: Path) -> None:
     ours = read_class_map(None)
     assert len(ours) == 21 and ours["mouse"] == ("mouse clicking",)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 from collections import defaultdict
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from avseg.config import did_you_mean
+from avseg.data.base import csv_rows
 
 PERSON_CLASSES = ("male", "female", "baby")
 WORDS = {
@@ -60,9 +60,8 @@ def read_persons(table: Path | None, captions: Path | None) -> Persons:
 
 
 def _read_csv(path: Path) -> dict[str, dict[int, str]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = list(csv.DictReader(file))
-    columns = set(rows[0]) if rows else set()
+    header, *lines = csv_rows(path) or [[]]
+    columns, rows = set(header), [dict(zip(header, line, strict=False)) for line in lines]
     if "class" not in columns or not columns & {"annotation", "image"}:
         raise ValueError(
             f"{path} has the columns {', '.join(sorted(map(str, columns))) or '(none)'}; "
@@ -71,7 +70,7 @@ def _read_csv(path: Path) -> dict[str, dict[int, str]]:
     found: dict[str, dict[int, str]] = {"annotations": {}, "images": {}}
     for row in rows:
         key = "annotations" if row.get("annotation") else "images"
-        found[key].update(_entry(path, row.get("annotation") or row.get("image"), row["class"]))
+        found[key].update(_entry(path, row.get("annotation") or row.get("image"), row.get("class")))
     return found
 
 
@@ -105,13 +104,17 @@ def _from_captions(path: Path) -> dict[int, str]:
         raise FileNotFoundError(f"the captions {path} are missing")
     content = _load(path)
     rows = content.get("annotations") if isinstance(content, dict) else None
-    if not isinstance(rows, list) or any(not {"image_id", "caption"} <= set(row) for row in rows[:1]):
+    if not isinstance(rows, list) or not all(map(_is_caption, rows)):
         raise ValueError(f"{path} has no captions of COCO's form: `annotations` with `image_id` and `caption`")
     texts: dict[int, list[str]] = defaultdict(list)
     for row in rows:
         texts[int(row["image_id"])].append(str(row["caption"]))
     named = {image: _named(" ".join(lines)) for image, lines in texts.items()}
     return {image: next(iter(classes)) for image, classes in named.items() if len(classes) == 1}
+
+
+def _is_caption(row: Any) -> bool:
+    return isinstance(row, dict) and "caption" in row and isinstance(row.get("image_id"), int)
 
 
 def _named(text: str) -> set[str]:

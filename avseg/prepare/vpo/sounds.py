@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,7 @@ from importlib.resources import files
 from pathlib import Path, PurePosixPath
 
 from avseg.config import did_you_mean
+from avseg.data.base import csv_rows
 from avseg.data.classes import vpo_classes
 from avseg.prepare.vpo.splits import SPLITS, assign
 
@@ -101,8 +101,7 @@ def read_sounds(index: Path, folder: Path | None = None) -> tuple[list[Sound], l
 
 
 def _read_index(index: Path, folder: Path) -> list[Sound]:
-    with index.open(encoding="utf-8-sig", newline="") as file:
-        rows = [[cell.strip() for cell in row] for row in csv.reader(file) if row]
+    rows = [[cell.strip() for cell in row] for row in csv_rows(index)]
     if rows and rows[0][0].lower() in _HEADERS:
         del rows[0]
     return [_sound(index, folder, number, row) for number, row in enumerate(rows, start=1)]
