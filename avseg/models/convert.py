@@ -67,9 +67,12 @@ def _unpickled(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        # torch's own sentence advises to read the file unsafely; what it names, if anything, is of use.
+        named = re.search(r"Unsupported (?:global|operand|class)[^.]*", str(error))
+        reason = f" ({named[0].strip()})" if named else ""
         raise ValueError(
-            f"{path} cannot be read as a checkpoint of tensors alone ({reason}); files that would run code are refused"
+            f"{path} cannot be read as a checkpoint of tensors alone{reason}: it is damaged, no checkpoint, or holds "
+            "more than tensors; files that would run code are refused"
         ) from error
 
 
