@@ -68,7 +68,7 @@ def _unpickled(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError) as error:
         # torch's own sentence advises to read the file unsafely; what it names, if anything, is of use.
-        named = re.search(r"Unsupported (?:global|operand|class)[^.]*", str(error))
+        named = re.search(r"Unsupported (?:global|operand|class)[^.\n]*", str(error))
         reason = f" ({named[0].strip()})" if named else ""
         raise ValueError(
             f"{path} cannot be read as a checkpoint of tensors alone{reason}: it is damaged, no checkpoint, or holds "
