@@ -28,6 +28,8 @@ class InputSpec:
     """How pictures are sampled; label maps are always sampled by the nearest pixel."""
     multiple_of: int = 1
     """Both sides are rounded to a multiple of this."""
+    longest: int | None = None
+    """`shorter_side`: the longer side gets no more than this, and the shorter one less where need be."""
 
     def fitted(self, size: tuple[int, int]) -> tuple[int, int]:
         """(H, W) at which a network wants to see pictures of `size` (H, W)."""
@@ -37,7 +39,9 @@ class InputSpec:
         elif self.rule != "keep":
             side, wanted = (min, min(self.size)) if self.rule == "shorter_side" else (max, max(self.size))
             scale = wanted / side(size)
-            height, width = round(height * scale), round(width * scale)
+            if self.longest is not None and max(size) * scale > self.longest:
+                scale = self.longest / max(size)
+            height, width = int(height * scale + 0.5), int(width * scale + 0.5)
         step = self.multiple_of
         return max(round(height / step), 1) * step, max(round(width / step), 1) * step
 

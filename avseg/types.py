@@ -126,7 +126,53 @@ class InstanceTarget:
         return InstanceTarget(*(getattr(self, f.name).to(device) for f in fields(self)))
 
 
-Target: TypeAlias = DenseTarget | InstanceTarget
+@dataclass(frozen=True, eq=False)
+class TrackTarget:
+    """Truth of a long clip of N tracked objects as run lengths: what a data set reads, and what metrics judge by."""
+
+    masks: list[list[Rle | None]]
+    """N tracks of T entries, in the order of the file; None: silent or unseen."""
+    classes: Tensor
+    """(N,) int64, 1..K."""
+    track_ids: Tensor
+    """(N,) int64."""
+    annotated: Tensor
+    """(T,) bool."""
+    size: tuple[int, int]
+    """(H, W) of the masks."""
+    areas: Tensor | None = None
+    """(N, T) float64 pixels as the file has them, NaN where a mask is None; None: those of the masks."""
+
+    def __post_init__(self) -> None:
+        n, t = len(self.masks), self.annotated.shape[0]
+        _check("target classes", self.classes, (n,), torch.int64)
+        _check("target track_ids", self.track_ids, (n,), torch.int64)
+        _check("target annotated", self.annotated, ("T",), torch.bool)
+        for track in self.masks:
+            if len(track) != t:
+                raise ValueError(f"a target track has {len(track)} masks, wanted one for each of {t} frames")
+        if self.areas is not None:
+            _check("target areas", self.areas, (n, t), torch.float64)
+
+    def take(self, frames: Tensor) -> TrackTarget:
+        places = frames.tolist()
+        masks = [[track[place] for place in places] for track in self.masks]
+        areas = None if self.areas is None else self.areas[:, frames]
+        return replace(self, masks=masks, annotated=self.annotated[frames], areas=areas)
+
+    def padded(self, frames: int) -> TrackTarget:
+        """The same with silent frames that are not annotated at the end, `frames` in all."""
+        more = frames - self.annotated.shape[0]
+        areas = None if self.areas is None else F.pad(self.areas, (0, more), value=float("nan"))
+        masks = [[*track, *[None] * more] for track in self.masks]
+        return replace(self, masks=masks, annotated=_pad_frames(self.annotated, more), areas=areas)
+
+    def to(self, device: torch.device | str) -> TrackTarget:
+        """Run lengths stay where they are, and so does all that goes with them."""
+        return self
+
+
+Target: TypeAlias = DenseTarget | InstanceTarget | TrackTarget
 
 
 @dataclass(frozen=True, eq=False)

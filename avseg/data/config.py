@@ -14,8 +14,8 @@ class DataConfig:
     name: str = "s4"
     root: Path | None = None
     """The folder of the data set; the synthetic world has none."""
-    audio: Literal["wav", "log_mel"] = "wav"
-    """Read the sound, or the log-mel pickles that S4 and MS3 ship."""
+    audio: Literal["wav", "log_mel", "features"] = "wav"
+    """Read the sound, the log-mel pickles that S4 and MS3 ship, or the vectors of sound that AVISeg ships."""
     sample_rate: int = 16000
     """Sounds of another rate are resampled on reading."""
     mask_mode: Literal["auto", "nonzero", "upstream"] = "auto"
@@ -23,16 +23,41 @@ class DataConfig:
     mode P over 255, rounded; `auto`: `nonzero`, but an error on the first file where the two disagree."""
     stereo: bool = False
     """Keep two channels of sound (VPO: give every source its place); otherwise they are averaged."""
-    augment: tuple[Literal["flip", "colour", "mute", "one_frame", "scale", "jitter", "size", "crop"], ...] = ()
+    augment: tuple[
+        Literal[
+            "flip",
+            "colour",
+            "mute",
+            "one_frame",
+            "scale",
+            "jitter",
+            "size",
+            "crop",
+            "some_frames",
+            "moving_crop",
+            "shorter_side",
+        ],
+        ...,
+    ] = ()
     """What happens to a clip while training, in this order. `size` brings it to the network's input, `crop` cuts a
-    random part of that size out; where neither is named, sizing comes first. `one_frame` keeps one annotated frame."""
+    random part of that size out; where neither is named, sizing comes first. `one_frame` keeps one annotated frame. Of
+    AVISeg: `some_frames` draws `clip_frames` of a video, `moving_crop` sizes them and cuts a part out that moves,
+    `shorter_side` draws their size."""
     scales: tuple[float, ...] = (0.5, 0.75, 1.0)
     """Factors that `scale` draws from."""
-    compat: tuple[Literal["audio_window", "audio_hop", "relabel", "mono_flip", "merged_val"], ...] = ()
+    clip_frames: int = 5
+    """Frames that `some_frames` keeps."""
+    reach: int = 20
+    """How far from its reference frame `some_frames` looks for the others, in frames."""
+    sides: tuple[int, ...] = (288, 320, 352, 384, 416, 448, 480, 512)
+    """Pixels of the shorter side that `shorter_side` draws from."""
+    longest: int = 768
+    """Pixels of the longer side at most, after `shorter_side`."""
+    compat: tuple[Literal["audio_window", "audio_hop", "relabel", "mono_flip", "merged_val", "replacement"], ...] = ()
     """Published slips to repeat (docs/datasets.md): `audio_window` keeps the end of short sounds and tiles it;
     `audio_hop` lets frame i of S4 and MS3 hear from 2 i s on; `relabel` turns VPO cars beside airplanes into
     airplanes; `mono_flip` mirrors VPO pictures without their sound (published for VPO-SS); `merged_val` makes val and
-    test of VPO one split under both names."""
+    test of VPO one split under both names; `replacement` lets `some_frames` draw a frame twice."""
     labels_at: Literal["auto", "file", "input"] = "auto"
     """Where predictions are judged: at the size of the label files, or at that of the network's input; `auto` is the
     data set's own protocol."""

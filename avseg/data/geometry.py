@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from avseg.config import InputSpec
-from avseg.types import Clip, DenseTarget, InstanceTarget, Target
+from avseg.types import Clip, DenseTarget, InstanceTarget, Target, TrackTarget
 
 _FILTERS = {
     "nearest": Image.Resampling.NEAREST,
@@ -53,8 +53,8 @@ class Geometry:
         return sized.crop((left, top, left + wanted_width, top + wanted_height))
 
     def resize_target(self, target: Target | None) -> Target | None:
-        """Truth on the grid of the sized frames, or as it is where labels stay."""
-        if target is None or not self.resize_labels:
+        """Truth on the grid of the sized frames, or as it is where labels stay; run lengths always stay."""
+        if target is None or not self.resize_labels or isinstance(target, TrackTarget):
             return target
         if isinstance(target, InstanceTarget):
             blank = target.masks.new_zeros(target.masks.shape[-2:])  # tells the size where there is no instance
@@ -67,6 +67,8 @@ class Geometry:
         """(H, W) at which predictions are wanted back: that of the labels, else that of the frames as they came."""
         if target is None:
             return clip.output_size or _size(clip.frames)
+        if isinstance(target, TrackTarget):
+            return target.size
         return _size(target.labels if isinstance(target, DenseTarget) else target.masks)
 
     def _resize_frame(self, frame: Tensor) -> NDArray[np.uint8]:

@@ -14,7 +14,7 @@ from avseg.data.config import DataConfig
 from avseg.data.framing import OneFrame, RandomCrop, RandomScale, Recount, Resize
 from avseg.data.geometry import Geometry as Geometry
 from avseg.data.jitter import Jitter
-from avseg.types import IGNORE, Clip, DenseTarget, InstanceTarget, Target
+from avseg.types import IGNORE, Clip, DenseTarget, InstanceTarget, Target, TrackTarget
 
 Transform: TypeAlias = Callable[[Clip, torch.Generator], Clip]
 
@@ -141,6 +141,8 @@ def _mirrored(target: Target | None) -> Target | None:
         return replace(target, labels=target.labels.flip(-1))
     if isinstance(target, InstanceTarget):
         return replace(target, masks=target.masks.flip(-1))
+    if isinstance(target, TrackTarget):
+        raise ValueError("truth as run lengths is not mirrored; draw frames of it first (some_frames)")
     return None
 
 
@@ -151,4 +153,6 @@ def _silent(target: Target | None) -> Target | None:
         return DenseTarget(labels, target.annotated, None if target.sounding is None else target.sounding & False)
     if isinstance(target, InstanceTarget):
         return replace(target, masks=target.masks & False)
+    if isinstance(target, TrackTarget):
+        return replace(target, masks=[[None] * len(track) for track in target.masks], areas=None)
     return None

@@ -100,3 +100,37 @@ class ContrastConfig:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise ValueError(f"{name} {value} of the contrastive term, wanted {least} or more")
+
+
+@dataclass(frozen=True)
+class SetConfig:
+    """Matching and losses of predicted sets of masks (Cheng et al. 2022; docs/losses.md), as AVISM weighs them."""
+
+    class_weight: float = 2.0
+    """Of the cross-entropy, in matching and in the loss."""
+    mask_weight: float = 5.0
+    """Of the binary cross-entropy of points."""
+    dice_weight: float = 5.0
+    no_object_weight: float = 0.1
+    """Of the class "no object" within the cross-entropy."""
+    points: int = 12544
+    """Points at which masks are compared."""
+    oversample: float = 3.0
+    """Candidates for each point of the loss; the least certain ones are kept."""
+    importance: float = 0.75
+    """Share of the points that is kept from the candidates; the others are drawn anywhere."""
+    similarity_weight: float = 0.5
+    """Of the term that ties frame queries to clip queries. The published code multiplies by 1.0, where its
+    configuration says 0.5."""
+    silent_first_is_no_object: bool = False
+    """Repeat a published slip: what is silent in the first frame of a training clip has the class "no object"."""
+
+    def __post_init__(self) -> None:
+        for name in ("class_weight", "mask_weight", "dice_weight", "no_object_weight", "similarity_weight"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} {getattr(self, name)} of the set losses is negative; 0 leaves a term out")
+        if self.points < 1 or self.oversample < 1 or not 0 <= self.importance <= 1:
+            raise ValueError(
+                f"set losses got points {self.points}, oversample {self.oversample}, importance {self.importance}; "
+                "wanted at least 1 point, at least 1 candidate a point, and a share from 0 to 1"
+            )

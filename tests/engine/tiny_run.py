@@ -34,6 +34,7 @@ from avseg.data.loader import make_loader
 from avseg.engine.checkpoint import read_checkpoint, write_checkpoint
 from avseg.engine.config import GroupConfig, OptimConfig, Recipe, TrainConfig
 from avseg.engine.optim import MovingAverage, build_optimizer
+from avseg.engine.processes import leaving_together
 from avseg.engine.setup import Objective
 from avseg.engine.sharded import gathered_model, load_whole_state, whole_state
 from avseg.engine.train import train
@@ -310,6 +311,7 @@ if __name__ == "__main__":
     if work == "kill":
         _kill(where)
     else:
-        train_exactly(where, int(sys.argv[3]))
-        _say_rank()
-        _shard(where / "sharded")
+        with leaving_together():
+            train_exactly(where, int(sys.argv[3]))
+            _say_rank()
+            _shard(where / "sharded")

@@ -24,6 +24,7 @@ from avseg.data.config import DataConfig
 from avseg.engine.checkpoint import read_checkpoint
 from avseg.engine.config import OptimConfig, Recipe, TrainConfig
 from avseg.engine.optim import MovingAverage
+from avseg.engine.processes import leaving_together
 from avseg.engine.setup import Objective
 from avseg.engine.train import train
 from avseg.losses import ContrastConfig
@@ -200,10 +201,9 @@ def _in_one_of_two(folder: Path) -> None:
     state.restore(folder / "step-000000002.pt")
     assert torch.equal(model.bank.sounds, alone.bank.sounds)
     print("own\n", end="")
-    accelerator.wait_for_everyone()
-    accelerator.end_training()
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    _in_one_of_two(Path(sys.argv[1]))
+    with leaving_together():
+        _in_one_of_two(Path(sys.argv[1]))

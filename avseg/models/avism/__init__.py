@@ -1,0 +1,1 @@
+"""AVISM: sounding instances, segmented and tracked (Guo et al., CVPR 2025)."""

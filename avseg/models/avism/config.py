@@ -1,0 +1,74 @@
+"""What makes an AVISM model. Imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+from avseg.config import AudioWindow, InputSpec, ModelConfig, Temporal
+from avseg.losses.config import SetConfig
+
+_PICTURES = InputSpec((360, 360), rule="shorter_side", longest=1333)
+_SECONDS = AudioWindow(seconds=0.975, anchor="frame", missing="zero_log_mel")
+_WHOLE = Temporal("clip", None, spacing=1.0, shown_after=0.5)
+
+Option = bool | int | float | str
+
+
+@dataclass(frozen=True)
+class AVISMConfig(ModelConfig):
+    """The defaults are the published ResNet-50 setting."""
+
+    family: ClassVar[str] = "avism"
+    input: InputSpec = _PICTURES
+    audio: AudioWindow = _SECONDS
+    temporal: Temporal = _WHOLE
+    backbone: str = "resnet50"
+    """`resnet50` (batch statistics frozen), `swin_large_patch4_window12_384`, or any timm model with features at
+    strides 4, 8, 16, 32."""
+    backbone_options: dict[str, Option] = field(default_factory=dict)
+    """Passed to timm as they are."""
+    freeze_norms: bool = True
+    """Batch normalisation of the backbone keeps its statistics and factors, as published."""
+    width: int = 256
+    """Channels of maps, queries and masks."""
+    heads: int = 8
+    feedforward: int = 2048
+    """Inner width of the two decoders' layers; the pixel decoder's is `pixel_feedforward`."""
+    pixel_feedforward: int = 1024
+    pixel_layers: int = 6
+    """Layers of deformable attention."""
+    frame_queries: int = 100
+    frame_layers: int = 9
+    clip_queries: int = 100
+    clip_layers: int = 3
+    object_layers: int = 6
+    """Layers of the window attention among frame queries, and as many of sound over objects."""
+    window: int = 6
+    """Frames that see each other in a layer of window attention."""
+    trained_layers: int = 3
+    """Last layers of the frame decoder whose queries the clip decoder is trained on; prediction uses the last."""
+    audio_network: Literal["none", "vggish", "small"] = "none"
+    """`none` wants clips with audio features (T, audio_width), as AVISeg ships them; `vggish` (frozen) and `small`
+    (learns) make them from sound."""
+    audio_width: int = 128
+    criterion: SetConfig = SetConfig()
+    candidates: int = 100
+    """(query, class) pairs of the highest probability that may become tracks."""
+    score: float = 0.3
+    """Tracks of a lower score are dropped."""
+    frames_at_once: int = 18
+    """Pictures in one call of the frame stage."""
+    frames_in_memory: int = 36
+    """Clips of more frames keep their mask features outside of the device's memory."""
+
+    def __post_init__(self) -> None:
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} does not divide into {self.heads} heads")
+        if not 1 <= self.trained_layers <= self.frame_layers:
+            raise ValueError(f"trained_layers {self.trained_layers}, wanted 1 to {self.frame_layers} (frame_layers)")
+        if self.audio_network == "vggish" and self.audio_width != 128:
+            raise ValueError(f"VGGish embeddings have 128 channels, audio_width is {self.audio_width}")
+        for name in ("frames_at_once", "window", "candidates", "frame_queries", "clip_queries"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} {getattr(self, name)}, wanted 1 or more")
