@@ -10,6 +10,7 @@ from avseg.losses.config import SetConfig
 
 _PICTURES = InputSpec((360, 360), rule="shorter_side", longest=1333)
 _SECONDS = AudioWindow(seconds=0.975, anchor="frame", missing="zero_log_mel")
+_CRITERION = SetConfig()
 _WHOLE = Temporal("clip", None, spacing=1.0, shown_after=0.5)
 
 Option = bool | int | float | str
@@ -52,7 +53,7 @@ class AVISMConfig(ModelConfig):
     """`none` wants clips with audio features (T, audio_width), as AVISeg ships them; `vggish` (frozen) and `small`
     (learns) make them from sound."""
     audio_width: int = 128
-    criterion: SetConfig = SetConfig()
+    criterion: SetConfig = _CRITERION
     candidates: int = 100
     """(query, class) pairs of the highest probability that may become tracks."""
     score: float = 0.3
