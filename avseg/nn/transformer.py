@@ -1,0 +1,167 @@
+"""Transformer blocks of query decoders: each adds what it finds to what came in, then normalises (post-norm).
+
+Attention is one call of `scaled_dot_product_attention`, so the affinities of many tokens need not exist at once.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Attention(nn.Module):
+    """Multi-head attention (Vaswani et al. 2017); parameters have torch's names and shapes, in one piece (3D, D)."""
+
+    def __init__(self, width: int, heads: int = 8) -> None:
+        """
+        Args:
+            width: channels D of queries, keys, values and answers.
+            heads: parts of the channels that attend on their own.
+
+        Raises:
+            ValueError: a width that does not divide into the heads.
+        """
+        super().__init__()
+        if width % heads:
+            raise ValueError(f"width {width} does not divide into {heads} heads")
+        self.heads = heads
+        self.in_proj_weight = nn.Parameter(torch.empty(3 * width, width))
+        self.in_proj_bias = nn.Parameter(torch.zeros(3 * width))
+        self.out_proj = nn.Linear(width, width)
+        nn.init.xavier_uniform_(self.in_proj_weight)
+        nn.init.xavier_uniform_(self.out_proj.weight)
+        nn.init.zeros_(self.out_proj.bias)
+
+    def forward(self, query: Tensor, key: Tensor, value: Tensor, allowed: Tensor | None = None) -> Tensor:
+        """
+        Args:
+            query: (N, Q, D).
+            key: (N, M, D).
+            value: (N, M, D).
+            allowed: (N, Q, M) bool, where a query may look, the same for all heads; None: everywhere. A query that may
+                look nowhere has no answer: let it look everywhere beforehand.
+
+        Returns:
+            (N, Q, D).
+        """
+        parts = zip((query, key, value), self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3), strict=True)
+        q, k, v = (
+            F.linear(x, weight, bias).unflatten(-1, (self.heads, -1)).transpose(1, 2) for x, weight, bias in parts
+        )
+        mask = None if allowed is None else allowed[:, None]  # (N, 1, Q, M)
+        answers = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)  # (N, heads, Q, D / heads)
+        out: Tensor = self.out_proj(answers.transpose(1, 2).flatten(2))
+        return out
+
+
+class SelfAttention(nn.Module):
+    """Tokens look at each other."""
+
+    def __init__(self, width: int, heads: int = 8) -> None:
+        super().__init__()
+        self.attention = Attention(width, heads)
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, x: Tensor, position: Tensor | None = None) -> Tensor:
+        """
+        Args:
+            x: (N, Q, D) tokens.
+            position: broadcasts to x; added to queries and keys, not to values.
+
+        Returns:
+            (N, Q, D).
+        """
+        placed = _placed(x, position)
+        out: Tensor = self.norm(x + self.attention(placed, placed, x))
+        return out
+
+
+class CrossAttention(nn.Module):
+    """Tokens look at a memory."""
+
+    def __init__(self, width: int, heads: int = 8) -> None:
+        super().__init__()
+        self.attention = Attention(width, heads)
+        self.norm = nn.LayerNorm(width)
+
+    def forward(
+        self,
+        x: Tensor,
+        memory: Tensor,
+        allowed: Tensor | None = None,
+        position: Tensor | None = None,
+        memory_position: Tensor | None = None,
+    ) -> Tensor:
+        """
+        Args:
+            x: (N, Q, D) tokens; or (N, 1, D) where `position` has the Q places.
+            memory: (N, M, D).
+            allowed: (N, Q, M) bool, where a token may look; every token somewhere.
+            position: broadcasts to (N, Q, D); added to the queries.
+            memory_position: broadcasts to `memory`; added to the keys, not to the values.
+
+        Returns:
+            (N, Q, D).
+        """
+        found = self.attention(_placed(x, position), _placed(memory, memory_position), memory, allowed)
+        out: Tensor = self.norm(x + found)
+        return out
+
+
+class FeedForward(nn.Module):
+    """Two linear maps with a ReLU between them, for each token on its own."""
+
+    def __init__(self, width: int, inner: int = 2048) -> None:
+        super().__init__()
+        self.linear1 = nn.Linear(width, inner)
+        self.linear2 = nn.Linear(inner, width)
+        self.norm = nn.LayerNorm(width)
+        for linear in (self.linear1, self.linear2):
+            nn.init.xavier_uniform_(linear.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., D) -> (..., D)."""
+        out: Tensor = self.norm(x + self.linear2(F.relu(self.linear1(x))))
+        return out
+
+
+class DecoderLayer(nn.Module):
+    """Queries look at a memory first, then at each other (Cheng et al. 2022, "Masked-attention Mask Transformer")."""
+
+    def __init__(self, width: int, heads: int = 8, inner: int = 2048) -> None:
+        super().__init__()
+        self.cross_attention = CrossAttention(width, heads)
+        self.self_attention = SelfAttention(width, heads)
+        self.feed_forward = FeedForward(width, inner)
+
+    def forward(
+        self,
+        queries: Tensor,
+        memory: Tensor,
+        allowed: Tensor | None = None,
+        position: Tensor | None = None,
+        memory_position: Tensor | None = None,
+    ) -> Tensor:
+        """Arguments of `CrossAttention`; `position` is the queries' in both. Returns (N, Q, D)."""
+        x = self.cross_attention(queries, memory, allowed, position, memory_position)
+        out: Tensor = self.feed_forward(self.self_attention(x, position))
+        return out
+
+
+class Perceptron(nn.Module):
+    """Linear maps of one width with ReLUs between them; keys are `layers.{i}`."""
+
+    def __init__(self, width: int, layers: int = 3) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(width, width) for _ in range(layers))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., D) -> (..., D)."""
+        for index, layer in enumerate(self.layers):
+            x = layer(F.relu(x) if index else x)
+        return x
+
+
+def _placed(x: Tensor, position: Tensor | None) -> Tensor:
+    return x if position is None else x + position
