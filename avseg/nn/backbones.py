@@ -9,11 +9,16 @@ import timm
 from torch import Tensor, nn
 
 from avseg.config import did_you_mean
+from avseg.nn.frozen import freeze_norms
 from avseg.nn.hrnet import HRNet
+from avseg.nn.swin import Swin
 
 STRIDES = (4, 8, 16, 32)
 
-TRAINING_DEFAULTS: dict[str, dict[str, Any]] = {"pvt_v2_b5": {"drop_path_rate": 0.1}}
+TRAINING_DEFAULTS: dict[str, dict[str, Any]] = {
+    "pvt_v2_b5": {"drop_path_rate": 0.1},
+    "swin_large_patch4_window12_384": {"drop_path_rate": 0.3},
+}
 """Published settings that timm leaves out; stochastic depth works in training alone."""
 
 DEEP_RESNETS = {"resnet50_deep": "resnet50", "resnet101_deep": "resnet101"}
@@ -35,12 +40,9 @@ class Backbone(nn.Module):
             ValueError: a name that timm does not have, or features at other strides.
         """
         super().__init__()
-        if not timm.is_model(name):
-            raise ValueError(f"timm has no model {name!r}; {_near(name)}")
-        self.stages = _four_stages(name, {**TRAINING_DEFAULTS.get(name, {}), **(options or {})})
-        strides = tuple(self.stages.feature_info.reduction())
-        if strides != STRIDES:
-            raise ValueError(f"backbone {name!r} gives maps at strides {strides}, wanted {STRIDES}")
+        _want_known(name)
+        self.stages = _four_stages(name, _with_defaults(name, options))
+        _want_strides(name, tuple(self.stages.feature_info.reduction()))
 
     @property
     def channels(self) -> tuple[int, ...]:
@@ -90,21 +92,29 @@ class DeepResNet(nn.Module):
         return list(self.stages(images))
 
 
-ImageBackbone: TypeAlias = Backbone | DeepResNet | HRNet
+ImageBackbone: TypeAlias = Backbone | DeepResNet | HRNet | Swin
 
 
-def make_backbone(name: str, options: Mapping[str, Any] | None = None, output_stride: int = 32) -> ImageBackbone:
+def make_backbone(
+    name: str, options: Mapping[str, Any] | None = None, output_stride: int = 32, frozen_norms: bool = False
+) -> ImageBackbone:
     """The backbone of a name: a module of (N, 3, H, W) -> four maps, finest first, with `.channels`, their widths.
 
     Args:
         name: `resnet50_deep`, `resnet101_deep`, `hrnet_w48` (HRNetV2) or any model of timm with features at strides
-            4, 8, 16, 32.
+            4, 8, 16, 32; names that begin with `swin_` give `Swin`.
         options: passed to timm as they are; `hrnet_w48` takes `width` and `modules` of `HRNet`.
         output_stride: of the coarsest map; 8 and 16 are for the deep ResNets.
+        frozen_norms: whether batch normalisations keep their statistics and factors, as `FrozenBatchNorm2d` does.
 
     Raises:
         ValueError: a name that timm does not have, features at other strides, or an output stride the backbone lacks.
     """
+    backbone = _made(name, options, output_stride)
+    return freeze_norms(backbone) if frozen_norms else backbone
+
+
+def _made(name: str, options: Mapping[str, Any] | None, output_stride: int) -> ImageBackbone:
     if name in DEEP_RESNETS:
         return DeepResNet(name, options, output_stride)
     if output_stride != 32:
@@ -112,7 +122,16 @@ def make_backbone(name: str, options: Mapping[str, Any] | None = None, output_st
             f"backbone {name!r} got output_stride {output_stride}, but only {' and '.join(DEEP_RESNETS)} can be "
             "dilated; wanted 32"
         )
-    return _hrnet(options or {}) if name == "hrnet_w48" else Backbone(name, options)
+    if name == "hrnet_w48":
+        return _hrnet(options or {})
+    return _swin(name, options) if name.startswith("swin_") else Backbone(name, options)
+
+
+def _swin(name: str, options: Mapping[str, Any] | None) -> Swin:
+    _want_known(name)
+    swin = Swin(name, _with_defaults(name, options))
+    _want_strides(name, swin.strides)
+    return swin
 
 
 def _hrnet(options: Mapping[str, Any]) -> HRNet:
@@ -124,6 +143,20 @@ def _hrnet(options: Mapping[str, Any]) -> HRNet:
 
 def _four_stages(name: str, options: Mapping[str, Any]) -> Any:
     return timm.create_model(name, pretrained=False, features_only=True, out_indices=(-4, -3, -2, -1), **options)
+
+
+def _with_defaults(name: str, options: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {**TRAINING_DEFAULTS.get(name, {}), **(options or {})}
+
+
+def _want_known(name: str) -> None:
+    if not timm.is_model(name):
+        raise ValueError(f"timm has no model {name!r}; {_near(name)}")
+
+
+def _want_strides(name: str, strides: tuple[int, ...]) -> None:
+    if strides != STRIDES:
+        raise ValueError(f"backbone {name!r} gives maps at strides {strides}, wanted {STRIDES}")
 
 
 def _near(name: str) -> str:

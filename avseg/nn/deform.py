@@ -1,0 +1,120 @@
+"""Deformable attention over maps of several sizes (Zhu et al. 2021, "Deformable DETR"), in plain PyTorch.
+
+Each token looks at a few points of every map, where it chooses to look: `heads * levels * points` samples instead of
+all pixels. One `grid_sample` a map reads all points of all heads; it compiles without a break, forwards and back.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Size = tuple[int, int]
+
+
+class DeformableAttention(nn.Module):
+    """Multi-scale deformable attention; parameters have the published names and shapes."""
+
+    def __init__(self, width: int = 256, heads: int = 8, levels: int = 3, points: int = 4) -> None:
+        """
+        Args:
+            width: channels of tokens.
+            heads: parts of the channels that look on their own.
+            levels: maps.
+            points: samples a head takes of each map.
+
+        Raises:
+            ValueError: a width that does not divide into the heads.
+        """
+        super().__init__()
+        if width % heads:
+            raise ValueError(f"width {width} does not divide into {heads} heads")
+        self.heads, self.levels, self.points = heads, levels, points
+        self.sampling_offsets = nn.Linear(width, heads * levels * points * 2)
+        self.attention_weights = nn.Linear(width, heads * levels * points)
+        self.value_proj = nn.Linear(width, width)
+        self.output_proj = nn.Linear(width, width)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """At first all tokens look alike: head h along a direction of its own, its points 1, 2, 3 ... pixels away."""
+        for linear in (self.sampling_offsets, self.attention_weights):
+            nn.init.zeros_(linear.weight)
+        for linear in (self.value_proj, self.output_proj):
+            nn.init.xavier_uniform_(linear.weight)
+        for linear in (self.attention_weights, self.value_proj, self.output_proj):
+            nn.init.zeros_(linear.bias)
+        angles = torch.arange(self.heads) * (2 * math.pi / self.heads)
+        directions = torch.stack([angles.cos(), angles.sin()], -1)  # (heads, 2)
+        directions = directions / directions.abs().amax(-1, keepdim=True)
+        ring = directions[:, None, None] * torch.arange(1, self.points + 1)[:, None]  # (heads, 1, points, 2)
+        with torch.no_grad():
+            self.sampling_offsets.bias.copy_(ring.expand(-1, self.levels, -1, -1).flatten())
+
+    def forward(self, queries: Tensor, places: Tensor, tokens: Tensor, sizes: Sequence[Size]) -> Tensor:
+        """
+        Args:
+            queries: (N, Q, D).
+            places: (Q, 2) or (N, Q, 2), where each query is: (x, y) as shares of the picture's width and height.
+            tokens: (N, M, D), the maps' pixels row by row, one map after the other.
+            sizes: (H, W) of each map; M is the sum of their pixels.
+
+        Returns:
+            (N, Q, D).
+
+        Raises:
+            ValueError: maps that are not as many as announced, or not as large as the tokens are many.
+        """
+        if len(sizes) != self.levels or sum(h * w for h, w in sizes) != tokens.shape[1]:
+            raise ValueError(
+                f"{tokens.shape[1]} tokens with maps of the sizes {list(sizes)}; wanted {self.levels} maps whose "
+                "pixels are the tokens"
+            )
+        values = self.value_proj(tokens).unflatten(-1, (self.heads, -1))  # (N, M, heads, D / heads)
+        offsets = self.sampling_offsets(queries).unflatten(-1, (self.heads, self.levels, self.points, 2))
+        weights = self.attention_weights(queries).unflatten(-1, (self.heads, -1)).softmax(-1)
+        weights = weights.unflatten(-1, (self.levels, self.points))  # (N, Q, heads, levels, points)
+        scale = offsets.new_tensor([[w, h] for h, w in sizes])[:, None]  # (levels, 1, 2)
+        locations = places[..., None, None, None, :] + offsets / scale  # (N, Q, heads, levels, points, 2)
+        out: Tensor = self.output_proj(sample_maps(values, sizes, locations, weights))
+        return out
+
+
+def sample_maps(values: Tensor, sizes: Sequence[Size], locations: Tensor, weights: Tensor) -> Tensor:
+    """Weighted sums of bilinear samples; what lies off a map is zero.
+
+    Args:
+        values: (N, M, heads, d), the maps' pixels row by row, one map after the other.
+        sizes: (H, W) of each map.
+        locations: (N, Q, heads, levels, points, 2), (x, y) as shares of width and height.
+        weights: (N, Q, heads, levels, points).
+
+    Returns:
+        (N, Q, heads * d).
+    """
+    count, queries, heads = locations.shape[:3]
+    grids = (2 * locations - 1).permute(3, 0, 2, 1, 4, 5).flatten(1, 2)  # (levels, N * heads, Q, points, 2)
+    shares = weights.permute(3, 0, 2, 1, 4).flatten(1, 2)  # (levels, N * heads, Q, points)
+    maps = values.permute(0, 2, 3, 1).flatten(0, 1).split([h * w for h, w in sizes], -1)
+    total: Tensor | None = None
+    for grid, share, pixels, size in zip(grids, shares, maps, sizes, strict=True):
+        picture = pixels.unflatten(-1, size)  # (N * heads, d, H, W)
+        samples = F.grid_sample(picture, grid.to(picture.dtype), align_corners=False)  # (N * heads, d, Q, points)
+        found = (samples * share[:, None]).sum(-1)
+        total = found if total is None else total + found
+    assert total is not None
+    return total.unflatten(0, (count, heads)).permute(0, 3, 1, 2).reshape(count, queries, -1)
+
+
+def centres(sizes: Sequence[Size], device: torch.device | None = None, dtype: torch.dtype = torch.float32) -> Tensor:
+    """(M, 2): the (x, y) of every pixel's centre as shares of width and height, row by row, map after map."""
+    places = []
+    for height, width in sizes:
+        y = (torch.arange(height, device=device, dtype=dtype) + 0.5) / height
+        x = (torch.arange(width, device=device, dtype=dtype) + 0.5) / width
+        places.append(torch.stack([x.expand(height, -1), y[:, None].expand(-1, width)], -1).flatten(0, 1))
+    return torch.cat(places)

@@ -1,0 +1,48 @@
+"""Where things are, as numbers an attention can use."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+TEMPERATURE = 10000.0
+
+
+def sine_positions(
+    height: int, width: int, channels: int, device: torch.device | None = None, dtype: torch.dtype = torch.float32
+) -> Tensor:
+    """Sines and cosines of each pixel's place in its map (Carion et al. 2020, "End-to-End Object Detection").
+
+    Rows are counted from 1 and divided by their number, times two pi; columns alike. Half of the channels tell the
+    row, the others the column; sine and cosine alternate, and each pair has a frequency of its own.
+
+    Args:
+        height: of the map, in pixels.
+        width: of the map, in pixels.
+        channels: a multiple of 4.
+        device: where the answer is wanted.
+        dtype: of the answer; the arithmetic is float32 or finer.
+
+    Returns:
+        (height * width, channels), row by row.
+
+    Raises:
+        ValueError: channels that four does not divide.
+    """
+    if channels % 4:
+        raise ValueError(f"sine positions in {channels} channels; wanted a multiple of 4")
+    precise = torch.promote_types(dtype, torch.float32)
+    half = channels // 2
+    pairs = torch.arange(half // 2, device=device, dtype=precise)
+    wavelengths = TEMPERATURE ** (2 * pairs / half)
+
+    def along(count: int) -> Tensor:
+        places = torch.arange(1, count + 1, device=device, dtype=precise) / (count + 1e-6) * (2 * math.pi)
+        angles = places[:, None] / wavelengths  # (count, half / 2)
+        return torch.stack([angles.sin(), angles.cos()], -1).flatten(1)  # (count, half)
+
+    rows = along(height)[:, None].expand(-1, width, -1)
+    columns = along(width)[None].expand(height, -1, -1)
+    return torch.cat([rows, columns], -1).flatten(0, 1).to(dtype)
