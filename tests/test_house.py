@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "inference": {"types", "config", "io", "render", "data", "models", "version", "nn", "device"},
     "recipes": {"config", "data", "models", "engine", "losses"},
 }
-FREE = {"cli", "demo", "doctor", "__main__", "__init__", "web"}
+FREE = {"cli", "commands", "demo", "doctor", "__main__", "__init__", "web"}
 
 
 def room_of(path: Path) -> str:

@@ -1,0 +1,103 @@
+"""The commands of `avseg data`. No torch is imported before one of them runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from tyro.conf import Positional, arg
+
+from avseg.prepare.vpo.options import BuildOptions
+
+
+def synth(
+    name: Positional[Literal["s4", "ms3", "avss", "single", "vpo_ss", "vpo_ms", "vpo_msmi"]],
+    root: Path,
+    clips: int = 100,
+    seed: int = 0,
+    difficulty: Literal["easy", "standard", "hard"] = "standard",
+    workers: int = 0,
+    video: bool = True,
+    size: tuple[int, int] | None = None,
+    singles: float = 0.25,
+    stereo: bool = False,
+) -> int:
+    """Write the synthetic world in a data set's own layout; VPO through its builder.
+
+    Args:
+        name: Whose layout.
+        root: Folder to write.
+        clips: How many clips, over all splits.
+        seed: The same seed gives the same bytes.
+        difficulty: How hard the clips are.
+        workers: Processes; 0 takes one for every core.
+        video: Write the raw MP4 files as well (not of VPO).
+        size: Height and width of the pictures; by default 224 224, and 240 320 of VPO.
+        singles: vpo_msmi: share of the samples that show one object of each class.
+        stereo: vpo: pan what the report page plays; else: write sounds of two channels.
+    """
+    from avseg.synth.writers import VPO_SETS, write
+
+    special: dict[str, Any] = {"size": size} if size else {}
+    special |= {"singles": singles} if name in VPO_SETS else {"video": video}
+    print(write(name, root, clips, seed, difficulty=difficulty, workers=workers, stereo=stereo, **special))
+    return 0
+
+
+def prepare(name: Positional[Literal["s4", "ms3", "avss"]], raw: Path, root: Path, workers: int = 0) -> int:
+    """Make a data set's folder of raw videos and label files; picks up where it was stopped.
+
+    Args:
+        name: Which data set.
+        raw: Folder with the raw videos and the meta-data CSV.
+        root: Folder to write.
+        workers: Processes; 0 takes one for every core.
+    """
+    from avseg.prepare import prepare
+
+    report = prepare(name, raw, root, workers=workers)
+    print(report)
+    return report.exit_code
+
+
+def build_vpo(
+    kind: Positional[Literal["ss", "ms", "msmi"]],
+    instances: Path,
+    images: Path,
+    sounds: Path,
+    out: Path,
+    seed: int = 0,
+    stereo: bool = False,
+    options: Annotated[BuildOptions, arg(name="")] = BuildOptions(),
+) -> int:
+    """Build VPO-SS, VPO-MS or VPO-MSMI of COCO instances and labelled sounds; picks up where it was stopped.
+
+    Args:
+        kind: One sounding object, several classes, or several instances of one class told apart by position.
+        instances: COCO instances JSON.
+        images: Folder of its pictures.
+        sounds: CSV of (clip, label) or of (YouTube id, start, label, split), as VGGSound's.
+        out: Folder to write.
+        seed: The same seed gives the same bytes.
+        stereo: Pan what is rendered, on the report page too; the set itself serves mono and stereo.
+        options: All other choices.
+    """
+    from avseg.prepare.vpo.build import build_vpo
+
+    report = build_vpo(kind, instances, images, sounds, out, seed, stereo=stereo, options=options)
+    print(report)
+    return report.exit_code
+
+
+def check(name: Positional[Literal["s4", "ms3", "avss", "vpo_ss", "vpo_ms", "vpo_msmi"]], root: Path) -> int:
+    """Say what is missing in a data set's folder; exit status 1 if anything is wrong.
+
+    Args:
+        name: Which data set.
+        root: Its folder.
+    """
+    from avseg.prepare.check import check
+
+    report = check(name, root)
+    print(report)
+    return report.exit_code
