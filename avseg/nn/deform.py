@@ -74,10 +74,10 @@ class DeformableAttention(nn.Module):
                 f"{tokens.shape[1]} tokens with maps of the sizes {list(sizes)}; wanted {self.levels} maps whose "
                 "pixels are the tokens"
             )
-        values = self.value_proj(tokens).unflatten(-1, (self.heads, -1))  # (N, M, heads, D / heads)
-        offsets = self.sampling_offsets(queries).unflatten(-1, (self.heads, self.levels, self.points, 2))
-        weights = self.attention_weights(queries).unflatten(-1, (self.heads, -1)).softmax(-1)
-        weights = weights.unflatten(-1, (self.levels, self.points))  # (N, Q, heads, levels, points)
+        values = torch.unflatten(self.value_proj(tokens), -1, (self.heads, -1))  # (N, M, heads, D / heads)
+        looks = (*queries.shape[:2], self.heads, self.levels, self.points)
+        offsets = self.sampling_offsets(queries).reshape(*looks, 2)
+        weights = self.attention_weights(queries).reshape(*looks[:3], -1).softmax(-1).reshape(looks)
         scale = offsets.new_tensor([[w, h] for h, w in sizes])[:, None]  # (levels, 1, 2)
         locations = places[..., None, None, None, :] + offsets / scale  # (N, Q, heads, levels, points, 2)
         out: Tensor = self.output_proj(sample_maps(values, sizes, locations, weights))
@@ -99,15 +99,15 @@ def sample_maps(values: Tensor, sizes: Sequence[Size], locations: Tensor, weight
     count, queries, heads = locations.shape[:3]
     grids = (2 * locations - 1).permute(3, 0, 2, 1, 4, 5).flatten(1, 2)  # (levels, N * heads, Q, points, 2)
     shares = weights.permute(3, 0, 2, 1, 4).flatten(1, 2)  # (levels, N * heads, Q, points)
-    maps = values.permute(0, 2, 3, 1).flatten(0, 1).split([h * w for h, w in sizes], -1)
+    maps = torch.split(values.permute(0, 2, 3, 1).flatten(0, 1), [h * w for h, w in sizes], -1)
     total: Tensor | None = None
     for grid, share, pixels, size in zip(grids, shares, maps, sizes, strict=True):
-        picture = pixels.unflatten(-1, size)  # (N * heads, d, H, W)
+        picture = torch.unflatten(pixels, -1, size)  # (N * heads, d, H, W)
         samples = F.grid_sample(picture, grid.to(picture.dtype), align_corners=False)  # (N * heads, d, Q, points)
         found = (samples * share[:, None]).sum(-1)
         total = found if total is None else total + found
     assert total is not None
-    return total.unflatten(0, (count, heads)).permute(0, 3, 1, 2).reshape(count, queries, -1)
+    return total.reshape(count, heads, -1, queries).permute(0, 3, 1, 2).flatten(2)
 
 
 def centres(sizes: Sequence[Size], device: torch.device | None = None, dtype: torch.dtype = torch.float32) -> Tensor:

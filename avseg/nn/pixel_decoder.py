@@ -100,8 +100,8 @@ class PixelDecoder(nn.Module):
         )  # (M, D)
         for layer in self.layers:
             tokens = layer(tokens, position, places, sizes)
-        parts = tokens.transpose(1, 2).split([h * w for h, w in sizes], 2)
-        return [part.unflatten(2, size) for part, size in zip(parts, sizes, strict=True)]
+        parts = torch.split(tokens.transpose(1, 2), [h * w for h, w in sizes], 2)
+        return [torch.unflatten(part, 2, size) for part, size in zip(parts, sizes, strict=True)]
 
 
 class _Layer(nn.Module):

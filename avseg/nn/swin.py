@@ -81,10 +81,10 @@ class _Block(nn.Module):
         rows, columns = x.shape[1] // tall, x.shape[2] // wide
         if down or right:
             x = x.roll((-down, -right), (1, 2))
-        x = x.unflatten(2, (columns, wide)).unflatten(1, (rows, tall)).transpose(2, 3)
+        x = x.reshape(len(x), rows, tall, columns, wide, -1).transpose(2, 3)
         x = self._within_windows(x.flatten(3, 4).flatten(1, 2), rows, columns)  # (N, windows, tall * wide, C)
-        x = x.unflatten(2, (tall, wide)).unflatten(1, (rows, columns)).transpose(2, 3)
-        x = x.flatten(3, 4).flatten(1, 2)
+        x = x.reshape(len(x), rows, columns, tall, wide, -1).transpose(2, 3)
+        x = x.flatten(3, 4).flatten(1, 2)  # (N, rows * tall, columns * wide, C)
         if down or right:
             x = x.roll((down, right), (1, 2))
         return x[:, :height, :width]
@@ -92,7 +92,8 @@ class _Block(nn.Module):
     def _within_windows(self, x: Tensor, rows: int, columns: int) -> Tensor:
         """(N, windows, P, C) -> the same; pixels of a window attend to each other."""
         attention, heads = self.attn, self.attn.num_heads
-        qkv = attention.qkv(x).unflatten(-1, (3, heads, -1)).permute(3, 0, 1, 4, 2, 5)  # (3, N, windows, heads, P, d)
+        qkv = attention.qkv(x).reshape(*x.shape[:3], 3, heads, -1).permute(3, 0, 1, 4, 2, 5)
+        # (3, N, windows, heads, P, d)
         dropped = attention.attn_drop.p if self.training else 0.0
         bias = self._bias().to(qkv.dtype)  # (heads, P, P)
         if any(self.shift):
@@ -100,11 +101,11 @@ class _Block(nn.Module):
             apart = _apart((rows, columns), self.window, self.shift, x.device)
             mask = torch.where(apart[:, None], bias + APART, bias)  # (windows, heads, P, P)
             q, k, v = qkv.flatten(2, 3)
-            out = F.scaled_dot_product_attention(q, k, v, mask.flatten(0, 1)[None], dropped).unflatten(1, (-1, heads))
+            out = F.scaled_dot_product_attention(q, k, v, mask.flatten(0, 1)[None], dropped)
         else:
             q, k, v = qkv.flatten(1, 2)
-            out = F.scaled_dot_product_attention(q, k, v, bias[None], dropped).unflatten(0, (len(x), -1))
-        out = out.transpose(2, 3).flatten(3)  # (N, windows, P, C)
+            out = F.scaled_dot_product_attention(q, k, v, bias[None], dropped)
+        out = out.reshape(*qkv.shape[1:]).transpose(2, 3).flatten(3)  # (N, windows, P, C)
         projected: Tensor = attention.proj_drop(attention.proj(out))
         return projected
 
@@ -119,7 +120,7 @@ def _apart(grid: tuple[int, int], window: tuple[int, int], shift: tuple[int, int
     """(windows, P, P) bool: pixels of one window of which one has come round from the other side of the map."""
 
     def came_round(windows: int, side: int, step: int) -> Tensor:
-        return (torch.arange(windows * side, device=device) >= windows * side - step).unflatten(0, (windows, side))
+        return (torch.arange(windows * side, device=device) >= windows * side - step).reshape(windows, side)
 
     (rows, columns), (tall, wide) = grid, window
     down = came_round(rows, tall, shift[0])[:, None, :, None].expand(-1, columns, -1, wide).flatten(2).flatten(0, 1)

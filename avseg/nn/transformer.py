@@ -47,7 +47,8 @@ class Attention(nn.Module):
         """
         parts = zip((query, key, value), self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3), strict=True)
         q, k, v = (
-            F.linear(x, weight, bias).unflatten(-1, (self.heads, -1)).transpose(1, 2) for x, weight, bias in parts
+            torch.unflatten(F.linear(x, weight, bias), -1, (self.heads, -1)).transpose(1, 2)
+            for x, weight, bias in parts
         )
         mask = None if allowed is None else allowed[:, None]  # (N, 1, Q, M)
         answers = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)  # (N, heads, Q, D / heads)
