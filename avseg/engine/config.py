@@ -17,10 +17,11 @@ class GroupConfig:
     lr: float | None = None
     """Its own base rate, not a factor."""
     weight_decay: float | None = None
-    schedule: Literal["constant", "poly", "cosine"] | None = None
+    schedule: Literal["constant", "poly", "cosine", "steps"] | None = None
     algorithm: Literal["adam", "adamw", "sgd"] | None = None
-    decay: Literal["all", "weights"] | None = None
-    """Which parameters decay: all, or only those of more than one dimension (no biases, no norms)."""
+    decay: Literal["all", "weights", "layers"] | None = None
+    """Which parameters decay: all; only those of more than one dimension (`weights`: no biases, no norms); or those of
+    all layers but norms, embeddings and tables of relative position (`layers`: biases of the others do)."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,15 @@ class OptimConfig:
     weight_decay: float = 0.0
     betas: tuple[float, float] = (0.9, 0.999)
     momentum: float = 0.9
-    schedule: Literal["constant", "poly", "cosine"] = "constant"
-    decay: Literal["all", "weights"] = "all"
+    schedule: Literal["constant", "poly", "cosine", "steps"] = "constant"
+    decay: Literal["all", "weights", "layers"] = "all"
     """As `GroupConfig.decay`."""
     warmup_steps: int = 0
     power: float = 0.9
     """Exponent of the polynomial schedule."""
+    milestones: tuple[int, ...] = ()
+    """Steps (from 0) from which on the schedule `steps` has its rates multiplied by `drop` once more."""
+    drop: float = 0.1
     lag: int = 0
     """Steps by which rates come late. CAVP sets the rate after a step: 1, so that steps 0 and 1 have the base rate."""
     floor: float = 0.0
@@ -53,6 +57,16 @@ class OptimConfig:
             raise ValueError(
                 f"optim.floor is {self.floor}, above optim.lr {self.lr}; wanted a lower one, or 0 for none"
             )
+        object.__setattr__(self, "milestones", tuple(self.milestones))
+        if "steps" in (self.schedule, *(part.schedule for part in self.parts.values())) and not self.milestones:
+            raise ValueError(
+                "optim.schedule is 'steps' without optim.milestones; name the steps, as (32000,), or take 'constant'"
+            )
+        if any(step < 0 for step in self.milestones) or self.drop <= 0:
+            raise ValueError(
+                f"optim.milestones are {self.milestones} and optim.drop is {self.drop}; wanted steps from 0 on and a "
+                "factor over 0"
+            )
 
 
 @dataclass(frozen=True)
@@ -60,6 +74,8 @@ class TrainConfig:
     """Length, batches, devices and what is written."""
 
     epochs: int = 15
+    steps: int | None = None
+    """Length in steps of the optimiser, in place of `epochs`; the last epoch ends where they do, with a validation."""
     batch_size: int = 4
     """Clips per batch and process."""
     drop_last: bool = False
@@ -91,6 +107,10 @@ class TrainConfig:
     sync_batch_norm: bool = False
     """Several GPUs: batch statistics of all processes together. One process has them anyway."""
 
+    def __post_init__(self) -> None:
+        if self.steps is not None and self.steps < 1:
+            raise ValueError(f"train.steps is {self.steps}, wanted 1 or more, or None for the length in epochs")
+
     def validates(self, epoch: int) -> bool:
         """Whether the model is validated after `epoch` (from 0)."""
         if self.eval_always_from is not None and epoch >= self.eval_always_from:
@@ -108,6 +128,9 @@ class InitConfig:
     """VGGish as its own upstream publishes it."""
     audio: Path | None = None
     """Audio network of CAVP on VPO: a torchvision ResNet-18 of ImageNet."""
+    detector: Path | None = None
+    """AVISM: a checkpoint, as one of COCO, whose frame-level part (backbone, pixel decoder, frame decoder) is taken,
+    without its classes."""
     model: Path | None = None
     """A model file of this library; every parameter that agrees in name and shape is taken."""
     needs: tuple[str, ...] = ()

@@ -17,11 +17,15 @@ from avseg.models.base import run_buffers
 
 Parts = Mapping[str, Sequence[nn.Parameter]]
 
+SPARED_LAYERS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.Embedding)
+SPARED_NAMES = ("relative_position_bias_table",)
+"""What `decay="layers"` leaves as it is, wherever it stands."""
+
 
 def build_optimizer(model: nn.Module, parts: Parts, config: OptimConfig) -> torch.optim.Optimizer:
     """Each part's trainable parameters under its own algorithm, rate, decay and schedule.
 
-    A part is one parameter group, or two where it decays its weights alone; groups carry `name`, `base_lr` and
+    A part is one parameter group, or two where some of it does not decay; groups carry `name`, `base_lr` and
     `schedule`. Parts of one algorithm share one of torch's optimisers; of several, they stand in a `CombinedOptimizer`.
 
     Args:
@@ -36,9 +40,10 @@ def build_optimizer(model: nn.Module, parts: Parts, config: OptimConfig) -> torc
             raise ValueError(f"optim.parts names {name!r}, which the model does not have; {did_you_mean(name, parts)}")
     _check_parts(model, parts)
     groups: dict[str, list[dict[str, Any]]] = {}
+    spared = _spared(model)
     for name, parameters in parts.items():
         algorithm = config.parts.get(name, GroupConfig()).algorithm or config.algorithm
-        groups.setdefault(algorithm, []).extend(_groups(name, parameters, config))
+        groups.setdefault(algorithm, []).extend(_groups(name, parameters, config, spared))
     optimizers = [_algorithm(algorithm, its, config) for algorithm, its in groups.items() if its]
     if not optimizers:
         raise ValueError("the model has no parameter that requires a gradient; there is nothing to train")
@@ -54,17 +59,30 @@ def _check_parts(model: nn.Module, parts: Parts) -> None:
             raise ValueError(f"parameter {name!r} is in no part of param_groups; list or freeze it")
 
 
-def _groups(name: str, parameters: Sequence[nn.Parameter], config: OptimConfig) -> list[dict[str, Any]]:
-    """One group, or two with `decay="weights"`: what decays, and what does not."""
+def _spared(model: nn.Module) -> set[int]:
+    """Identities of the parameters that `decay="layers"` leaves as they are."""
+    return {
+        id(parameter)
+        for module in model.modules()
+        for name, parameter in module.named_parameters(recurse=False)
+        if isinstance(module, SPARED_LAYERS) or name in SPARED_NAMES
+    }
+
+
+def _groups(
+    name: str, parameters: Sequence[nn.Parameter], config: OptimConfig, spared: set[int]
+) -> list[dict[str, Any]]:
+    """One group, or two where only some parameters decay: what decays, and what does not."""
     own = config.parts.get(name, GroupConfig())
     lr = config.lr if own.lr is None else own.lr
-    decay = config.weight_decay if own.weight_decay is None else own.weight_decay
+    rate = config.weight_decay if own.weight_decay is None else own.weight_decay
     facts = {"name": name, "lr": lr, "base_lr": lr, "schedule": own.schedule or config.schedule}
     trainable = [p for p in parameters if p.requires_grad]
-    halves = [(trainable, decay)]
-    if (own.decay or config.decay) == "weights":
-        halves = [([p for p in trainable if p.ndim > 1], decay), ([p for p in trainable if p.ndim <= 1], 0.0)]
-    return [{"params": members, **facts, "weight_decay": rate} for members, rate in halves if members]
+    rule = own.decay or config.decay
+    decays = [rule == "all" or (p.ndim > 1 if rule == "weights" else id(p) not in spared) for p in trainable]
+    halves = ((rate, True), (0.0, False))
+    groups = [(decay, [p for p, d in zip(trainable, decays, strict=True) if d is half]) for decay, half in halves]
+    return [{"params": members, **facts, "weight_decay": decay} for decay, members in groups if members]
 
 
 def _algorithm(algorithm: str, groups: list[dict[str, Any]], config: OptimConfig) -> torch.optim.Optimizer:
@@ -111,8 +129,9 @@ def rate_factor(schedule: str, step: int, total: int, config: OptimConfig) -> fl
     """What the base rate is multiplied by at `step` (from 0) of `total`.
 
     A linear warm-up reaches 1 after `warmup_steps`; then `constant` is 1, `poly` is (1 - x)^power and `cosine` is
-    (1 + cos(pi x)) / 2, x being the share of the remaining steps that is done. With `lag` it is the factor of as many
-    steps before, and at first that of step 0. After the warm-up it never falls below `floor` / `lr`.
+    (1 + cos(pi x)) / 2, x being the share of the remaining steps that is done; `steps` is `drop` to the power of the
+    `milestones` that are reached. With `lag` it is the factor of as many steps before, and at first that of step 0.
+    After the warm-up it never falls below `floor` / `lr`.
     """
     step = max(step - config.lag, 0)
     if step < config.warmup_steps:
@@ -123,6 +142,8 @@ def rate_factor(schedule: str, step: int, total: int, config: OptimConfig) -> fl
         factor = float((1 - done) ** config.power)
     elif schedule == "cosine":
         factor = (1 + math.cos(math.pi * done)) / 2
+    elif schedule == "steps":
+        factor = config.drop ** sum(step >= milestone for milestone in config.milestones)
     return min(1.0, max(factor, config.floor / config.lr)) if config.floor else factor
 
 

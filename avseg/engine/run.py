@@ -37,6 +37,8 @@ def train_recipe(recipe: Recipe, run_dir: Path, *, resume: bool = True) -> Path:
         check_init(recipe.init)
         init = recipe.init
         files = {"backbone": init.backbone, "vggish": init.vggish, "audio": init.audio, "model_file": init.model}
+        if init.detector is not None:
+            files["detector"] = init.detector
         unused = initialise(model, **files)
         if unused:
             log.info("the files of first weights also hold %s, which the model has no place for", ", ".join(unused))

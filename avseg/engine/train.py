@@ -98,7 +98,9 @@ class _Run:
         self.state = RunState(accelerator, model, self.optimizer, self.config.ema)
         self.loader = self._make_loader()
         self.batches = len(self.loader)
-        self.steps = -(-self.batches // self.config.accumulate) * self.config.epochs
+        steps = -(-self.batches // self.config.accumulate)  # of an epoch
+        self.steps = self.config.steps or steps * self.config.epochs
+        self.epochs = -(-self.steps // steps)
         self.meter = Meter()
         self.metrics: MetricsFile | None = None
 
@@ -128,7 +130,7 @@ class _Run:
             self.accelerator.init_trackers("avseg", config=for_tracker(flat(recipe_dict(self.recipe))))
         began = time.monotonic()
         with Console(self.steps, quiet=not main) as self.console:
-            for epoch in range(self.state.position.epoch, self.config.epochs):
+            for epoch in range(self.state.position.epoch, self.epochs):
                 self._train_epoch(epoch)
                 self._end_epoch(epoch)
         for tracker in self.accelerator.trackers:
@@ -144,6 +146,8 @@ class _Run:
                 self._backward(number, batch.to(self.accelerator.device))
             if ends:
                 self._step(epoch, number + 1)
+            if self.state.position.step == self.steps:
+                break
 
     def _backward(self, number: int, batch: Batch) -> None:
         """Add a batch's gradient, weighted so that a step's gradient is the mean over all its clips."""
@@ -175,14 +179,15 @@ class _Run:
         self.console.at(step + 1)
         if (step + 1) % self.config.log_every == 0:
             self._log()
-        if (step + 1) % self.config.save_every == 0 and batches < self.batches:
+        if (step + 1) % self.config.save_every == 0 and batches < self.batches and step + 1 < self.steps:
             self._save()
 
     def _end_epoch(self, epoch: int) -> None:
         self._log()
         self.state.position = Position(epoch + 1, 0, self.state.position.step)
         self.state.share_buffers()
-        if self.val_set is not None and self.config.validates(epoch):
+        last = self.config.steps is not None and epoch + 1 == self.epochs
+        if self.val_set is not None and (last or self.config.validates(epoch)):
             self._validate(epoch, self.val_set)
         self._save()
 
@@ -228,13 +233,13 @@ class _Run:
 
     def _finish(self, seconds: float) -> Path:
         with self.state.averaged():
-            self.state.save_model(self.folder.last, self.config.epochs - 1)
+            self.state.save_model(self.folder.last, self.epochs - 1)
         chosen = self.folder.best if self.state.best else self.folder.last
         if self.metrics:
             self.metrics.close()
             summary = {
                 "steps": self.state.position.step,
-                "epochs": self.config.epochs,
+                "epochs": self.epochs,
                 "seconds_since_resume": round(seconds, 1),
                 "parameters": sum(p.numel() for p in self.model.parameters()),
                 "protocol": self.config.protocol,

@@ -47,6 +47,10 @@ RECIPES = {
     "cavp_mono_small_coordinates": "avseg.recipes.cavp_small:cavp_mono_small_coordinates",
     "cavp_contrast_small": "avseg.recipes.cavp_small:cavp_contrast_small",
     "cavp_no_contrast_small": "avseg.recipes.cavp_small:cavp_no_contrast_small",
+    "avism_r50": "avseg.recipes.avism:avism_r50",
+    "avism_r50_coco": "avseg.recipes.avism:avism_r50_coco",
+    "avism_swinl": "avseg.recipes.avism:avism_swinl",
+    "avism_swinl_coco": "avseg.recipes.avism:avism_swinl_coco",
 }
 """Name -> module:function, imported on use; one line a recipe."""
 

@@ -6,6 +6,8 @@ import copy
 
 import pytest
 import torch
+from timm.layers import LayerNorm2d
+from timm.models.swin_transformer import WindowAttention
 from torch import nn
 
 from avseg.engine.config import GroupConfig, OptimConfig
@@ -202,3 +204,43 @@ def test_the_average_follows_its_formula_and_gives_the_weights_back() -> None:
     again = MovingAverage(model, 0.15)
     again.load_state_dict(average.state_dict())
     assert again.updates == 2 and torch.equal(again.shadow["0.weight"], average.shadow["0.weight"])
+
+
+def test_rates_fall_at_the_milestones() -> None:
+    config = OptimConfig(lr=1e-4, schedule="steps", milestones=(3, 5))
+    factors = [rate_factor("steps", step, 7, config) for step in range(7)]
+    assert factors == pytest.approx([1, 1, 1, 0.1, 0.1, 0.01, 0.01], rel=1e-12)
+    halved = OptimConfig(schedule="steps", milestones=(1,), drop=0.5, warmup_steps=2)
+    assert [rate_factor("steps", step, 4, halved) for step in range(4)] == [0.5, 1.0, 0.5, 0.5]
+    with pytest.raises(ValueError, match=r"schedule is 'steps' without optim.milestones"):
+        OptimConfig(parts={"head": GroupConfig(schedule="steps")})
+    with pytest.raises(ValueError, match=r"milestones are \(-1,\)"):
+        OptimConfig(schedule="steps", milestones=(-1,))
+
+
+class _Mixed(nn.Module):
+    """One layer of each kind that decay looks at, and what no kind tells."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 1)
+        self.norms = nn.ModuleList([nn.BatchNorm2d(4), nn.GroupNorm(2, 4), nn.LayerNorm(4), LayerNorm2d(4)])
+        self.queries = nn.Embedding(5, 4)
+        self.attention = nn.MultiheadAttention(4, 2)
+        self.window = WindowAttention(4, num_heads=2, window_size=2)
+        self.level_embed = nn.Parameter(torch.zeros(3, 4))
+
+
+def test_norms_embeddings_and_position_tables_may_be_spared() -> None:
+    model = _Mixed()
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    config = OptimConfig(algorithm="adamw", weight_decay=0.05, decay="layers")
+    decaying, spared = build_optimizer(model, {"all": list(model.parameters())}, config).param_groups
+    assert (decaying["weight_decay"], spared["weight_decay"]) == (0.05, 0.0)
+    assert {names[id(p)] for p in spared["params"]} == {
+        *(f"norms.{k}.{name}" for k in range(4) for name in ("weight", "bias")),
+        *("queries.weight", "window.relative_position_bias_table"),
+    }
+    whole = {names[id(p)] for p in decaying["params"]}
+    assert {"conv.bias", "level_embed", "attention.in_proj_bias", "window.qkv.bias", "window.proj.weight"} <= whole
+    assert len(whole) + 10 == len(names)

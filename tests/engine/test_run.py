@@ -50,7 +50,7 @@ def test_a_run_does_not_begin_without_the_weights_it_counts_on(tmp_path: Path) -
         check_init(get_recipe("tpavi_s4_pvt").init)
     with pytest.raises(ValueError, match=r"give --init.model FILE"):
         train_recipe(replace(SMALL, init=InitConfig(needs=("model",))), tmp_path)
-    with pytest.raises(ValueError, match=r"init.needs names 'vggsh'; known: backbone, vggish, audio, model"):
+    with pytest.raises(ValueError, match=r"init.needs names 'vggsh'; known: backbone, vggish, audio, detector, model"):
         check_init(InitConfig(needs=("vggsh",)))
     with pytest.raises(FileNotFoundError, match=r"init.vggish is nowhere.pth, which is not there"):
         check_init(InitConfig(vggish=Path("nowhere.pth")))

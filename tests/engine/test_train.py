@@ -14,7 +14,7 @@ import tiny_run
 import torch
 from safetensors.torch import load_file
 from timm.layers import BatchNormAct2d
-from tiny_run import TinyConfig, TinyModel, TinyWorld, assert_same_run, recipe, rows, run, run_hooked
+from tiny_run import Stop, TinyConfig, TinyModel, TinyWorld, assert_same_run, recipe, rows, run, run_hooked
 from torch import Tensor, nn
 
 from avseg.engine.checkpoint import newest_checkpoint, read_checkpoint
@@ -189,7 +189,7 @@ def test_sgd_and_adam_go_on_bit_for_bit_from_any_checkpoint(tmp_path: Path) -> N
     for batch in (1, 4, 19, 42):
         folder = tmp_path / f"stopped{batch}"
         with pytest.raises(KeyboardInterrupt):
-            run_hooked(folder, of, _Stop(batch))
+            run_hooked(folder, of, Stop(batch))
         run_hooked(folder, of, None)
         assert_same_run(tmp_path / "whole", folder)
 
@@ -200,21 +200,11 @@ def test_tensorboard_gets_every_row(tmp_path: Path) -> None:
     assert any("tfevents" in path.name for path in (tmp_path / "trackers").rglob("*"))
 
 
-class _Stop:
-    def __init__(self, batch: int) -> None:
-        self.left = batch
-
-    def __call__(self) -> None:
-        self.left -= 1
-        if self.left == 0:
-            raise KeyboardInterrupt
-
-
 def test_after_an_interrupt_the_run_goes_on_bit_for_bit(tmp_path: Path) -> None:
     of = recipe(epochs=1, accumulate=2, ema=0.9, save_every=3)
     run_hooked(tmp_path / "whole", of, None)
     with pytest.raises(KeyboardInterrupt):
-        run_hooked(tmp_path / "stopped", of, _Stop(26))
+        run_hooked(tmp_path / "stopped", of, Stop(26))
     assert newest_checkpoint(tmp_path / "stopped" / "checkpoints").name == "step-000000012.pt"  # type: ignore[union-attr]
     run_hooked(tmp_path / "stopped", of, None)
     assert_same_run(tmp_path / "whole", tmp_path / "stopped")
@@ -241,7 +231,7 @@ def test_a_folder_belongs_to_one_run(tmp_path: Path) -> None:
 
 def test_a_run_without_a_checkpoint_leaves_its_folder_free(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        run_hooked(tmp_path, recipe(epochs=1), _Stop(1))
+        run_hooked(tmp_path, recipe(epochs=1), Stop(1))
     assert (tmp_path / "recipe.json").exists()
     run(tmp_path, recipe(epochs=2))
     assert json.loads((tmp_path / "recipe.json").read_text(encoding="utf-8"))["train"]["epochs"] == 2

@@ -244,6 +244,18 @@ def run_hooked(folder: Path, of: Recipe, on_step: Callable[[], None] | None) -> 
     return train(model, TinyWorld(124), TinyWorld(3, seed=1), of, folder)
 
 
+class Stop:
+    """Interrupts a run at a batch of its training."""
+
+    def __init__(self, batch: int) -> None:
+        self.left = batch
+
+    def __call__(self) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
 def train_exactly(folder: Path, clips: int) -> None:
     """A run without anything that depends on the batch: no dropout, frozen statistics; in float64."""
     model = TinyConfig(dropout=0.0, frozen=True, double=True)
