@@ -90,6 +90,30 @@ class ModelConfig:
     temporal: Temporal = Temporal()
 
 
+@dataclass(frozen=True)
+class TrackOptions:
+    """What a prediction may change of a model that tracks objects; None leaves the model's own setting."""
+
+    score: float | None = None
+    """Tracks whose score is not above this are dropped (published AVISM: 0.3)."""
+    candidates: int | None = None
+    """How many (query, class) pairs of the highest probability may become tracks (published AVISM: 100)."""
+    frames_in_memory: int | None = None
+    """Longer videos keep their maps in a temporary file in half precision (published AVISM: 36)."""
+
+    def applied(self, config: C) -> C:
+        """`config`, a dataclass, with the fields that are given here.
+
+        Raises:
+            ValueError: a field that `config` does not have, so that the model has no such setting.
+        """
+        changes = {name: value for name, value in to_dict(self).items() if value is not None}
+        known = {field.name for field in dataclasses.fields(config)}  # type: ignore[arg-type]
+        if unknown := sorted(set(changes) - known):
+            raise ValueError(f"{', '.join(unknown)} is for models that track objects, and this model does not")
+        return dataclasses.replace(config, **changes)  # type: ignore[type-var]
+
+
 def to_dict(config: Any) -> dict[str, Any]:
     """A dataclass as plain JSON types; paths become strings with forward slashes."""
     return {field.name: _plain(getattr(config, field.name)) for field in dataclasses.fields(config)}

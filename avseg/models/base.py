@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from avseg.config import ModelConfig
-from avseg.types import Batch, Prediction, Task
+from avseg.config import ModelConfig, TrackOptions
+from avseg.types import Batch, InstancePrediction, Prediction, Task
 
 Output = TypeVar("Output")
+
+
+class Tracking(Protocol):
+    """One clip on its way through a model that tracks objects, in pieces, so that its length is no matter of memory."""
+
+    frames_at_once: int
+    """How many pictures `see` likes to get; any number gives the same tracks."""
+
+    def see(self, batch: Batch) -> None:
+        """The next frames of the clip, with the sound that belongs to them: a batch of one."""
+
+    def tracks(self, size: tuple[int, int]) -> InstancePrediction:
+        """What was tracked through all frames seen, with masks of `size` (H, W)."""
 
 
 class Model(nn.Module, ABC, Generic[Output]):
@@ -61,6 +74,10 @@ class Model(nn.Module, ABC, Generic[Output]):
     @abstractmethod
     def param_groups(self) -> dict[str, list[nn.Parameter]]:
         """The parameters that learn, by named part; a recipe gives each part its rate."""
+
+    def tracking(self, options: TrackOptions | None = None) -> Tracking | None:
+        """A new clip's way through the model in evaluation mode; None for models that do not track objects."""
+        return None
 
     @torch.inference_mode()
     def predict(self, batch: Batch) -> list[Prediction]:
