@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "render": {"types", "config", "io"},
     "prepare": {"types", "config", "io", "data", "nn", "render"},
     "synth": {"types", "config", "io", "data", "nn", "device", "prepare.vpo", "prepare.jobs"},
-    "models": {"types", "config", "nn", "losses", "io.files", "io.rle", "version", "data.classes"},
+    "models": {"types", "config", "nn", "losses", "io.files", "io.pickles", "io.rle", "version", "data.classes"},
     "engine": {"types", "config", "metrics", "data", "models", "io", "version", "render", "recipes", "device"},
     "inference": {"types", "config", "io", "render", "data", "models", "version", "nn", "device"},
     "recipes": {"config", "data", "models", "engine", "losses"},

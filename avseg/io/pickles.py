@@ -1,4 +1,5 @@
-"""Tensors in plain pickle files, as S4 and MS3 ship their log-mel windows; read without executing anything.
+"""Tensors in plain pickle files, as S4 and MS3 ship their log-mel windows and some networks their weights; read
+without executing anything.
 
 Only the names that a pickled tensor or array needs are known to the reader, and each stands for a function of ours
 that makes data. A pickle that names anything else is refused before the name is looked up.
@@ -27,23 +28,46 @@ def read_tensor(path: Path) -> Tensor:
         FileNotFoundError: no such file.
         ValueError: not a pickle of one tensor or array, or one that asks for anything else (nothing of it runs).
     """
-    path = Path(path)
+    value = _unpickled(Path(path), "a pickled tensor", "pickle of a tensor", "compute it again from the sound")
+    value = _as_tensor(value)
+    if not isinstance(value, Tensor):
+        raise ValueError(f"{path} holds a {type(value).__name__}, wanted one tensor or array of numbers")
+    return value.detach().clone()
+
+
+def read_tensors(path: Path) -> Any:
+    """What a pickle of weights holds: plain values, dictionaries and lists, with tensors where it has arrays.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not a whole pickle, or one that asks for more than tensors and arrays need (nothing of it runs).
+    """
+    return _with_tensors(_unpickled(Path(path), "a pickle of weights", "pickle of weights", "fetch it again"))
+
+
+def _unpickled(path: Path, what: str, wanted: str, advice: str) -> Any:
     if not path.is_file():
         raise FileNotFoundError(f"the pickle {path} is missing")
     try:
         with path.open("rb") as file:
-            value = _TensorUnpickler(file).load()
+            return _TensorUnpickler(file).load()
     except _RefusedError as error:
-        raise ValueError(f"{path} is refused: it asks for {error}, and a pickled tensor needs no such thing") from None
+        raise ValueError(f"{path} is refused: it asks for {error}, and {what} needs no such thing") from None
     except Exception as error:
-        raise ValueError(
-            f"{path} is not a whole pickle of a tensor ({error}); compute it again from the sound"
-        ) from error
+        raise ValueError(f"{path} is not a whole {wanted} ({error}); {advice}") from error
+
+
+def _with_tensors(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _with_tensors(item) for key, item in value.items()}
+    return [_with_tensors(item) for item in value] if isinstance(value, list) else _as_tensor(value)
+
+
+def _as_tensor(value: Any) -> Any:
+    """An array of numbers as a tensor of its own memory; everything else as it is."""
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
-        value = torch.from_numpy(value.copy())
-    if not isinstance(value, Tensor):
-        raise ValueError(f"{path} holds a {type(value).__name__}, wanted one tensor or array of numbers")
-    return value.detach().clone()
+        return torch.from_numpy(value.copy())
+    return value.detach() if isinstance(value, Tensor) else value
 
 
 def write_tensor(path: Path, tensor: Tensor) -> None:

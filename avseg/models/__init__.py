@@ -9,10 +9,10 @@ from avseg.config import ModelConfig, did_you_mean
 
 if TYPE_CHECKING:
     from avseg.models.base import Model as Model
-    from avseg.models.convert import initialise as initialise
     from avseg.models.files import build_model as build_model
     from avseg.models.files import load_model as load_model
     from avseg.models.files import save_model as save_model
+    from avseg.models.first_weights import initialise as initialise
     from avseg.models.header import Header as Header
     from avseg.models.header import read_header as read_header
 
@@ -29,7 +29,7 @@ _HOMES = {
     "load_model": "avseg.models.files",
     "Header": "avseg.models.header",
     "read_header": "avseg.models.header",
-    "initialise": "avseg.models.convert",
+    "initialise": "avseg.models.first_weights",
 }
 
 __all__ = ["MODELS", "config_class", "model_class", *_HOMES]
