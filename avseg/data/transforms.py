@@ -18,7 +18,7 @@ from avseg.types import IGNORE, Clip, DenseTarget, InstanceTarget, Target, Track
 
 Transform: TypeAlias = Callable[[Clip, torch.Generator], Clip]
 
-PROTOCOLS = ("published", "repaired", "cavp")
+PROTOCOLS = ("published", "repaired", "cavp", "aviseg_upstream", "aviseg")
 
 
 def train_transforms(config: DataConfig, spec: InputSpec) -> list[Transform]:
