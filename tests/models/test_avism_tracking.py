@@ -1,0 +1,153 @@
+"""Clips in pieces, drawn by parts and only where it counts, give what the published way gives: all of them, densely."""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from avseg.config import InputSpec, TrackOptions
+from avseg.io.rle import decode, encode
+from avseg.models.avism.config import AVISMConfig
+from avseg.models.avism.network import AVISMNetwork, ClipPrediction, Watched
+from avseg.models.avism.spool import Spool
+from avseg.models.avism.tracking import AVISMTracking
+from avseg.models.avism.tracks import Candidates, make_tracks
+from avseg.nn.frames import normalised
+from avseg.types import Batch, Clip, InstancePrediction
+
+CLASSES = 3
+SMALL = AVISMConfig(
+    input=InputSpec((48, 48), rule="shorter_side"),
+    backbone="test_resnet",
+    width=32,
+    heads=2,
+    feedforward=32,
+    pixel_feedforward=32,
+    pixel_layers=1,
+    frame_queries=6,
+    frame_layers=3,
+    clip_queries=40,
+    clip_layers=1,
+    object_layers=2,
+    audio_width=8,
+    frames_at_once=18,
+    frames_in_memory=36,
+)
+
+
+@dataclass
+class Parts:
+    """The parts of a model that tracking speaks to, with a small network of random weights."""
+
+    network: AVISMNetwork
+
+    def features(self, batch: Batch) -> Tensor:
+        assert batch.audio_features is not None
+        return batch.audio_features
+
+    def normalised(self, batch: Batch) -> Tensor:
+        return padded(normalised(batch.frames))
+
+
+def padded(images: Tensor) -> Tensor:
+    return F.pad(images, (0, -images.shape[-1] % 32, 0, -images.shape[-2] % 32))
+
+
+@pytest.fixture(scope="module")
+def parts() -> Parts:
+    """A network that is sure of some classes, and whose masks are neither empty nor full."""
+    torch.manual_seed(0)
+    network = AVISMNetwork(CLASSES, SMALL).eval()
+    network.video.decoder.classify.weight.data.mul_(8)
+    return Parts(network)
+
+
+def clip(frames: int, seed: int = 0) -> Clip:
+    generator = torch.Generator().manual_seed(seed)
+    small = torch.rand(frames, 3, 4, 5, generator=generator) * 255
+    return Clip(
+        id="c",
+        frames=F.interpolate(small, (48, 68), mode="bilinear").to(torch.uint8),
+        times=torch.arange(frames, dtype=torch.float64),
+        audio=torch.zeros(1, 16000 * frames),
+        sample_rate=16000,
+        audio_features=torch.rand(frames, 8, generator=generator),
+        output_size=(90, 128),
+    )
+
+
+@torch.inference_mode()
+def published(parts: Parts, of: Clip, candidates: int = 100, cut: float = 0.3) -> list[tuple[float, int, Tensor]]:
+    """(score, class id, masks (T, H, W)) as section 3 of the paper's supplement and its code go: all frames, all
+    candidates, dense masks, and only then the cut."""
+    assert of.audio_features is not None and of.output_size is not None
+    height, width = of.frames.shape[-2:]
+    queries, maps = [], []
+    for begin in range(0, len(of.frames), 18):
+        images = padded(normalised(of.frames[begin : begin + 18]))
+        seen = parts.network.look(images, of.audio_features[begin : begin + 18])
+        queries.append(seen.queries)
+        maps.append(seen.clip_features)
+    watched = parts.network.watch(torch.cat(queries, 1)[:, None], of.audio_features[None]).predictions[-1]
+    probabilities = watched.class_logits[-1, 0].softmax(-1)[:, :-1].flatten()
+    best, index = probabilities.topk(min(candidates, len(probabilities)), sorted=False)
+    embeddings = watched.mask_embeddings[-1, 0][index // CLASSES]
+    inside, pixels, masks = torch.zeros(len(best)), torch.zeros(len(best)), []
+    for part in torch.cat(maps).split(5):
+        logits = torch.einsum("qc,tchw->qthw", embeddings, part)
+        logits = F.interpolate(logits, images.shape[-2:], mode="bilinear", align_corners=False)[..., :height, :width]
+        soft = logits.sigmoid()
+        hard = (soft > 0.5).float()
+        inside += (soft * hard).flatten(1).sum(1)
+        pixels += hard.flatten(1).sum(1)
+        masks.append(F.interpolate(logits, of.output_size, mode="bilinear", align_corners=False) > 0)
+    scores = best * inside / (pixels + 1e-6)
+    whole = torch.cat(masks, 1)
+    kept = [(float(scores[n]), int(index[n]) % CLASSES + 1, whole[n]) for n in range(len(best)) if scores[n] > cut]
+    return sorted(kept, key=lambda one: -one[0])
+
+
+def track(parts: Parts, of: Clip, pieces: list[int] | None = None, **changes: Any) -> InstancePrediction:
+    """The tracks of a clip that is shown in pieces of these lengths; None: whole."""
+    tracking = AVISMTracking(parts, TrackOptions(**changes.pop("options", {})).applied(replace(SMALL, **changes)))
+    begin = 0
+    for length in pieces or [len(of.frames)]:
+        tracking.see(Batch.collate([of.take(range(begin, begin + length))]))
+        begin += length
+    assert begin == len(of.frames) and of.output_size is not None
+    return tracking.tracks(of.output_size)
+
+
+def assert_published(found: InstancePrediction, expected: list[tuple[float, int, Tensor]]) -> None:
+    assert found.scores.tolist() == pytest.approx([score for score, _, _ in expected], rel=1e-4)
+    assert found.classes.tolist() == [class_id for _, class_id, _ in expected]
+    assert found.track_ids.tolist() == list(range(1, len(expected) + 1))
+    for rles, (_, _, masks) in zip(found.masks, expected, strict=True):
+        assert len(rles) == len(masks)
+        for rle, mask in zip(rles, masks, strict=True):
+            drawn = np.zeros(found.size, bool) if rle is None else decode(rle)
+            assert (drawn != mask.numpy()).mean() < 1e-3
+            assert (rle is None) == (not mask.any())
+
+
+@pytest.mark.parametrize("frames", [1, 7, 20])
+def test_tracks_are_those_of_the_published_way(parts: Parts, frames: int) -> None:
+    of = clip(frames)
+    expected = published(parts, of)
+    assert len(expected) >= 3 and len({class_id for _, class_id, _ in expected}) > 1
+    assert any(0.02 < float(masks.float().mean()) < 0.98 for _, _, masks in expected)
+    assert_published(track(parts, of), expected)
+
+
+@pytest.mark.parametrize("pieces", [[1] * 9, [4, 5], [8, 1], [2, 7]])
+def test_pieces_of_any_size_give_the_same_tracks(parts: Parts, pieces: list[int]) -> None:
+    of = clip(9, seed=1)
+    assert_published(track(parts, of, pieces), published(parts, of))
+    assert_published(track(parts, of, frames_at_once=2), published(parts, of))
