@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from avseg.models.header import read_header as read_header
 
 MODELS = {
+    "avism": "avseg.models.avism.model:AVISM",
     "cavp": "avseg.models.cavp.model:CAVP",
     "tpavi": "avseg.models.tpavi.model:TPAVI",
 }

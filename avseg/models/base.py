@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar, Generic, Protocol, TypeVar
 
 import torch
@@ -82,13 +84,20 @@ class Model(nn.Module, ABC, Generic[Output]):
     @torch.inference_mode()
     def predict(self, batch: Batch) -> list[Prediction]:
         """Predictions in evaluation mode; every module's training flag is put back afterwards."""
-        flags = [(module, module.training) for module in self.modules()]
-        self.eval()
-        try:
+        with in_evaluation(self):
             return self.postprocess(self(batch), batch)
-        finally:
-            for module, training in flags:
-                module.training = training
+
+
+@contextmanager
+def in_evaluation(module: nn.Module) -> Iterator[None]:
+    """Evaluation mode for the length of the block; then every part's training flag is as it was."""
+    flags = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, training in flags:
+            part.training = training
 
 
 def run_buffers(module: nn.Module) -> set[str]:

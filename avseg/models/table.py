@@ -5,6 +5,11 @@ from __future__ import annotations
 from avseg.models import MODELS
 
 VARIANTS = {
+    "avism": (
+        "AVISeg (instances, tracked)",
+        "resnet50, swin_large_patch4_window12_384, any four-stage timm backbone",
+        "Guo et al., CVPR 2025",
+    ),
     "cavp": (
         "AVSS, S4, MS3, AVSBench-Single+, VPO (mono, stereo)",
         "resnet50_deep, resnet101_deep, hrnet_w48, pvt_v2_b5, any four-stage timm backbone",

@@ -1,0 +1,246 @@
+"""AVISM as a model: clips in, tracks of sounding instances out (Guo et al., CVPR 2025)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from avseg.config import ModelConfig, TrackOptions
+from avseg.models.avism.config import AVISMConfig
+from avseg.models.avism.criterion import ClipCriterion, FrameCriterion, over_workers, similarity_term
+from avseg.models.avism.detector import FramePrediction
+from avseg.models.avism.network import AVISMNetwork
+from avseg.models.avism.output import AVISMOutput as AVISMOutput
+from avseg.models.avism.output import gathered, joined, spread
+from avseg.models.avism.tracking import AVISMTracking
+from avseg.models.avism.tracks import Candidates, make_tracks
+from avseg.models.avism.truth import Truth, truth_of
+from avseg.models.avism.video import Watched
+from avseg.models.base import Model, in_evaluation
+from avseg.nn.audio import log_mel_windows
+from avseg.nn.frames import normalised, resized
+from avseg.nn.small_audio import SmallAudioNet
+from avseg.nn.vggish import VGGish
+from avseg.types import Batch, Draw, Prediction, Task
+
+STEP = 32
+"""Both sides of a picture are filled up to a multiple of this."""
+_FRAMES_AT_ONCE = 5
+"""Frames whose masks are formed at once when tracks are drawn."""
+_POINTS = -2
+"""Marks the generator that draws points: no clip has this place."""
+
+
+class AVISM(Model[AVISMOutput]):
+    """Audio-visual instance segmentation: one track for everything that sounds, empty while it is silent."""
+
+    Config: ClassVar[type[ModelConfig]] = AVISMConfig
+    tasks: ClassVar[frozenset[str]] = frozenset({"instance"})
+    config: AVISMConfig
+    network: AVISMNetwork
+
+    def __init__(self, config: AVISMConfig, task: Task) -> None:
+        super().__init__(config, task)
+        self.network = AVISMNetwork(len(task.classes), config)
+        self.audio_network: nn.Module | None = None
+        self.frozen_audio = config.audio_network == "vggish"
+        if config.audio_network == "vggish":
+            self.audio_network = VGGish().requires_grad_(False)
+        elif config.audio_network == "small":
+            self.audio_network = SmallAudioNet(config.audio_width)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> AVISM:
+        """As always, but a frozen audio network stays in evaluation mode."""
+        super().train(mode)
+        if self.frozen_audio and self.audio_network is not None:
+            self.audio_network.eval()
+        return self
+
+    def forward(self, batch: Batch) -> AVISMOutput:
+        """See `AVISMOutput`. All frames are held at once; `predict` goes through long clips in pieces.
+
+        Pictures are filled up to the largest of the batch, and the network sees what they are filled with: clips of
+        other sizes change the numbers of a clip a little. Frames that do not exist change nothing.
+        """
+        batch = self.sized(batch)
+        audio = self.features(batch)  # (B, T, W)
+        layers = self.config.trained_layers if self.training else 1
+        seen = self.network.look(gathered(self.normalised(batch), batch.valid), gathered(audio, batch.valid), layers)
+        queries = torch.stack([spread(layer, batch.valid) for layer in seen.queries])  # (L, B, T, fQ, D)
+        watched = self._watch(queries, audio, batch.valid)
+        return AVISMOutput(
+            clips=watched.predictions,
+            clip_features=spread(seen.clip_features, batch.valid),
+            frame_predictions=seen.predictions,
+            valid=batch.valid,
+            sizes=batch.sizes,
+            frame_similarity=watched.frame_similarity,
+            clip_similarity=watched.clip_similarity,
+        )
+
+    def sized(self, batch: Batch) -> Batch:
+        """The batch with pictures of the size that the network wants; while training they are as they come.
+
+        Loaders size pictures beforehand; then this is the batch itself.
+        """
+        own = [(int(h), int(w)) for h, w in batch.sizes.tolist()]
+        wanted = own if self.training else [self.config.input.fitted(size) for size in own]
+        if own == wanted:
+            return batch
+        height, width = (max(sides) for sides in zip(*wanted, strict=True))
+        clips = [
+            F.pad(
+                resized(frames[..., : h[0], : h[1]], w, self.config.input.interpolation),
+                (0, width - w[1], 0, height - w[0]),
+            )
+            for frames, h, w in zip(batch.frames, own, wanted, strict=True)
+        ]
+        return replace(batch, frames=torch.stack(clips), sizes=batch.sizes.new_tensor(wanted))
+
+    def normalised(self, batch: Batch) -> Tensor:
+        """(B, T, 3, H, W) float32 pictures as the network wants them: sized (`sized`), with the mean and deviation of
+        ImageNet taken out, zero outside of each clip's own size, sides filled up to multiples of 32."""
+        batch = self.sized(batch)
+        height, width = batch.frames.shape[-2:]
+        images = normalised(batch.frames)
+        if batch.sizes.tolist() != [[height, width]] * len(batch):
+            rows = torch.arange(height, device=images.device) < batch.sizes[:, :1]  # (B, H)
+            columns = torch.arange(width, device=images.device) < batch.sizes[:, 1:]
+            images = images * (rows[:, :, None] & columns[:, None])[:, None, None]
+        return F.pad(images, (0, -width % STEP, 0, -height % STEP))
+
+    def features(self, batch: Batch) -> Tensor:
+        """(B, T, W) what is heard in the second of each frame: as it came with the clips, or made of their sound.
+
+        Raises:
+            ValueError: features of another width, or a model that hears features and clips that have none.
+        """
+        shipped, width = batch.audio_features, self.config.audio_width
+        if shipped is not None and shipped.ndim == 3 and self.config.audio_network != "small":
+            if shipped.shape[2] != width:
+                raise ValueError(f"audio features have {shipped.shape[2]} channels, and this model hears {width}")
+            return shipped.float()
+        if self.audio_network is None:
+            got = "no audio features" if shipped is None else f"features of shape {tuple(shipped.shape)}"
+            raise ValueError(
+                f"the clips have {got}, and this model hears vectors of {width} channels; read them with data.audio "
+                "features, or give the model an audio network (config.audio_network, `avseg convert avism --vggish`)"
+            )
+        log_mel = log_mel_windows(batch, self.config.audio)  # (B, T, 1, L, 64)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen_audio):
+            heard: Tensor = self.audio_network(log_mel.flatten(0, 1))
+        return torch.unflatten(heard, 0, log_mel.shape[:2])
+
+    def _watch(self, queries: Tensor, audio: Tensor, valid: Tensor) -> Watched:
+        """The clip stage, for clips of one length at a time."""
+        lengths = valid.sum(1).tolist()
+        groups = [[clip for clip, own in enumerate(lengths) if own == length] for length in sorted(set(lengths))]
+        parts = []
+        for clips in groups:
+            frames = lengths[clips[0]]
+            if len(groups) == 1:
+                parts.append(self.network.watch(queries[:, :, :frames], audio[:, :frames]))
+            else:
+                parts.append(self.network.watch(queries[:, clips, :frames], audio[clips, :frames]))
+        return joined(parts, groups, valid.shape[1])
+
+    def losses(self, output: AVISMOutput, batch: Batch) -> dict[str, Tensor]:
+        """`frame_class`, `frame_mask`, `frame_dice`, the same of `clip`, each summed over the supervised layers, and
+        while training `similarity` (docs/losses.md). Points are drawn by `batch.draw` and the places of the clips."""
+        config, device = self.config.criterion, output.valid.device
+        with torch.autocast(device.type, enabled=False):
+            truth = truth_of(
+                batch, output.sizes, output.padded, len(self.task.classes), config.silent_first_is_no_object
+            )
+            generator = _generator(batch, device)
+            of_frames = FrameCriterion(config, truth, generator)
+            of_clips = ClipCriterion(config, truth, output.clip_features, generator)
+            layers = len(output.clips[-1].class_logits)
+            counts = over_workers(torch.stack([of_frames.count(), of_clips.count(layers)]), self.training)
+            predictions = _judged(output, truth)
+            found = of_frames.match(predictions)
+            terms = of_frames.terms(predictions, found, counts[0])
+            named = {f"frame_{name}": term for name, term in terms.items()}
+            matched = of_clips.match(output.clips)
+            terms = of_clips.terms(output.clips, matched, counts[1])
+            named |= {f"clip_{name}": term for name, term in terms.items()}
+            if output.frame_similarity is not None and output.clip_similarity is not None:
+                named["similarity"] = similarity_term(
+                    output.frame_similarity,
+                    output.clip_similarity,
+                    found[-layers:],
+                    matched[-1],
+                    of_frames.places,
+                    config.similarity_weight,
+                )
+        return named
+
+    def postprocess(self, output: AVISMOutput, batch: Batch) -> list[Prediction]:
+        """The tracks of every clip, of its valid frames, from masks that are all in memory."""
+        config = self.config
+        tracks: list[Prediction] = []
+        for clip, name in enumerate(batch.ids):
+            candidates = Candidates.of(output.class_logits[clip].detach(), config.candidates, config.score)
+            embeddings = output.mask_embeddings[clip][candidates.queries].detach()  # (M, D)
+            features = output.clip_features[clip][output.valid[clip]].detach()  # (T, D, h, w)
+            height, width = output.sizes[clip].tolist()
+            pieces, size = _pieces(embeddings, features), batch.output_sizes[clip]
+            tracks.append(make_tracks(name, candidates, pieces, (height, width), size, config.score))
+        return tracks
+
+    def tracking(self, options: TrackOptions | None = None) -> AVISMTracking:
+        """A clip's way through the model, which must be in evaluation mode."""
+        return AVISMTracking(self, (options or TrackOptions()).applied(self.config))
+
+    @torch.inference_mode()
+    def predict(self, batch: Batch) -> list[Prediction]:
+        """The tracks of every clip, one clip after the other and each in pieces, so that long ones fit into memory."""
+        tracks: list[Prediction] = []
+        with in_evaluation(self):
+            for clip, size in enumerate(batch.output_sizes):
+                tracking = self.tracking()
+                tracking.see(_alone(batch, clip))
+                tracks.append(tracking.tracks(size))
+        return tracks
+
+    def param_groups(self) -> dict[str, list[nn.Parameter]]:
+        """`backbone`, `pixel_decoder`, `detector`, `video` and, where it learns, `audio`."""
+        parts = {name: list(part.parameters()) for name, part in self.network.named_children()}
+        parts["audio"] = [] if self.audio_network is None else list(self.audio_network.parameters())
+        learning = {name: [p for p in part if p.requires_grad] for name, part in parts.items()}
+        return {name: part for name, part in learning.items() if part}
+
+
+def _alone(batch: Batch, clip: int) -> Batch:
+    """One clip of a batch, without its truth."""
+    part = slice(clip, clip + 1)
+    tensors: dict[str, Any] = {
+        f.name: v[part] for f in fields(batch) if isinstance(v := getattr(batch, f.name), Tensor)
+    }
+    return replace(batch, ids=batch.ids[part], output_sizes=batch.output_sizes[part], targets=None, index=[], **tensors)
+
+
+def _generator(batch: Batch, device: torch.device) -> torch.Generator:
+    """On the device, since points are many; it follows (seed, epoch, places of the clips)."""
+    draw = (batch.draw or Draw(0, 0)).generator(*batch.index, _POINTS)
+    return torch.Generator(device).manual_seed(int(torch.randint(2**62, (), generator=draw)))
+
+
+def _judged(output: AVISMOutput, truth: Truth) -> list[FramePrediction]:
+    """Of the frames that are judged alone."""
+    kept = truth.judged[output.valid]  # (M,)
+    if bool(kept.all()):
+        return output.frame_predictions
+    return [FramePrediction(p.class_logits[kept], p.mask_logits[kept]) for p in output.frame_predictions]
+
+
+def _pieces(embeddings: Tensor, features: Tensor) -> Iterator[Tensor]:
+    """Mask logits (M, t, h, w) of some frames at a time."""
+    for some in torch.split(features, _FRAMES_AT_ONCE):
+        yield torch.einsum("md,tdhw->mthw", embeddings, some)
