@@ -78,8 +78,10 @@ class DeformableAttention(nn.Module):
         looks = (*queries.shape[:2], self.heads, self.levels, self.points)
         offsets = self.sampling_offsets(queries).reshape(*looks, 2)
         weights = self.attention_weights(queries).reshape(*looks[:3], -1).softmax(-1).reshape(looks)
-        scale = offsets.new_tensor([[w, h] for h, w in sizes])[:, None]  # (levels, 1, 2)
-        locations = places[..., None, None, None, :] + offsets / scale  # (N, Q, heads, levels, points, 2)
+        # Half precision tells fewer places than a map has pixels.
+        precise = torch.promote_types(offsets.dtype, torch.float32)
+        scale = torch.tensor([[w, h] for h, w in sizes], device=offsets.device, dtype=precise)[:, None]
+        locations = places[..., None, None, None, :] + offsets.to(precise) / scale  # (N, Q, heads, levels, points, 2)
         out: Tensor = self.output_proj(sample_maps(values, sizes, locations, weights))
         return out
 
@@ -94,20 +96,22 @@ def sample_maps(values: Tensor, sizes: Sequence[Size], locations: Tensor, weight
         weights: (N, Q, heads, levels, points).
 
     Returns:
-        (N, Q, heads * d).
+        (N, Q, heads * d), of the dtype of `values`; the arithmetic is float32 or finer.
     """
     count, queries, heads = locations.shape[:3]
-    grids = (2 * locations - 1).permute(3, 0, 2, 1, 4, 5).flatten(1, 2)  # (levels, N * heads, Q, points, 2)
-    shares = weights.permute(3, 0, 2, 1, 4).flatten(1, 2)  # (levels, N * heads, Q, points)
-    maps = torch.split(values.permute(0, 2, 3, 1).flatten(0, 1), [h * w for h, w in sizes], -1)
+    precise = torch.promote_types(values.dtype, torch.float32)
+    # Points before queries: the sum over points then runs along whole rows of memory, which halves the time on a CPU.
+    grids = (2 * locations.to(precise) - 1).permute(3, 0, 2, 4, 1, 5).flatten(1, 2)
+    shares = weights.to(precise).permute(3, 0, 2, 4, 1).flatten(1, 2)  # (levels, N * heads, points, Q)
+    maps = torch.split(values.to(precise).permute(0, 2, 3, 1).flatten(0, 1), [h * w for h, w in sizes], -1)
     total: Tensor | None = None
     for grid, share, pixels, size in zip(grids, shares, maps, sizes, strict=True):
         picture = torch.unflatten(pixels, -1, size)  # (N * heads, d, H, W)
-        samples = F.grid_sample(picture, grid.to(picture.dtype), align_corners=False)  # (N * heads, d, Q, points)
-        found = (samples * share[:, None]).sum(-1)
+        samples = F.grid_sample(picture, grid, align_corners=False)  # (N * heads, d, points, Q)
+        found = (samples * share[:, None]).sum(2)
         total = found if total is None else total + found
     assert total is not None
-    return total.reshape(count, heads, -1, queries).permute(0, 3, 1, 2).flatten(2)
+    return total.reshape(count, heads, -1, queries).permute(0, 3, 1, 2).flatten(2).to(values.dtype)
 
 
 def centres(sizes: Sequence[Size], device: torch.device | None = None, dtype: torch.dtype = torch.float32) -> Tensor:
