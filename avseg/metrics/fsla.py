@@ -30,7 +30,7 @@ def fsla_figures(counts: Array) -> dict[str, float]:
         counts: (3, 1 + 19) sums over videos.
     """
     figures = {"FSLA": counts.sum(0)} | {f"FSLA{name}": row for name, row in zip(GROUPS, counts, strict=True)}
-    return {name: float((row[1:] / row[0]).mean()) if row[0] else float("nan") for name, row in figures.items()}
+    return {name: float(row[1:].mean() / row[0]) if row[0] else float("nan") for name, row in figures.items()}
 
 
 def right_frames(table: VideoTable) -> Flags:

@@ -19,8 +19,6 @@ RECALLS: Array = np.linspace(0, 1, 101)
 AREAS = {"": (0.0, 1e10), "_s": (0.0, 128.0**2), "_m": (128.0**2, 256.0**2), "_l": (256.0**2, 1e10)}
 """Mean pixels of a track over its frames, both ends included, by the ending of the figure's name."""
 
-SMALLEST = np.spacing(1)
-
 
 @dataclass(frozen=True, eq=False)
 class VideoTracks:
@@ -132,7 +130,7 @@ def _precision(right: Array, wrong: Array, positives: Array) -> tuple[Array, Arr
     recall = np.full(right.shape[:2], np.nan)
     for r in (positives > 0).nonzero()[0]:
         reached = right[r] / positives[r]  # (10, D)
-        exact = right[r] / (right[r] + wrong[r] + SMALLEST)
+        exact = right[r] / np.maximum(right[r] + wrong[r], 1)
         # Precision at a recall is the best one at that recall or any higher.
         exact = np.maximum.accumulate(exact[:, ::-1], 1)[:, ::-1]
         exact = np.concatenate([exact, np.zeros((len(exact), 1))], 1)
@@ -147,7 +145,7 @@ def map_figures(
 ) -> dict[str, float]:
     """mAP, mAP_s, mAP_m, mAP_l and AR: means over the classes that have a true track; NaN where none has."""
     curves = [class_curves(videos, number, unmarked) for number in classes]
-    precision = np.stack([precision.mean((1, 2)) for precision, _ in curves])  # (C, R)
+    precision = np.array([precision.mean((1, 2)) for precision, _ in curves]).reshape(-1, len(AREAS))  # (C, R)
     figures = {f"mAP{name}": _mean_known(precision[:, r]) for r, name in enumerate(AREAS)}
     return figures | {"AR": _mean_known(np.array([recall[0].mean() for _, recall in curves]))}
 

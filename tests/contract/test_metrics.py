@@ -10,16 +10,20 @@ import torch
 from avseg.metrics import PROTOCOLS, PROTOCOLS_OF, SUITES
 from avseg.types import DensePrediction, DenseTarget, Prediction, Target, Task
 from contract.clips import random_clip
+from track_world import random_video
 
 TASK_OF = {
     "avsbench_object": Task("binary"),
     "avsbench_semantic": Task("semantic", tuple(f"class{i}" for i in range(1, 71))),
     "vpo": Task("semantic", tuple(f"class{i}" for i in range(1, 22))),
+    "aviseg": Task("instance", ("person", "violin", "dog")),
 }
 
 
 def results(suite: str, n: int = 7) -> list[tuple[Prediction, Target]]:
     task = TASK_OF[suite]
+    if task.kind == "instance":
+        return [random_video(seed) for seed in range(n)]
     out: list[tuple[Prediction, Target]] = []
     for seed in range(n):
         clip = random_clip(task, seed, size=32)
