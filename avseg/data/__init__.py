@@ -28,6 +28,7 @@ DATASETS = {
     "vpo_ss": "avseg.data.vpo:open_vpo_ss",
     "vpo_ms": "avseg.data.vpo:open_vpo_ms",
     "vpo_msmi": "avseg.data.vpo:open_vpo_msmi",
+    "aviseg": "avseg.data.aviseg:open_aviseg",
     "synth": "avseg.data.synthetic:open_synth",
 }
 """Name -> module:function, imported on use; one line a data set."""

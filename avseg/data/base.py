@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Protocol, runtime_checkable
 
+import torch
+
 from avseg.data.config import DataConfig
 from avseg.data.geometry import Geometry
 from avseg.types import Clip, Task
@@ -25,6 +27,8 @@ class ClipFiles:
     sound: Path
     log_mel: Path | None = None
     """Where the data set ships its windows."""
+    features: Path | None = None
+    """Where the data set ships vectors of its sound."""
 
 
 @runtime_checkable
@@ -65,6 +69,19 @@ class FrameReader(SizedReader, Protocol):
         ...
 
     def read(self, index: int, geometry: Geometry | None = None, frames: Sequence[int] | None = None) -> Clip: ...
+
+
+@runtime_checkable
+class FrameChooser(Protocol):
+    """A transform that keeps some frames of a clip, and knows which before the clip is read."""
+
+    def choose(self, annotated: Sequence[int], generator: torch.Generator) -> list[int]:
+        """Numbers of frames, of those with labels."""
+        ...
+
+    def __call__(self, clip: Clip, generator: torch.Generator) -> Clip:
+        """The clip of the chosen frames."""
+        ...
 
 
 def read_table(path: Path, columns: Sequence[tuple[str, int | None]]) -> list[Row]:
@@ -122,14 +139,15 @@ def check_names(path: Path, rows: Sequence[Row], columns: Sequence[str]) -> None
     """
     for number, row in enumerate(rows, start=2):
         for column in columns:
-            if not _is_plain(row[column]):
+            if not is_plain(row[column]):
                 raise ValueError(
                     f"{path} line {number} has the {column} {row[column]!r}, which leads out of the data set's folder; "
                     "names must be plain file names"
                 )
 
 
-def _is_plain(name: str) -> bool:
+def is_plain(name: str) -> bool:
+    """Whether it is the name of a file or folder and nothing that leads elsewhere."""
     return name not in ("", ".", "..") and PurePosixPath(name).name == name and PureWindowsPath(name).name == name
 
 
@@ -137,21 +155,22 @@ def refuse_options(config: DataConfig, known: Sequence[str]) -> None:
     """Refuse options that the data set does not have.
 
     Args:
-        known: What it has of the values of `config.compat`, and of log_mel, parts, binary and sounds.
+        known: What it has of the values of `config.compat`, and of log_mel, features, parts, binary, sounds and
+            silent_videos.
 
     Raises:
         ValueError: one that it has not is asked for.
     """
     asked: list[str] = list(config.compat)
-    asked += [name for name in ("parts", "binary", "sounds") if getattr(config, name)]
-    if config.audio == "log_mel":
-        asked.append("log_mel")
+    asked += [name for name in ("parts", "binary", "sounds", "silent_videos") if getattr(config, name)]
+    if config.audio != "wav":
+        asked.append(config.audio)
     wrong = [name for name in asked if name not in known]
     if wrong:
         has = f"of such options it has {', '.join(known)}" if known else "it has no such options"
         raise ValueError(
             f"the data set {config.name!r} has no option {' or '.join(wrong)} (--data.compat, --data.audio, "
-            f"--data.parts, --data.binary, --data.sounds); {has}"
+            f"--data.parts, --data.binary, --data.sounds, --data.silent-videos); {has}"
         )
 
 

@@ -67,12 +67,14 @@ class DataConfig:
     """AVSS: only clips of these parts; empty: all."""
     binary: bool = False
     """AVSS and Single+: every class is foreground; `target.sounding` still tells the classes. S4 and MS3 are so."""
+    silent_videos: bool = False
+    """AVISeg: train on videos in which nothing ever sounds as well; the published training leaves them out."""
     sounds: Path | None = None
     """VPO: the folder of the sounds; by default vggsound_bench/VGGSound/audios below `root`."""
     difficulty: Literal["easy", "standard", "hard"] = "standard"
     """Synthetic world: how hard its clips are."""
-    kind: Literal["binary", "semantic"] = "binary"
-    """Synthetic world: the task."""
+    kind: Literal["binary", "semantic", "instance"] = "binary"
+    """Synthetic world: the task; `instance` gives long videos with tracks, like AVISeg."""
     clips: int = 1000
     """Synthetic world: clips of the training split."""
     held_out_clips: int = 40

@@ -26,14 +26,24 @@ were, or none where no foreground is left (`foreground`, for labels without clas
 class OneFrame:
     """Keep one frame, drawn among those with labels; `make_loader` draws it first and reads no other."""
 
-    def choose(self, annotated: Sequence[int], generator: torch.Generator) -> int:
+    def choose(self, annotated: Sequence[int], generator: torch.Generator) -> list[int]:
         """One of the numbers."""
-        return annotated[int(torch.randint(len(annotated), (), generator=generator))]
+        return [annotated[int(torch.randint(len(annotated), (), generator=generator))]]
 
     def __call__(self, clip: Clip, generator: torch.Generator) -> Clip:
-        if clip.target is None or not clip.target.annotated.any():
-            raise ValueError(f"clip {clip.id!r} has no frame with labels to keep; take one_frame out of augment")
-        return clip.take([self.choose(clip.target.annotated.nonzero().flatten().tolist(), generator)])
+        return clip.take(self.choose(annotated_frames(clip), generator))
+
+
+def annotated_frames(clip: Clip) -> list[int]:
+    """The frames of a clip that have labels.
+
+    Raises:
+        ValueError: there are none.
+    """
+    if clip.target is None or not clip.target.annotated.any():
+        raise ValueError(f"clip {clip.id!r} has no frame with labels to keep; draw no frames of it (augment)")
+    frames: list[int] = clip.target.annotated.nonzero().flatten().tolist()
+    return frames
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ from typing import NamedTuple
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from avseg.data.base import ClipDataset, FrameReader, SizedReader
-from avseg.data.framing import OneFrame
+from avseg.data.base import ClipDataset, FrameChooser, FrameReader, SizedReader
 from avseg.data.geometry import Geometry
 from avseg.data.transforms import Transform, apply
 from avseg.types import Batch, Clip, Draw
@@ -97,8 +96,8 @@ class _Prepared(Dataset[_Item]):
     def _read(self, place: int, generator: torch.Generator) -> tuple[Clip, list[Transform]]:
         """A clip after those first transforms that its reader can do itself, and the others."""
         dataset, rest = self.dataset, self.transforms
-        if rest and isinstance(rest[0], OneFrame) and isinstance(dataset, FrameReader):
-            frames, rest = [rest[0].choose(dataset.annotated(place), generator)], rest[1:]
+        if rest and isinstance(rest[0], FrameChooser) and isinstance(dataset, FrameReader):
+            frames, rest = rest[0].choose(dataset.annotated(place), generator), rest[1:]
             geometry = rest[0] if rest and isinstance(rest[0], Geometry) else None
             return dataset.read(place, geometry, frames), rest[1:] if geometry else rest
         if rest and isinstance(rest[0], Geometry) and isinstance(dataset, SizedReader):
@@ -148,11 +147,11 @@ def make_loader(
 
     What a clip looks like follows (seed, epoch, index), so it depends neither on the number of workers nor on the
     batch. `Batch.draw` and `Batch.index` are filled. A data set with `batch_frames` has every batch padded to it,
-    unless one frame of each clip is drawn.
+    unless frames of each clip are drawn.
     """
     sampler = ClipSampler(len(dataset), batch_size, seed, shuffle, drop_last)
-    one_frame = any(isinstance(transform, OneFrame) for transform in transforms)
-    frames = None if one_frame else getattr(dataset, "batch_frames", None)
+    drawn = any(isinstance(transform, FrameChooser) for transform in transforms)
+    frames = None if drawn else getattr(dataset, "batch_frames", None)
     loader = ClipLoader(
         _Prepared(dataset, transforms, seed),  # type: ignore[arg-type]
         batch_sampler=sampler,

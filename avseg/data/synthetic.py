@@ -10,21 +10,27 @@ from avseg.data.config import DataConfig
 
 if TYPE_CHECKING:
     from avseg.synth.dataset import SynthDataset
+    from avseg.synth.videos import SynthVideos
 
 
-def open_synth(config: DataConfig, split: str, root: Path | None = None) -> SynthDataset:
+def open_synth(config: DataConfig, split: str, root: Path | None = None) -> SynthDataset | SynthVideos:
     """One split of the world `config.seed`; val and test share no clip with each other or with training.
+
+    The kind `instance` gives long videos of `config.frames` seconds with tracks (`avseg.synth.videos`).
 
     Raises:
         ValueError: log-mel windows are asked for, or another sample rate than the world's 16 kHz.
     """
     from avseg.synth.dataset import SynthDataset
 
-    refuse_options(config, ("log_mel",))  # refused below, in words of its own
+    refuse_options(config, ("log_mel", "features"))  # refused below, in words of its own
     if config.audio != "wav" or config.sample_rate != 16000:
         raise ValueError("the synthetic world gives sound at 16 kHz; use --data.audio wav --data.sample-rate 16000")
+    clips = config.clips if split == "train" else config.held_out_clips
+    if config.kind == "instance":
+        return _open_videos(config, split, clips)
     dataset = SynthDataset(
-        config.clips if split == "train" else config.held_out_clips,
+        clips,
         config.seed,
         split=split,
         task=config.kind,
@@ -33,5 +39,16 @@ def open_synth(config: DataConfig, split: str, root: Path | None = None) -> Synt
         size=config.size,
         stereo=config.stereo,
     )
+    dataset.config, dataset.suite = config, config.suite or dataset.suite
+    return dataset
+
+
+def _open_videos(config: DataConfig, split: str, videos: int) -> SynthVideos:
+    from avseg.synth.programme import VideoSpec
+    from avseg.synth.videos import SynthVideos
+
+    refuse_options(config, ("replacement",))
+    spec = VideoSpec(config.difficulty, (config.frames, config.frames), config.size)
+    dataset = SynthVideos(videos, config.seed, split=split, spec=spec, stereo=config.stereo)
     dataset.config, dataset.suite = config, config.suite or dataset.suite
     return dataset

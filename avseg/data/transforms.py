@@ -10,10 +10,12 @@ import torch
 from torch import Tensor
 
 from avseg.config import InputSpec, did_you_mean
+from avseg.data.base import FrameChooser
 from avseg.data.config import DataConfig
 from avseg.data.framing import OneFrame, RandomCrop, RandomScale, Recount, Resize
 from avseg.data.geometry import Geometry as Geometry
 from avseg.data.jitter import Jitter
+from avseg.data.tracks import MovingCrop, Rasterise, Seen, ShorterSide, SomeFrames
 from avseg.types import IGNORE, Clip, DenseTarget, InstanceTarget, Target, TrackTarget
 
 Transform: TypeAlias = Callable[[Clip, torch.Generator], Clip]
@@ -24,8 +26,9 @@ PROTOCOLS = ("published", "repaired", "cavp", "aviseg_upstream", "aviseg")
 def train_transforms(config: DataConfig, spec: InputSpec) -> list[Transform]:
     """What `config.augment` names, in its order; labels stay on the grid of the frames.
 
-    Where it names neither `size` nor `crop`, the geometry of the published training of TPAVI comes first. AVSS: shorter
-    side, then centre crop. The others: the rule of `spec` (their files have its size already).
+    Where it names none of `size`, `crop` and `shorter_side`, the geometry of the published training of TPAVI comes
+    first. AVSS: shorter side, then centre crop. The others: the rule of `spec` (their files have its size already).
+    Behind `some_frames` run lengths become masks, and instances that are left in no frame go.
 
     Raises:
         ValueError: an unknown name.
@@ -33,11 +36,16 @@ def train_transforms(config: DataConfig, spec: InputSpec) -> list[Transform]:
     for name in config.augment:
         if name not in AUGMENTATIONS:
             raise ValueError(f"no augmentation is called {name!r}; {did_you_mean(name, AUGMENTATIONS)}")
-    stages = [AUGMENTATIONS[name](config, spec) for name in config.augment]
-    if "size" not in config.augment and "crop" not in config.augment:
-        # Behind a leading one_frame, so that a loader draws the frame before it reads.
-        stages.insert(int(config.augment[:1] == ("one_frame",)), Geometry(spec, crop=config.name == "avss"))
-    return stages
+    stages: list[Transform] = []
+    for name in config.augment:
+        stages.append(AUGMENTATIONS[name](config, spec))
+        stages += [Rasterise()] if name == "some_frames" else []
+    if not SIZING & set(config.augment):
+        # Behind leading draws of frames, so that a loader makes them before it reads.
+        draws = [isinstance(stage, (FrameChooser, Rasterise)) for stage in stages]
+        begin = [*draws, False].index(False)
+        stages.insert(begin, Geometry(spec, crop=config.name == "avss"))
+    return [*stages, Seen()] if "some_frames" in config.augment else stages
 
 
 def eval_transforms(config: DataConfig, spec: InputSpec, protocol: str = "published") -> list[Transform]:
@@ -117,8 +125,14 @@ AUGMENTATIONS: dict[str, Callable[[DataConfig, InputSpec], Transform]] = {
     "jitter": lambda *_: Jitter(),
     "size": lambda config, spec: Resize(spec, recount_of(config)),
     "crop": lambda config, spec: RandomCrop(spec.size, recount_of(config)),
+    "some_frames": lambda config, _: SomeFrames(config.clip_frames, config.reach, "replacement" in config.compat),
+    "moving_crop": lambda *_: MovingCrop(),
+    "shorter_side": lambda config, _: ShorterSide(config.sides, config.longest),
 }
 """What `DataConfig.augment` may name."""
+
+SIZING = {"size", "crop", "shorter_side"}
+"""Those that bring pictures to a size for the network."""
 
 
 def recount_of(config: DataConfig) -> Recount:

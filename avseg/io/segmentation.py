@@ -27,7 +27,7 @@ def from_segmentation(entry: Any, size: tuple[int, int]) -> Rle | None:
         where nothing is left, or there was nothing.
 
     Raises:
-        ValueError: none of these forms, another size, counts that do not fill the picture, or corners far outside of it.
+        ValueError: none of these forms, another size, counts that do not fill it, or corners far outside of it.
     """
     if not entry:
         return None

@@ -271,7 +271,7 @@ def test_frames_that_are_not_drawn_are_not_opened(avss: Any) -> None:
     dataset = build_dataset(config, "train")
     transforms = train_transforms(config, InputSpec((16, 16)))
     place = dataset.ids.index("u4")
-    first = OneFrame().choose(range(10), Draw(2, 0).generator(place))
+    [first] = OneFrame().choose(range(10), Draw(2, 0).generator(place))
     for number in range(10):
         if number != first:
             (avss.root / f"v2/u4/frames/{number}.jpg").unlink()
@@ -279,7 +279,7 @@ def test_frames_that_are_not_drawn_are_not_opened(avss: Any) -> None:
     loader = make_loader(dataset, transforms, batch_size=3, seed=2)
     assert next(iter(loader)).times[place].item() == first
     loader.set_position(epoch=1)
-    other = OneFrame().choose(range(10), Draw(2, 1).generator(place))
+    [other] = OneFrame().choose(range(10), Draw(2, 1).generator(place))
     assert other != first
     with pytest.raises(FileNotFoundError, match=f"{other}.jpg"):
         next(iter(loader))

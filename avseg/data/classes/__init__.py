@@ -46,3 +46,13 @@ def vpo_mask_ids() -> tuple[int, ...]:
 def vpo_groups() -> tuple[str | None, ...]:
     """The group of each of the 22 classes of VPO: animal, electronics, human, sport, vehicle; none for background."""
     return tuple(row["group"] for row in _read("vpo.json")["classes"])
+
+
+def aviseg_classes() -> tuple[str, ...]:
+    """The 26 names of AVISeg; the first has the class id 1."""
+    return tuple(row["name"] for row in _read("aviseg.json")["classes"])
+
+
+def aviseg_palette() -> tuple[tuple[int, int, int], ...]:
+    """RGB of the 26 classes of AVISeg."""
+    return tuple((red, green, blue) for red, green, blue in (row["rgb"] for row in _read("aviseg.json")["classes"]))
