@@ -189,6 +189,29 @@ def convert_cavp(
     return 0
 
 
+def convert_avism(
+    checkpoint: Positional[Path],
+    out: Annotated[Path, arg(aliases=["-o"])],
+    vggish: Path | None = None,
+    classes: Path | None = None,
+    side: int | None = None,
+) -> int:
+    """Make a model file of an official AVISM checkpoint, of either kind of names.
+
+    Args:
+        checkpoint: The published file, with or without the state of its training.
+        out: The model file to write (.safetensors).
+        vggish: The published VGGish weights, which become part of the model, so that it hears by itself. Without them
+            it wants clips with audio features.
+        classes: JSON with categories, such as a data set's train.json, where the classes are not AVISeg's.
+        side: Shorter side of the pictures in pixels; asked for where the backbone is not a published one.
+    """
+    from avseg.models.avism.convert import convert_file
+
+    print(convert_file(checkpoint, out, vggish=vggish, classes=classes, side=side))
+    return 0
+
+
 def models() -> int:
     """List the model families and their published variants."""
     from avseg.models.table import describe
@@ -234,7 +257,7 @@ GROUPS: dict[str, dict[str, Callable[..., Any]]] = {
         "build-vpo": data_commands.build_vpo,
         "check": data_commands.check,
     },
-    "convert": {"tpavi": convert_tpavi, "cavp": convert_cavp},
+    "convert": {"tpavi": convert_tpavi, "cavp": convert_cavp, "avism": convert_avism},
 }
 
 

@@ -133,6 +133,11 @@ def _makers() -> dict[tuple[str, str], Any]:
             raise ValueError("not a plain array")
         return np.ndarray((0,), dtype=np.int8)
 
+    def buffered(data: bytes | bytearray, kind: np.dtype[Any], shape: tuple[int, ...], order: str) -> Any:
+        if order not in ("C", "F") or kind.kind not in "biuf":
+            raise ValueError("not a plain array")
+        return np.frombuffer(data, kind).reshape(shape, order="C" if order == "C" else "F")
+
     def text(value: str, encoding: str) -> bytes:
         if encoding != "latin1":
             raise ValueError("bytes of an array are written as latin1")
@@ -144,6 +149,8 @@ def _makers() -> dict[tuple[str, str], Any]:
         ("collections", "OrderedDict"): OrderedDict,
         ("numpy.core.multiarray", "_reconstruct"): array,
         ("numpy._core.multiarray", "_reconstruct"): array,
+        ("numpy.core.numeric", "_frombuffer"): buffered,
+        ("numpy._core.numeric", "_frombuffer"): buffered,
         ("numpy", "ndarray"): array_kind,
         ("numpy", "dtype"): np.dtype,
         ("_codecs", "encode"): text,

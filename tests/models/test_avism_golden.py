@@ -1,0 +1,192 @@
+"""The published network's numbers at full size, through our converter; weights by formulas (docs/golden.md)."""
+
+from __future__ import annotations
+
+import json
+import math
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from avseg.config import InputSpec
+from avseg.io.rle import decode
+from avseg.models.avism.convert import convert
+from avseg.models.avism.model import AVISM
+from avseg.models.avism.network import Seen, Watched
+from avseg.nn.pixel_decoder import PixelMaps
+from avseg.types import Batch, Clip
+
+GOLDEN = Path(__file__).parents[1] / "golden/avism"
+SIZE, PADDED, OUTPUT = (90, 120), (96, 128), (180, 240)
+HALVES = ("query_feat.weight", "query_embed.weight", "level_embed", "level_embed.weight", "fq_pos.weight")
+
+
+def seeded(key: str, shape: list[int]) -> Tensor:
+    r = np.random.RandomState(zlib.crc32(key.encode())).standard_normal(shape)
+    if key.endswith("running_var"):
+        r = 1 + 0.1 * np.abs(r)
+    elif key.endswith("running_mean"):
+        r *= 0.1
+    elif key.endswith("sampling_offsets.bias"):
+        r *= 2
+    elif key.endswith((*HALVES, "relative_position_bias_table")):
+        r *= 0.5
+    elif len(shape) == 1:
+        r = 1 + 0.1 * r if key.endswith("weight") else 0.05 * r
+    else:
+        r /= math.sqrt(math.prod(shape[1:]))
+    return torch.from_numpy(np.asarray(r, dtype=np.float32))
+
+
+def seeded_model(name: str) -> AVISM:
+    """Pictures are taken as they are, and every candidate is kept."""
+    keys = json.loads((GOLDEN / f"keys_{name}.json").read_text(encoding="utf-8"))
+    made = [(k, s) for k, s in keys if not k.endswith(("relative_position_index", "empty_weight"))]
+    with ThreadPoolExecutor(2) as pool:
+        state = dict(zip([k for k, _ in made], pool.map(lambda entry: seeded(*entry), made), strict=True))
+    model = convert(state, input=InputSpec(rule="keep"), score=0.0)
+    assert isinstance(model, AVISM)
+    return model
+
+
+@dataclass
+class Published:
+    figures: Any
+    model: AVISM
+    pictures: Tensor
+    """(8, 3, 90, 120) uint8."""
+    maps: list[Tensor]
+    pixels: PixelMaps
+    audio: Tensor
+    seen: Seen
+    watched: Watched
+
+
+@pytest.fixture(scope="module", params=["avism_r50", "avism_swinl"])
+def published(request: pytest.FixtureRequest) -> Published:
+    """One backbone at a time: a gigabyte of weights."""
+    figures = json.loads((GOLDEN / "golden_forward.json").read_text(encoding="utf-8"))["golden"][request.param]
+    model = seeded_model(request.param)
+    network = model.network
+    pictures = torch.from_numpy(np.random.RandomState(0).randint(0, 256, (8, 3, *SIZE)).astype(np.uint8))
+    mean, std = torch.tensor([123.675, 116.28, 103.53]), torch.tensor([58.395, 57.12, 57.375])
+    normal = (pictures - mean[:, None, None]) / std[:, None, None]
+    images = F.pad(normal, (0, PADDED[1] - SIZE[1], 0, PADDED[0] - SIZE[0]))
+    audio = torch.from_numpy(np.abs(np.random.RandomState(1).standard_normal((8, 128))).astype(np.float32))
+    outputs: dict[str, Any] = {}
+    hooks = [
+        network.get_submodule(name).register_forward_hook(
+            lambda _, __, output, name=name: outputs.update({name: output})
+        )
+        for name in ("backbone", "pixel_decoder")
+    ]
+    with torch.inference_mode():
+        seen = network.look(images, audio)
+        watched = network.video(seen.queries[:, None], audio[None], similarity=True)
+    for hook in hooks:
+        hook.remove()
+    return Published(figures, model, pictures, outputs["backbone"], outputs["pixel_decoder"], audio, seen, watched)
+
+
+def check(record: Any, tensor: Tensor, tolerance: float) -> None:
+    """Sixteen values spread over the whole, its mean and its deviation; against the largest of the values."""
+    assert list(tensor.shape) == record["shape"]
+    whole = tensor.double().flatten()
+    wanted = torch.tensor(record["samples"], dtype=torch.float64)
+    places = [i * (len(whole) - 1) // 15 for i in range(16)]
+    slack = tolerance * float(wanted.abs().max())
+    assert float((whole[places] - wanted).abs().max()) < slack
+    assert float(whole.mean()) == pytest.approx(record["mean"], abs=slack)
+    assert float(whole.std(correction=0)) == pytest.approx(record["std"], rel=tolerance)
+
+
+EXACT, MASKED = 1e-5, 1e-4
+"""Before any mask is cut at a half, and behind it, where one pixel may fall to the other side."""
+
+
+def test_maps_of_backbone_and_pixel_decoder(published: Published) -> None:
+    for index, tensor in enumerate(published.maps):
+        check(published.figures[f"backbone.res{index + 2}"], tensor, EXACT)
+    for index, tensor in enumerate(published.pixels.coarse):
+        check(published.figures[f"pixel_decoder.multi_scale.{index}"], tensor, EXACT)
+    check(published.figures["pixel_decoder.fpn_stride4"], published.pixels.fine, EXACT)
+    check(published.figures["pixel_decoder.mask_features"], published.pixels.masks, EXACT)
+    check(published.figures["video.mask_features"], published.seen.clip_features, EXACT)
+
+
+def test_frame_decoder(published: Published) -> None:
+    figures, seen, detector = published.figures, published.seen, published.model.network.detector
+    (last,) = seen.predictions
+    check(figures["frame.pred_logits"], last.class_logits, MASKED)
+    check(figures["frame.pred_masks"], last.mask_logits, MASKED)
+    check(figures["frame.queries"], seen.queries[0], MASKED)
+    with torch.inference_mode():
+        detector.train()
+        queries, predictions = detector(published.pixels.coarse, published.pixels.masks, published.audio, kept=3)
+        detector.eval()
+    assert len(predictions) == 10 and queries.shape == (3, *seen.queries.shape[1:])
+    check(figures["frame.aux0.pred_logits"], predictions[0].class_logits, EXACT)
+    check(figures["frame.aux4.pred_logits"], predictions[4].class_logits, MASKED)
+    check(figures["frame.aux8.pred_logits"], predictions[8].class_logits, MASKED)
+    assert torch.equal(queries[-1], seen.queries[0])
+    assert torch.equal(predictions[9].class_logits, last.class_logits)
+    assert torch.equal(detector.classify(queries[1]), predictions[8].class_logits)
+
+
+def test_video_module(published: Published) -> None:
+    figures, watched = published.figures, published.watched
+    last = watched.predictions[-1]
+    assert watched.frame_similarity is not None and watched.clip_similarity is not None
+    check(figures["video.pred_logits"], last.class_logits, MASKED)
+    check(figures["video.pred_mask_embed"], last.mask_embeddings, MASKED)
+    check(figures["video.pred_fq_embed"], watched.frame_similarity, MASKED)
+    check(figures["video.pred_cq_embed"], watched.clip_similarity, MASKED)
+
+
+def test_scores_and_areas_of_tracks(published: Published) -> None:
+    """By the formulas of docs/models.md, written out; and the model's own tracks."""
+    figures, last = published.figures, published.watched.predictions[-1]
+    probabilities, place = last.class_logits[0, 0].softmax(-1)[:, :-1].flatten().topk(100)
+    embeddings = last.mask_embeddings[0, 0][place // 26]
+    logits = torch.einsum("qd,tdhw->qthw", embeddings, published.seen.clip_features)
+    logits = F.interpolate(logits, PADDED, mode="bilinear", align_corners=False)[..., : SIZE[0], : SIZE[1]]
+    hard = logits.sigmoid() > 0.5
+    quality = (logits.sigmoid() * hard).sum((1, 2, 3)) / (hard.sum((1, 2, 3)) + 1e-6)
+    scores = probabilities * quality
+    check(figures["rescored_top100_before_threshold"], scores, MASKED)
+    assert scores[:10].tolist() == pytest.approx(figures["rescored_first10"], rel=MASKED)
+    assert (place[:10] % 26).tolist() == figures["labels_first10"]
+    assert figures["final"]["n"] == int((scores > 0.3).sum())
+    full = F.interpolate(logits[:5], OUTPUT, mode="bilinear", align_corners=False) > 0
+    areas = figures["area_first5_at_output_size"]
+    assert full.sum((1, 2, 3)).tolist() == pytest.approx(areas, rel=MASKED)
+
+    tracks = published.model.predict(clip_of(published))[0]
+    best, order = scores.sort(descending=True)
+    assert tracks.scores.tolist() == pytest.approx(best.tolist(), rel=MASKED)
+    for number, area in enumerate(areas):
+        track = tracks.masks[int((tracks.scores - scores[number]).abs().argmin())]
+        drawn = sum(int(decode(mask).sum()) for mask in track if mask is not None)
+        assert drawn == pytest.approx(area, rel=MASKED)
+    assert sorted(tracks.classes.tolist()) == sorted((place[order] % 26 + 1).tolist())
+
+
+def clip_of(published: Published) -> Batch:
+    clip = Clip(
+        "golden",
+        published.pictures,
+        torch.arange(8, dtype=torch.float64),
+        torch.zeros(1, 16000),
+        16000,
+        audio_features=published.audio,
+        output_size=OUTPUT,
+    )
+    return Batch.collate([clip])
