@@ -8,10 +8,11 @@ from typing import Annotated, Any, Literal
 from tyro.conf import Positional, arg
 
 from avseg.prepare.vpo.options import BuildOptions
+from avseg.synth.options import MoreOptions
 
 
 def synth(
-    name: Positional[Literal["s4", "ms3", "avss", "single", "vpo_ss", "vpo_ms", "vpo_msmi"]],
+    name: Positional[Literal["s4", "ms3", "avss", "single", "aviseg", "vpo_ss", "vpo_ms", "vpo_msmi"]],
     root: Path,
     clips: int = 100,
     seed: int = 0,
@@ -19,8 +20,7 @@ def synth(
     workers: int = 0,
     video: bool = True,
     size: tuple[int, int] | None = None,
-    singles: float = 0.25,
-    stereo: bool = False,
+    more: Annotated[MoreOptions, arg(name="")] = MoreOptions(),
 ) -> int:
     """Write the synthetic world in a data set's own layout; VPO through its builder.
 
@@ -31,16 +31,15 @@ def synth(
         seed: The same seed gives the same bytes.
         difficulty: How hard the clips are.
         workers: Processes; 0 takes one for every core.
-        video: Write the raw MP4 files as well (not of VPO).
-        size: Height and width of the pictures; by default 224 224, and 240 320 of VPO.
-        singles: vpo_msmi: share of the samples that show one object of each class.
-        stereo: vpo: pan what the report page plays; else: write sounds of two channels.
+        video: Write the raw MP4 files as well (not of VPO; of AVISeg see --movies).
+        size: Height and width of the pictures; by default 224 224, 240 320 of VPO, and 360 640 of AVISeg.
+        more: Choices of single data sets.
     """
-    from avseg.synth.writers import VPO_SETS, write
+    from avseg.synth.writers import write
 
     special: dict[str, Any] = {"size": size} if size else {}
-    special |= {"singles": singles} if name in VPO_SETS else {"video": video}
-    print(write(name, root, clips, seed, difficulty=difficulty, workers=workers, stereo=stereo, **special))
+    special |= more.of(name) or {"video": video, "stereo": more.stereo}
+    print(write(name, root, clips, seed, difficulty=difficulty, workers=workers, **special))
     return 0
 
 

@@ -16,6 +16,9 @@ _CELLS = (3, 7, 17)
 _SHARES = (0.5, 0.3, 0.2)
 _TILE = 24
 _OUTLINE = np.float32(0.09)
+RIM = 1.25
+"""A rim is the silhouette enlarged by this, under the body itself."""
+_RIM_COLOUR = np.array((1.0, 0.85, 0.1), np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +95,8 @@ def _paint_body(
     """Draw a body over what is there and make its pixels its own."""
     moment = np.array([time])
     centre = (float(body.x.at(moment)[0]), float(body.y.at(moment)[0]))
-    patch_x, patch_y = (_span(axis, c, body.radius) for axis, c in zip(axes, centre, strict=True))
+    radius = body.radius * (RIM if body.rimmed else 1.0)
+    patch_x, patch_y = (_span(axis, c, radius) for axis, c in zip(axes, centre, strict=True))
     if patch_x.start == patch_x.stop or patch_y.start == patch_y.stop:
         return
     dx = (axes[0][patch_x] - np.float32(centre[0]))[None] / np.float32(body.radius)
@@ -108,6 +112,10 @@ def _paint_body(
     inner = antialias(distance + _OUTLINE, pixels)[..., None]
     paint = edge + inner * (paint - edge)
     place = (patch_y, patch_x)
+    if body.rimmed:
+        beyond = SILHOUETTES[body.kind - 1](*(np.asarray(axis / RIM, np.float32) for axis in (u, v)))
+        canvas[place] += antialias(beyond, pixels * RIM)[..., None] * (_RIM_COLOUR - canvas[place])
+        owners[place][beyond < 0] = number
     canvas[place] += antialias(distance, pixels)[..., None] * (paint - canvas[place])
     owners[place][distance < 0] = number
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,8 @@ from avseg.synth.classes import KINDS
 from avseg.synth.difficulty import Difficulty
 
 Colour = tuple[float, float, float]
+STRIDE = 2.0
+"""s, how long a body takes to come in or to leave."""
 TWIN_GAP = 0.35
 """Two objects of one class stay this far apart (share of the picture's width), so that stereo tells them apart."""
 _TRIES = 60
@@ -27,6 +30,14 @@ def generator(seed: int, index: int, stream: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence([seed, index, stream]))
 
 
+class Way(Protocol):
+    """One coordinate of a body as a function of time."""
+
+    def at(self, times: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(T,) in picture heights."""
+        ...
+
+
 @dataclass(frozen=True)
 class Swing:
     """One coordinate's way: `centre + reach * sin(2 pi t / period + phase)`."""
@@ -41,19 +52,39 @@ class Swing:
 
 
 @dataclass(frozen=True)
+class Visit:
+    """A way with doors: beyond the picture's border for some stretches, `STRIDE` seconds of walking around each."""
+
+    home: Swing
+    outside: float
+    """Where the body is while it is away."""
+    away: tuple[tuple[float, float], ...]
+    """(start, end) in seconds; a stretch may begin before the scene or end behind it."""
+
+    def at(self, times: NDArray[np.float64]) -> NDArray[np.float64]:
+        gone = np.zeros(len(times))
+        for start, end in self.away:
+            gone = np.maximum(gone, np.clip(1 + np.minimum(times - start, end - times) / STRIDE, 0, 1))
+        gone = gone * gone * (3 - 2 * gone)
+        return self.home.at(times) * (1 - gone) + self.outside * gone
+
+
+@dataclass(frozen=True)
 class Body:
     """A visible object. Lengths are in picture heights; x runs from 0 to the scene's aspect, y from 0 to 1."""
 
     kind: int
     """Class id, 1..8."""
     radius: float
-    x: Swing
-    y: Swing
+    x: Way
+    y: Way
     angle: float
     spin: float
     """Radians a second."""
     colours: tuple[Colour, Colour, Colour]
     """The two of the texture and that of the outline, RGB in [0, 1]."""
+    rimmed: bool = False
+    """It wears a broad bright rim, the sign of those whose sound pulses (`soundtrack.pulses`)."""
 
 
 @dataclass(frozen=True)

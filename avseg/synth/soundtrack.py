@@ -16,7 +16,7 @@ from avseg.synth.timbres import SAMPLE_RATE, Wave, play
 Intervals = tuple[tuple[float, float], ...]
 LEVEL = 0.06
 """Root mean square of a nominal source."""
-_FADE = 0.02
+FADE = 0.02
 _SILENT = (0.0, 0.0, 0.0, 0.2, 0.2, 0.4)
 """Shares of a clip in which no visible body sounds, each as likely as it is often listed."""
 
@@ -36,6 +36,8 @@ class Source:
     """Where an off-screen source is heard, 0 left to 1 right."""
     seed: int = 0
     """Fixes pitch, rate, swell and noise of the sound."""
+    pulsing: bool = False
+    """It comes and goes twice a second (`pulses`), as the sounds of rimmed bodies do."""
 
     def sounding(self, times: NDArray[np.float64], span: float = 1.0) -> NDArray[np.bool_]:
         """(T,) whether it sounds for at least half of [t, t + span)."""
@@ -81,13 +83,13 @@ def draw_soundtrack(
     chosen = _choose_bodies(rng, scene, sources)
     table = _draw_schedule(rng, len(chosen), scene.seconds, max(1, len(scene.bodies) // 2))
     drawn = [
-        _draw_source(rng, scene.bodies[body].kind, _intervals(rng, row, difficulty.jitter), difficulty, body)
+        _draw_source(rng, scene.bodies[body].kind, intervals_of(rng, row, difficulty.jitter), difficulty, body)
         for body, row in zip(chosen, table, strict=False)
     ]
     absent = sorted(set(range(1, len(KINDS) + 1)) - {body.kind for body in scene.bodies})
     if absent and rng.random() < difficulty.offscreen:
         row = _draw_schedule(rng, 1, scene.seconds, 1)[0]
-        drawn.append(_draw_source(rng, int(rng.choice(absent)), _intervals(rng, row, difficulty.jitter), difficulty))
+        drawn.append(_draw_source(rng, int(rng.choice(absent)), intervals_of(rng, row, difficulty.jitter), difficulty))
     return Soundtrack(tuple(drawn), float(rng.uniform(*difficulty.snr)), int(rng.integers(2**31)))
 
 
@@ -119,11 +121,11 @@ def _draw_schedule(rng: np.random.Generator, sources: int, seconds: int, limit: 
     return np.zeros((0, seconds), bool)
 
 
-def _intervals(rng: np.random.Generator, row: NDArray[np.bool_], jitter: float) -> Intervals:
+def intervals_of(rng: np.random.Generator, row: NDArray[np.bool_], jitter: float) -> Intervals:
     """The runs of a row as times, moved by up to `jitter` seconds at each end."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], row.astype(int), [0]]))).reshape(-1, 2)
     moved = np.clip(edges + rng.uniform(-jitter, jitter, edges.shape), 0, len(row))
-    return tuple((float(a), float(b)) for a, b in moved if b - a > _FADE)
+    return tuple((float(a), float(b)) for a, b in moved if b - a > FADE)
 
 
 def _draw_source(
@@ -173,9 +175,22 @@ def _play_interval(source: Source, interval: tuple[float, float], number: int, s
     first, last = (min(samples, max(0, round(edge * SAMPLE_RATE))) for edge in interval)
     times = np.arange(first, last) / SAMPLE_RATE
     wave = play(source.kind, times, np.random.default_rng(np.random.SeedSequence([source.seed, number])))
-    ramp = np.minimum(np.arange(len(wave)) + 0.5, np.arange(len(wave))[::-1] + 0.5) / (_FADE * SAMPLE_RATE)
+    ramp = np.minimum(np.arange(len(wave)) + 0.5, np.arange(len(wave))[::-1] + 0.5) / (FADE * SAMPLE_RATE)
+    if source.pulsing:
+        wave = wave * pulses(times, source.seed)
     gain = LEVEL * 10 ** (source.loudness / 20)
     return first, wave * (np.minimum(ramp, 1) * gain).astype(np.float32)
+
+
+def pulses(times: NDArray[np.float64], seed: int) -> Wave:
+    """(S,) factors that are 0 for a quarter of a second about twice a second, with soft edges; 1 in the mean square.
+
+    No timbre by itself is silent for so long, so pulsing is heard whatever the class.
+    """
+    rng = np.random.default_rng(np.random.SeedSequence([seed, 2]))
+    place = np.mod(times * rng.uniform(1.8, 2.2) + rng.random(), 1.0)
+    gate = np.clip(12 * (0.27 - np.abs(place - 0.5)), 0, 1)
+    return (1.5 * gate).astype(np.float32)
 
 
 def _pan(scene: Scene, source: Source, first: int, length: int) -> Wave:

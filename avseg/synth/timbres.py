@@ -100,8 +100,18 @@ TIMBRES: tuple[Timbre, ...] = (_motor, _siren, _bird, _rattle, _beeper, _organ, 
 
 def play(kind: int, times: NDArray[np.float64], rng: np.random.Generator) -> Wave:
     """(S,) the sound of class id `kind` with a slow swell; its root mean square is 1, or less where peaks tower."""
+    wave = voice(kind, times, rng)
+    return wave / level(wave)
+
+
+def voice(kind: int, times: NDArray[np.float64], rng: np.random.Generator) -> Wave:
+    """The same as loud as it comes."""
     wave = TIMBRES[kind - 1](times, rng)
     swell = 1 + 0.3 * np.sin(2 * np.pi * (times * rng.uniform(0.3, 1.2) + rng.random()))
-    wave = wave * swell.astype(np.float32)
-    level = float(np.sqrt(np.mean(np.square(wave))))
-    return wave / np.float32(max(level, 1e-6, float(np.abs(wave).max()) / _CREST))
+    return wave * swell.astype(np.float32)
+
+
+def level(wave: Wave) -> np.float32:
+    """What to divide a wave by: its root mean square, or more where peaks tower."""
+    mean = float(np.sqrt(np.mean(np.square(wave))))
+    return np.float32(max(mean, 1e-6, float(np.abs(wave).max()) / _CREST))

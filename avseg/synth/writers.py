@@ -84,12 +84,13 @@ def write(
 
     Args:
         kind: Whose layout: `s4`, `ms3`, `avss` or `single`; `vpo_ss`, `vpo_ms` and `vpo_msmi` go through VPO's builder,
-            which has a manifest instead of `truth.json` and no videos.
+            which has a manifest instead of `truth.json` and no videos; `aviseg` writes long videos, frame by frame.
         root: The folder; files of the same names are replaced.
         clips: 70 % become train, 15 % each val and test.
         seed: The same seed gives the same bytes, however many workers there are.
         workers: Processes; 0 takes one for every core, 1 stays in this process.
-        options: Fields of `WriteOptions`: difficulty, video, size, stereo; of VPO those of `VpoOptions`.
+        options: Fields of `WriteOptions`: difficulty, video, size, stereo; of VPO those of `VpoOptions`; of AVISeg
+            difficulty, size and those of `AVISegOptions`.
 
     Raises:
         ValueError: an unknown layout or difficulty, or fewer than three clips.
@@ -99,8 +100,14 @@ def write(
 
         options.pop("video", None)
         return write_vpo(kind, root, clips, seed, workers=workers, **options)
+    if kind == "aviseg":
+        from avseg.synth.aviseg import write_aviseg
+
+        for name in ("video", "stereo"):
+            options.pop(name, None)
+        return write_aviseg(root, clips, seed, workers=workers, **options)
     if kind not in LAYOUTS:
-        raise ValueError(f"no layout is called {kind!r}; {did_you_mean(kind, (*LAYOUTS, *VPO_SETS))}")
+        raise ValueError(f"no layout is called {kind!r}; {did_you_mean(kind, (*LAYOUTS, 'aviseg', *VPO_SETS))}")
     if clips < 3:
         raise ValueError(f"got {clips} clips, wanted at least 3, one for each split")
     started = time.monotonic()

@@ -1,0 +1,175 @@
+"""The synthetic world as AVISeg: long videos with one frame a second, and a track for every body that sounds."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from avseg.device import one_thread
+from avseg.io.audio import write_wav
+from avseg.io.files import write_aside, write_text
+from avseg.io.image import write_jpeg
+from avseg.prepare.jobs import run_jobs
+from avseg.synth.classes import CLASSES
+from avseg.synth.dataset import SPLITS
+from avseg.synth.options import AVISegOptions
+from avseg.synth.polygons import Segmentation, box_of, segmentation_of
+from avseg.synth.programme import VideoSpec
+from avseg.synth.seconds import render_seconds
+from avseg.synth.timbres import SAMPLE_RATE
+from avseg.synth.video import SynthVideo, Track, make_video, write_movie
+from avseg.synth.writers import TRUTH_VERSION, WriteSummary
+
+_HELD_OUT = 0.15
+"""Share of the videos in val, and in test."""
+
+
+@dataclass(frozen=True)
+class _Job:
+    root: Path
+    seed: int
+    index: int
+    """Number of the video in the world, which fixes its bytes."""
+    split: str
+    number: int
+    """The video's id in its split's file, from 1."""
+    movie: bool
+    spec: VideoSpec
+    options: AVISegOptions
+
+
+@dataclass(frozen=True)
+class _Written:
+    """What the tables say of one video, as JSON texts that wait for the numbers of its annotations."""
+
+    video: str
+    annotations: tuple[str, ...]
+    truth: str
+
+
+def write_aviseg(
+    root: Path,
+    clips: int,
+    seed: int,
+    *,
+    workers: int = 0,
+    difficulty: str = "standard",
+    size: int | tuple[int, int] = (360, 640),
+    **options: Any,
+) -> WriteSummary:
+    """Write long videos of the world `seed` as AVISeg keeps its own (docs/datasets.md), without audio features.
+
+    Args:
+        root: The folder; files of the same names are replaced.
+        clips: Videos over all splits, 15 % of them (or `held_out`) in each of val and test.
+        seed: The same seed gives the same bytes, however many workers there are.
+        workers: Processes; 0 takes one for every core, 1 stays in this process.
+        options: Fields of `AVISegOptions`: seconds, held_out, segmentation, sample_rate, movies.
+
+    Raises:
+        ValueError: an unknown difficulty, impossible lengths or sizes, or too few videos for three splits.
+    """
+    started, chosen = time.monotonic(), AVISegOptions(**options)
+    held_out = max(1, round(_HELD_OUT * clips)) if chosen.held_out is None else chosen.held_out
+    if held_out < 1 or clips <= 2 * held_out:
+        raise ValueError(f"got {clips} videos with {held_out} in each of val and test, wanted 1 or more in every split")
+    spec = VideoSpec(difficulty, chosen.seconds, size)
+    counts = {"train": clips - 2 * held_out, "val": held_out, "test": held_out}
+    jobs = [
+        _Job(Path(root), seed, SPLITS[split] + i, split, i + 1, split == "test" and i < chosen.movies, spec, chosen)
+        for split, count in counts.items()
+        for i in range(count)
+    ]
+    written = dict(run_jobs(_write_video, jobs, workers, "long videos of the world"))
+    for split, group in groupby(range(len(jobs)), lambda number: jobs[number].split):
+        _write_table(Path(root) / f"{split}.json", [written[number] for number in group])
+    head = json.dumps({"format_version": TRUTH_VERSION, "seed": seed, "difficulty": difficulty, "classes": CLASSES})
+    lines = ",\n".join("  " + written[number].truth for number in range(len(jobs)))
+    write_text(Path(root) / "truth.json", f'{head[:-1]}, "videos": [\n{lines}\n]}}\n')
+    return WriteSummary("aviseg", Path(root), counts, time.monotonic() - started)
+
+
+def _write_video(job: _Job) -> _Written:
+    """Make and write the files of one video; gives its lines of the tables."""
+    with one_thread():
+        video = make_video(job.seed, job.index, job.spec)
+        picture = video.picture()
+        folder = job.root / job.split
+        names = [f"{video.id}/{second:05d}.jpg" for second in range(len(picture.frames))]
+        for name, frame in zip(names, picture.frames, strict=True):
+            write_jpeg(folder / "JPEGImages" / name, frame)
+        sound = torch.from_numpy(render_seconds(video.scene, video.soundtrack, stereo=True))
+        if job.options.sample_rate != SAMPLE_RATE:
+            from avseg.nn.resample import resample
+
+            sound = resample(sound, SAMPLE_RATE, job.options.sample_rate)
+        write_wav(folder / "WAVAudios" / f"{video.id}.wav", sound, job.options.sample_rate)
+        if job.movie:
+            write_movie(job.root / "movies" / f"{video.id}.mp4", video)
+        tracks = video.truth(picture.owners)
+    height, width = video.size
+    entry = {"id": job.number, "width": width, "height": height, "length": len(names), "file_names": names}
+    texts = tuple(
+        json.dumps(_annotation(video, job.number, body, track, job.options.segmentation))
+        for body, track in tracks.items()
+        if any(mask is not None for mask in track)
+    )
+    return _Written(json.dumps(entry), texts, json.dumps(_truth(video, job.split)))
+
+
+def _annotation(video: SynthVideo, number: int, body: int, track: Track, form: Segmentation) -> dict[str, Any]:
+    """One track without its id; null where the body is silent or unseen."""
+    height, width = video.size
+    return {
+        "video_id": number,
+        "category_id": video.scene.bodies[body].kind,
+        "iscrowd": 0,
+        "height": height,
+        "width": width,
+        "bboxes": [None if mask is None else box_of(mask) for mask in track],
+        "areas": [None if mask is None else int(mask.sum()) for mask in track],
+        "segmentations": [None if mask is None else segmentation_of(mask, form) for mask in track],
+    }
+
+
+def _write_table(path: Path, written: Sequence[_Written]) -> None:
+    """The annotation file of one split, written piece by piece."""
+    categories = [{"id": number, "name": name} for number, name in enumerate(CLASSES, start=1)]
+    with write_aside(path) as aside, aside.open("w", encoding="utf-8", newline="\n") as file:
+        file.write('{"videos": [\n' + ",\n".join(one.video for one in written))
+        file.write(f'\n], "categories": {json.dumps(categories)}, "annotations": [\n')
+        file.writelines(_numbered(written))
+        file.write("\n]}\n")
+
+
+def _numbered(written: Sequence[_Written]) -> Iterator[str]:
+    texts = [text for one in written for text in one.annotations]
+    for number, text in enumerate(texts, start=1):
+        yield f'{{"id": {number}, {text[1:]}' + (",\n" if number < len(texts) else "")
+
+
+def _truth(video: SynthVideo, split: str) -> dict[str, Any]:
+    """One video's entry of `truth.json`: who sounds when, those included who are never seen or never sound."""
+    sources = video.soundtrack.sources
+    bodies = [
+        {
+            "class": CLASSES[body.kind - 1],
+            "rimmed": body.rimmed,
+            "intervals": [list(i) for s in sources if s.body == number for i in s.intervals],
+        }
+        for number, body in enumerate(video.scene.bodies)
+    ]
+    offscreen = [
+        {"class": CLASSES[s.kind - 1], "pulsing": s.pulsing, "intervals": [list(i) for i in s.intervals]}
+        for s in sources
+        if s.body is None
+    ]
+    snr = round(video.soundtrack.snr, 3)
+    return {"id": video.id, "split": split, "snr": snr, "bodies": bodies, "offscreen": offscreen}

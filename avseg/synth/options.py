@@ -1,0 +1,45 @@
+"""What may be chosen of synthetic sets beside layout, place, number and seed. Imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class AVISegOptions:
+    """What is AVISeg's own."""
+
+    seconds: tuple[int, int] = (30, 120)
+    """aviseg: the shortest and the longest video; one frame a second."""
+    held_out: int | None = None
+    """aviseg: videos of val, and of test; None: 15 % of all for each."""
+    segmentation: Literal["polygon", "rle", "counts"] = "polygon"
+    """aviseg: masks as polygons, compressed run lengths, or run lengths as numbers."""
+    sample_rate: int = 16000
+    """aviseg: Hz of the stereo sound; the published set has 44100, which takes longer to read."""
+    movies: int = 0
+    """aviseg: so many videos of test as MP4 with sound, in `movies`."""
+
+    def __post_init__(self) -> None:
+        if self.segmentation not in ("polygon", "rle", "counts") or self.sample_rate < 1000 or self.movies < 0:
+            raise ValueError(
+                f"got segmentation {self.segmentation!r}, sample_rate {self.sample_rate} and movies {self.movies}; "
+                "wanted polygon, rle or counts, 1000 Hz or more, and a number that is not negative"
+            )
+
+
+@dataclass(frozen=True)
+class MoreOptions(AVISegOptions):
+    """What the command line offers of single data sets."""
+
+    singles: float = 0.25
+    """vpo_msmi: share of the samples that show one object of each class."""
+    stereo: bool = False
+    """vpo: pan what the report page plays; s4, ms3, avss, single: write sounds of two channels."""
+
+    def of(self, name: str) -> dict[str, Any]:
+        """What the writer of a data set takes of these; none where it has no own."""
+        values = asdict(self)
+        own = {key: values.pop(key) for key in ("singles", "stereo")}
+        return values if name == "aviseg" else own if name.startswith("vpo") else {}
