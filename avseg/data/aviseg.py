@@ -86,6 +86,12 @@ class AVISeg:
             size = picture.height, picture.width
         return len(video.frames), size
 
+    def target(self, index: int) -> TrackTarget:
+        """The truth of a video alone."""
+        video = self.videos[index]
+        frames, size = self.extent(index)
+        return self._target(video, self.truth.read(self._tracks(video)), size, range(frames))
+
     def read(self, index: int, geometry: Geometry | None = None, frames: Sequence[int] | None = None) -> Clip:
         """A video, or some frames of it, sized while it is read where a geometry is given (see `FrameReader`).
 

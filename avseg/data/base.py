@@ -12,7 +12,7 @@ import torch
 
 from avseg.data.config import DataConfig
 from avseg.data.geometry import Geometry
-from avseg.types import Clip, Task
+from avseg.types import Clip, Target, Task
 
 Row = dict[str, str]
 
@@ -69,6 +69,15 @@ class FrameReader(SizedReader, Protocol):
         ...
 
     def read(self, index: int, geometry: Geometry | None = None, frames: Sequence[int] | None = None) -> Clip: ...
+
+
+@runtime_checkable
+class TruthReader(Protocol):
+    """A data set that can read truth alone."""
+
+    def target(self, index: int) -> Target:
+        """The truth of `dataset[index]`, for which no picture or sound is opened that need not be."""
+        ...
 
 
 @runtime_checkable

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,19 +13,21 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import distributed
 
-from avseg.data.base import ClipDataset, SizedReader
+from avseg.data.base import ClipDataset, SizedReader, TruthReader
 from avseg.data.config import DataConfig
 from avseg.data.geometry import Geometry
 from avseg.data.loader import make_loader
 from avseg.data.transforms import Transform, apply, eval_transforms
 from avseg.device import find_device
-from avseg.engine.judges import computed, merged_rows, metrics_of
+from avseg.engine.judges import computed, metrics_of
 from avseg.engine.processes import leaving_together
 from avseg.engine.report import Report
+from avseg.engine.results import FILE, are_results, keep, read_tracks, report_of, write_tracks
 from avseg.metrics.base import Metric
 from avseg.types import Batch, Clip, Prediction, Target
 
 if TYPE_CHECKING:
+    from avseg.engine.pictures import Look
     from avseg.models.base import Model
 
 log = logging.getLogger(__name__)
@@ -79,6 +81,7 @@ def evaluate(
     transforms: Sequence[Transform] | None = None,
     workers: int = 0,
     progress: bool = False,
+    kept: dict[int, Prediction] | None = None,
 ) -> dict[str, float]:
     """Predict every clip of `dataset` and score it; the scores by name.
 
@@ -93,6 +96,7 @@ def evaluate(
         transforms: Default: the data set's evaluation transforms for this model and the metrics' protocols.
         workers: Processes that read clips; 0: this one.
         progress: Show a bar on a terminal, lines elsewhere.
+        kept: Gets the predicted tracks of every clip by its place in the data set, in all processes.
 
     Raises:
         ValueError: no metric, protocols that judge truth of different sizes, or clips without truth.
@@ -107,10 +111,12 @@ def evaluate(
     model.to(place)
     for batch in _watched(loader, progress and rank == 0):
         for i, prediction in enumerate(model.predict(batch.to(place))):
-            target = _existing(batch, i)
+            target, index = _existing(batch, i), share.indices[batch.index[i]]
             for metric in metrics:
-                metric.update(prediction, target, share.indices[batch.index[i]])
-    _merge_processes(metrics, world)
+                metric.update(prediction, target, index)
+            if kept is not None:
+                keep(kept, index, prediction)
+    _merge_processes(metrics, kept, world)
     return computed(metrics)
 
 
@@ -135,11 +141,9 @@ def score(
             raise ValueError(f"a prediction is for clip {prediction.id!r}, which the data set does not have")
         if missing.pop(prediction.id, None) is None:
             raise ValueError(f"two predictions are for clip {prediction.id!r}; give one for each clip")
-        clip = apply(transforms, dataset[places[prediction.id]], torch.Generator().manual_seed(0))
-        if clip.target is None:
-            raise ValueError(f"clip {clip.id!r} has no truth to be judged by")
+        target = _truth(dataset, places[prediction.id], transforms)
         for metric in metrics:
-            metric.update(prediction, clip.target, places[prediction.id])
+            metric.update(prediction, target, places[prediction.id])
     if missing:
         raise ValueError(f"{len(missing)} of {len(places)} clips have no prediction: {', '.join([*missing][:5])} ...")
     return computed(metrics)
@@ -158,12 +162,14 @@ def evaluate_file(
     device: str = "auto",
     overlays: int = 0,
 ) -> Report:
-    """Score a model file on a split of a data set.
+    """Score a model file on a split of a data set, or tracks in the form of YouTube-VIS (a JSON).
 
     Args:
+        model_path: A model, or predictions that somebody made of every video of the split.
         protocol: One or several; each suite is judged under those of them that it has.
         suites: Metric suites, all judged in one pass; by default the data set's own.
-        out: Folder for result.json, clips.csv and, with `overlays`, pictures of the best and the worst clips.
+        out: Folder for result.json, clips.csv, the tracks of an instance model (predictions.json) and, with `overlays`,
+            pictures of the best and the worst clips.
         overlays: Pictures of so many best and so many worst clips.
 
     Raises:
@@ -177,31 +183,50 @@ def evaluate_file(
     dataset = build_dataset(data, split)
     protocols = [protocol] if isinstance(protocol, str) else list(protocol)
     metrics = metrics_of(dataset.task, suites or [dataset.suite], protocols)
+    started = time.monotonic()
+    if are_results(model_path):
+        tracks = read_tracks(Path(model_path), dataset)
+        score(tracks.values(), dataset, metrics)
+        report = report_of(metrics, model_path, data, split, started)
+        _write(report, out, overlays, dataset, lambda index: (dataset[index], tracks[index]))
+        return report
     with _processes(device) as place:
         model = load_model(model_path, device=str(place))
         _check_tasks(model, dataset, metrics)
-        started = time.monotonic()
-        scores = evaluate(
-            model, dataset, metrics, batch_size=batch_size, device=str(place), workers=workers, progress=True
-        )
-        report = Report(
-            protocols=tuple(dict.fromkeys(metric.protocol for metric in metrics)),
-            suites=tuple(dict.fromkeys(metric.suite for metric in metrics)),
-            scores=scores,
-            rows=merged_rows(metrics),
-            model=str(model_path),
-            data=data,
-            split=split,
-            seconds=time.monotonic() - started,
-            main=_rank_and_world()[0] == 0,
-        )
-        if out is not None and report.main:
-            report.write(out)
-            if overlays:
-                from avseg.engine.pictures import write_pictures
-
-                write_pictures(model, dataset, report, out / "overlays", overlays)
+        kept: dict[int, Prediction] = {}
+        options: dict[str, Any] = {"batch_size": batch_size, "workers": workers, "kept": kept if out else None}
+        evaluate(model, dataset, metrics, device=str(place), progress=True, **options)
+        report = report_of(metrics, model_path, data, split, started, main=_rank_and_world()[0] == 0)
+        if report.main:
+            _write(report, out, overlays, dataset, _looker(model, dataset, report.protocols[0], kept))
+            if out is not None and kept:
+                write_tracks(out / FILE, kept, dataset)
     return report
+
+
+def _write(report: Report, out: Path | None, overlays: int, dataset: ClipDataset, look: Look) -> None:
+    if out is None:
+        return
+    report.write(out)
+    if overlays:
+        from avseg.engine.pictures import write_pictures
+
+        write_pictures(dataset.task, report, out / "overlays", overlays, look)
+
+
+def _looker(model: Model[Any], dataset: ClipDataset, protocol: str, kept: Mapping[int, Prediction]) -> Look:
+    """What gives a clip and its prediction once more: tracks that were kept, else the model."""
+
+    def look(index: int) -> tuple[Clip, Prediction]:
+        if index in kept:
+            return dataset[index], kept[index]
+        transforms = eval_transforms(dataset.config, model.config.input, protocol=protocol)
+        clip = apply(transforms, dataset[index], torch.Generator().manual_seed(0))
+        place = next(model.parameters()).device
+        batch = Batch.collate([clip], getattr(dataset, "batch_frames", None)).to(place)
+        return clip, model.predict(batch)[0]
+
+    return look
 
 
 def _transforms_for(model: Model[Any], dataset: ClipDataset, metrics: Sequence[Metric]) -> Sequence[Transform]:
@@ -227,6 +252,15 @@ def _check_tasks(model: Model[Any], dataset: ClipDataset, metrics: Sequence[Metr
         )
 
 
+def _truth(dataset: ClipDataset, index: int, transforms: Sequence[Transform]) -> Target:
+    if not transforms and isinstance(dataset, TruthReader):
+        return dataset.target(index)
+    clip = apply(transforms, dataset[index], torch.Generator().manual_seed(0))
+    if clip.target is None:
+        raise ValueError(f"clip {clip.id!r} has no truth to be judged by")
+    return clip.target
+
+
 def _existing(batch: Batch, i: int) -> Target:
     """Truth of the frames of clip i that exist, without padded ones."""
     if batch.targets is None:
@@ -240,14 +274,16 @@ def _rank_and_world() -> tuple[int, int]:
     return 0, 1
 
 
-def _merge_processes(metrics: Sequence[Metric], world: int) -> None:
+def _merge_processes(metrics: Sequence[Metric], kept: dict[int, Prediction] | None, world: int) -> None:
     if world == 1:
         return
     everyone: list[Any] = [None] * world
-    distributed.all_gather_object(everyone, list(metrics))
-    for others in everyone:
+    distributed.all_gather_object(everyone, (list(metrics), kept))
+    for others, predictions in everyone:
         for mine, other in zip(metrics, others, strict=True):
             mine.merge(other)
+        if kept is not None:
+            kept.update(predictions)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from avseg.config import did_you_mean
-from avseg.metrics import PROTOCOLS, PROTOCOLS_OF, SUITES
+from avseg.metrics import PROTOCOLS, PROTOCOLS_OF, SUITES, own_name
 from avseg.metrics.base import Metric, Row
 from avseg.types import Task
 
@@ -30,16 +30,23 @@ def metrics_of(task: Task, suites: Sequence[str], protocols: Sequence[str]) -> l
     if unknown is not None:
         raise ValueError(f"no protocol is called {unknown!r}; {did_you_mean(unknown, PROTOCOLS)}")
     for protocol in protocols:
-        if len(protocols) > 1 and not any(protocol in PROTOCOLS_OF[suite] for suite in suites):
+        if len(protocols) > 1 and not any(_has(suite, protocol) for suite in suites):
             raise ValueError(f"none of the suites {', '.join(suites)} has the protocol {protocol!r} (docs/metrics.md)")
     return [
         metric for suite in suites for protocol in _own(suite, protocols) for metric in SUITES[suite](task, protocol)
     ]
 
 
+def _has(suite: str, protocol: str) -> bool:
+    return own_name(suite, protocol) in PROTOCOLS_OF[suite]
+
+
 def _own(suite: str, protocols: Sequence[str]) -> Sequence[str]:
-    """Those of the protocols that a suite has; where it has none of them, all, so that it refuses them itself."""
-    return [protocol for protocol in protocols if protocol in PROTOCOLS_OF[suite]] or protocols
+    """Those of the protocols that a suite has, by its own names for them; where it has none of them, all, so that it
+    refuses them itself.
+    """
+    own = dict.fromkeys(own_name(suite, protocol) for protocol in protocols if _has(suite, protocol))
+    return list(own) or protocols
 
 
 def computed(metrics: Sequence[Metric]) -> dict[str, float]:
