@@ -71,7 +71,8 @@ class Seen:
         target = clip.target
         if not isinstance(target, InstanceTarget):
             return clip
-        seen = target.masks.flatten(1).any(1)
+        # Not torch's any, which is several times slower.
+        seen = torch.from_numpy(target.masks.numpy().reshape(len(target.classes), -1).any(1))
         if seen.all():
             return clip
         masks, classes, ids = target.masks[seen], target.classes[seen], target.track_ids[seen]
