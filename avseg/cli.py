@@ -15,6 +15,7 @@ import tyro
 from tyro.conf import Positional, arg
 
 from avseg.commands import data as data_commands
+from avseg.config import TrackOptions
 from avseg.data.config import DataConfig
 from avseg.engine.config import Recipe
 from avseg.version import __version__
@@ -39,10 +40,11 @@ def predict(
     videos: Positional[list[str]],
     model: str,
     out: Path = Path("avseg-out"),
-    fps: float = 5.0,
+    fps: float | None = None,
     overlay: bool = True,
     masks: Literal["png", "rle", "npz", "none"] = "png",
     device: Device = "auto",
+    tracks: Annotated[TrackOptions, arg(name="")] = TrackOptions(),
 ) -> int:
     """Segment the sounding objects of any video.
 
@@ -50,10 +52,11 @@ def predict(
         videos: Video files, folders of them, or patterns such as "clips/*.mp4".
         model: A model file, a Hugging Face Hub id, or "demo" for the small model of the synthetic world.
         out: One folder per video is written here; finished ones are skipped.
-        fps: Masks per second of video.
+        fps: Masks per second of video. By default 5, and 1 of models that see a whole clip, such as AVISM.
         overlay: Write an MP4 with the masks painted in and the original sound.
         masks: How masks are stored.
         device: auto, cpu, cuda, cuda:1, mps.
+        tracks: Of models that track objects.
     """
     from avseg.inference.folder import predict_paths
 
@@ -65,6 +68,7 @@ def predict(
         overlay=overlay,
         masks=None if masks == "none" else masks,
         device=device,
+        tracks=tracks,
     )
     print(report)
     return report.exit_code
@@ -116,16 +120,17 @@ def evaluate(
     overlays: int = 0,
     device: Device = "auto",
 ) -> int:
-    """Score a model on a data set: a table, a JSON, a CSV with a row per clip.
+    """Score a model, or predicted tracks, on a data set: a table, a JSON, a CSV with a row per clip.
 
     Args:
-        model: A model file, a Hugging Face Hub id, or "demo".
+        model: A model file, a Hugging Face Hub id, or "demo"; or a JSON of tracks in the form of YouTube-VIS.
         data: The data set: --data.name s4 --data.root DIR.
         split: train, val or test.
-        protocol: published, repaired or cavp, or several of them (docs/metrics.md).
-        suites: Metric suites to judge by, all in one pass: avsbench_object, avsbench_semantic, vpo. By default the
-            data set's own.
-        out: Folder for result.json, clips.csv and overlays.
+        protocol: published, repaired or cavp, or several of them (docs/metrics.md); of AVISeg published and repaired
+            are aviseg_upstream and aviseg.
+        suites: Metric suites to judge by, all in one pass: avsbench_object, avsbench_semantic, vpo, aviseg. By default
+            the data set's own.
+        out: Folder for result.json, clips.csv, predictions.json (tracks) and overlays.
         batch_size: Clips at a time; changes no score.
         workers: Processes that read clips.
         overlays: Pictures of so many best and worst clips (needs --out).

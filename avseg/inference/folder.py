@@ -10,10 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from avseg.config import TrackOptions
 from avseg.inference.result import MaskKind
 from avseg.inference.segmenter import Segmenter
+from avseg.inference.source import check_hears
 from avseg.inference.writer import FORMAT_VERSION, RESULT_NAME, Header, video_facts, write_video_result
 from avseg.io.media import MediaError, probe
+from avseg.models.files import load_model
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +77,7 @@ def predict_paths(
     overlay: bool = True,
     masks: MaskKind | None = "png",
     device: str = "auto",
+    tracks: TrackOptions | None = None,
 ) -> Report:
     """Segment the videos that `inputs` mean: files, folders (with those below), or patterns.
 
@@ -81,18 +85,25 @@ def predict_paths(
         inputs: see `find_videos`.
         model: a model file, folder or Hub id.
         out: one folder a video is written here.
-        fps: masks a second; None is 5.
+        fps: masks a second; None is 5, and for models that see whole clips the rate they were published with.
         overlay: write overlay.mp4 beside the masks.
         masks: how masks are stored; None stores none.
         device: see `Segmenter`.
+        tracks: see `Segmenter`.
 
     Raises:
         FileNotFoundError: an input that means no video.
+        ValueError: a rate or options that do not fit the model, or a model that does not hear videos.
         OSError: `out` cannot be written to.
     """
     videos = find_videos(inputs, out)
     _check_writable(out)
-    segmenter = Segmenter.load(model, fps=5.0 if fps is None else fps, device=device)
+    loaded = load_model(model)
+    check_hears(loaded.config)
+    temporal = loaded.config.temporal
+    usual = 1 / temporal.spacing if temporal.kind == "clip" else 5.0
+    rate = usual if fps is None else fps
+    segmenter = Segmenter(loaded, fps=rate, device=device, name=Path(model).name, tracks=tracks)
     return predict_folder(segmenter, videos, out, overlay=overlay, masks=masks)
 
 
@@ -190,7 +201,9 @@ def _is_finished(folder: Path, header: Header) -> bool:
     if found is None or found.get("format_version") != FORMAT_VERSION:
         return False
     wanted = json.loads(json.dumps(header.to_dict()))
-    return all(found.get(key) == wanted[key] for key in ("video", "model", "fps", "masks", "overlay", "classes"))
+    return all(
+        found.get(key) == wanted[key] for key in ("video", "model", "fps", "masks", "overlay", "tracks", "classes")
+    )
 
 
 def _read(folder: Path) -> dict[str, Any] | None:

@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from avseg.inference.result import Found
-from avseg.io.rle import decode
+from avseg.inference.result import Found, Track
+from avseg.io.rle import area, box
 from avseg.types import DensePrediction, InstancePrediction, Prediction, Task
 
 BINARY_NAME = "sounding"
 """What the one foreground of a binary task is called."""
+MOST_TRACKS = 255
+"""What label maps can tell apart."""
 STRIP = 1 << 22
 """Logits that are held at the video's size at once: 71 classes of a large picture would fill gigabytes."""
 
@@ -28,7 +30,7 @@ def class_names(task: Task) -> tuple[str, ...]:
 def found_in(prediction: Prediction, frame: int, task: Task) -> tuple[Found, ...]:
     """The objects of one frame of a prediction, in the order of their ids."""
     if isinstance(prediction, InstancePrediction):
-        return _tracks(prediction, frame, class_names(task))
+        return _tracks(prediction, frame, task)
     labels, confidence = full_size(prediction, frame)
     return _classes(labels, confidence, class_names(task))
 
@@ -83,14 +85,35 @@ def _classes(labels: NDArray[np.uint8], confidence: NDArray[np.float32], names: 
     )
 
 
-def _tracks(prediction: InstancePrediction, frame: int, names: Sequence[str]) -> tuple[Found, ...]:
-    """Tracks seen in this frame; ids are track ids dealt to 1..255."""
+def tracks_of(prediction: Prediction, task: Task) -> tuple[Track, ...]:
+    """All that was tracked, in the order of the prediction; nothing of a dense one.
+
+    Raises:
+        ValueError: more tracks than label maps can tell apart.
+    """
+    if not isinstance(prediction, InstancePrediction):
+        return ()
+    if len(prediction.masks) > MOST_TRACKS:
+        raise ValueError(
+            f"{prediction.id} has {len(prediction.masks)} tracks and label maps tell {MOST_TRACKS} apart; give a "
+            "higher score or fewer candidates"
+        )
+    names, classes = class_names(task), prediction.classes.tolist()
+    identities = zip(prediction.track_ids.tolist(), classes, prediction.scores.tolist(), strict=True)
+    return tuple(Track(_number(n), class_id, names[class_id - 1], score) for n, class_id, score in identities)
+
+
+def _number(track_id: int) -> int:
+    """A track's number in label maps: its id where that fits."""
+    return (track_id - 1) % MOST_TRACKS + 1
+
+
+def _tracks(prediction: InstancePrediction, frame: int, task: Task) -> tuple[Found, ...]:
+    """Tracks seen in this frame, in the order of their numbers."""
     found = []
-    for n, track in enumerate(prediction.masks):
-        rle = track[frame]
-        mask = None if rle is None else decode(rle)
-        if mask is not None and mask.any():
-            class_id = int(prediction.classes[n])
-            identity = (int(prediction.track_ids[n]) % 255 + 1, class_id, names[class_id - 1])
-            found.append(Found.of(mask, identity, float(prediction.scores[n])))
+    for track, masks in zip(tracks_of(prediction, task), prediction.masks, strict=True):
+        rle = masks[frame]
+        pixels = 0 if rle is None else area(rle)
+        if rle is not None and pixels:
+            found.append(Found(track.id, track.class_id, track.name, track.score, pixels, box(rle), rle))
     return tuple(sorted(found, key=lambda one: one.id))

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from avseg.io.rle import decode, encode
-from avseg.types import Clip, Rle, Task
+from avseg.types import Clip, InstancePrediction, Rle, Task
 
 if TYPE_CHECKING:
     from avseg.io.media import VideoInfo
@@ -53,6 +54,20 @@ class Found:
 
 
 @dataclass(frozen=True)
+class Track:
+    """One object that was tracked through a video, whether it sounds just now or not."""
+
+    id: int
+    """Its value in label maps, 1 to 255."""
+    class_id: int
+    """1..K."""
+    name: str
+    """Of the class."""
+    score: float
+    """0 to 1."""
+
+
+@dataclass(frozen=True)
 class FrameResult:
     """What was found in one picture."""
 
@@ -64,6 +79,8 @@ class FrameResult:
     size: tuple[int, int]
     """(H, W) of the video."""
     objects: tuple[Found, ...]
+    tracks: tuple[Track, ...] = ()
+    """All that is tracked in the video, best first; empty for models that do not track."""
 
     @property
     def labels(self) -> NDArray[np.uint8]:
@@ -109,7 +126,7 @@ class PerFrame(Sequence[NDArray[Any]]):
 
 @dataclass
 class Intervals:
-    """Gathers, frame by frame, when each object sounds.
+    """Gathers, frame by frame, when each object sounds; of tracks a mask of any size tells it.
 
     A frame speaks for the time from half-way to the frame before to half-way to the frame after, measured between the
     middles of the sounds they heard; the first reaches back to 0 and the last on to the end.
@@ -122,13 +139,15 @@ class Intervals:
     _who: dict[int, tuple[int, str]] = field(default_factory=dict)
     _open: set[int] = field(default_factory=set)
     _middle: float | None = None
+    _tracks: tuple[Track, ...] = ()
 
     def add(self, frame: FrameResult) -> None:
         """The next frame."""
         middle = sum(frame.heard) / 2
         border = 0.0 if self._middle is None else (self._middle + middle) / 2
         self._middle = middle
-        floor = self.least * frame.size[0] * frame.size[1]
+        self._tracks = frame.tracks
+        floor = 0 if frame.tracks else self.least * frame.size[0] * frame.size[1]
         now = {found.id: found for found in frame.objects if found.area >= floor}
         for gone in self._open - set(now):
             self._spans[gone][-1][1] = border
@@ -138,19 +157,62 @@ class Intervals:
         self._open = set(now)
 
     def closed(self) -> list[dict[str, Any]]:
-        """By object: id, class id, class and the (begin, end) in s, rounded to milliseconds."""
+        """By object: id, class id, class and the (begin, end) in s, rounded to milliseconds; of tracks, all of them and
+        each with its score."""
         spans = {i: [list(span) for span in spans] for i, spans in sorted(self._spans.items())}
         for still in self._open:
             spans[still][-1][1] = max(self.end, self._middle or 0.0)
+        told = {i: [[round(begin, 3), round(end, 3)] for begin, end in of] for i, of in spans.items()}
+        if not self._tracks:
+            return [
+                {"id": i, "class_id": self._who[i][0], "class": self._who[i][1], "intervals": of}
+                for i, of in told.items()
+            ]
         return [
             {
-                "id": i,
-                "class_id": self._who[i][0],
-                "class": self._who[i][1],
-                "intervals": [[round(begin, 3), round(end, 3)] for begin, end in of],
+                "id": track.id,
+                "class_id": track.class_id,
+                "class": track.name,
+                "score": round(track.score, 4),
+                "intervals": told.get(track.id, []),
             }
-            for i, of in spans.items()
+            for track in sorted(self._tracks, key=lambda one: one.id)
         ]
+
+
+class TrackTable:
+    """Gathers, frame by frame, the masks of each track."""
+
+    def __init__(self, name: str) -> None:
+        """`name`: of the video."""
+        self.name = name
+        self._last: FrameResult | None = None
+        self._masks: dict[int, list[Rle | None]] = {}
+
+    def add(self, frame: FrameResult) -> None:
+        """The next frame."""
+        self._last = frame
+        there: dict[int, Rle] = {found.id: found.rle for found in frame.objects}
+        for track in frame.tracks:
+            self._masks.setdefault(track.id, []).append(there.get(track.id))
+
+    def prediction(self, task: Task) -> InstancePrediction:
+        """All of them.
+
+        Raises:
+            ValueError: a task without tracks, or no frame.
+        """
+        if task.kind != "instance" or self._last is None:
+            raise ValueError(f"{self.name} has no tracks: a {task.kind} model told of it; take one that tracks objects")
+        tracks = self._last.tracks
+        return InstancePrediction(
+            id=self.name,
+            masks=[self._masks[track.id] for track in tracks],
+            scores=torch.tensor([track.score for track in tracks], dtype=torch.float32),
+            classes=torch.tensor([track.class_id for track in tracks], dtype=torch.int64),
+            track_ids=torch.tensor([track.id for track in tracks], dtype=torch.int64),
+            size=self._last.size,
+        )
 
 
 @dataclass(frozen=True)
@@ -193,6 +255,11 @@ class Result:
         return tuple(found[i] for i in sorted(found))
 
     @property
+    def tracks(self) -> tuple[Track, ...]:
+        """All that was tracked, best first; empty for models that do not track."""
+        return self.frames[0].tracks if self.frames else ()
+
+    @property
     def scores(self) -> dict[int, NDArray[np.float64]]:
         """By object id: (T,) its score in each frame, 0 where it is not found."""
         ids = sorted({found.id for frame in self.frames for found in frame.objects})
@@ -204,7 +271,8 @@ class Result:
 
     @property
     def sounding(self) -> list[dict[str, Any]]:
-        """When each object sounds: dicts of id, class_id, class and intervals [[begin, end], ...] in s."""
+        """When each object sounds: dicts of id, class_id, class and intervals [[begin, end], ...] in s; of a model that
+        tracks, every track, with its score."""
         intervals = Intervals(self.duration)
         for frame in self.frames:
             intervals.add(frame)
@@ -221,6 +289,17 @@ class Result:
         from avseg.inference.writer import save_result
 
         return save_result(self, Path(folder), masks, overlay=overlay)
+
+    def to_prediction(self) -> InstancePrediction:
+        """The tracks as `avseg.io.youtube_vis` writes them and metrics judge them; None where a track is silent.
+
+        Raises:
+            ValueError: a model that does not track.
+        """
+        table = TrackTable(self.id)
+        for frame in self.frames:
+            table.add(frame)
+        return table.prediction(self.task)
 
     def to_coco(self) -> dict[str, Any]:
         """Images (one a frame), annotations (RLE) and categories in COCO's form."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -12,10 +13,10 @@ from typing import Any
 
 import torch
 
-from avseg.config import to_dict
+from avseg.config import TrackOptions, to_dict
 from avseg.data.geometry import Geometry
 from avseg.device import find_device
-from avseg.inference.found import found_in
+from avseg.inference.found import found_in, tracks_of
 from avseg.inference.result import FrameResult, Result
 from avseg.inference.source import channels_wanted, check_channels, clips_of
 from avseg.inference.windows import Grid, block_length, heard, windows
@@ -30,18 +31,29 @@ FRAMES_AT_ONCE = 25
 class Segmenter:
     """Marks what sounds in any video; knows no family of models, only what their config says of time and size."""
 
-    def __init__(self, model: Model[Any], *, fps: float = 1.0, device: str = "auto", name: str = "") -> None:
+    def __init__(
+        self,
+        model: Model[Any],
+        *,
+        fps: float = 1.0,
+        device: str = "auto",
+        name: str = "",
+        tracks: TrackOptions | None = None,
+    ) -> None:
         """
         Args:
             model: any model of `avseg.models`.
             fps: masks a second of video.
             device: `auto` (CUDA, then MPS, then CPU), or a torch device.
             name: what results call the model; its family by default.
+            tracks: what to change of how a model tracks objects.
 
         Raises:
-            ValueError: a rate that does not fit the model, or a device that is not there.
+            ValueError: a rate or options that do not fit the model, or a device that is not there.
         """
         self.device = find_device(device)
+        self.tracks = tracks or TrackOptions()
+        self.config = self.tracks.applied(model.config)
         self.model = model.to(self.device).eval()
         self.fps = fps
         self.grid = Grid.of(fps, model.config.temporal)
@@ -71,7 +83,10 @@ class Segmenter:
         return self._result(info.path.stem, frames, info.path, info, (info.height, info.width), info.duration)
 
     def stream(self, video: str | Path) -> Iterator[FrameResult]:
-        """Frame by frame, in memory that does not grow with the video's length (but for models that see whole clips).
+        """Frame by frame, in memory that does not grow with the video's length.
+
+        A model that tracks objects goes through the whole video before the first frame comes; what it keeps of each
+        frame is small. Only a model that sees whole clips and does not track needs memory for all pictures.
 
         Raises:
             MediaError: a file that is no video, or mono sound where the model hears left and right.
@@ -80,12 +95,30 @@ class Segmenter:
 
     def frames_of(self, info: VideoInfo) -> Iterator[FrameResult]:
         """The same, of a video that was probed before."""
+        if self.model.tracking(self.tracks) is not None:
+            yield from self._tracked(info)
+            return
         number = 0
         for clip, shown in clips_of(info, self.model.config, self.grid):
             for frame in self._segment(clip, shown, sized=True):
                 if number % self.grid.every == 0:
                     yield replace(frame, index=number // self.grid.every)
                 number += 1
+
+    def _tracked(self, info: VideoInfo) -> Iterator[FrameResult]:
+        """Results of a video that goes through the model in pieces of a second or more."""
+        tracking = self.model.tracking(self.tracks)
+        assert tracking is not None
+        grid = replace(self.grid, span=max(tracking.frames_at_once, math.ceil(self.grid.fps)))
+        times: list[float] = []
+        shown: list[float] = []
+        for clip, part in clips_of(info, self.config, grid):
+            tracking.see(Batch.collate([clip]).to(self.device))
+            times += clip.times.tolist()
+            shown += part
+        prediction = tracking.tracks((info.height, info.width))
+        del tracking  # and with it the maps of all frames, while results are written
+        yield from self._frames(prediction, shown, times)
 
     def describe(self) -> dict[str, Any]:
         """What result.json says of the model."""
@@ -99,7 +132,7 @@ class Segmenter:
     @cached_property
     def _fingerprint(self) -> str:
         """Twelve digits of weights and config, to tell results of one model from those of another of its name."""
-        digest = sha256(json.dumps(to_dict(self.model.config), sort_keys=True).encode())
+        digest = sha256(json.dumps(to_dict(self.config), sort_keys=True).encode())
         for name, tensor in sorted(self.model.state_dict().items()):
             digest.update(name.encode())
             digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
@@ -110,20 +143,26 @@ class Segmenter:
         size = clip.output_size or (clip.frames.shape[2], clip.frames.shape[3])
         clip = replace(clip, target=None, output_size=size)
         clip = clip if sized else Geometry(self.model.config.input)(clip)
+        tracking = self.model.tracking(self.tracks)
+        if tracking is not None:
+            tracking.see(Batch.collate([clip]).to(self.device))
+            return list(self._frames(tracking.tracks(size), shown, clip.times.tolist()))
         frames: dict[int, FrameResult] = {}
         for groups in self._batches(windows(shown, self.model.config.temporal)):
             clips = [self._group(clip, group) for group in groups]
             predictions = self.model.predict(Batch.collate(clips).to(self.device))
             for group, part, prediction in zip(groups, clips, predictions, strict=True):
-                sounds = heard(part.times.tolist(), self.model.config.audio)
-                for k, index in enumerate(group):
-                    frames[index] = self._frame(prediction, k, index, shown[index], sounds[k])
+                told = self._frames(prediction, [shown[index] for index in group], part.times.tolist())
+                frames |= {index: replace(frame, index=index) for index, frame in zip(group, told, strict=True)}
         return [frames[index] for index in range(len(shown))]
 
-    def _frame(
-        self, prediction: Prediction, k: int, index: int, time: float, sound: tuple[float, float]
-    ) -> FrameResult:
-        return FrameResult(index, time, sound, prediction.size, found_in(prediction, k, self.model.task))
+    def _frames(self, prediction: Prediction, shown: Sequence[float], times: Sequence[float]) -> Iterator[FrameResult]:
+        """Results of the first frames of a prediction: when they are shown, and the times of what was predicted."""
+        sounds = heard(times, self.model.config.audio)
+        tracks = tracks_of(prediction, self.model.task)
+        for k, time in enumerate(shown):
+            found = found_in(prediction, k, self.model.task)
+            yield FrameResult(k, time, sounds[k], prediction.size, found, tracks)
 
     def _group(self, clip: Clip, group: Sequence[int]) -> Clip:
         """The frames of a group; a block that is short repeats its last frame, its times go on."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -22,6 +23,8 @@ log = logging.getLogger(__name__)
 
 SAMPLE_RATE = 16000
 """Hz of the sound handed to a model; FFmpeg's resampler, as in the published preparation of the data sets."""
+Part: TypeAlias = tuple[Tensor, list[float]]
+"""Pictures (n, 3, h, w) uint8, and when they are shown."""
 LEFT_TO_MODEL = 1.0
 """s of sound that may be missing at the end before silence takes its place; below, the model's own rule holds."""
 
@@ -29,13 +32,18 @@ LEFT_TO_MODEL = 1.0
 def clips_of(info: VideoInfo, config: ModelConfig, grid: Grid) -> Iterator[tuple[Clip, list[float]]]:
     """Consecutive parts of a video: a clip at the nominal times of its pictures, and when these are really shown.
 
+    The parts of what a model sees as one clip hear what the whole would hear.
+
     Raises:
         MediaError: mono sound, and a model that hears left and right.
+        ValueError: a model that does not hear videos.
     """
+    check_hears(config)
     sound = Sound(info, channels_wanted(config))
-    for frames, shown in _parts(info, Geometry(config.input), grid):
+    for (frames, shown), following in _with_next(_parts(info, Geometry(config.input), grid)):
         times = nominal_times(shown, config.temporal)
-        audio, start = sound.cut(*_needed(times, config, grid))
+        known = nominal_times(following[1], config.temporal) if following else times
+        audio, start = sound.cut(*_needed(times, known[-1], config))
         yield (
             Clip(
                 id=info.path.stem,
@@ -50,7 +58,7 @@ def clips_of(info: VideoInfo, config: ModelConfig, grid: Grid) -> Iterator[tuple
         )
 
 
-def _parts(info: VideoInfo, geometry: Geometry, grid: Grid) -> Iterator[tuple[Tensor, list[float]]]:
+def _parts(info: VideoInfo, geometry: Geometry, grid: Grid) -> Iterator[Part]:
     """Up to `grid.span` pictures (n, 3, h, w) uint8, sized for the network, and when they are shown."""
     pictures: list[Tensor] = []
     shown: list[float] = []
@@ -65,14 +73,32 @@ def _parts(info: VideoInfo, geometry: Geometry, grid: Grid) -> Iterator[tuple[Te
         yield torch.stack(pictures), shown
 
 
-def _needed(times: list[float], config: ModelConfig, grid: Grid) -> tuple[float, float, float]:
-    """Begin and end in s of the sound that the windows of a part touch, and up to where there must be some."""
+def _with_next(parts: Iterator[Part]) -> Iterator[tuple[Part, Part | None]]:
+    """Every part with the one after it."""
+    part = next(parts, None)
+    while part is not None:
+        following = next(parts, None)
+        yield part, following
+        part = following
+
+
+def _needed(times: list[float], known: float, config: ModelConfig) -> tuple[float, float, float, float]:
+    """Of a part with frames at `times`: begin and end in s of the sound that its windows touch; up to where there must
+    be some; and since when.
+
+    `known`: the time of the last frame after it that is known of. A part that the model sees as one clip with others
+    must have sound up to there.
+    """
     window, temporal = config.audio, config.temporal
     reach = (block_length(temporal) - 1) * max(temporal.spacing, window.hop) if temporal.kind == "block" else 0.0
-    if temporal.kind == "clip" and window.anchor == "clip":
-        reach = window.hop * len(times)
+    if temporal.kind == "clip":
+        # One sample more than the last window has: rounding must not make it look cut off.
+        reach = window.hop * len(times) if window.anchor == "clip" else 1 / SAMPLE_RATE
     begin, end = times[0] + min(_lead(window), 0.0), times[-1] + max(_lead(window), 0.0) + window.seconds
-    return max(begin, 0.0), end + reach, end
+    begin = max(begin, 0.0)
+    if temporal.kind == "clip":
+        return begin, end + reach, end - times[-1] + known, 0.0
+    return begin, end + reach, end, begin
 
 
 def _lead(window: AudioWindow) -> float:
@@ -82,6 +108,19 @@ def _lead(window: AudioWindow) -> float:
 def channels_wanted(config: ModelConfig) -> int:
     """2 for models that hear left and right apart; the others take either and average."""
     return int(getattr(config, "audio_channels", 1))
+
+
+def check_hears(config: ModelConfig) -> None:
+    """Refuse a model that knows no sound but features that came with a data set.
+
+    Raises:
+        ValueError: just that.
+    """
+    if getattr(config, "audio_network", "") == "none":
+        raise ValueError(
+            "this model has no audio network, so it cannot hear a video; make its file again with one: "
+            f"avseg convert {config.family} CHECKPOINT -o FILE --vggish VGGISH"
+        )
 
 
 def check_channels(name: str, channels: int, wanted: int) -> None:
@@ -110,20 +149,22 @@ class Sound:
         self._held: NDArray[np.float32] = np.zeros((channels, 0), np.float32)
         self._start: int | None = None
         """Sample number, counted from the first picture, of the first one held."""
+        self._stop = 0
+        """The number behind the last sample read."""
 
-    def cut(self, begin: float, end: float, must: float) -> tuple[Tensor, float]:
+    def cut(self, begin: float, end: float, must: float, since: float) -> tuple[Tensor, float]:
         """(A, S) from `begin` to `end` seconds or to the sound's end, and the time of the first sample.
 
-        Where the sound ends more than a second before `must`, or within the first window, it goes on in silence.
-        Begins must not go back from call to call.
+        Where the sound ends more than a second before `must`, or within the first window after `since`, it goes on in
+        silence. Begins must not go back from call to call.
         """
-        first, last, least = (round(second * SAMPLE_RATE) for second in (begin, end, must))
-        self._read_to(last)
+        first, last, least, origin = (round(second * SAMPLE_RATE) for second in (begin, end, must, since))
+        self._read_to(max(last, least))
         self._forget_before(first)
         held = self._held[:, : last - first]
-        missing = least - first - held.shape[1]
-        if missing > LEFT_TO_MODEL * SAMPLE_RATE or held.shape[1] < SAMPLE_RATE:
-            held = np.pad(held, ((0, 0), (0, max(missing, 0))))
+        stop = min(self._stop, max(last, least))
+        if least - stop > LEFT_TO_MODEL * SAMPLE_RATE or min(stop, last) - origin < SAMPLE_RATE:
+            held = np.pad(held, ((0, 0), (0, max(min(least, last) - first - held.shape[1], 0))))
         return torch.from_numpy(np.ascontiguousarray(held)), first / SAMPLE_RATE
 
     def _read_to(self, last: int) -> None:
@@ -136,7 +177,7 @@ class Sound:
             if self._start is None:
                 self._start = end = round(piece[0] * SAMPLE_RATE)
             pieces.append(piece[1])
-            end += piece[1].shape[1]
+            self._stop = end = end + piece[1].shape[1]
         self._held = np.concatenate(pieces, axis=1) if len(pieces) > 1 else self._held
 
     def _forget_before(self, first: int) -> None:

@@ -15,10 +15,11 @@ import numpy as np
 
 from avseg.inference.found import class_names
 from avseg.inference.overlay import OverlayVideo, save_overlay
-from avseg.inference.result import FrameResult, Intervals, MaskKind, Result
+from avseg.inference.result import FrameResult, Intervals, MaskKind, Result, TrackTable
 from avseg.io.files import write_folder_aside
 from avseg.io.image import write_png
 from avseg.io.media import VideoInfo
+from avseg.io.youtube_vis import write_results
 from avseg.render.palette import palette
 from avseg.types import Task
 from avseg.version import __version__
@@ -27,6 +28,7 @@ FORMAT = "avseg.result"
 FORMAT_VERSION = 1
 RESULT_NAME = "result.json"
 OVERLAY_NAME = "overlay.mp4"
+TRACKS_NAME = "tracks.json"
 MASK_NAMES: dict[MaskKind, str] = {"png": "masks/{index:06d}.png", "rle": "masks.jsonl", "npz": "masks.npz"}
 
 Sink = Callable[[FrameResult], None]
@@ -58,6 +60,7 @@ class Header:
             "fps": self.fps,
             "masks": None if self.masks is None else {"kind": self.masks, "file": MASK_NAMES[self.masks]},
             "overlay": OVERLAY_NAME if self.overlay else None,
+            "tracks": TRACKS_NAME if self.task.kind == "instance" else None,
             "classes": classes,
         }
 
@@ -79,7 +82,9 @@ def video_facts(info: VideoInfo) -> dict[str, Any]:
 
 
 def write_frames(folder: Path, header: Header, frames: Iterable[FrameResult], sinks: Iterable[Sink] = ()) -> int:
-    """Write result.json and masks of `frames` into an existing folder as they come, and show each to `sinks`.
+    """Write result.json, masks and tracks of `frames` into an existing folder, and show each to `sinks`.
+
+    All but tracks, which end with the last frame, are written as they come.
 
     Returns:
         How many frames there were.
@@ -90,6 +95,8 @@ def write_frames(folder: Path, header: Header, frames: Iterable[FrameResult], si
         takers: list[Sink] = [*sinks, intervals.add, lambda frame: lines(_frame_dict(frame))]
         if header.masks is not None:
             takers.append(stack.enter_context(_MASK_WRITERS[header.masks](folder, header.task)))
+        if header.task.kind == "instance":
+            takers.append(stack.enter_context(_tracks(folder, header)))
         for frame in frames:
             for take in takers:
                 take(frame)
@@ -166,6 +173,14 @@ def _npz_masks(folder: Path, task: Task) -> Iterator[Sink]:
             archive.writestr(f"{frame.index:06d}.npy", content.getvalue())
 
         yield write
+
+
+@contextmanager
+def _tracks(folder: Path, header: Header) -> Iterator[Sink]:
+    """The form of YouTube-VIS; the video is number 1."""
+    table = TrackTable(header.video["file"])
+    yield table.add
+    write_results([table.prediction(header.task)], folder / TRACKS_NAME, {table.name: 1})
 
 
 _MASK_WRITERS = {"png": _png_masks, "rle": _rle_masks, "npz": _npz_masks}

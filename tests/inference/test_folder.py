@@ -39,6 +39,7 @@ SCHEMA: dict[str, Any] = {
     "fps": NUMBER,
     "masks": ({"kind": str, "file": str}, None),
     "overlay": (str, type(None)),
+    "tracks": (str, type(None)),
     "classes": [{"id": int, "name": str, "colour": [int]}],
     "frames": [
         {

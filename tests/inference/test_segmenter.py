@@ -299,11 +299,13 @@ def test_tracks_of_an_instance_model_keep_their_ids() -> None:
     frames = torch.zeros(3, 3, 64, 96, dtype=torch.uint8)
     clip = Clip("i", frames, torch.arange(3, dtype=torch.float64), torch.zeros(1, 48000), RATE)
     result = Segmenter(model).predict(clip)
-    assert [[found.id for found in frame.objects] for frame in result.frames] == [[5], [8], [5, 8]]
-    assert result.labels[2][15, 40] == 5 and result.labels[2][0, 0] == 8
+    assert [[found.id for found in frame.objects] for frame in result.frames] == [[4], [7], [4, 7]]
+    assert result.labels[2][15, 40] == 4 and result.labels[2][0, 0] == 7
+    (found,) = result.frames[0].objects
+    assert (found.area, found.box, found.name) == (200, (30, 10, 20, 10), "dog") and np.array_equal(found.mask, mask)
     assert {one["id"]: one["intervals"] for one in result.sounding} == {
-        5: [[0.0, pytest.approx(0.968, abs=0.01)], [pytest.approx(1.928, abs=0.01), 3.0]],
-        8: [[pytest.approx(0.968, abs=0.01), 3.0]],
+        4: [[0.0, pytest.approx(0.968, abs=0.01)], [pytest.approx(1.928, abs=0.01), 3.0]],
+        7: [[pytest.approx(0.968, abs=0.01), 3.0]],
     }
 
 
