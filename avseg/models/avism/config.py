@@ -54,6 +54,9 @@ class AVISMConfig(ModelConfig):
     (learns) make them from sound."""
     audio_width: int = 128
     criterion: SetConfig = _CRITERION
+    sounding_weight: float = 0.0
+    """Not published: the factor of a loss that asks the sound of every second alone which classes it is of, so that an
+    audio network learns from the first step on. 0 leaves it out."""
     candidates: int = 100
     """(query, class) pairs of the highest probability that may become tracks."""
     score: float = 0.3
@@ -70,6 +73,8 @@ class AVISMConfig(ModelConfig):
             raise ValueError(f"trained_layers {self.trained_layers}, wanted 1 to {self.frame_layers} (frame_layers)")
         if self.audio_network == "vggish" and self.audio_width != 128:
             raise ValueError(f"VGGish embeddings have 128 channels, audio_width is {self.audio_width}")
+        if self.sounding_weight < 0:
+            raise ValueError(f"sounding_weight {self.sounding_weight} is negative; 0 leaves the loss out")
         for name in ("frames_at_once", "window", "candidates", "frame_queries", "clip_queries"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} {getattr(self, name)}, wanted 1 or more")

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from avseg.config import ModelConfig, TrackOptions
+from avseg.losses.dense import sounding_loss
 from avseg.models.avism.config import AVISMConfig
 from avseg.models.avism.criterion import ClipCriterion, FrameCriterion, over_workers, similarity_term
 from avseg.models.avism.detector import FramePrediction
@@ -53,6 +54,7 @@ class AVISM(Model[AVISMOutput]):
             self.audio_network = VGGish().requires_grad_(False)
         elif config.audio_network == "small":
             self.audio_network = SmallAudioNet(config.audio_width)
+        self.sounding = nn.Linear(config.audio_width, len(task.classes)) if config.sounding_weight else None
         self.train(self.training)
 
     def train(self, mode: bool = True) -> AVISM:
@@ -82,6 +84,7 @@ class AVISM(Model[AVISMOutput]):
             sizes=batch.sizes,
             frame_similarity=watched.frame_similarity,
             clip_similarity=watched.clip_similarity,
+            sounding_logits=None if self.sounding is None else self.sounding(audio),
         )
 
     def sized(self, batch: Batch) -> Batch:
@@ -152,7 +155,8 @@ class AVISM(Model[AVISMOutput]):
 
     def losses(self, output: AVISMOutput, batch: Batch) -> dict[str, Tensor]:
         """`frame_class`, `frame_mask`, `frame_dice`, the same of `clip`, each summed over the supervised layers, and
-        while training `similarity` (docs/losses.md). Points are drawn by `batch.draw` and the places of the clips."""
+        while training `similarity`; and by config `sounding` (docs/losses.md). Points are drawn by `batch.draw` and the
+        places of the clips."""
         config, device = self.config.criterion, output.valid.device
         with torch.autocast(device.type, enabled=False):
             truth = truth_of(
@@ -179,6 +183,10 @@ class AVISM(Model[AVISMOutput]):
                     of_frames.places,
                     config.similarity_weight,
                 )
+            if output.sounding_logits is not None:
+                sounding = truth.sounding(len(self.task.classes))
+                term = sounding_loss(output.sounding_logits, sounding, truth.judged)
+                named["sounding"] = self.config.sounding_weight * term
         return named
 
     def postprocess(self, output: AVISMOutput, batch: Batch) -> list[Prediction]:
@@ -210,9 +218,10 @@ class AVISM(Model[AVISMOutput]):
         return tracks
 
     def param_groups(self) -> dict[str, list[nn.Parameter]]:
-        """`backbone`, `pixel_decoder`, `detector`, `video` and, where it learns, `audio`."""
+        """`backbone`, `pixel_decoder`, `detector`, `video` and, where it learns, `audio` (with what tells classes)."""
         parts = {name: list(part.parameters()) for name, part in self.network.named_children()}
-        parts["audio"] = [] if self.audio_network is None else list(self.audio_network.parameters())
+        hearing = [part for part in (self.audio_network, self.sounding) if part is not None]
+        parts["audio"] = [parameter for part in hearing for parameter in part.parameters()]
         learning = {name: [p for p in part if p.requires_grad] for name, part in parts.items()}
         return {name: part for name, part in learning.items() if part}
 

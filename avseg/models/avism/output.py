@@ -31,6 +31,8 @@ class AVISMOutput:
     """(L, B, T, fQ, D), while training."""
     clip_similarity: Tensor | None = None
     """(L, B, Q, D), while training."""
+    sounding_logits: Tensor | None = None
+    """(B, T, K) which classes the sound of each second is of, where the loss for it is on."""
 
     @property
     def class_logits(self) -> Tensor:

@@ -40,6 +40,11 @@ class Truth:
         """Whether every frame of every clip is judged."""
         return bool(self.judged.all())
 
+    def sounding(self, classes: int) -> Tensor:
+        """(B, T, K) bool, the classes that are present on each frame."""
+        kinds = F.one_hot(self.labels, classes + 1)[..., :classes]  # (B, N, K)
+        return torch.einsum("btn,bnk->btk", self.present.float(), kinds.float()) > 0
+
     @cached_property
     def rows(self) -> Tensor:
         """(B, T, N) int64, places of the masks among those of (B * T * N, H, W)."""
