@@ -23,7 +23,8 @@ def open_synth(config: DataConfig, split: str, root: Path | None = None) -> Synt
     """
     from avseg.synth.dataset import SynthDataset
 
-    refuse_options(config, ("log_mel", "features"))  # refused below, in words of its own
+    compat = ("replacement",) if config.kind == "instance" else ()
+    refuse_options(config, (*compat, "log_mel", "features"))  # the last two are refused below, in words of its own
     if config.audio != "wav" or config.sample_rate != 16000:
         raise ValueError("the synthetic world gives sound at 16 kHz; use --data.audio wav --data.sample-rate 16000")
     clips = config.clips if split == "train" else config.held_out_clips
@@ -47,7 +48,6 @@ def _open_videos(config: DataConfig, split: str, videos: int) -> SynthVideos:
     from avseg.synth.programme import VideoSpec
     from avseg.synth.videos import SynthVideos
 
-    refuse_options(config, ("replacement",))
     spec = VideoSpec(config.difficulty, (config.frames, config.frames), config.size)
     dataset = SynthVideos(videos, config.seed, split=split, spec=spec, stereo=config.stereo)
     dataset.config, dataset.suite = config, config.suite or dataset.suite

@@ -18,7 +18,7 @@ from avseg.synth.soundtrack import Soundtrack, Source, intervals_of
 SHOWN_AFTER = 0.5
 """The frame of the second [k, k + 1) is the picture at k + 0.5 s."""
 MOST_BODIES = 6
-_AT_ONCE = (0.06, 0.28, 0.48, 0.13, 0.05)
+_AT_ONCE = (0.05, 0.28, 0.48, 0.13, 0.06)
 """How likely 0, 1, ... bodies sound at once; a tenth of them is not seen. AVISeg: 6 %, 36 %, 46 %, 8 %, 4 %."""
 _STRETCH = (2, 10)
 """The shortest and the longest time in s without a change of who sounds."""
@@ -79,7 +79,7 @@ def _draw_scene(
     kinds = [int(kind) for kind in rng.permutation(len(KINDS))[:count] + 1]
     if rng.random() < _TWINS:
         kinds[1] = kinds[0]
-    scene = place_scene(rng, difficulty, kinds, seconds, aspect=aspect)
+    scene = place_scene(rng, _crowded(difficulty, count), kinds, seconds, aspect=aspect)
     rims = rng.random(count) < 0.5
     twins = tuple(i for i, body in enumerate(scene.bodies) if [b.kind for b in scene.bodies].count(body.kind) == 2)
     together = bool(twins) and rng.random() < _CHORUS
@@ -90,6 +90,13 @@ def _draw_scene(
         for body, rim in zip(scene.bodies, rims, strict=True)
     ]
     return replace(scene, bodies=tuple(bodies)), twins if together else ()
+
+
+def _crowded(difficulty: Difficulty, bodies: int) -> Difficulty:
+    """Where many bodies move for long they are smaller and may hide more of each other."""
+    scale = min(1.0, (4 / bodies) ** 0.5)
+    diameter = (difficulty.diameter[0] * scale, difficulty.diameter[1] * scale)
+    return replace(difficulty, diameter=diameter, overlap=difficulty.overlap + 0.15)
 
 
 def _with_doors(rng: np.random.Generator, body: Body, seconds: int, aspect: float) -> Body:
