@@ -51,6 +51,7 @@ RECIPES = {
     "avism_r50_coco": "avseg.recipes.avism:avism_r50_coco",
     "avism_swinl": "avseg.recipes.avism:avism_swinl",
     "avism_swinl_coco": "avseg.recipes.avism:avism_swinl_coco",
+    "avism_small": "avseg.recipes.avism_small:avism_small",
 }
 """Name -> module:function, imported on use; one line a recipe."""
 
