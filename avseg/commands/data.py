@@ -43,18 +43,36 @@ def synth(
     return 0
 
 
-def prepare(name: Positional[Literal["s4", "ms3", "avss"]], raw: Path, root: Path, workers: int = 0) -> int:
+def prepare(
+    name: Positional[Literal["s4", "ms3", "avss", "aviseg"]],
+    raw: Path,
+    root: Path,
+    vggish: Path | None = None,
+    short: Literal["zeros", "silence"] = "zeros",
+    workers: int = 0,
+) -> int:
     """Make a data set's folder of raw videos and label files; picks up where it was stopped.
 
     Args:
         name: Which data set.
-        raw: Folder with the raw videos and the meta-data CSV.
+        raw: Folder with the raw videos and the meta-data CSV (AVISeg: the JSON files and movies, or frames and sounds).
         root: Folder to write.
+        vggish: aviseg: the published VGGish weights; without them no features of the sound are made.
+        short: aviseg: what stands for a second whose sound ends too early: log-mel zeros, as published, or silence.
         workers: Processes; 0 takes one for every core.
     """
-    from avseg.prepare import prepare
+    if name == "aviseg":
+        from avseg.models.convert import read_checkpoint
+        from avseg.prepare.aviseg import prepare_aviseg
 
-    report = prepare(name, raw, root, workers=workers)
+        weights = None if vggish is None else read_checkpoint(vggish)
+        report = prepare_aviseg(raw, root, vggish=weights, short=short, workers=workers)
+    else:
+        from avseg.prepare import prepare
+
+        if vggish is not None:
+            raise ValueError(f"--vggish makes features of AVISeg, {name} has none")
+        report = prepare(name, raw, root, workers=workers)
     print(report)
     return report.exit_code
 
@@ -88,7 +106,7 @@ def build_vpo(
     return report.exit_code
 
 
-def check(name: Positional[Literal["s4", "ms3", "avss", "vpo_ss", "vpo_ms", "vpo_msmi"]], root: Path) -> int:
+def check(name: Positional[Literal["s4", "ms3", "avss", "aviseg", "vpo_ss", "vpo_ms", "vpo_msmi"]], root: Path) -> int:
     """Say what is missing in a data set's folder; exit status 1 if anything is wrong.
 
     Args:

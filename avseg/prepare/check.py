@@ -77,19 +77,23 @@ def check(name: str, root: Path, *, workers: int = 0) -> CheckReport:
     """Read every file of every clip and say what is wrong.
 
     Args:
-        name: `s4`, `ms3`, `avss`, `vpo_ss`, `vpo_ms` or `vpo_msmi`.
+        name: `s4`, `ms3`, `avss`, `aviseg`, `vpo_ss`, `vpo_ms` or `vpo_msmi`.
         root: The data set's folder. Where it holds `truth.json` it is a synthetic world, whose own table counts.
         workers: Processes; 0 takes one for every core, 1 stays in this process.
 
     Raises:
         ValueError: an unknown name.
     """
+    if name == "aviseg":
+        from avseg.prepare.aviseg_check import check_aviseg
+
+        return check_aviseg(root, workers)
     if name in VPO_SETS:
         from avseg.prepare.vpo.check import check_vpo
 
         return check_vpo(name, root, workers)
     if name not in TABLES:
-        raise ValueError(f"no folder of {name!r} can be checked; {did_you_mean(name, (*TABLES, *VPO_SETS))}")
+        raise ValueError(f"no folder of {name!r} can be checked; {did_you_mean(name, (*TABLES, 'aviseg', *VPO_SETS))}")
     root = Path(root)
     report = CheckReport(name, root, dict(zip(SPLITS, PUBLISHED[name], strict=True)))
     try:
