@@ -1,0 +1,32 @@
+"""The sine encoding of places, number by number."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from avseg.nn.position import sine_positions
+
+
+def test_every_number_is_the_sine_or_cosine_of_its_place() -> None:
+    height, width, channels = 3, 5, 16
+    encoding = sine_positions(height, width, channels, dtype=torch.float64).reshape(height, width, channels)
+    half = channels // 2
+    for row in range(height):
+        for column in range(width):
+            for channel in range(channels):
+                place, count = (row, height) if channel < half else (column, width)
+                k = channel % half
+                angle = (place + 1) / (count + 1e-6) * 2 * math.pi / 10000 ** (2 * (k // 2) / half)
+                wanted = math.cos(angle) if k % 2 else math.sin(angle)
+                assert float(encoding[row, column, channel]) == pytest.approx(wanted, abs=1e-12)
+
+
+def test_places_differ_and_channels_come_in_fours() -> None:
+    encoding = sine_positions(4, 6, 32)
+    assert encoding.shape == (24, 32)
+    assert len(encoding.mul(1e4).round().unique(dim=0)) == 24
+    with pytest.raises(ValueError, match="sine positions in 6 channels; wanted a multiple of 4"):
+        sine_positions(2, 2, 6)
