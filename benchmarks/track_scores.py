@@ -1,0 +1,134 @@
+"""Evaluation of tracks: all metrics from one table a video beside the published way, in one run. Prints JSON.
+
+Truth and predictions are run lengths of blobs that move, fall silent and sound again; predictions jitter. `distinct`
+videos are drawn and stand for all (each time as new objects, of which nothing is remembered). The published way
+(published_tracks.py) scores a part of them, and its time for all is the part's times the number of parts. The floor is
+one pass of pycocotools' IoU over every frame of all videos.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from published_tracks import published_scores
+from pycocotools import mask as coco
+
+from avseg.io.rle import encode
+from avseg.metrics import aviseg
+from avseg.types import InstancePrediction, Rle, Task, TrackTarget
+
+CLASSES = 26
+PROTOCOLS = ("aviseg_upstream", "aviseg")
+Pair = tuple[InstancePrediction, TrackTarget]
+
+
+class Blob:
+    """A shape with a wavy outline on its way through the picture."""
+
+    def __init__(self, draw: np.random.Generator, size: tuple[int, int]) -> None:
+        self.size = size
+        self.start, self.speed = draw.uniform(0.15, 0.85, 2) * size, draw.uniform(-0.004, 0.004, 2) * size
+        self.radius = draw.uniform(0.05, 0.2) * size[0]
+        self.waves = draw.uniform(0, 0.12, 6), draw.uniform(0, 2 * np.pi, 6)
+        self.silent = set(np.flatnonzero(draw.random(12) < 0.2).tolist())
+
+    def mask(self, t: int, draw: np.random.Generator | None = None) -> Rle | None:
+        """Frame t, None while it is silent; jittered where there is something to draw from."""
+        if t // 5 in self.silent:
+            return None
+        height, width = self.size
+        jitter, grown, more = (np.zeros(2), 1.0, 0.0) if draw is None else (draw.normal(0, 3, 2), 1.03, 0.5)
+        y, x = (self.start + self.speed * t + jitter) % self.size
+        rows, columns = np.arange(height)[:, None] - y, np.arange(width)[None] - x
+        angle = np.arctan2(rows, columns)
+        depth, phase = self.waves
+        wave = sum(depth[k] * np.cos((k + 2) * angle + phase[k] + more) for k in range(6))
+        return encode(np.hypot(rows, columns) < self.radius * grown * (1 + wave))
+
+
+def video(seed: int, options: argparse.Namespace) -> Pair:
+    """One video of as many true as predicted tracks, of three classes."""
+    draw = np.random.default_rng(seed)
+    size, frames = (options.height, options.width), options.frames
+    blobs = [Blob(draw, size) for _ in range(options.tracks)]
+    classes = torch.from_numpy(draw.choice(draw.integers(1, CLASSES + 1, 3), options.tracks))
+    order = draw.permutation(options.tracks)
+    ids = torch.arange(1, options.tracks + 1)
+    truth = [[blob.mask(t) for t in range(frames)] for blob in blobs]
+    blank = encode(np.zeros(size, dtype=bool))
+    # As the published writer leaves them: empty masks, never null.
+    found = [[blobs[i].mask(t, draw) or blank for t in range(frames)] for i in order]
+    known = torch.ones(frames, dtype=torch.bool)
+    scores = torch.from_numpy(draw.random(options.tracks)).float()
+    prediction = InstancePrediction(f"video{seed}", found, scores, classes[torch.from_numpy(order)], ids, size)
+    return prediction, TrackTarget(truth, classes, ids, known, size)
+
+
+def ours(pairs: list[Pair], protocols: tuple[str, ...]) -> dict[str, dict[str, float]]:
+    metrics: list[Any] = [aviseg(Task("instance", tuple(map(str, range(CLASSES)))), name)[0] for name in protocols]
+    for index, pair in enumerate(pairs):
+        for metric in metrics:
+            metric.update(*pair, index)
+    return {metric.protocol: metric.compute() for metric in metrics}
+
+
+def floor(pairs: list[Pair]) -> None:
+    for prediction, truth in pairs:
+        for t in range(len(truth.annotated)):
+            true = [track[t] for track in truth.masks if track[t] is not None]
+            if true:
+                coco.iou([track[t] for track in prediction.masks], true, [0] * len(true))
+
+
+def timed(run: Any, *arguments: Any) -> tuple[float, Any]:
+    started = time.perf_counter()
+    result = run(*arguments)
+    return time.perf_counter() - started, result
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name, value in {"videos": 205, "frames": 60, "tracks": 10, "height": 360, "width": 640}.items():
+        parser.add_argument(f"--{name}", type=int, default=value)
+    parser.add_argument("--distinct", type=int, default=12, help="videos that are drawn")
+    parser.add_argument("--part", type=int, default=3, help="videos that the published way scores")
+    options = parser.parse_args()
+    drawn = [video(seed, options) for seed in range(options.distinct)]
+    pairs = [
+        (replace(drawn[i % len(drawn)][0], id=f"video{i:03d}"), replace(drawn[i % len(drawn)][1]))
+        for i in range(options.videos)
+    ]
+    part = [(replace(prediction), replace(truth)) for prediction, truth in pairs[: options.part]]
+    plain, expected = timed(published_scores, part, CLASSES)
+    own = ours(part, PROTOCOLS[:1])[PROTOCOLS[0]]
+    seconds, scores = timed(ours, pairs, PROTOCOLS)
+    least, _ = timed(floor, pairs)
+    figures = {
+        "videos": options.videos,
+        "distinct_videos": options.distinct,
+        "frames": options.frames,
+        "tracks": options.tracks,
+        "size": [options.height, options.width],
+        "protocols": list(PROTOCOLS),
+        "ours_s": round(seconds, 2),
+        "floor_s": round(least, 2),
+        "published_part_videos": options.part,
+        "published_part_s": round(plain, 2),
+        "published_all_s_extrapolated": round(plain * options.videos / options.part, 1),
+        "times_faster": round(plain / options.part / (seconds / options.videos), 1),
+        "largest_difference": max(abs(own[name] - value) for name, value in expected.items()),
+        "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "scores": {name: {k: round(v, 4) for k, v in list(values.items())[:3]} for name, values in scores.items()},
+    }
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()
