@@ -71,7 +71,7 @@ def judge(root: Path, trained: str, heard: str) -> dict[str, dict[str, float]]:
     for seed in HELD_OUT:
         data = DataConfig(name="aviseg", root=root / heard / str(seed))
         scores = evaluate_file(model, data, protocol="aviseg", device="cpu", workers=0).scores
-        figures[f"seed {seed}"] = {name: round(scores[name], 4) for name in FIGURES}
+        figures[f"seed {seed}"] = {name: round(scores.get(name, float("nan")), 4) for name in FIGURES}
     return {**figures, "mean": {n: round(sum(f[n] for f in figures.values()) / len(figures), 4) for n in FIGURES}}
 
 

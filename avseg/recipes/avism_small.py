@@ -36,7 +36,7 @@ def avism_small() -> Recipe:
             criterion=SetConfig(points=256),
             sounding_weight=0.5,
         ),
-        data=DataConfig(name="aviseg", augment=("some_frames", "flip"), silent_videos=True),
+        data=DataConfig(name="aviseg", augment=("some_frames", "flip")),
         optim=OptimConfig(
             algorithm="adamw",
             lr=1.5e-3,
