@@ -71,7 +71,7 @@ def write_aviseg(
         clips: Videos over all splits, 15 % of them (or `held_out`) in each of val and test.
         seed: The same seed gives the same bytes, however many workers there are.
         workers: Processes; 0 takes one for every core, 1 stays in this process.
-        options: Fields of `AVISegOptions`: seconds, held_out, segmentation, sample_rate, movies.
+        options: Fields of `AVISegOptions`: seconds, stretch, held_out, segmentation, sample_rate, movies.
 
     Raises:
         ValueError: an unknown difficulty, impossible lengths or sizes, or too few videos for three splits.
@@ -80,7 +80,7 @@ def write_aviseg(
     held_out = max(1, round(_HELD_OUT * clips)) if chosen.held_out is None else chosen.held_out
     if held_out < 1 or clips <= 2 * held_out:
         raise ValueError(f"got {clips} videos with {held_out} in each of val and test, wanted 1 or more in every split")
-    spec = VideoSpec(difficulty, chosen.seconds, size)
+    spec = VideoSpec(difficulty, chosen.seconds, size, chosen.stretch)
     counts = {"train": clips - 2 * held_out, "val": held_out, "test": held_out}
     jobs = [
         _Job(Path(root), seed, SPLITS[split] + i, split, i + 1, split == "test" and i < chosen.movies, spec, chosen)

@@ -12,6 +12,8 @@ class AVISegOptions:
 
     seconds: tuple[int, int] = (30, 120)
     """aviseg: the shortest and the longest video; one frame a second."""
+    stretch: tuple[int, int] = (2, 10)
+    """aviseg: the shortest and the longest time in s without a change of who sounds."""
     held_out: int | None = None
     """aviseg: videos of val, and of test; None: 15 % of all for each."""
     segmentation: Literal["polygon", "rle", "counts"] = "polygon"

@@ -18,10 +18,8 @@ from avseg.synth.soundtrack import Soundtrack, Source, intervals_of
 SHOWN_AFTER = 0.5
 """The frame of the second [k, k + 1) is the picture at k + 0.5 s."""
 MOST_BODIES = 6
-_AT_ONCE = (0.05, 0.28, 0.48, 0.13, 0.06)
+_AT_ONCE = (0.035, 0.285, 0.48, 0.14, 0.06)
 """How likely 0, 1, ... bodies sound at once; a tenth of them is not seen. AVISeg: 6 %, 36 %, 46 %, 8 %, 4 %."""
-_STRETCH = (2, 10)
-"""The shortest and the longest time in s without a change of who sounds."""
 _TWINS = 0.5
 """Share of videos with two bodies of one class."""
 _CHORUS = 0.5
@@ -43,6 +41,8 @@ class VideoSpec:
     """The shortest and the longest; a video has one frame a second."""
     size: int | tuple[int, int] = (360, 640)
     """The side in pixels, or (H, W)."""
+    stretch: tuple[int, int] = (2, 10)
+    """The shortest and the longest time in s without a change of who sounds."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.seconds[0] <= self.seconds[1] or min(self.shape) < 8:
@@ -50,6 +50,8 @@ class VideoSpec:
                 f"got seconds {self.seconds} and size {self.size}, wanted 1 or more seconds, the fewest first, and "
                 "sides of at least 8 pixels"
             )
+        if not 1 <= self.stretch[0] <= self.stretch[1]:
+            raise ValueError(f"got stretch {self.stretch}, wanted 1 or more seconds, the fewest first")
         get_difficulty(self.difficulty)
 
     @property
@@ -68,7 +70,7 @@ def draw_video(seed: int, index: int, spec: VideoSpec) -> tuple[Scene, Soundtrac
     difficulty = get_difficulty(spec.difficulty)
     seconds = int(rng.integers(spec.seconds[0], spec.seconds[1] + 1))
     scene, chorus = _draw_scene(rng, difficulty, seconds, spec.shape[1] / spec.shape[0])
-    return scene, _draw_sound(generator(seed, index, _STREAM + 1), scene, difficulty, chorus)
+    return scene, _draw_sound(generator(seed, index, _STREAM + 1), scene, spec, chorus)
 
 
 def _draw_scene(
@@ -109,13 +111,14 @@ def _with_doors(rng: np.random.Generator, body: Body, seconds: int, aspect: floa
     return replace(body, x=Visit(body.x, -reach if left else aspect + reach, ((start, start + float(length)),)))
 
 
-def _draw_sound(rng: np.random.Generator, scene: Scene, difficulty: Difficulty, chorus: tuple[int, ...]) -> Soundtrack:
+def _draw_sound(rng: np.random.Generator, scene: Scene, spec: VideoSpec, chorus: tuple[int, ...]) -> Soundtrack:
     """Random sources; who sounds follows nothing that is to be seen."""
+    difficulty = get_difficulty(spec.difficulty)
     units = [chorus] if chorus else []
     units += [(i,) for i in range(len(scene.bodies)) if i not in chorus]
     if len(scene.bodies) >= 4 and rng.random() < _MUTE:
         del units[int(rng.integers(len(units)))]
-    table = _draw_seen_programme(rng, units, scene)
+    table = _draw_seen_programme(rng, units, scene, spec.stretch)
     seeds, loudness = rng.integers(2**31, size=len(table)), rng.uniform(-1, 1, len(table)) * difficulty.loudness
     sources = []
     for number, (body, row) in enumerate(zip(scene.bodies, table, strict=True)):
@@ -141,27 +144,30 @@ def _draw_offscreen(rng: np.random.Generator, kind: int, seconds: int, difficult
     return Source(kind, when, None, loudness, float(rng.integers(2)), int(rng.integers(2**31)), rng.random() < 0.5)
 
 
-def _draw_seen_programme(rng: np.random.Generator, units: Sequence[tuple[int, ...]], scene: Scene) -> NDArray[np.bool_]:
+def _draw_seen_programme(
+    rng: np.random.Generator, units: Sequence[tuple[int, ...]], scene: Scene, stretch: tuple[int, int]
+) -> NDArray[np.bool_]:
     """(bodies, seconds) a programme in which somebody sounds, and is at home for some of the time that it does."""
     times = np.arange(scene.seconds, dtype=np.float64) + SHOWN_AFTER
     places = np.array([body.x.at(times) for body in scene.bodies])
     home = (places > 0) & (places < scene.aspect)
     table = np.zeros_like(home)
     for _ in range(_DRAWS):
-        table = _draw_programme(rng, units, *home.shape)
+        table = _draw_programme(rng, units, home.shape, stretch)
         if table.any() and (table.any(1) <= (table & home).any(1)).all():
             break
     return table
 
 
 def _draw_programme(
-    rng: np.random.Generator, units: Sequence[tuple[int, ...]], bodies: int, seconds: int
+    rng: np.random.Generator, units: Sequence[tuple[int, ...]], shape: tuple[int, ...], lengths: tuple[int, int]
 ) -> NDArray[np.bool_]:
     """(bodies, seconds) stretch after stretch with its own choice of units; one body at least is always silent."""
+    bodies, seconds = shape
     table = np.zeros((bodies, seconds), bool)
     second = 0
     while second < seconds:
-        stretch = slice(second, second + int(rng.integers(_STRETCH[0], _STRETCH[1] + 1)))
+        stretch = slice(second, second + int(rng.integers(lengths[0], lengths[1] + 1)))
         wanted = min(int(rng.choice(len(_AT_ONCE), p=_AT_ONCE)), bodies - 1)
         for place in rng.permutation(len(units)):
             if len(units[place]) <= wanted:
