@@ -110,6 +110,6 @@ class FrameDecoder(nn.Module):
     @torch.no_grad()
     def _allowed(self, queries: Tensor, features: Tensor) -> Tensor:
         """Where the masks of `queries` (N, Q, D) are at the scale of `features` (N, D, h, w): (N, Q, h * w) bool."""
-        inside = self.mask_embedding(queries) @ features.flatten(2) >= 0
+        inside: Tensor = self.mask_embedding(queries) @ features.flatten(2) >= 0
         # A query with an empty mask looks everywhere.
         return inside | ~inside.any(-1, keepdim=True)

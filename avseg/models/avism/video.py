@@ -55,7 +55,7 @@ class ObjectLayer(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """(N, t, Q, D) -> (N, t, Q, D)."""
         mixed: Tensor = self.feed_forward(self.attention(tokens.flatten(1, 2)))
-        return mixed.unflatten(1, tokens.shape[1:3])
+        return torch.unflatten(mixed, 1, tokens.shape[1:3])
 
 
 class SoundLayer(nn.Module):
@@ -99,17 +99,16 @@ class WindowEncoder(nn.Module):
         queries only in evaluation mode, as published.
         """
         # In the queries' own type, so that windows written in place lose nothing where linear maps are of less.
-        tokens, sounds = self.enter(queries).to(queries.dtype), self.hear(audio)
-        frames = tokens.shape[1]
+        tokens: Tensor = self.enter(queries).to(queries.dtype)
+        sounds, frames = self.hear(audio), tokens.shape[1]
         for index, layer in enumerate(self.objects):
             tokens = _in_windows(layer, tokens, windows(frames, self.window, index % 2 == 1 and not self.training))
         for index, layer in enumerate(self.sounds):
             spans = windows(frames, self.window, index % 2 == 1)
             # One sound a frame: the published copies, one for each frame query, stay the same in all layers.
             sounds = torch.cat([layer(sounds[:, a:b], tokens[:, a:b]) for a, b in spans], 1)
-        if torch.is_grad_enabled():
-            return tokens + sounds[:, :, None]
-        return tokens.add_(sounds[:, :, None])
+        heard: Tensor = sounds[:, :, None]
+        return tokens + heard if torch.is_grad_enabled() else tokens.add_(heard)
 
 
 def _in_windows(layer: Callable[[Tensor], Tensor], tokens: Tensor, spans: list[tuple[int, int]]) -> Tensor:
