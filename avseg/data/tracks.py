@@ -72,7 +72,7 @@ class Seen:
         if not isinstance(target, InstanceTarget):
             return clip
         # Not torch's any, which is several times slower.
-        seen = torch.from_numpy(target.masks.numpy().reshape(len(target.classes), -1).any(1))
+        seen = torch.from_numpy(target.masks.numpy().any((1, 2, 3)))
         if seen.all():
             return clip
         masks, classes, ids = target.masks[seen], target.classes[seen], target.track_ids[seen]

@@ -23,12 +23,8 @@ def test_polygons_numbers_and_text_give_the_same_mask(form: Any) -> None:
 
 
 def test_polygons_are_drawn_as_pycocotools_draws_them() -> None:
-    corners = [
-        [1.3, 2.2, 20.7, 3.1, 15.5, 19.9, 4.2, 11.0],
-        [18, 15, 30, 15, 25, 22],
-        [1, 2, 3, 4],
-        [1, 2, 3, 4, 5, 6, 7],
-    ]
+    whole = [[1.3, 2.2, 20.7, 3.1, 15.5, 19.9, 4.2, 11.0], [18, 15, 30, 15, 25, 22]]
+    corners = [*whole, [1, 2, 3, 4], [1, 2, 3, 4, 5, 6, 7]]
     wanted = coco.merge(coco.frPyObjects(whole, 24, 32))
     found = from_segmentation(corners, (24, 32))
     assert found is not None and found["counts"] == wanted["counts"].decode()

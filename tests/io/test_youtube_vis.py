@@ -85,9 +85,6 @@ def test_no_tracks_at_all(tmp_path: Path) -> None:
     assert json.loads(path.read_text()) == []
     found = [(one.id, one.masks, one.classes.tolist()) for one in read_results(path, Two())]
     assert found == [("a", [], []), ("b", [], [])]
-        ("a", [], []),
-        ("b", [], []),
-    ]
 
 
 def test_masks_of_every_form_are_read_and_tracks_of_videos_that_are_left_out_are_not(tmp_path: Path) -> None:
