@@ -13,10 +13,22 @@ from avseg.inference.result import FrameResult, Result
 from avseg.io.files import write_aside
 from avseg.io.media import VideoInfo
 from avseg.io.video import VideoWriter, iter_frames, write_video
+from avseg.render.legend import Line
 from avseg.render.overlay import Paint
-from avseg.render.overlay import overlay as painted
 from avseg.render.palette import palette
 from avseg.types import Clip, Task
+
+
+def paint_of(frame: FrameResult, colours: NDArray[np.uint8]) -> Paint:
+    """What is painted of a frame: masks with their names; of tracks with number and score, and a list of them all."""
+    if not frame.tracks:
+        return Paint(frame.labels, frame.names, colours)
+    texts = {track.id: f"{track.id} {track.name} {track.score:.2f}" for track in frame.tracks}
+    listed = [
+        Line(texts[track.id], tuple(colours[track.id].tolist()), track.id in frame.names)
+        for track in sorted(frame.tracks, key=lambda one: one.id)
+    ]
+    return Paint(frame.labels, {i: texts[i] for i in frame.names}, colours, listed=listed)
 
 
 class OverlayVideo:
@@ -55,7 +67,7 @@ class OverlayVideo:
     def _write_to(self, border: float) -> None:
         if self._mask is None or self._picture is None or self._picture[0] > border:
             return
-        paint = Paint(self._mask.labels, self._mask.names, self._colours)
+        paint = paint_of(self._mask, self._colours)
         while self._picture is not None and self._picture[0] <= border:
             time, picture = self._picture
             self._writer.write(paint.on(picture), time)
@@ -79,4 +91,4 @@ def save_overlay(result: Result, path: Path) -> Path:
 
 def _clip_pictures(result: Result, clip: Clip) -> Iterator[NDArray[np.uint8]]:
     for picture, frame in zip(clip.frames, result.frames, strict=True):
-        yield painted(picture.permute(1, 2, 0).numpy(), frame.labels, frame.names, palette(result.task))
+        yield paint_of(frame, palette(result.task)).on(picture.permute(1, 2, 0).numpy())

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from avseg.render.legend import Line, legend
 from avseg.render.palette import distinct_colours
 
 Picture = NDArray[np.uint8]
@@ -20,9 +21,10 @@ def overlay(
     names: Mapping[int, str] | None = None,
     colours: NDArray[np.uint8] | None = None,
     alpha: float = 0.45,
+    listed: Sequence[Line] = (),
 ) -> Picture:
     """(H, W, 3) uint8 `picture` with the areas of `labels` (H, W; 0 is background) tinted, outlined and named."""
-    return Paint(labels, names, colours, alpha).on(picture)
+    return Paint(labels, names, colours, alpha, listed).on(picture)
 
 
 class Paint:
@@ -34,6 +36,7 @@ class Paint:
         names: Mapping[int, str] | None = None,
         colours: NDArray[np.uint8] | None = None,
         alpha: float = 0.45,
+        listed: Sequence[Line] = (),
     ) -> None:
         """Prepare the paint.
 
@@ -42,6 +45,7 @@ class Paint:
             names: what is written beside the area of an id; ids without a name stay bare.
             colours: (256, 3) uint8 by id.
             alpha: share of the colour in the tint, 0 to 1.
+            listed: what stands in a list in the upper left corner; without any there is none.
         """
         self.shape = labels.shape
         table = colours if colours is not None else np.array([(0, 0, 0), *distinct_colours(255)], np.uint8)
@@ -52,7 +56,10 @@ class Paint:
         self._inside = inside
         self._keep = (256 * (1 - weight)).astype(np.uint16)
         self._add = (256 * weight * table[ids[inside] % len(table)]).astype(np.uint16)
-        self._tags = _tags(labels, names or {}, table)
+        height, width = labels.shape
+        self._list = legend(tuple(listed), (height, width))
+        taken = (0, 0) if self._list is None else self._list.shape[:2]
+        self._tags = _tags(labels, names or {}, table, (taken[0], taken[1]))
 
     def on(self, picture: Picture) -> Picture:
         """A painted copy of (H, W, 3) uint8.
@@ -68,6 +75,9 @@ class Paint:
         flat[self._inside] = (flat[self._inside] * self._keep + self._add) >> 8
         for top, left, tag in self._tags:
             painted[top : top + tag.shape[0], left : left + tag.shape[1]] = tag
+        if self._list is not None:
+            below, weight = painted[: self._list.shape[0], : self._list.shape[1]], self._list[..., 3:].astype(np.uint16)
+            below[:] = (below * (255 - weight) + self._list[..., :3] * weight) // 255
         return painted
 
 
@@ -84,9 +94,10 @@ def _contour(labels: NDArray[np.integer], width: int) -> NDArray[np.bool_]:
 
 
 def _tags(
-    labels: NDArray[np.integer], names: Mapping[int, str], table: NDArray[np.uint8]
+    labels: NDArray[np.integer], names: Mapping[int, str], table: NDArray[np.uint8], taken: tuple[int, int]
 ) -> list[tuple[int, int, Picture]]:
-    """(top, left, tile) of every named id: above its topmost pixel, inside the picture."""
+    """(top, left, tile) of every named id: above its topmost pixel, inside the picture, beside the corner (h, w) that
+    is taken."""
     height, width = labels.shape
     tags = []
     for index in np.unique(labels):
@@ -96,8 +107,10 @@ def _tags(
         tile = _tile(names[int(index)], tuple(table[int(index) % len(table)].tolist()), max(11, round(height / 28)))
         tile = tile[:height, :width]
         top = min(max(int(rows[0]) - tile.shape[0] - 2, 0), height - tile.shape[0])
-        left = min(max(int(columns.mean()) - tile.shape[1] // 2, 0), width - tile.shape[1])
-        tags.append((top, left, tile))
+        first = taken[1] if top < taken[0] else 0
+        left = min(max(int(columns.mean()) - tile.shape[1] // 2, first), width - tile.shape[1])
+        if left >= first:  # otherwise the list, which names it as well, leaves no room
+            tags.append((top, left, tile))
     return tags
 
 

@@ -66,11 +66,11 @@ class Spool:
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 raise
+            there = sum(block.shape[0] for block in self._blocks)
             need = stored[0].numel() * stored.element_size() / 2**20
             raise OSError(
-                f"{tempfile.gettempdir()} is full after the maps of {self.frames - len(maps)} frames, {need:.1f} MiB "
-                "each; make room there, name another folder in TMPDIR, or let more of them stay in memory "
-                "(frames_in_memory)"
+                f"{tempfile.gettempdir()} is full after the maps of {there} frames, {need:.1f} MiB each; "
+                "make room there, name another folder in TMPDIR, or let more of them stay in memory (frames_in_memory)"
             ) from error
         self._blocks.append(_Block(tuple(stored.shape), divided_by))
 
