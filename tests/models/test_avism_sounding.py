@@ -1,4 +1,4 @@
-"""The loss, not published, that asks the sound of AVISM's seconds which classes it is of."""
+"""What AVISM hears beyond what was published: classes told from sound alone, and masks that fall silent."""
 
 from __future__ import annotations
 
@@ -43,3 +43,24 @@ def test_without_it_nothing_is_added() -> None:
     assert "sounding" not in plain.losses(plain(batch), batch)
     with pytest.raises(ValueError, match=r"sounding_weight -1 is negative"):
         replace(AVISM_CONFIG, sounding_weight=-1)
+
+
+@pytest.mark.parametrize("heard", [False, True])
+def test_published_masks_are_deaf_and_others_need_not_be(heard: bool) -> None:
+    """Of one picture twice, with two sounds: mask features differ by a constant of each second, or not at all."""
+    network = small_avism(heard_masks=heard).network
+    picture, sounds = torch.rand(1, 3, 64, 64).expand(2, -1, -1, -1), torch.rand(2, 8)
+    with torch.inference_mode():
+        first, second = network.look(picture, sounds).clip_features
+    gained = (second - first).flatten(1)  # (D, h * w)
+    torch.testing.assert_close(gained, gained[:, :1].expand_as(gained), rtol=0, atol=1e-5)
+    assert (gained.abs().max() > 0.01) == heard
+
+
+def test_heard_masks_are_drawn_alike_at_once_and_in_pieces() -> None:
+    model = small_avism(heard_masks=True, frames_at_once=2, frames_in_memory=3)
+    batch = Batch.collate([noise(5)])
+    with torch.inference_mode():
+        (whole,), (pieces,) = model.postprocess(model(batch), batch), model.predict(batch)
+    assert whole.scores.numel() and torch.equal(whole.classes, pieces.classes)
+    torch.testing.assert_close(whole.scores, pieces.scores, rtol=0, atol=2e-3)

@@ -53,6 +53,7 @@ class AVISMNetwork(nn.Module):
             WindowEncoder(width, heads, inner, config.object_layers, config.window, config.audio_width),
             ClipDecoder(classes, width, heads, inner, config.frame_queries, config.clip_queries, config.clip_layers),
             width,
+            nn.Linear(config.audio_width, width) if config.heard_masks else None,
         )
 
     def look(self, images: Tensor, audio: Tensor, layers: int = 1, predict: bool = True) -> Seen:
@@ -71,7 +72,7 @@ class AVISMNetwork(nn.Module):
             raise ValueError(f"{len(images)} pictures came with {len(audio)} sounds, wanted one sound for each")
         maps = self.pixel_decoder(self.backbone(images))
         queries, predictions = self.detector(maps.coarse, maps.masks, audio, layers, predict)
-        return Seen(queries, self.video.mask_features(maps.fine), predictions)
+        return Seen(queries, self.video.features(maps.fine, audio), predictions)
 
     def watch(self, queries: Tensor, audio: Tensor) -> Watched:
         """The clip stage: (L, B, T, Q, D) frame queries and (B, T, audio_width) sounds of whole clips.

@@ -161,15 +161,34 @@ class ClipDecoder(nn.Module):
 class VideoModule(nn.Module):
     """From the frame queries of clips to their tracks."""
 
-    def __init__(self, encoder: WindowEncoder, decoder: ClipDecoder, width: int) -> None:
+    def __init__(
+        self, encoder: WindowEncoder, decoder: ClipDecoder, width: int, mask_sound: nn.Linear | None = None
+    ) -> None:
+        """
+        Args:
+            encoder: of frame queries and sounds.
+            decoder: of clip queries.
+            width: channels D of queries and mask features.
+            mask_sound: from a second's sound to what its mask features gain by it; None: they are deaf, as published.
+        """
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
         self.mask_features = nn.Conv2d(width, width, 1)
+        self.mask_sound = mask_sound
         self.frame_similarity = nn.Linear(width, width)
         self.clip_similarity = nn.Linear(width, width)
         nn.init.kaiming_uniform_(self.mask_features.weight, a=1)
         nn.init.zeros_(self.mask_features.bias)  # type: ignore[arg-type]
+
+    def features(self, fine: Tensor, audio: Tensor) -> Tensor:
+        """What clip queries are multiplied by, of pictures (N, D, h, w) and their sounds (N, audio_width)."""
+        seen: Tensor = self.mask_features(fine)
+        if self.mask_sound is None:
+            return seen
+        # The same at every pixel: times a query's embedding, it raises or lowers the query's whole mask.
+        gain: Tensor = self.mask_sound(audio)
+        return seen + gain[:, :, None, None]
 
     def forward(self, queries: Tensor, audio: Tensor, similarity: bool | None = None) -> Watched:
         """
