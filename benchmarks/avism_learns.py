@@ -1,8 +1,8 @@
-"""Does AVISM listen? The small recipe and its twin that is trained and judged without sound. Prints JSON.
+"""Does AVISM listen? A small recipe and its twin that is trained and judged without sound. Prints JSON.
 
-Both learn from nothing on the same long videos of the synthetic world, for the twin with every sound file silent; all
-else is the same, the seed of weights and order included. Both are judged on videos of other seeds, protocol `aviseg`.
-`sound_at_test_alone_missing` is the model that has learnt with sound, judged without.
+Both learn from nothing on the same videos of the synthetic world, for the twin with every sound file silent; all else
+is the same, the seed of weights and order included. Both are judged on long videos of other seeds, protocol `aviseg`.
+`heard_judged_in_silence` is the model that has learnt with sound, judged without.
 """
 
 from __future__ import annotations
@@ -25,19 +25,23 @@ from avseg.engine.evaluate import evaluate_file
 from avseg.io.audio import read_wav, write_wav
 from avseg.synth.aviseg import write_aviseg
 
-RECIPE = "avism_small"
+RECIPES = ("avism_small", "avism_small_deaf_masks")
 LEARNT, HELD_OUT = 0, (1, 2)
 """Seeds of the worlds."""
 FIGURES = ("FSLA", "FSLAn", "FSLAs", "FSLAm", "HOTA", "DetA", "AssA", "mAP")
 
 
-def make_worlds(root: Path, videos: int, tests: int, seconds: tuple[int, int]) -> None:
+def make_worlds(root: Path, options: argparse.Namespace) -> None:
     """The world to learn from, and those to be judged on; beside each the same with silence."""
-    options: dict[str, Any] = {"difficulty": "easy", "size": 64, "seconds": seconds}
-    print(write_aviseg(root / "heard" / str(LEARNT), videos, LEARNT, held_out=20, **options))
+    same: dict[str, Any] = {"difficulty": "easy", "size": 64, "stretch": tuple(options.stretch)}
+    learnt = write_aviseg(
+        root / "heard" / str(LEARNT), options.videos, LEARNT, held_out=20, seconds=tuple(options.seconds), **same
+    )
+    print(learnt)
     for seed in HELD_OUT:
         # Of these only the split `test` is read.
-        print(write_aviseg(root / "heard" / str(seed), 2 * tests + 1, seed, held_out=tests, **options))
+        place, count = root / "heard" / str(seed), 2 * options.tests + 1
+        print(write_aviseg(place, count, seed, held_out=options.tests, seconds=tuple(options.test_seconds), **same))
     for seed in (LEARNT, *HELD_OUT):
         silence(root / "heard" / str(seed), root / "muted" / str(seed))
 
@@ -55,18 +59,17 @@ def silence(source: Path, target: Path) -> None:
             os.link(path, copy)
 
 
-def train(root: Path, twin: str, changes: list[str]) -> dict[str, Any]:
+def train(root: Path, recipe: str, twin: str, changes: list[str]) -> dict[str, Any]:
     """Train by the command line, on one thread; the seconds it took."""
     started = time.perf_counter()
-    words = ["--data.root", str(root / twin / str(LEARNT)), "--out", str(root / "runs" / twin), *changes]
+    words = ["--data.root", str(root / twin / str(LEARNT)), "--out", str(root / "runs" / recipe / twin), *changes]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    subprocess.run([sys.executable, "-m", "avseg", "train", RECIPE, *words], check=True, env=environment)
+    subprocess.run([sys.executable, "-m", "avseg", "train", recipe, *words], check=True, env=environment)
     return {"seconds": round(time.perf_counter() - started, 1)}
 
 
-def judge(root: Path, trained: str, heard: str) -> dict[str, dict[str, float]]:
+def judge(model: Path, root: Path, heard: str) -> dict[str, dict[str, float]]:
     """Figures of a model on each held-out world, with its sound or without."""
-    model = root / "runs" / trained / "last.safetensors"
     figures = {}
     for seed in HELD_OUT:
         data = DataConfig(name="aviseg", root=root / heard / str(seed))
@@ -75,33 +78,42 @@ def judge(root: Path, trained: str, heard: str) -> dict[str, dict[str, float]]:
     return {**figures, "mean": {n: round(sum(f[n] for f in figures.values()) / len(figures), 4) for n in FIGURES}}
 
 
+def compare(root: Path, recipe: str, steps: int | None, beside: int) -> dict[str, Any]:
+    """Both twins of a recipe, trained and judged."""
+    changes = ["--train.steps", str(steps)] if steps else []
+    with ThreadPoolExecutor(beside) as pool:
+        heard, muted = pool.map(lambda twin: train(root, recipe, twin, changes), ("heard", "muted"))
+    torch.set_num_threads(2)
+    model, deaf = (root / "runs" / recipe / twin / "last.safetensors" for twin in ("heard", "muted"))
+    models = {
+        "heard": {**heard, **judge(model, root, "heard")},
+        "muted": {**muted, **judge(deaf, root, "muted")},
+        "heard_judged_in_silence": judge(model, root, "muted"),
+    }
+    lead = {name: round(models["heard"]["mean"][name] - models["muted"]["mean"][name], 4) for name in FIGURES}
+    return {**models, "heard over muted": lead}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--root", type=Path, help="folder to keep; by default a temporary one")
-    parser.add_argument("--videos", type=int, default=640, help="of the world to learn from; 20 each are val and test")
+    parser.add_argument("--recipes", nargs="+", default=[RECIPES[0]], choices=RECIPES)
+    parser.add_argument("--videos", type=int, default=1640, help="of the world to learn from; 20 each are val and test")
+    parser.add_argument("--seconds", type=int, nargs=2, default=[8, 12], help="shortest and longest video of it")
     parser.add_argument("--tests", type=int, default=40, help="videos of each held-out world")
-    parser.add_argument("--seconds", type=int, nargs=2, default=[30, 60], help="shortest and longest video")
+    parser.add_argument("--test-seconds", type=int, nargs=2, default=[30, 60], help="shortest and longest of them")
+    parser.add_argument("--stretch", type=int, nargs=2, default=[2, 10], help="seconds without a change of who sounds")
     parser.add_argument("--steps", type=int, help="of training; by default the recipe's own")
     parser.add_argument("--beside", type=int, default=2, help="models trained at a time, a thread each")
     options = parser.parse_args()
-    changes = ["--train.steps", str(options.steps)] if options.steps else []
     with tempfile.TemporaryDirectory() as temporary:
         root, started = options.root or Path(temporary), time.perf_counter()
-        if not (root / "muted" / str(HELD_OUT[-1]) / "test.json").exists():
-            make_worlds(root, options.videos, options.tests, (options.seconds[0], options.seconds[1]))
+        if not (root / "muted" / str(HELD_OUT[-1]) / "truth.json").exists():
+            make_worlds(root, options)
         made = time.perf_counter() - started
-        with ThreadPoolExecutor(options.beside) as pool:
-            heard, muted = pool.map(lambda twin: train(root, twin, changes), ("heard", "muted"))
-        torch.set_num_threads(2)
-        models = {
-            "heard": {**heard, **judge(root, "heard", "heard")},
-            "muted": {**muted, **judge(root, "muted", "muted")},
-            "sound_at_test_alone_missing": judge(root, "heard", "muted"),
-        }
+        figures = {recipe: compare(root, recipe, options.steps, options.beside) for recipe in options.recipes}
         total = time.perf_counter() - started
-    lead = {n: round(models["heard"]["mean"][n] - models["muted"]["mean"][n], 4) for n in FIGURES}
-    facts = {"making_seconds": round(made, 1), "seconds": round(total, 1)}
-    print(json.dumps({"models": models, "heard over muted": lead, **facts}, indent=1))
+    print(json.dumps({"recipes": figures, "making_seconds": round(made, 1), "seconds": round(total, 1)}, indent=1))
 
 
 if __name__ == "__main__":

@@ -52,6 +52,7 @@ RECIPES = {
     "avism_swinl": "avseg.recipes.avism:avism_swinl",
     "avism_swinl_coco": "avseg.recipes.avism:avism_swinl_coco",
     "avism_small": "avseg.recipes.avism_small:avism_small",
+    "avism_small_deaf_masks": "avseg.recipes.avism_small:avism_small_deaf_masks",
 }
 """Name -> module:function, imported on use; one line a recipe."""
 

@@ -112,3 +112,9 @@ def test_the_model_has_the_parts_that_the_recipe_trains(name: str) -> None:
     tables = {n for n in names.values() if n.endswith("relative_position_bias_table")}
     assert tables <= spared and len(tables) == (24 if "swin" in name else 0)
     assert all("norm" in n or n in learned | tables or ".input_proj." in n or ".bn" in n for n in spared), spared
+
+
+def test_small_twins_differ_in_what_their_masks_hear() -> None:
+    heard, deaf = get_recipe("avism_small"), get_recipe("avism_small_deaf_masks")
+    assert model_of(heard).heard_masks and replace(heard, model=replace(model_of(heard), heard_masks=False)) == deaf
+    assert heard.init.needs == () and heard.data.root is None
