@@ -86,5 +86,6 @@ def _share_of_right(scene: Scene, source: Source, times: NDArray[np.float64]) ->
     if source.body is None:
         return np.float32(source.side)
     coarse = times[0] + np.linspace(0, 1, 21)
-    share: Wave = np.interp(times, coarse, scene.positions(coarse)[source.body]).astype(np.float32)
+    places = np.clip(scene.bodies[source.body].x.at(coarse) / scene.aspect, 0, 1)
+    share: Wave = np.interp(times, coarse, places).astype(np.float32)
     return share

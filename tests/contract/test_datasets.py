@@ -10,9 +10,13 @@ import torch
 from avseg.data import DATASETS, build_dataset
 from avseg.data.config import DataConfig
 from avseg.data.loader import make_loader
+from avseg.data.tracks import Rasterise, SomeFrames
 from avseg.data.transforms import HorizontalFlip
 from avseg.metrics import SUITES
-from avseg.types import DenseTarget
+from avseg.types import DenseTarget, TrackTarget
+
+BRIEF = {"seconds": (6, 9), "size": 48}
+"""AVISeg's videos are long and large otherwise."""
 
 
 @pytest.fixture(scope="module", params=sorted(DATASETS))
@@ -23,7 +27,7 @@ def config(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     from avseg.synth.writers import write
 
     root: Path = tmp_path_factory.mktemp(request.param)
-    write(request.param, root, 12, seed=3, workers=1, video=False)
+    write(request.param, root, 12, seed=3, workers=1, video=False, **(BRIEF if request.param == "aviseg" else {}))
     return DataConfig(name=request.param, root=root)
 
 
@@ -35,9 +39,13 @@ def test_every_split_gives_clips(config: DataConfig, split: str) -> None:
     clip = dataset[0]
     assert clip.times.tolist() == [float(t) for t in range(len(clip.frames))]
     assert clip.audio.abs().max() > 0
+    highest = max(len(dataset.task.classes), 1)
+    if isinstance(clip.target, TrackTarget):
+        assert any(mask is not None for track in clip.target.masks for mask in track)
+        assert int(clip.target.classes.min()) >= 1 and int(clip.target.classes.max()) <= highest
+        return
     assert isinstance(clip.target, DenseTarget)
     assert clip.target.annotated.any()
-    highest = max(len(dataset.task.classes), 1)
     assert int(clip.target.labels.max()) <= highest
 
 
@@ -48,9 +56,10 @@ def test_the_splits_do_not_share_clips(config: DataConfig) -> None:
 
 def test_a_run_does_not_depend_on_the_number_of_workers(config: DataConfig) -> None:
     dataset = build_dataset(config, "val")
+    frames = [SomeFrames(2), Rasterise()] if dataset.task.kind == "instance" else []
     seen = []
     for workers in (0, 2):
-        loader = make_loader(dataset, [HorizontalFlip()], batch_size=2, seed=1, shuffle=True, workers=workers)
+        loader = make_loader(dataset, [*frames, HorizontalFlip()], batch_size=2, seed=1, shuffle=True, workers=workers)
         seen.append(torch.cat([batch.frames.flatten().float()[::997] for batch in loader]))
     assert torch.equal(seen[0], seen[1])
 
