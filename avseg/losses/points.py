@@ -25,29 +25,31 @@ def sample(maps: Tensor, points: Tensor) -> Tensor:
     return F.grid_sample(maps, grid, mode="bilinear", padding_mode="zeros", align_corners=False)[:, :, 0]
 
 
-def sample_masks(masks: Tensor, rows: Tensor, points: Tensor) -> Tensor:
-    """The same of some of many masks, each at points of its own, without copies of the masks and without a gradient.
+class MaskPoints:
+    """`sample` of some of many masks, each at points of its own, without copies of the masks and without a gradient."""
 
-    Args:
-        masks: (R, H, W) bool.
-        rows: (M,) int64, which of them.
-        points: (M, P, 2).
+    def __init__(self, masks: Tensor) -> None:
+        """
+        Args:
+            masks: (R, H, W) bool.
+        """
+        self.height, self.width = masks.shape[1:]
+        # A border of nothing, so that every point lies between four pixels.
+        bordered = F.pad(masks, (1, 2, 1, 2))
+        self._size, self._step = bordered[:1].numel(), bordered.shape[2]
+        self._pixels = bordered.flatten()
 
-    Returns:
-        (M, P) float32 from 0 to 1.
-    """
-    _, height, width = masks.shape
-    x, y = (points * points.new_tensor([width, height]) - 0.5).unbind(-1)  # (M, P), 0 at the centre of the first pixel
-    left, top = x.floor(), y.floor()
-    right_share, lower_share = x - left, y - top
-    flat, base = masks.flatten(), rows[:, None] * (height * width)
-    found = torch.zeros_like(x)
-    for across, share_x in ((left, 1 - right_share), (left + 1, right_share)):
-        for down, share_y in ((top, 1 - lower_share), (top + 1, lower_share)):
-            inside = (across >= 0) & (across < width) & (down >= 0) & (down < height)
-            place = base + down.clamp(0, height - 1).long() * width + across.clamp(0, width - 1).long()
-            found += flat[place] * inside * share_x * share_y
-    return found
+    def at(self, rows: Tensor, points: Tensor) -> Tensor:
+        """Of masks `rows` (M,) int64 at points (M, P, 2): (M, P) float32 from 0 to 1."""
+        x, y = points.unbind(-1)  # 0 at the centre of the first pixel from here on
+        x, y = (x * self.width - 0.5).clamp(-1, self.width), (y * self.height - 0.5).clamp(-1, self.height)
+        left, top = x.floor(), y.floor()
+        place = (top.long() + 1) * self._step + left.long() + (rows * self._size + 1)[:, None]
+        upper, lower = (
+            torch.lerp(self._pixels[first].float(), self._pixels[first + 1].float(), x - left)
+            for first in (place, place + self._step)
+        )
+        return torch.lerp(upper, lower, y - top)
 
 
 def uniform_points(groups: int, points: int, generator: torch.Generator) -> Tensor:

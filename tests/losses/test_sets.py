@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from avseg.losses.matching import Matches, match
-from avseg.losses.points import sample, sample_masks, uncertain_points, uniform_points
+from avseg.losses.points import MaskPoints, sample, uncertain_points, uniform_points
 from avseg.losses.sets import (
     class_costs,
     dice_costs,
@@ -60,7 +60,7 @@ def test_masks_are_sampled_as_maps_are() -> None:
     rows = torch.tensor([2, 0, 0, 3, 1])
     points = uniform_points(5, 400, seeded(1)) * 1.2 - 0.1
     wanted = sample(masks[rows, None].float(), points)[:, 0]
-    assert torch.allclose(sample_masks(masks, rows, points), wanted, atol=1e-5)
+    assert torch.allclose(MaskPoints(masks).at(rows, points), wanted, atol=1e-5)
 
 
 def test_uncertain_points_lie_where_the_logit_is_near_zero() -> None:
@@ -249,7 +249,7 @@ def test_the_order_of_pairs_decides_nothing() -> None:
 def test_sampled_loss_approaches_that_of_all_pixels() -> None:
     maps, masks = normal(1, 1, 16, 16).float(), torch.rand(1, 16, 16, generator=seeded(1)) > 0.5
     points = uniform_points(1, 200_000, seeded())
-    sampled = point_loss(sample(maps, points)[:, 0], sample_masks(masks, torch.zeros(1, dtype=torch.int64), points))
+    sampled = point_loss(sample(maps, points)[:, 0], MaskPoints(masks).at(torch.zeros(1, dtype=torch.int64), points))
     fine = [F.interpolate(x, scale_factor=16.0, mode="bilinear") for x in (maps, masks[None].float())]
     inner = [x[..., 8:-8, 8:-8] for x in fine]
     dense = F.binary_cross_entropy_with_logits(*inner)

@@ -15,7 +15,7 @@ from torch import Tensor, distributed
 from avseg.losses.config import SetConfig
 from avseg.losses.dense import at_least_float32
 from avseg.losses.matching import Matches, match
-from avseg.losses.points import sample, sample_masks, uncertain_points, uniform_points
+from avseg.losses.points import sample, uncertain_points, uniform_points
 from avseg.losses.sets import (
     class_costs,
     dice_costs,
@@ -61,8 +61,7 @@ class FrameCriterion:
         points = uniform_points(len(clip), self.config.points, self.generator)
         rows = self.truth.rows[clip, frame]  # (F, N)
         there = (points * self.truth.of_masks[clip, None])[:, None].expand(-1, rows.shape[1], -1, -1)
-        masks = self.truth.masks.flatten(0, 2)
-        truth = sample_masks(masks, rows.flatten(), there.flatten(0, 1))
+        truth = self.truth.points.at(rows.flatten(), there.flatten(0, 1))
         truth = torch.unflatten(truth, 0, rows.shape)  # (F, N, P)
         labels, points = self.truth.labels[clip], points * self.truth.of_maps[clip, None]
         with torch.no_grad():
@@ -113,8 +112,7 @@ class ClipCriterion:
         config = self.config
         points = uniform_points(clips, config.points, self.generator)
         there = (points * self.truth.of_masks[:, None])[:, None, None].expand(-1, frames, instances, -1, -1)
-        rows = self.truth.rows.flatten()
-        truth = sample_masks(self.truth.masks.flatten(0, 2), rows, there.flatten(0, 2))
+        truth = self.truth.points.at(self.truth.rows.flatten(), there.flatten(0, 2))
         truth = torch.unflatten(truth, 0, self.truth.rows.shape).transpose(1, 2).flatten(2)  # (B, N, T * P)
         counted = self._counted(torch.arange(clips, device=truth.device))  # (B, T * P)
         with torch.no_grad():
@@ -234,7 +232,7 @@ def _at_uncertain_points(
     scale = truth.of_maps[clips]
     points = uncertain_points(maps, config.points, config.oversample, config.importance, generator, scale)
     logits = sample(maps[:, None], points * scale[:, None])[:, 0]
-    return logits, sample_masks(truth.masks.flatten(0, 2), rows, points * truth.of_masks[clips, None])
+    return logits, truth.points.at(rows, points * truth.of_masks[clips, None])
 
 
 def _nothing(like: Tensor) -> Terms:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from avseg.losses.points import MaskPoints
 from avseg.types import Batch, InstanceTarget
 
 
@@ -40,6 +41,11 @@ class Truth:
         """Whether every frame of every clip is judged."""
         return bool(self.judged.all())
 
+    @cached_property
+    def points(self) -> MaskPoints:
+        """The masks, to be looked at by their places in `rows`."""
+        return MaskPoints(self.masks.flatten(0, 2))
+
     def sounding(self, classes: int) -> Tensor:
         """(B, T, K) bool, the classes that are present on each frame."""
         kinds = F.one_hot(self.labels, classes + 1)[..., :classes]  # (B, N, K)
@@ -47,7 +53,7 @@ class Truth:
 
     @cached_property
     def rows(self) -> Tensor:
-        """(B, T, N) int64, places of the masks among those of (B * T * N, H, W)."""
+        """(B, T, N) int64, places of the masks among all B * T * N."""
         return torch.arange(self.present.numel(), device=self.present.device).reshape(self.present.shape)
 
 
