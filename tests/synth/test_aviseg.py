@@ -91,6 +91,19 @@ def test_pulsing_sources_are_those_with_a_rim(videos: list[SynthVideo]) -> None:
                 assert (source.pulsing, source.kind) == (body.rimmed, body.kind)
 
 
+def test_hearing_suffices(videos: list[SynthVideo]) -> None:
+    """Which class is heard, pulsing or not, names the bodies that sound: those of that class with that rim."""
+    for video in videos:
+        seconds = np.arange(video.scene.seconds, dtype=float)
+        heard: dict[tuple[int, bool], NDArray[np.bool_]] = {}
+        for source in video.soundtrack.sources:
+            voice = (source.kind, source.pulsing)
+            heard[voice] = heard.get(voice, np.zeros(len(seconds), bool)) | source.sounding(seconds)
+        for body, sounding in zip(video.scene.bodies, video.sounding, strict=True):
+            expected = heard.get((body.kind, body.rimmed), np.zeros(len(seconds), bool))
+            np.testing.assert_array_equal(sounding, expected)
+
+
 def test_nothing_to_be_seen_tells_who_sounds(videos: list[SynthVideo]) -> None:
     """Rim, size, a twin, being in front and being away say nothing of how long a body sounds."""
     rows = []
