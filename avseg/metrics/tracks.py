@@ -20,6 +20,9 @@ Ids: TypeAlias = npt.NDArray[np.int64]
 ALPHAS: Array = np.arange(5, 100, 5) / 100
 """(19,) IoU from 0.05 to 0.95 at which HOTA and FSLA are judged."""
 
+MOST_AREAS = 255
+"""Masks that pycocotools takes the areas of in one call; from 256 on it fails (their number is put into 8 bits)."""
+
 
 @dataclass(frozen=True, eq=False)
 class VideoTable:
@@ -139,8 +142,9 @@ def _areas(masks: list[list[Rle | None]], frames: int) -> tuple[Flags, Array]:
 
     there = np.array([[mask is not None for mask in track] for track in masks], dtype=bool).reshape(-1, frames)
     areas = np.zeros(there.shape)
-    if there.any():
-        areas[there] = coco.area([mask for track in masks for mask in track if mask is not None])
+    given = [mask for track in masks for mask in track if mask is not None]
+    parts = [coco.area(given[first : first + MOST_AREAS]) for first in range(0, len(given), MOST_AREAS)]
+    areas[there] = np.concatenate(parts) if parts else 0
     return there, areas
 
 

@@ -110,6 +110,15 @@ def test_dense_predictions_are_refused() -> None:
         aviseg(Task("binary"))
 
 
+def test_videos_may_be_of_any_length_and_have_any_number_of_tracks() -> None:
+    box, size = (0, 0, 2, 3), (4, 4)
+    truth = truth_of([[box] * 300], [1], size)
+    table = video_table(found_of([[box] * 300, [None] * 300], [1, 1], size=size), truth)
+    assert table.areas.tolist() == [[6.0] * 300, [0.0] * 300] and (table.iou[:, 0] == [1, 0]).all()
+    many = video_table(found_of([[box]] * 300, [1] * 300, [0.5] * 300, size), truth_of([[box]], [1], size))
+    assert many.iou.shape == (1, 1, 300) and many.iou.all()
+
+
 def test_a_video_without_instances_has_a_table() -> None:
     truth = truth_of([], [], frames=3)
     assert isinstance(truth, TrackTarget)
