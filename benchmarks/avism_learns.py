@@ -78,9 +78,8 @@ def judge(model: Path, root: Path, heard: str) -> dict[str, dict[str, float]]:
     return {**figures, "mean": {n: round(sum(f[n] for f in figures.values()) / len(figures), 4) for n in FIGURES}}
 
 
-def compare(root: Path, recipe: str, steps: int | None, beside: int) -> dict[str, Any]:
+def compare(root: Path, recipe: str, changes: list[str], beside: int) -> dict[str, Any]:
     """Both twins of a recipe, trained and judged."""
-    changes = ["--train.steps", str(steps)] if steps else []
     with ThreadPoolExecutor(beside) as pool:
         heard, muted = pool.map(lambda twin: train(root, recipe, twin, changes), ("heard", "muted"))
     torch.set_num_threads(2)
@@ -103,15 +102,15 @@ def main() -> None:
     parser.add_argument("--tests", type=int, default=40, help="videos of each held-out world")
     parser.add_argument("--test-seconds", type=int, nargs=2, default=[30, 60], help="shortest and longest of them")
     parser.add_argument("--stretch", type=int, nargs=2, default=[2, 10], help="seconds without a change of who sounds")
-    parser.add_argument("--steps", type=int, help="of training; by default the recipe's own")
     parser.add_argument("--beside", type=int, default=2, help="models trained at a time, a thread each")
-    options = parser.parse_args()
+    parser.epilog = "Everything else goes to avseg train, as --train.steps 2000 or --optim.lr 1e-3."
+    options, changes = parser.parse_known_args()
     with tempfile.TemporaryDirectory() as temporary:
         root, started = options.root or Path(temporary), time.perf_counter()
         if not (root / "muted" / str(HELD_OUT[-1]) / "truth.json").exists():
             make_worlds(root, options)
         made = time.perf_counter() - started
-        figures = {recipe: compare(root, recipe, options.steps, options.beside) for recipe in options.recipes}
+        figures = {recipe: compare(root, recipe, changes, options.beside) for recipe in options.recipes}
         total = time.perf_counter() - started
     print(json.dumps({"recipes": figures, "making_seconds": round(made, 1), "seconds": round(total, 1)}, indent=1))
 
