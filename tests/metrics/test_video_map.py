@@ -12,7 +12,7 @@ import torch
 
 from avseg.io.rle import decode, encode
 from avseg.metrics import aviseg
-from avseg.metrics.video_map import AREAS
+from avseg.metrics.video_map import AREAS, match
 from avseg.types import InstancePrediction, Rle, Task, TrackTarget
 from track_world import found_of, random_video, truth_of
 
@@ -129,3 +129,11 @@ def test_the_very_first_prediction_leaves_its_track_free_as_published() -> None:
     first = (found_of([[box]], [2], name="a"), truth_of([[box]], [2]))
     both = figures_of([(second, truth), first], "aviseg_upstream")["mAP"]
     assert both == pytest.approx((1 + repaired) / 2)
+
+
+def test_of_equally_good_tracks_the_later_one_is_taken() -> None:
+    """Which leaves the first one to the second prediction, that fits no other."""
+    matched, ignored = match(np.array([[0.6, 0.6], [0.6, 0.0]]), np.zeros((1, 2), dtype=bool))
+    assert matched[0, :3].all() and not matched[0, 3:].any() and not ignored.any()
+    turned, _ = match(np.array([[0.6, 0.6], [0.0, 0.6]]), np.zeros((1, 2), dtype=bool))
+    assert turned[0, :3, 0].all() and not turned[0, :, 1].any()
