@@ -51,7 +51,10 @@ class Backbone(nn.Module):
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """(N, 3, H, W) normalised pictures -> four maps (N, C_i, H / stride_i, W / stride_i)."""
-        return list(self.stages(images))
+        maps = self.stages(images)
+        # Some of timm's networks have their channels last.
+        last = getattr(self.stages, "output_fmt", "NCHW") == "NHWC"
+        return [x.permute(0, 3, 1, 2) for x in maps] if last else list(maps)
 
 
 class DeepResNet(nn.Module):

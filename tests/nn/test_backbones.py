@@ -27,7 +27,7 @@ def test_pvt_has_stochastic_depth_in_training_by_default() -> None:
     assert max(rates) == pytest.approx(0.1)
 
 
-@pytest.mark.parametrize("name", ["test_resnet", "mobilenetv4_conv_small_050", "edgenext_xx_small"])
+@pytest.mark.parametrize("name", ["test_resnet", "mobilenetv4_conv_small_050", "edgenext_xx_small", "mambaout_femto"])
 def test_any_timm_model_gives_four_maps(name: str) -> None:
     backbone = Backbone(name).eval()
     with torch.no_grad():

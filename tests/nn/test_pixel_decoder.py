@@ -84,6 +84,7 @@ def test_every_part_learns(decoder: PixelDecoder) -> None:
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in decoder.parameters())
 
 
+@torch.no_grad()
 def test_first_weights_are_drawn_as_published() -> None:
     torch.manual_seed(0)
     decoder = PixelDecoder((64, 128, 256, 512), layers=1)

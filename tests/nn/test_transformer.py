@@ -102,6 +102,7 @@ def test_a_perceptron_is_linear_maps_with_rectifiers_between() -> None:
     assert torch.allclose(perceptron(x), c(b(a(x).clamp(min=0)).clamp(min=0)), atol=1e-12)
 
 
+@torch.no_grad()
 def test_matrices_begin_as_xavier_draws_them() -> None:
     torch.manual_seed(0)
     attention, feed = Attention(256), FeedForward(256, 2048)
