@@ -267,14 +267,14 @@ def test_training_on_one_clip_lowers_every_term() -> None:
     optimiser = torch.optim.AdamW(model.parameters(), lr=2e-3)
     batch = drawn(clip)
     first = losses_of(model, batch)
-    for epoch in range(50):
+    for epoch in range(20):
         step = replace(batch, draw=Draw(0, epoch))
         optimiser.zero_grad()
         sum(model.losses(model(step), step).values()).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
     last = losses_of(model, batch)
-    assert all(last[name] < 0.7 * first[name] for name in TERMS), (first, last)
+    assert all(last[name] < 0.5 * first[name] for name in TERMS), (first, last)
 
 
 # ---- contradictions
