@@ -137,3 +137,10 @@ def test_of_equally_good_tracks_the_later_one_is_taken() -> None:
     assert matched[0, :3].all() and not matched[0, 3:].any() and not ignored.any()
     turned, _ = match(np.array([[0.6, 0.6], [0.0, 0.6]]), np.zeros((1, 2), dtype=bool))
     assert turned[0, :3, 0].all() and not turned[0, :, 1].any()
+
+
+def test_tracks_of_another_size_are_taken_only_where_no_other_is_left() -> None:
+    """The first fits better, but is outside the range: it is taken, and ignored, where the second fits too little."""
+    matched, ignored = match(np.array([[0.88, 0.63]]), np.array([[True, False]]))
+    assert matched[0, :, 0].tolist() == [True] * 8 + [False] * 2  # up to 0.85
+    assert ignored[0, :, 0].tolist() == [False] * 3 + [True] * 5 + [False] * 2
