@@ -175,8 +175,8 @@ def read_features(path: Path, seconds: int) -> Tensor:
 
 def _read_frames(paths: Sequence[Path], size: Size | None, geometry: Geometry | None) -> tuple[Tensor, Size]:
     """(T, 3, H, W) uint8 and the (H, W) of the files, which is `size` where that is known."""
-    pictures: list[NDArray[np.uint8]] = []
-    for path in paths:
+    pictures = np.zeros((0, 0, 0, 3), np.uint8)
+    for place, path in enumerate(paths):
         picture = open_image(path, "RGB")
         size = size or (picture.height, picture.width)
         if (picture.height, picture.width) != size:
@@ -184,9 +184,12 @@ def _read_frames(paths: Sequence[Path], size: Size | None, geometry: Geometry | 
                 f"the frame {path} is {picture.height} pixels high and {picture.width} wide, the truth of its video "
                 f"{size[0]} and {size[1]}; they must agree"
             )
-        pictures.append(_pixels(picture, geometry))
+        pixels = _pixels(picture, geometry)
+        if not place:
+            pictures = np.empty((len(paths), *pixels.shape), np.uint8)
+        pictures[place] = pixels
     assert size is not None
-    frames = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
+    frames = torch.from_numpy(pictures).permute(0, 3, 1, 2)
     return (frames if geometry is None else frames.contiguous()), size
 
 
