@@ -40,3 +40,12 @@ def test_four_minutes_need_no_more_memory_than_one(tmp_path: Path) -> None:
     held_pictures = (240 - 60) * PICTURE_MIB
     assert four < 1.1 * one, (one, four)
     assert four - one < 0.25 * held_pictures, (one, four)  # as if a quarter of the pictures had been kept
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
+def test_tracking_a_long_clip_needs_no_more_memory_than_a_short_one() -> None:
+    script = Path(__file__).with_name("peak_tracks.py")
+    done = subprocess.run([sys.executable, str(script), "40", "160"], capture_output=True, text=True, check=True)
+    short, long = map(float, done.stdout.split())
+    held_maps = (160 - 40) * 256 * 48 * 80 * 4 / 2**20  # MiB, had the maps of all frames been kept
+    assert long - short < 0.15 * held_maps, (short, long)

@@ -25,16 +25,17 @@ SILENCE = 0.05
 class ForcedNetwork(nn.Module):
     """The stages of AVISM over colours: maps are red, green, how loud low and high sound is, and one."""
 
-    def __init__(self, probabilities: tuple[float, ...]) -> None:
+    def __init__(self, probabilities: tuple[float, ...], width: int) -> None:
+        """`width`: channels of maps, as many as of a network that has learnt; all but five hold nothing."""
         super().__init__()
         self.anything = nn.Linear(1, 1)
-        self.probabilities = probabilities
+        self.probabilities, self.more = probabilities, width - 5
 
     def look(self, images: Tensor, audio: Tensor, layers: int = 1, predict: bool = True) -> Any:
         colours = F.avg_pool2d(images[:, :2], 4)  # (N, 2, h, w) of 0 to 1
         heard = (audio > SILENCE).float()[..., None, None].expand(-1, -1, *colours.shape[-2:])
         maps = torch.cat([colours, heard, torch.ones_like(colours[:, :1])], 1)
-        return SimpleNamespace(queries=audio[None, :, None], clip_features=maps)
+        return SimpleNamespace(queries=audio[None, :, None], clip_features=F.pad(maps, (0, 0, 0, 0, 0, self.more)))
 
     def watch(self, queries: Tensor, audio: Tensor) -> Any:
         """Query 0 is the red thing, 1 the green one, 2 one that is never there; the rest repeat the red thing."""
@@ -43,7 +44,8 @@ class ForcedNetwork(nn.Module):
         logits = [[1 - p, p / 1e6, p] if n == 1 else [p, p / 1e6, 1 - p] for n, p in enumerate(self.probabilities)]
         logits[1] = [self.probabilities[1] / 1e6, self.probabilities[1], 1 - self.probabilities[1]]
         prediction = SimpleNamespace(
-            class_logits=torch.tensor(logits).log()[None, None], mask_embeddings=torch.tensor(of)[None, None]
+            class_logits=torch.tensor(logits).log()[None, None],
+            mask_embeddings=F.pad(torch.tensor(of), (0, self.more))[None, None],
         )
         return SimpleNamespace(predictions=[prediction])
 
@@ -57,7 +59,7 @@ class Tracker(Model[Tensor]):
 
     def __init__(self, config: AVISMConfig, probabilities: tuple[float, ...] = (0.9, 0.8, 0.7)) -> None:
         super().__init__(config, TASK)
-        self.network = ForcedNetwork(probabilities)
+        self.network = ForcedNetwork(probabilities, config.width)
         self.pieces: list[int] = []
 
     def features(self, batch: Batch) -> Tensor:
@@ -92,5 +94,5 @@ class Tracker(Model[Tensor]):
 
 def tracker(*probabilities: float, **options: Any) -> Tracker:
     """`probabilities` are those of the queries' classes; `options` are of the config."""
-    small = {"input": InputSpec((48, 48), rule="shorter_side"), "audio_network": "small"}
+    small = {"input": InputSpec((48, 48), rule="shorter_side"), "audio_network": "small", "width": 8}
     return Tracker(AVISMConfig(**{**small, **options}), probabilities or (0.9, 0.8, 0.7))

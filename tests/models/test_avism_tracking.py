@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +14,7 @@ from torch.nn import functional as F
 from avseg.config import InputSpec, TrackOptions
 from avseg.io.rle import decode, encode
 from avseg.models.avism.config import AVISMConfig
-from avseg.models.avism.network import AVISMNetwork, ClipPrediction, Watched
+from avseg.models.avism.network import AVISMNetwork
 from avseg.models.avism.spool import Spool
 from avseg.models.avism.tracking import AVISMTracking
 from avseg.models.avism.tracks import Candidates, make_tracks
@@ -151,3 +150,52 @@ def test_pieces_of_any_size_give_the_same_tracks(parts: Parts, pieces: list[int]
     of = clip(9, seed=1)
     assert_published(track(parts, of, pieces), published(parts, of))
     assert_published(track(parts, of, frames_at_once=2), published(parts, of))
+
+
+def test_long_and_short_clips_agree_to_half_precision(parts: Parts) -> None:
+    of = clip(8, seed=2)
+    inside, outside = track(parts, of), track(parts, of, [3, 5], options={"frames_in_memory": 4})
+    assert len(inside.masks) > 2 and inside.classes.tolist() == outside.classes.tolist()
+    assert outside.scores.tolist() == pytest.approx(inside.scores.tolist(), abs=2e-3)
+    for one, other in zip(inside.masks, outside.masks, strict=True):
+        for a, b in zip(one, other, strict=True):
+            assert (np.zeros(inside.size) if a is None else decode(a)) == pytest.approx(
+                np.zeros(inside.size) if b is None else decode(b), abs=1
+            )
+            assert a is None or b is None or (decode(a) != decode(b)).mean() < 5e-3
+
+
+@pytest.mark.parametrize("in_memory", [0, 3, 100])
+def test_maps_come_back_in_order_however_large(in_memory: int) -> None:
+    spool = Spool(in_memory)
+    maps = torch.randn(7, 4, 5, 6, generator=torch.Generator().manual_seed(0))
+    maps[5] *= 1e7  # more than half precision holds
+    for begin, end in ((0, 2), (2, 5), (5, 6), (6, 7)):
+        spool.add(maps[begin:end])
+    back = list(spool.pieces(2))
+    assert all(len(piece) <= 2 and piece.dtype == torch.float32 for piece in back)
+    assert torch.allclose(torch.cat(back), maps, rtol=2e-3, atol=2e-3)
+    assert torch.equal(torch.cat(list(spool.pieces(5))), torch.cat(back))
+
+
+def test_a_query_with_two_classes_is_two_tracks_of_one_mask() -> None:
+    candidates = Candidates.of(torch.tensor([[2.0, 2.0, 0.0], [0.0, 0.0, 9.0]]), 100, 0.3)
+    assert candidates.queries.tolist() == [0] and sorted(candidates.classes) == [1, 2]
+    found = make_tracks("c", candidates, [torch.full((1, 2, 8, 8), 9.0)], (32, 30), (64, 60), 0.3)
+    assert found.masks == [[encode(np.ones((64, 60), bool))] * 2] * 2 and found.scores[0] == found.scores[1]
+
+
+def test_what_lies_in_the_padding_alone_is_nothing() -> None:
+    candidates = Candidates.of(torch.tensor([[9.0, 0.0]]), 100, 0.3)
+    logits = torch.full((1, 1, 8, 8), -9.0)
+    logits[..., 6:] = 9.0
+    found = make_tracks("c", candidates, [logits], (32, 20), (32, 20), 0.3)
+    assert found.masks == [] and found.scores.shape == (0,) and found.size == (32, 20)
+
+
+def test_tracking_wants_one_clip_of_one_size(parts: Parts) -> None:
+    tracking = AVISMTracking(parts, SMALL)
+    with pytest.raises(ValueError, match="no frame was seen"):
+        tracking.tracks((10, 10))
+    with pytest.raises(ValueError, match="a batch of 2 clips"):
+        tracking.see(Batch.collate([clip(1), clip(1)]))
