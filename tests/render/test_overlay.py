@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from avseg.render import overlay, palette
+from avseg.render.legend import Line, legend
 from avseg.render.palette import HIGHLIGHT, distinct_colours, voc_palette
 from avseg.types import Task
 
@@ -77,3 +78,39 @@ def test_each_task_has_its_palette() -> None:
     assert [tuple(c) for c in many[:71].tolist()] == voc_palette(71)
     few = palette(Task("semantic", ("a", "b")))
     assert few.shape == (256, 3) and few[0].tolist() == [0, 0, 0] and few[1].tolist() != few[2].tolist()
+
+
+RED, BLUE = (255, 0, 0), (40, 80, 255)
+
+
+def test_the_list_marks_who_sounds_with_a_full_dot() -> None:
+    for height, width in ((360, 640), (1080, 1920)):
+        loud = legend((Line("1 dog 0.90", RED, True), Line("2 dog 0.80", BLUE, False)), (height, width))
+        silent = legend((Line("1 dog 0.90", RED, False), Line("2 dog 0.80", BLUE, True)), (height, width))
+        assert loud is not None and silent is not None and loud.shape == silent.shape
+        half = loud.shape[0] // 2
+
+        def pixels(plate: np.ndarray, colour: tuple[int, int, int]) -> int:
+            return int((np.abs(plate[..., :3].astype(int) - colour).max(-1) < 12).sum())
+
+        assert pixels(loud[:half], RED) > 1.5 * pixels(silent[:half], RED) > 0
+        assert pixels(silent[half:], BLUE) > 1.5 * pixels(loud[half:], BLUE) > 0
+        assert loud[:half, :, :3].max(-1).mean() > silent[:half, :, :3].max(-1).mean()
+
+
+def test_the_list_stays_inside_and_counts_what_finds_no_place() -> None:
+    few, many = (legend(tuple(Line(f"{k} cat", RED, True) for k in range(n)), (360, 640)) for n in (3, 100))
+    assert few is not None and many is not None and few.shape[0] < many.shape[0] <= 0.75 * 360
+    assert legend((Line("1 cat", RED, True),), (20, 30)) is None and legend((), (360, 640)) is None
+
+
+def test_names_stand_beside_the_list() -> None:
+    picture = np.full((360, 640, 3), 100, np.uint8)
+    field = np.zeros((360, 640), np.uint8)
+    field[0:60, 0:60] = 1
+    lines = [Line("1 dog 0.90", RED, True)]
+    plate = legend(tuple(lines), (360, 640))
+    assert plate is not None
+    bare, named = overlay(picture, field, listed=lines), overlay(picture, field, {1: "dog"}, listed=lines)
+    changed = (bare != named).any(-1)
+    assert changed[:30, plate.shape[1] :].any() and not changed[:, : plate.shape[1]].any()
