@@ -45,7 +45,7 @@ def _small(heard_masks: bool) -> Recipe:
             object_layers=2,
             audio_network="small",
             # Masks have 16 x 16 logits.
-            criterion=SetConfig(points=256),
+            criterion=SetConfig(points=128),
             heard_masks=heard_masks,
             sounding_weight=0.5,
         ),
@@ -60,7 +60,7 @@ def _small(heard_masks: bool) -> Recipe:
             clip_norm=1.0,
         ),
         train=TrainConfig(
-            steps=6000,
+            steps=4500,
             batch_size=8,
             drop_last=True,
             seed=0,
