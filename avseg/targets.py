@@ -1,0 +1,150 @@
+"""Truth of a clip: label maps, masks of instances, or tracks as run lengths. `avseg.types` gives it all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import TypeAlias, TypedDict
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+IGNORE = 255
+"""The class id of pixels that are not judged."""
+
+
+class Rle(TypedDict):
+    """A run-length encoded mask in the form of COCO: `size` is (H, W)."""
+
+    size: list[int]
+    counts: str | bytes
+
+
+def check_tensor(what: str, tensor: Tensor, shape: Sequence[int | str], dtype: torch.dtype | None = None) -> None:
+    """One clear sentence when `tensor` is not of `shape` (names stand for any size) and `dtype`."""
+    fits = tensor.ndim == len(shape) and all(
+        isinstance(want, str) or got == want for got, want in zip(tensor.shape, shape, strict=False)
+    )
+    if not fits:
+        wanted = ", ".join(map(str, shape))
+        raise ValueError(f"{what} has shape {tuple(tensor.shape)}, wanted ({wanted})")
+    if dtype is not None and tensor.dtype != dtype:
+        raise ValueError(f"{what} is {tensor.dtype}, wanted {dtype}")
+
+
+@dataclass(frozen=True, eq=False)
+class DenseTarget:
+    """Truth of a binary or semantic clip."""
+
+    labels: Tensor
+    """(T, H, W) int64; 0 background, 1..K foreground, 255 ignored."""
+    annotated: Tensor
+    """(T,) bool, the frames whose labels exist on disk."""
+    sounding: Tensor | None = None
+    """(T, K') bool over the data set's own classes, also where labels are binary."""
+
+    def __post_init__(self) -> None:
+        check_tensor("target labels", self.labels, ("T", "H", "W"), torch.int64)
+        check_tensor("target annotated", self.annotated, (self.labels.shape[0],), torch.bool)
+        if self.sounding is not None:
+            check_tensor("target sounding", self.sounding, (self.labels.shape[0], "K"), torch.bool)
+
+    def take(self, frames: Tensor) -> DenseTarget:
+        sounding = None if self.sounding is None else self.sounding[frames]
+        return DenseTarget(self.labels[frames], self.annotated[frames], sounding)
+
+    def padded(self, frames: int) -> DenseTarget:
+        """The same with frames of background that are not annotated at the end, `frames` in all."""
+        more = frames - self.labels.shape[0]
+        sounding = None if self.sounding is None else padded_frames(self.sounding, more)
+        return DenseTarget(padded_frames(self.labels, more), padded_frames(self.annotated, more), sounding)
+
+    def to(self, device: torch.device | str) -> DenseTarget:
+        sounding = None if self.sounding is None else self.sounding.to(device)
+        return DenseTarget(self.labels.to(device), self.annotated.to(device), sounding)
+
+
+@dataclass(frozen=True, eq=False)
+class InstanceTarget:
+    """Truth of a clip of N tracked objects."""
+
+    masks: Tensor
+    """(N, T, H, W) bool; empty at t: silent or unseen at t."""
+    classes: Tensor
+    """(N,) int64, 1..K."""
+    track_ids: Tensor
+    """(N,) int64."""
+    annotated: Tensor
+    """(T,) bool."""
+
+    def __post_init__(self) -> None:
+        check_tensor("target masks", self.masks, ("N", "T", "H", "W"), torch.bool)
+        n, t = self.masks.shape[:2]
+        check_tensor("target classes", self.classes, (n,), torch.int64)
+        check_tensor("target track_ids", self.track_ids, (n,), torch.int64)
+        check_tensor("target annotated", self.annotated, (t,), torch.bool)
+
+    def take(self, frames: Tensor) -> InstanceTarget:
+        return replace(self, masks=self.masks[:, frames], annotated=self.annotated[frames])
+
+    def padded(self, frames: int) -> InstanceTarget:
+        more = frames - self.annotated.shape[0]
+        masks = padded_frames(self.masks.transpose(0, 1), more).transpose(0, 1)
+        return replace(self, masks=masks, annotated=padded_frames(self.annotated, more))
+
+    def to(self, device: torch.device | str) -> InstanceTarget:
+        return InstanceTarget(*(getattr(self, f.name).to(device) for f in fields(self)))
+
+
+@dataclass(frozen=True, eq=False)
+class TrackTarget:
+    """Truth of a long clip of N tracked objects as run lengths: what a data set reads, and what metrics judge by."""
+
+    masks: list[list[Rle | None]]
+    """N tracks of T entries, in the order of the file; None: silent or unseen."""
+    classes: Tensor
+    """(N,) int64, 1..K."""
+    track_ids: Tensor
+    """(N,) int64."""
+    annotated: Tensor
+    """(T,) bool."""
+    size: tuple[int, int]
+    """(H, W) of the masks."""
+    areas: Tensor | None = None
+    """(N, T) float64 pixels as the file has them, NaN where a mask is None; None: those of the masks."""
+
+    def __post_init__(self) -> None:
+        n, t = len(self.masks), self.annotated.shape[0]
+        check_tensor("target classes", self.classes, (n,), torch.int64)
+        check_tensor("target track_ids", self.track_ids, (n,), torch.int64)
+        check_tensor("target annotated", self.annotated, ("T",), torch.bool)
+        for track in self.masks:
+            if len(track) != t:
+                raise ValueError(f"a target track has {len(track)} masks, wanted one for each of {t} frames")
+        if self.areas is not None:
+            check_tensor("target areas", self.areas, (n, t), torch.float64)
+
+    def take(self, frames: Tensor) -> TrackTarget:
+        places = frames.tolist()
+        masks = [[track[place] for place in places] for track in self.masks]
+        areas = None if self.areas is None else self.areas[:, frames]
+        return replace(self, masks=masks, annotated=self.annotated[frames], areas=areas)
+
+    def padded(self, frames: int) -> TrackTarget:
+        """The same with silent frames that are not annotated at the end, `frames` in all."""
+        more = frames - self.annotated.shape[0]
+        areas = None if self.areas is None else F.pad(self.areas, (0, more), value=float("nan"))
+        masks = [[*track, *[None] * more] for track in self.masks]
+        return replace(self, masks=masks, annotated=padded_frames(self.annotated, more), areas=areas)
+
+    def to(self, device: torch.device | str) -> TrackTarget:
+        """Run lengths stay where they are, and so does all that goes with them."""
+        return self
+
+
+Target: TypeAlias = DenseTarget | InstanceTarget | TrackTarget
+
+
+def padded_frames(tensor: Tensor, more: int) -> Tensor:
+    return torch.cat([tensor, tensor.new_zeros(more, *tensor.shape[1:])]) if more > 0 else tensor
