@@ -13,16 +13,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from avseg.config import InputSpec
 from avseg.io.rle import decode
 from avseg.models.avism.convert import convert
 from avseg.models.avism.model import AVISM
-from avseg.models.avism.network import Seen, Watched
-from avseg.nn.pixel_decoder import PixelMaps
-from avseg.types import Batch, Clip
+from avseg.models.avism.network import AVISMNetwork, Watched
+from avseg.types import Batch, Clip, InstancePrediction
 
 GOLDEN = Path(__file__).parents[1] / "golden/avism"
 SIZE, PADDED, OUTPUT = (90, 120), (96, 128), (180, 240)
@@ -60,14 +59,15 @@ def seeded_model(name: str) -> AVISM:
 @dataclass
 class Published:
     figures: Any
-    model: AVISM
-    pictures: Tensor
-    """(8, 3, 90, 120) uint8."""
-    maps: list[Tensor]
-    pixels: PixelMaps
+    network: AVISMNetwork
+    outputs: dict[str, Any]
+    """Of the network's parts, as the model called them to predict."""
     audio: Tensor
-    seen: Seen
     watched: Watched
+    tracks: InstancePrediction
+
+
+PARTS = ("backbone", "pixel_decoder", "detector", "video.mask_features")
 
 
 @pytest.fixture(scope="module", params=["avism_r50", "avism_swinl"])
@@ -75,25 +75,33 @@ def published(request: pytest.FixtureRequest) -> Published:
     """One backbone at a time: a gigabyte of weights."""
     figures = json.loads((GOLDEN / "golden_forward.json").read_text(encoding="utf-8"))["golden"][request.param]
     model = seeded_model(request.param)
-    network = model.network
-    pictures = torch.from_numpy(np.random.RandomState(0).randint(0, 256, (8, 3, *SIZE)).astype(np.uint8))
-    mean, std = torch.tensor([123.675, 116.28, 103.53]), torch.tensor([58.395, 57.12, 57.375])
-    normal = (pictures - mean[:, None, None]) / std[:, None, None]
-    images = F.pad(normal, (0, PADDED[1] - SIZE[1], 0, PADDED[0] - SIZE[0]))
-    audio = torch.from_numpy(np.abs(np.random.RandomState(1).standard_normal((8, 128))).astype(np.float32))
-    outputs: dict[str, Any] = {}
-    hooks = [
-        network.get_submodule(name).register_forward_hook(
-            lambda _, __, output, name=name: outputs.update({name: output})
-        )
-        for name in ("backbone", "pixel_decoder")
-    ]
-    with torch.inference_mode():
-        seen = network.look(images, audio)
-        watched = network.video(seen.queries[:, None], audio[None], similarity=True)
+    network, outputs = model.network, {}
+    clip = Clip(
+        "golden",
+        torch.from_numpy(np.random.RandomState(0).randint(0, 256, (8, 3, *SIZE)).astype(np.uint8)),
+        torch.arange(8, dtype=torch.float64),
+        torch.zeros(1, 16000),
+        16000,
+        audio_features=torch.from_numpy(np.abs(np.random.RandomState(1).standard_normal((8, 128))).astype(np.float32)),
+        output_size=OUTPUT,
+    )
+    hooks = [network.get_submodule(name).register_forward_hook(kept_in(outputs, name)) for name in PARTS]
+    (tracks,) = model.predict(Batch.collate([clip]))
     for hook in hooks:
         hook.remove()
-    return Published(figures, model, pictures, outputs["backbone"], outputs["pixel_decoder"], audio, seen, watched)
+    assert isinstance(tracks, InstancePrediction) and clip.audio_features is not None
+    with torch.inference_mode():
+        queries, _ = outputs["detector"]
+        watched = network.video(queries[:, None], clip.audio_features[None], similarity=True)
+    return Published(figures, network, outputs, clip.audio_features, watched, tracks)
+
+
+def kept_in(outputs: dict[str, Any], name: str) -> Any:
+    def hook(module: nn.Module, inputs: Any, output: Any) -> None:
+        assert name not in outputs
+        outputs[name] = output
+
+    return hook
 
 
 def check(record: Any, tensor: Tensor, tolerance: float) -> None:
@@ -113,33 +121,32 @@ EXACT, MASKED = 1e-5, 1e-4
 
 
 def test_maps_of_backbone_and_pixel_decoder(published: Published) -> None:
-    for index, tensor in enumerate(published.maps):
-        check(published.figures[f"backbone.res{index + 2}"], tensor, EXACT)
-    for index, tensor in enumerate(published.pixels.coarse):
-        check(published.figures[f"pixel_decoder.multi_scale.{index}"], tensor, EXACT)
-    check(published.figures["pixel_decoder.fpn_stride4"], published.pixels.fine, EXACT)
-    check(published.figures["pixel_decoder.mask_features"], published.pixels.masks, EXACT)
-    check(published.figures["video.mask_features"], published.seen.clip_features, EXACT)
+    figures, pixels = published.figures, published.outputs["pixel_decoder"]
+    for index, tensor in enumerate(published.outputs["backbone"]):
+        check(figures[f"backbone.res{index + 2}"], tensor, EXACT)
+    for index, tensor in enumerate(pixels.coarse):
+        check(figures[f"pixel_decoder.multi_scale.{index}"], tensor, EXACT)
+    check(figures["pixel_decoder.fpn_stride4"], pixels.fine, EXACT)
+    check(figures["pixel_decoder.mask_features"], pixels.masks, EXACT)
+    check(figures["video.mask_features"], published.outputs["video.mask_features"], EXACT)
 
 
 def test_frame_decoder(published: Published) -> None:
-    figures, seen, detector = published.figures, published.seen, published.model.network.detector
-    (last,) = seen.predictions
-    check(figures["frame.pred_logits"], last.class_logits, MASKED)
-    check(figures["frame.pred_masks"], last.mask_logits, MASKED)
-    check(figures["frame.queries"], seen.queries[0], MASKED)
+    figures, detector, pixels = published.figures, published.network.detector, published.outputs["pixel_decoder"]
+    tracked, _ = published.outputs["detector"]
     with torch.inference_mode():
         detector.train()
-        queries, predictions = detector(published.pixels.coarse, published.pixels.masks, published.audio, kept=3)
+        queries, predictions = detector(pixels.coarse, pixels.masks, published.audio, kept=3)
         detector.eval()
         second_last = detector.classify(queries[1])
-    assert len(predictions) == 10 and queries.shape == (3, *seen.queries.shape[1:])
+    assert len(predictions) == 10 and torch.equal(queries[-1], tracked[0])
+    assert torch.equal(second_last, predictions[8].class_logits)
+    check(figures["frame.queries"], tracked[0], MASKED)
+    check(figures["frame.pred_logits"], predictions[9].class_logits, MASKED)
+    check(figures["frame.pred_masks"], predictions[9].mask_logits, MASKED)
     check(figures["frame.aux0.pred_logits"], predictions[0].class_logits, EXACT)
     check(figures["frame.aux4.pred_logits"], predictions[4].class_logits, MASKED)
     check(figures["frame.aux8.pred_logits"], predictions[8].class_logits, MASKED)
-    assert torch.equal(queries[-1], seen.queries[0])
-    assert torch.equal(predictions[9].class_logits, last.class_logits)
-    assert torch.equal(second_last, predictions[8].class_logits)
 
 
 def test_video_module(published: Published) -> None:
@@ -153,11 +160,11 @@ def test_video_module(published: Published) -> None:
 
 
 def test_scores_and_areas_of_tracks(published: Published) -> None:
-    """By the formulas of docs/models.md, written out; and the model's own tracks."""
+    """By the published formulas, written out; and the model's own tracks."""
     figures, last = published.figures, published.watched.predictions[-1]
     probabilities, place = last.class_logits[0, 0].softmax(-1)[:, :-1].flatten().topk(100)
     embeddings = last.mask_embeddings[0, 0][place // 26]
-    logits = torch.einsum("qd,tdhw->qthw", embeddings, published.seen.clip_features)
+    logits = torch.einsum("qd,tdhw->qthw", embeddings, published.outputs["video.mask_features"])
     logits = F.interpolate(logits, PADDED, mode="bilinear", align_corners=False)[..., : SIZE[0], : SIZE[1]]
     hard = logits.sigmoid() > 0.5
     quality = (logits.sigmoid() * hard).sum((1, 2, 3)) / (hard.sum((1, 2, 3)) + 1e-6)
@@ -166,28 +173,11 @@ def test_scores_and_areas_of_tracks(published: Published) -> None:
     assert scores[:10].tolist() == pytest.approx(figures["rescored_first10"], rel=MASKED)
     assert (place[:10] % 26).tolist() == figures["labels_first10"]
     assert figures["final"]["n"] == int((scores > 0.3).sum())
-    full = F.interpolate(logits[:5], OUTPUT, mode="bilinear", align_corners=False) > 0
-    areas = figures["area_first5_at_output_size"]
-    assert full.sum((1, 2, 3)).tolist() == pytest.approx(areas, rel=MASKED)
 
-    tracks = published.model.predict(clip_of(published))[0]
-    best, order = scores.sort(descending=True)
+    tracks, best = published.tracks, scores.sort(descending=True).values
     assert tracks.scores.tolist() == pytest.approx(best.tolist(), rel=MASKED)
-    for number, area in enumerate(areas):
+    assert sorted(tracks.classes.tolist()) == sorted((place % 26 + 1).tolist())
+    for number, area in enumerate(figures["area_first5_at_output_size"]):
         track = tracks.masks[int((tracks.scores - scores[number]).abs().argmin())]
         drawn = sum(int(decode(mask).sum()) for mask in track if mask is not None)
         assert drawn == pytest.approx(area, rel=MASKED)
-    assert sorted(tracks.classes.tolist()) == sorted((place[order] % 26 + 1).tolist())
-
-
-def clip_of(published: Published) -> Batch:
-    clip = Clip(
-        "golden",
-        published.pictures,
-        torch.arange(8, dtype=torch.float64),
-        torch.zeros(1, 16000),
-        16000,
-        audio_features=published.audio,
-        output_size=OUTPUT,
-    )
-    return Batch.collate([clip])
