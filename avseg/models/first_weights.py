@@ -133,9 +133,7 @@ def _take_matching(model: nn.Module, path: Path) -> list[str]:
 def _take_detector(model: Model[Any], path: Path) -> list[str]:
     home = importlib.import_module(type(model).__module__.rpartition(".")[0] + ".convert")
     if not hasattr(home, "take_detector"):
-        raise ValueError(
-            f"a detector's checkpoint {path} was given, but {model.config.family} has no such part"
-        )
+        raise ValueError(f"a detector's checkpoint {path} was given, but {model.config.family} has no such part")
     left: list[str] = home.take_detector(model, read_checkpoint(path), str(path))
     return left
 
