@@ -134,4 +134,5 @@ def test_the_recipe_trains(tmp_path: Path) -> None:
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     steps = [row for row in rows if row["event"] == "step"]
     assert len(steps) == 2 and all({"segmentation", "sounding"} == set(row["terms"]) for row in steps)
-    assert read_header(best).config == read_header(MODEL_FILE).config
+    # Not the headers: a field that came since with its default is not in the older one.
+    assert load_model(best).config == load_model(MODEL_FILE).config
