@@ -16,7 +16,7 @@ SIZE = 64
 
 
 def avism_small() -> Recipe:
-    """Small AVISM from nothing on synthetic AVISeg at 64 x 64, in an hour on a thread; its masks hear their second.
+    """Small AVISM from nothing on synthetic AVISeg at 64 x 64; its masks hear their second.
 
     `heard_masks` is not published: without it no track can fall silent here, since nothing to be seen tells it.
     """

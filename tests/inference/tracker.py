@@ -83,10 +83,10 @@ class Tracker(Model[Tensor]):
         raise AssertionError("a whole clip was asked for")
 
     def losses(self, output: Tensor, batch: Batch) -> dict[str, Tensor]:
-        raise NotImplementedError
+        raise AssertionError("a model that only tracks was trained")
 
     def postprocess(self, output: Tensor, batch: Batch) -> list[Prediction]:
-        raise NotImplementedError
+        raise AssertionError("the output of a whole clip was asked for")
 
     def param_groups(self) -> dict[str, list[nn.Parameter]]:
         return {"all": list(self.parameters())}
