@@ -134,3 +134,32 @@ class SetConfig:
                 f"set losses got points {self.points}, oversample {self.oversample}, importance {self.importance}; "
                 "wanted at least 1 point, at least 1 candidate a point, and a share from 0 to 1"
             )
+
+
+@dataclass(frozen=True)
+class QueryConfig:
+    """Matching and losses of object queries with classes, boxes and masks (Wang et al. 2021; docs/losses.md)."""
+
+    class_weight: float = 2.0
+    """Of the focal term of classes, in matching and in the loss; so are all below."""
+    box_weight: float = 5.0
+    """Of the L1 distance of boxes."""
+    giou_weight: float = 2.0
+    mask_weight: float = 2.0
+    """Of the focal term of masks."""
+    dice_weight: float = 5.0
+    alpha: float = 0.25
+    """Of focal terms: the weight of positives, 1 - alpha that of negatives."""
+    gamma: float = 2.0
+    """Of focal terms: how little well classified ones count."""
+    classes: bool = True
+    """Whether the class term counts in the loss; it always does in matching."""
+    boxes: bool = True
+    """Whether box terms count, in matching and in the loss."""
+
+    def __post_init__(self) -> None:
+        for name in ("class_weight", "box_weight", "giou_weight", "mask_weight", "dice_weight", "gamma"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} {getattr(self, name)} of the query losses is negative; 0 leaves a term out")
+        if not 0 <= self.alpha <= 1:
+            raise ValueError(f"alpha {self.alpha} of the query losses, wanted a share from 0 to 1")

@@ -1,0 +1,211 @@
+"""What makes a QDFormer model. Imports no torch.
+
+Much of the method was never published; docs/qdformer.md says which defaults are the paper's, which are those of its
+public ancestor R2VOS, and which are ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, Literal, get_args, get_type_hints
+
+from avseg.config import InputSpec, ModelConfig, Temporal
+from avseg.losses.config import QueryConfig
+
+Option = bool | int | float | str
+
+
+@dataclass(frozen=True)
+class CodebookConfig:
+    """The codebook that all tokens share."""
+
+    codes: int = 512
+    """K."""
+    width: int | None = None
+    """Channels of a code; None: those of a token. Otherwise tokens are mapped to it and back."""
+    update: Literal["grad", "ema"] = "grad"
+    """How codes move: by the gradient of the codebook term, or to the moving average of their tokens."""
+    beta: float = 0.25
+    """Factor of the commitment term."""
+    decay: float = 0.99
+    """`ema`: of the moving averages."""
+    epsilon: float = 1e-5
+    """`ema`: Laplace smoothing of the counts."""
+    restart_after: int | None = None
+    """Codes that no token has taken for so many steps begin anew as tokens of the batch; None: never."""
+    normalise: bool = False
+    """Tokens and codes are compared at unit length."""
+    shared: bool = True
+    """One codebook for all places of tokens; otherwise one for each."""
+
+    def __post_init__(self) -> None:
+        check_choices(self, "the codebook")
+        if self.codes < 1 or (self.width is not None and self.width < 1):
+            raise ValueError(f"a codebook of {self.codes} codes of width {self.width}, wanted 1 or more of both")
+        if self.beta < 0 or not 0 < self.decay < 1 or self.epsilon <= 0:
+            raise ValueError(
+                f"codebook got beta {self.beta}, decay {self.decay}, epsilon {self.epsilon}; "
+                "wanted beta from 0 on, decay between 0 and 1, epsilon over 0"
+            )
+        if self.restart_after is not None and self.restart_after < 1:
+            raise ValueError(f"codebook.restart_after {self.restart_after}, wanted 1 step or more, or None for never")
+
+
+@dataclass(frozen=True)
+class LocalConfig:
+    """Local calibration: tokens of each frame, made from its sound given the clip's tokens."""
+
+    layers: int = 3
+    query: Literal["global", "learned"] = "global"
+    """What a frame's tokens begin as: the clip's quantised tokens plus what is learnt of each place, or the latter
+    alone, so that the clip's tokens reach no object query (the ablation "local only")."""
+    memory: Literal["frame", "frame+global", "window"] = "frame"
+    """What they look at: the frame's sound; that and the clip's tokens; or the sound of `window` frames around it."""
+    window: int = 3
+    stop_gradient: bool = True
+    """Nothing flows back into the clip's tokens through these."""
+    distill_weight: float = 0.0
+    """Of an explicit term that draws a sounding frame's tokens to the clip's quantised ones; the paper names none."""
+
+    def __post_init__(self) -> None:
+        check_choices(self, "local calibration")
+        if self.layers < 1 or self.window < 1 or self.window % 2 == 0 or self.distill_weight < 0:
+            raise ValueError(
+                f"local calibration got layers {self.layers}, window {self.window}, distill_weight "
+                f"{self.distill_weight}; wanted 1 layer or more, an odd window, a weight from 0 on"
+            )
+
+
+@dataclass(frozen=True)
+class AssemblyConfig:
+    """How queries become a map (docs/qdformer.md)."""
+
+    gate: float | None = 0.3
+    """Binary: a frame on which the query's class probability is not above this is empty; None: no such gate."""
+    merge: Literal["top", "max", "noisy_or"] = "top"
+    """Binary: the query that is best over the clip; or all, each weighed by its class probability."""
+    reduce: Literal["max", "sum"] = "max"
+    """Semantic: a class's map from those of all queries."""
+    background: float | None = None
+    """Semantic: a fixed score of the background; None: 1 - the highest score of a class."""
+
+    def __post_init__(self) -> None:
+        check_choices(self, "the assembly of maps")
+        for name in ("gate", "background"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= 1:
+                raise ValueError(f"assembly.{name} {value}, wanted a probability from 0 to 1, or None")
+
+
+_CODEBOOK, _LOCAL, _ASSEMBLY, _CRITERION = CodebookConfig(), LocalConfig(), AssemblyConfig(), QueryConfig()
+_FIVE = Temporal("block", 5, shown_after=0.9375)
+
+
+@dataclass(frozen=True)
+class QDFormerConfig(ModelConfig):
+    """The defaults are the ResNet-50 setting on clips of five frames."""
+
+    family: ClassVar[str] = "qdformer"
+    input: InputSpec = InputSpec((224, 224))
+    temporal: Temporal = _FIVE
+    backbone: str = "resnet50"
+    """`resnet50`, `swin_tiny_patch4_window7_224`, `video_swin_tiny`, or any timm model with maps at strides 4 to 32."""
+    backbone_options: dict[str, Option] = field(default_factory=dict)
+    """Passed to timm as they are."""
+    freeze_norms: bool = True
+    """Batch normalisation of the backbone keeps its statistics and factors."""
+    frozen_stages: int = 1
+    """Of a ResNet, which do not learn, counted after the stem, which does not learn either; 0: all learn."""
+    freeze_visual: bool = False
+    """The whole backbone does not learn."""
+    audio_network: Literal["none", "vggish", "small"] = "vggish"
+    """`none` wants clips with audio features (T, audio_width) or, of S parts of each second, (T, S, audio_width);
+    `vggish` (frozen) and `small` (learns) make one vector a second from sound."""
+    audio_width: int = 128
+    audio_context_layers: int = 0
+    """Layers of self-attention over the seconds of a clip before its sound is decomposed."""
+    width: int = 256
+    """C, the channels of maps, tokens and queries."""
+    heads: int = 8
+    feedforward: int = 2048
+    dropout: float = 0.1
+    decompose: bool = True
+    """Global decomposition; otherwise one token a frame, the sound itself, for all queries, and the clip's mean for
+    fusion."""
+    tokens: int = 5
+    """N."""
+    decomposition_layers: int = 3
+    quantise: bool = True
+    codebook: CodebookConfig = _CODEBOOK
+    local_calibration: bool = True
+    """Otherwise the clip's tokens are the object queries of every frame."""
+    local: LocalConfig = _LOCAL
+    early_fusion: bool = True
+    token_position: Literal["none", "sine", "learned"] = "none"
+    """Added to the tokens where pictures look for them in early fusion."""
+    encoder_layers: int = 4
+    """Of deformable attention; 0 leaves the encoder out."""
+    points: int = 4
+    """Samples that a head takes of each of four maps."""
+    pixel_decoder: Literal["audio_dual", "default"] = "audio_dual"
+    """Whether pictures and tokens look at each other at stride 32, or pictures are merely joined from coarse to fine."""
+    dual_pool: Literal["adaptive3", "mean", "attention"] = "adaptive3"
+    """How N tokens become the three filters of the dual pixel decoder."""
+    decoder_layers: int = 4
+    queries_per_token: int = 1
+    box_refine: bool = True
+    class_layers: int = 2
+    """Of the class head; R2VOS has 1."""
+    mask_channels: int = 8
+    """Inner channels of the dynamic mask head."""
+    relative_unit: float = 1.0
+    """Pixels by which relative coordinates are divided before the mask head sees them; 64 brings them to order one."""
+    criterion: QueryConfig = _CRITERION
+    quantiser_weight: float = 0.5
+    sounding_weight: float = 0.0
+    """Not published: the factor of a loss that asks the sound of every second alone which classes it is of, so that an
+    audio network learns from the first step on. 0 leaves it out."""
+    sounding_classes: int | None = None
+    """Binary tasks with that loss: the number of the data set's classes."""
+    assembly: AssemblyConfig = _ASSEMBLY
+
+    def __post_init__(self) -> None:
+        check_choices(self, "qdformer")
+        if self.width % self.heads or self.width % 4:
+            raise ValueError(f"width {self.width} does not divide into {self.heads} heads and into 4")
+        if self.audio_network == "vggish" and self.audio_width != 128:
+            raise ValueError(f"VGGish embeddings have 128 channels, audio_width is {self.audio_width}")
+        if not 0 <= self.audio_context_layers <= 2:
+            raise ValueError(f"audio_context_layers {self.audio_context_layers}, wanted 0, 1 or 2")
+        if self.class_layers not in (1, 2):
+            raise ValueError(f"class_layers {self.class_layers}, wanted 1 or 2")
+        if not 0 <= self.frozen_stages <= 4 or self.encoder_layers < 0:
+            raise ValueError(
+                f"frozen_stages {self.frozen_stages}, encoder_layers {self.encoder_layers}; wanted 0 to 4, and 0 or more"
+            )
+        for name in (
+            "tokens",
+            "decomposition_layers",
+            "points",
+            "decoder_layers",
+            "queries_per_token",
+            "mask_channels",
+        ):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} {getattr(self, name)}, wanted 1 or more")
+        for name in ("quantiser_weight", "sounding_weight"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} {getattr(self, name)} is negative; 0 leaves the loss out")
+        if not 0 <= self.dropout < 1 or self.relative_unit <= 0:
+            raise ValueError(f"dropout {self.dropout}, relative_unit {self.relative_unit}; wanted 0 to 1, and over 0")
+
+
+def check_choices(config: Any, what: str) -> None:
+    """One clear sentence where a field holds none of the words it may hold."""
+    hints = get_type_hints(type(config))
+    for f in fields(config):
+        choices = get_args(hints[f.name])
+        if choices and all(isinstance(choice, str) for choice in choices) and getattr(config, f.name) not in choices:
+            raise ValueError(
+                f"{f.name} {getattr(config, f.name)!r} of {what} is none of {', '.join(map(repr, choices))}"
+            )
