@@ -99,6 +99,7 @@ class AssemblyConfig:
 
 _CODEBOOK, _LOCAL, _ASSEMBLY, _CRITERION = CodebookConfig(), LocalConfig(), AssemblyConfig(), QueryConfig()
 _FIVE = Temporal("block", 5, shown_after=0.9375)
+_PICTURES = InputSpec((224, 224))
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ class QDFormerConfig(ModelConfig):
     """The defaults are the ResNet-50 setting on clips of five frames."""
 
     family: ClassVar[str] = "qdformer"
-    input: InputSpec = InputSpec((224, 224))
+    input: InputSpec = _PICTURES
     temporal: Temporal = _FIVE
     backbone: str = "resnet50"
     """`resnet50`, `swin_tiny_patch4_window7_224`, `video_swin_tiny`, or any timm model with maps at strides 4 to 32."""
@@ -148,7 +149,7 @@ class QDFormerConfig(ModelConfig):
     points: int = 4
     """Samples that a head takes of each of four maps."""
     pixel_decoder: Literal["audio_dual", "default"] = "audio_dual"
-    """Whether pictures and tokens look at each other at stride 32, or pictures are merely joined from coarse to fine."""
+    """Whether pictures and tokens look at each other at stride 32, or maps are merely joined from coarse to fine."""
     dual_pool: Literal["adaptive3", "mean", "attention"] = "adaptive3"
     """How N tokens become the three filters of the dual pixel decoder."""
     decoder_layers: int = 4
@@ -181,7 +182,7 @@ class QDFormerConfig(ModelConfig):
             raise ValueError(f"class_layers {self.class_layers}, wanted 1 or 2")
         if not 0 <= self.frozen_stages <= 4 or self.encoder_layers < 0:
             raise ValueError(
-                f"frozen_stages {self.frozen_stages}, encoder_layers {self.encoder_layers}; wanted 0 to 4, and 0 or more"
+                f"frozen_stages {self.frozen_stages}, encoder_layers {self.encoder_layers}; wanted 0 to 4 and 0 or more"
             )
         for name in (
             "tokens",
