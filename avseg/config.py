@@ -162,6 +162,19 @@ def _typed(hint: Any, value: Any) -> Any:
     return float(value) if hint is float and isinstance(value, int) else value
 
 
+def check_choices(config: Any, what: str) -> None:
+    """For a dataclass: every field that is one of some words holds one of them.
+
+    Raises:
+        ValueError: a field that does not; the sentence names the field, its value and the words.
+    """
+    hints = typing.get_type_hints(type(config))
+    for field in dataclasses.fields(config):
+        words, value = typing.get_args(hints[field.name]), getattr(config, field.name)
+        if words and all(isinstance(word, str) for word in words) and value not in words:
+            raise ValueError(f"{field.name} {value!r} of {what} is none of {', '.join(map(repr, words))}")
+
+
 def did_you_mean(name: str, known: typing.Iterable[str]) -> str:
     """The end of an error sentence about an unknown name."""
     known = sorted(known)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Any, Literal, get_args, get_type_hints
+from dataclasses import dataclass
+from typing import Literal
+
+from avseg.config import check_choices
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,7 @@ class AVMConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "stages", tuple(self.stages))
-        for field in fields(self):
-            _check_choice(field.name, getattr(self, field.name))
+        check_choices(self, "the matching term")
         if not self.stages or min(self.stages) < 0 or len(set(self.stages)) < len(self.stages):
             raise ValueError(
                 f"stages {self.stages} of the matching term; wanted one or more different numbers from 0 on"
@@ -58,12 +59,6 @@ class AVMConfig:
                 f"neighbour_target='audio' belongs to variant='vv' with distance='kl', "
                 f"not to {self.variant!r} with {self.distance!r}"
             )
-
-
-def _check_choice(name: str, value: Any) -> None:
-    choices = get_args(get_type_hints(AVMConfig)[name])
-    if choices and isinstance(choices[0], str) and value not in choices:
-        raise ValueError(f"{name} {value!r} of the matching term is none of {', '.join(map(repr, choices))}")
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ public ancestor R2VOS, and which are ours.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, Literal, get_args, get_type_hints
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
 
-from avseg.config import InputSpec, ModelConfig, Temporal
+from avseg.config import InputSpec, ModelConfig, Temporal, check_choices
 from avseg.losses.config import QueryConfig
 
 Option = bool | int | float | str
@@ -199,14 +199,3 @@ class QDFormerConfig(ModelConfig):
                 raise ValueError(f"{name} {getattr(self, name)} is negative; 0 leaves the loss out")
         if not 0 <= self.dropout < 1 or self.relative_unit <= 0:
             raise ValueError(f"dropout {self.dropout}, relative_unit {self.relative_unit}; wanted 0 to 1, and over 0")
-
-
-def check_choices(config: Any, what: str) -> None:
-    """One clear sentence where a field holds none of the words it may hold."""
-    hints = get_type_hints(type(config))
-    for f in fields(config):
-        choices = get_args(hints[f.name])
-        if choices and all(isinstance(choice, str) for choice in choices) and getattr(config, f.name) not in choices:
-            raise ValueError(
-                f"{f.name} {getattr(config, f.name)!r} of {what} is none of {', '.join(map(repr, choices))}"
-            )
