@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -41,9 +42,15 @@ def train_recipe(recipe: Recipe, run_dir: Path, *, resume: bool = True) -> Path:
             files["detector"] = init.detector
         unused = initialise(model, **files)
         if unused:
-            log.info("the files of first weights also hold %s, which the model has no place for", ", ".join(unused))
+            log.info("the files of first weights also hold %s, which the model has no place for", _few(unused))
     with leaving_together():
         return train(model, train_set, val_set, recipe, run_dir, resume=resume)
+
+
+def _few(names: Sequence[str], most: int = 5) -> str:
+    """The first names of a list, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def check_init(init: InitConfig) -> None:

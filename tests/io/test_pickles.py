@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from avseg.io.pickles import read_tensor, write_tensor
+from avseg.io.pickles import read_tensor, read_tensors, write_tensor
 
 
 class Runs:
@@ -122,3 +122,18 @@ def test_damaged_and_missing_files_are_named(tmp_path: Path) -> None:
             read_tensor(tmp_path / "a.pkl")
     with pytest.raises(FileNotFoundError, match=r"b\.pkl"):
         read_tensor(tmp_path / "b.pkl")
+
+
+def test_weights_in_a_pickle_come_as_tensors_however_deep_they_lie(tmp_path: Path) -> None:
+    array = np.arange(6, dtype=np.float32).reshape(2, 3)
+    stored = {"model": {"a": array, "b": torch.ones(2)}, "names": ["x", array], "step": 7}
+    read = read_tensors(dump(tmp_path / "weights.pkl", stored))
+    assert torch.equal(read["model"]["a"], torch.from_numpy(array)) and torch.equal(read["model"]["b"], torch.ones(2))
+    assert read["names"][0] == "x" and torch.equal(read["names"][1], torch.from_numpy(array)) and read["step"] == 7
+
+
+def test_weights_that_would_run_are_refused(tmp_path: Path) -> None:
+    path = dump(tmp_path / "weights.pkl", {"model": Runs(os.system, f"touch {tmp_path / 'ran'}")})
+    with pytest.raises(ValueError, match="is refused"):
+        read_tensors(path)
+    assert not (tmp_path / "ran").exists()
