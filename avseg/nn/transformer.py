@@ -13,11 +13,12 @@ from torch.nn import functional as F
 class Attention(nn.Module):
     """Multi-head attention (Vaswani et al. 2017); parameters have torch's names and shapes, in one piece (3D, D)."""
 
-    def __init__(self, width: int, heads: int = 8) -> None:
+    def __init__(self, width: int, heads: int = 8, dropout: float = 0.0) -> None:
         """
         Args:
             width: channels D of queries, keys, values and answers.
             heads: parts of the channels that attend on their own.
+            dropout: share of the affinities left out while training.
 
         Raises:
             ValueError: a width that does not divide into the heads.
@@ -25,7 +26,7 @@ class Attention(nn.Module):
         super().__init__()
         if width % heads:
             raise ValueError(f"width {width} does not divide into {heads} heads")
-        self.heads = heads
+        self.heads, self.dropout = heads, dropout
         self.in_proj_weight = nn.Parameter(torch.empty(3 * width, width))
         self.in_proj_bias = nn.Parameter(torch.zeros(3 * width))
         self.out_proj = nn.Linear(width, width)
@@ -39,8 +40,8 @@ class Attention(nn.Module):
             query: (N, Q, D).
             key: (N, M, D).
             value: (N, M, D).
-            allowed: (N, Q, M) bool, where a query may look, the same for all heads; None: everywhere. A query that may
-                look nowhere has no answer: let it look everywhere beforehand.
+            allowed: (N, Q, M) bool, where a query may look, the same for all heads, or (N, 1, M) for all queries;
+                None: everywhere. A query that may look nowhere has no answer: let it look everywhere beforehand.
 
         Returns:
             (N, Q, D).
@@ -51,7 +52,8 @@ class Attention(nn.Module):
             for x, weight, bias in parts
         )
         mask = None if allowed is None else allowed[:, None]  # (N, 1, Q, M)
-        answers = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)  # (N, heads, Q, D / heads)
+        dropped = self.dropout if self.training else 0.0
+        answers = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropped)  # (N, heads, Q, D / heads)
         out: Tensor = self.out_proj(answers.transpose(1, 2).flatten(2))
         return out
 
@@ -59,10 +61,11 @@ class Attention(nn.Module):
 class SelfAttention(nn.Module):
     """Tokens look at each other."""
 
-    def __init__(self, width: int, heads: int = 8) -> None:
+    def __init__(self, width: int, heads: int = 8, dropout: float = 0.0) -> None:
         super().__init__()
-        self.attention = Attention(width, heads)
+        self.attention = Attention(width, heads, dropout)
         self.norm = nn.LayerNorm(width)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, position: Tensor | None = None) -> Tensor:
         """
@@ -74,17 +77,18 @@ class SelfAttention(nn.Module):
             (N, Q, D).
         """
         placed = _placed(x, position)
-        out: Tensor = self.norm(x + self.attention(placed, placed, x))
+        out: Tensor = self.norm(x + self.dropout(self.attention(placed, placed, x)))
         return out
 
 
 class CrossAttention(nn.Module):
     """Tokens look at a memory."""
 
-    def __init__(self, width: int, heads: int = 8) -> None:
+    def __init__(self, width: int, heads: int = 8, dropout: float = 0.0) -> None:
         super().__init__()
-        self.attention = Attention(width, heads)
+        self.attention = Attention(width, heads, dropout)
         self.norm = nn.LayerNorm(width)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(
         self,
@@ -106,24 +110,25 @@ class CrossAttention(nn.Module):
             (N, Q, D).
         """
         found = self.attention(_placed(x, position), _placed(memory, memory_position), memory, allowed)
-        out: Tensor = self.norm(x + found)
+        out: Tensor = self.norm(x + self.dropout(found))
         return out
 
 
 class FeedForward(nn.Module):
     """Two linear maps with a ReLU between them, for each token on its own."""
 
-    def __init__(self, width: int, inner: int = 2048) -> None:
+    def __init__(self, width: int, inner: int = 2048, dropout: float = 0.0) -> None:
         super().__init__()
         self.linear1 = nn.Linear(width, inner)
         self.linear2 = nn.Linear(inner, width)
         self.norm = nn.LayerNorm(width)
+        self.dropout = nn.Dropout(dropout)
         for linear in (self.linear1, self.linear2):
             nn.init.xavier_uniform_(linear.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., D) -> (..., D)."""
-        out: Tensor = self.norm(x + self.linear2(F.relu(self.linear1(x))))
+        out: Tensor = self.norm(x + self.dropout(self.linear2(self.dropout(F.relu(self.linear1(x))))))
         return out
 
 
@@ -147,6 +152,47 @@ class DecoderLayer(nn.Module):
         """Arguments of `CrossAttention`; `position` is the queries' in both. Returns (N, Q, D)."""
         x = self.cross_attention(queries, memory, allowed, position, memory_position)
         out: Tensor = self.feed_forward(self.self_attention(x, position))
+        return out
+
+
+class TokenDecoderLayer(nn.Module):
+    """Tokens look at each other first, then at a memory (Vaswani et al. 2017); 1.58 million parameters at width 256."""
+
+    def __init__(self, width: int, heads: int = 8, inner: int = 2048, dropout: float = 0.0) -> None:
+        """
+        Args:
+            width: channels D of tokens and memory.
+            heads: parts of the channels that attend on their own.
+            inner: channels between the two linear maps.
+            dropout: while training, of affinities, of what the parts add and between the two linear maps.
+        """
+        super().__init__()
+        self.self_attention = SelfAttention(width, heads, dropout)
+        self.cross_attention = CrossAttention(width, heads, dropout)
+        self.feed_forward = FeedForward(width, inner, dropout)
+
+    def forward(
+        self,
+        x: Tensor,
+        memory: Tensor,
+        present: Tensor | None = None,
+        position: Tensor | None = None,
+        memory_position: Tensor | None = None,
+    ) -> Tensor:
+        """
+        Args:
+            x: (N, Q, D) tokens.
+            memory: (N, M, D).
+            present: (N, M) bool, which of the memory there is, at least one in each; None: all.
+            position: broadcasts to x; added to queries, and to keys among the tokens, not to values.
+            memory_position: broadcasts to `memory`; added to the keys, not to the values.
+
+        Returns:
+            (N, Q, D).
+        """
+        allowed = None if present is None else present[:, None]
+        x = self.self_attention(x, position)
+        out: Tensor = self.feed_forward(self.cross_attention(x, memory, allowed, position, memory_position))
         return out
 
 
