@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,3 +43,25 @@ def match(costs: Tensor, present: Tensor) -> Matches:
         found += [(group, int(q), int(instances[r])) for r, q in zip(rows, queries, strict=True)]
     pairs = torch.tensor(found, dtype=torch.int64, device=costs.device).reshape(-1, 3)
     return Matches(*pairs.unbind(1))
+
+
+def match_each(costs: Sequence[Tensor], present: Tensor) -> list[Matches]:
+    """One matching for each of several predictions of the same groups.
+
+    Args:
+        costs: (G, Q, N) of each prediction; they go to the CPU together.
+        present: (G, N) bool, the instances that the groups have.
+    """
+    groups = len(present)
+    pairs = match(torch.cat(list(costs)), present.repeat(len(costs), 1))
+    chosen = [pairs.group // max(groups, 1) == k for k in range(len(costs))]
+    return [Matches(pairs.group[c] - k * groups, pairs.query[c], pairs.instance[c]) for k, c in enumerate(chosen)]
+
+
+def over_workers(counts: Tensor, together: bool) -> Tensor:
+    """The mean of each over all processes, where there are several and they work `together`; at least 1."""
+    counts = counts.float()
+    if together and distributed.is_available() and distributed.is_initialized():
+        distributed.all_reduce(counts)
+        counts = counts / distributed.get_world_size()
+    return counts.clamp(min=1)

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from avseg.losses import matching
 from avseg.losses.config import SetConfig
-from avseg.losses.matching import Matches
+from avseg.losses.matching import Matches, over_workers
 from avseg.losses.points import uncertain_points, uniform_points
-from avseg.models.avism import criterion
-from avseg.models.avism.criterion import ClipCriterion, FrameCriterion, over_workers, similarity_term
+from avseg.models.avism.criterion import ClipCriterion, FrameCriterion, similarity_term
 from avseg.models.avism.network import ClipPrediction, FramePrediction
 from avseg.models.avism.truth import Truth, truth_of
 from avseg.types import Batch, InstanceTarget
@@ -359,7 +359,7 @@ def test_masks_may_have_another_size_than_the_pictures() -> None:
 
 def test_masks_are_counted_over_all_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three processes with 4, 0 and 2 masks divide by 2 each, and by 1 where there are none."""
-    group = criterion.distributed
+    group = matching.distributed
     monkeypatch.setattr(group, "is_initialized", lambda: True)
     monkeypatch.setattr(group, "get_world_size", lambda: 3)
     monkeypatch.setattr(group, "all_reduce", lambda counts: counts.add_(torch.tensor([2.0, 0.0])))

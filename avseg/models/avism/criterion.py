@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from torch import Tensor, distributed
+from torch import Tensor
 
 from avseg.losses.config import SetConfig
 from avseg.losses.dense import at_least_float32
-from avseg.losses.matching import Matches, match
+from avseg.losses.matching import Matches, match_each
 from avseg.losses.points import sample, uncertain_points, uniform_points
 from avseg.losses.sets import (
     class_costs,
@@ -69,7 +69,7 @@ class FrameCriterion:
                 _costs(p.class_logits, labels, sample(at_least_float32(p.mask_logits), points), truth, self.config)
                 for p in predictions
             ]
-        return _matched(costs, present)
+        return match_each(costs, present)
 
     def terms(self, predictions: Sequence[FramePrediction], matches: Sequence[Matches], count: Tensor) -> Terms:
         """`class`, `mask` and `dice`, weighted sums over the predictions; `count` is what masks are divided by."""
@@ -127,7 +127,7 @@ class ClipCriterion:
                 ]
                 costs.append(torch.cat(by_layer))  # (L * B, Q, N)
         layers = len(predictions[0].class_logits)
-        return _matched(costs, self.truth.seen.repeat(layers, 1))
+        return match_each(costs, self.truth.seen.repeat(layers, 1))
 
     def terms(self, predictions: Sequence[ClipPrediction], matches: Sequence[Matches], count: Tensor) -> Terms:
         """`class`, `mask` and `dice`, weighted sums over the predictions; `count` is what masks are divided by."""
@@ -197,15 +197,6 @@ def similarity_term(
     return weight * similarity_loss(torch.cat(entries), torch.cat(identities), torch.cat(groups))
 
 
-def over_workers(counts: Tensor, together: bool) -> Tensor:
-    """The mean of each over all processes, where there are several and they work `together`; at least 1."""
-    counts = counts.float()
-    if together and distributed.is_available() and distributed.is_initialized():
-        distributed.all_reduce(counts)
-        counts = counts / distributed.get_world_size()
-    return counts.clamp(min=1)
-
-
 def _costs(
     classes: Tensor, labels: Tensor, logits: Tensor, truth: Tensor, config: SetConfig, counted: Tensor | None = None
 ) -> Tensor:
@@ -215,14 +206,6 @@ def _costs(
         + config.mask_weight * point_costs(logits, truth, counted)
         + config.dice_weight * dice_costs(logits, truth, counted)
     )
-
-
-def _matched(costs: Sequence[Tensor], present: Tensor) -> list[Matches]:
-    """One matching for each of the costs (G, Q, N), which go to the CPU together."""
-    groups = len(present)
-    pairs = match(torch.cat(list(costs)), present.repeat(len(costs), 1))
-    chosen = [pairs.group // max(groups, 1) == k for k in range(len(costs))]
-    return [Matches(pairs.group[c] - k * groups, pairs.query[c], pairs.instance[c]) for k, c in enumerate(chosen)]
 
 
 def _at_uncertain_points(

@@ -12,8 +12,9 @@ from torch.nn import functional as F
 
 from avseg.config import ModelConfig, TrackOptions
 from avseg.losses.dense import sounding_loss
+from avseg.losses.matching import over_workers
 from avseg.models.avism.config import AVISMConfig
-from avseg.models.avism.criterion import ClipCriterion, FrameCriterion, over_workers, similarity_term
+from avseg.models.avism.criterion import ClipCriterion, FrameCriterion, similarity_term
 from avseg.models.avism.detector import FramePrediction
 from avseg.models.avism.network import AVISMNetwork
 from avseg.models.avism.output import AVISMOutput as AVISMOutput

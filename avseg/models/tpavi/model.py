@@ -12,7 +12,7 @@ from avseg.config import ModelConfig
 from avseg.losses.audio_visual import avm_loss
 from avseg.losses.dense import at_least_float32, binary_loss, semantic_loss, sounding_loss
 from avseg.models.base import Model
-from avseg.models.dense import dense_targets, sized
+from avseg.models.dense import dense_targets, sized, sounding_classes, sounding_truth
 from avseg.models.tpavi.config import TPAVIConfig
 from avseg.models.tpavi.groups import Groups
 from avseg.models.tpavi.network import TPAVINetwork
@@ -21,7 +21,7 @@ from avseg.nn.audio import log_mel_windows
 from avseg.nn.frames import normalised, sized_frames
 from avseg.nn.small_audio import SmallAudioNet
 from avseg.nn.vggish import VGGish
-from avseg.types import Batch, DensePrediction, DenseTarget, Prediction, Task
+from avseg.types import Batch, DensePrediction, Prediction, Task
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,9 +58,8 @@ class TPAVI(Model[TPAVIOutput]):
         )
         self.frozen_audio = config.audio_network == "vggish"
         self.audio_network.requires_grad_(not self.frozen_audio)
-        self.sounding = (
-            nn.Linear(config.audio_width, _sounding_classes(config, task)) if config.sounding_weight else None
-        )
+        told = sounding_classes(task, config.sounding_classes) if config.sounding_weight else 0
+        self.sounding = nn.Linear(config.audio_width, told) if told else None
         self.train(self.training)
 
     def train(self, mode: bool = True) -> TPAVI:
@@ -114,7 +113,7 @@ class TPAVI(Model[TPAVIOutput]):
                 output.logits, output.feature_maps, output.audio_features, counts, self.config.avm
             )
         if output.sounding_logits is not None:
-            truth = _sounding(targets, output.sounding_logits.shape[-1])  # (B, T, K)
+            truth = sounding_truth(targets, output.sounding_logits.shape[-1])  # (B, T, K)
             terms["sounding"] = self.config.sounding_weight * sounding_loss(output.sounding_logits, truth, annotated)
         return terms
 
@@ -151,21 +150,3 @@ def _network(config: TPAVIConfig, channels: int) -> TPAVINetwork:
         ways=["seen"] * config.self_attention + ["heard"] * config.audio_attention,
         group=config.group,
     )
-
-
-def _sounding_classes(config: TPAVIConfig, task: Task) -> int:
-    count = len(task.classes) or config.sounding_classes
-    if not count:
-        raise ValueError(
-            "sounding_weight is on and the task is binary: give sounding_classes, the classes of the data set"
-        )
-    return count
-
-
-def _sounding(targets: list[DenseTarget], classes: int) -> Tensor:
-    """(B, T, K) bool."""
-    known = [target.sounding for target in targets if target.sounding is not None]
-    if len(known) != len(targets) or known[0].shape[-1] != classes:
-        got = [None if t.sounding is None else t.sounding.shape[-1] for t in targets]
-        raise ValueError(f"the sounding loss wants truth over {classes} classes for every clip, got {got}")
-    return torch.stack(known)
