@@ -7,7 +7,6 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,9 +14,9 @@ import tyro
 from tyro.conf import Positional, arg
 
 from avseg.commands import data as data_commands
+from avseg.commands.codes import codes
 from avseg.config import TrackOptions
 from avseg.data.config import DataConfig
-from avseg.engine.config import Recipe
 from avseg.version import __version__
 
 Device = str
@@ -74,38 +73,16 @@ def predict(
     return report.exit_code
 
 
-@dataclass(frozen=True)
-class Train:
-    """Train a model by a recipe; `avseg recipes` lists them."""
-
-    recipe: Annotated[Recipe, arg(name="")]
-    out: Path | None = None
-    """Run folder; by default runs/<recipe>."""
-    resume: bool = True
-    """Go on from the last checkpoint of the run folder where there is one."""
-
-
 def train(arguments: Sequence[str]) -> int:
-    """Train a model by a recipe: avseg train RECIPE --data.root DIR [--optim.lr 1e-5 ...]."""
-    from avseg.recipes import get_recipe
-
+    """Train a model by a recipe, or several by a sweep: avseg train RECIPE --data.root DIR [--optim.lr 1e-5 ...]."""
     if not arguments or arguments[0].startswith("-"):
-        print("usage: avseg train RECIPE [--data.root DIR] [--optim.lr 1e-5 ...]; avseg train RECIPE --help\n")
+        print("usage: avseg train RECIPE [--data.root DIR] [--optim.lr 1e-5 ...] [--sweep train.seed=0,1,2]")
+        print("       avseg train RECIPE --help\n")
         recipes()
         return 0 if arguments else 2
-    name = arguments[0]
-    command = tyro.cli(
-        Train,
-        default=Train(get_recipe(name)),
-        args=arguments[1:],
-        prog=f"avseg train {name}",
-        config=(tyro.conf.AvoidSubcommands,),
-    )
-    from avseg.engine.run import train_recipe
+    from avseg.commands.train import run as run_train
 
-    best = train_recipe(command.recipe, command.out or Path("runs") / name, resume=command.resume)
-    print(f"best model: {best}")
-    return 0
+    return run_train(arguments[0], arguments[1:])
 
 
 def evaluate(
@@ -246,6 +223,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "predict": predict,
     "train": lambda: train(["--help"]),
     "evaluate": evaluate,
+    "codes": codes,
     "convert": lambda: None,
     "data": lambda: None,
     "models": models,

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 
 from avseg.demo.listening import PROTOCOLS, SOUNDS, Answer
 from avseg.nn.mel import LogMel
 from avseg.render.overlay import overlay
 from avseg.render.palette import palette
 from avseg.render.report import Page
+from avseg.render.spectrum import paint_log_mel
 from avseg.synth.world import TASKS
 from avseg.types import Clip, DensePrediction, DenseTarget
 
@@ -27,7 +27,6 @@ NAMES = dict(enumerate(TASK.classes, start=1))
 _GAP = 6
 _SPECTRUM = 56
 """Height in pixels of a spectrum under a picture."""
-_DARK, _BRIGHT = np.array([18, 22, 38]), np.array([255, 214, 120])
 
 
 def score_rows(found: Scores) -> list[list[str | float]]:
@@ -98,11 +97,7 @@ def _answer_tile(answer: Answer) -> tuple[Picture, str, str]:
 def spectrum(audio: NDArray[np.float32], width: int) -> Picture:
     """(A, S) sound at 16 kHz as a log-mel picture (56, width, 3), low below, dark to bright."""
     mel = LogMel()(torch.from_numpy(audio).mean(0, keepdim=True))[0, 0].numpy()  # (L, 64)
-    share = np.clip((mel - mel.min()) / max(float(np.ptp(mel)), 1e-6), 0, 1)
-    grey = Image.fromarray((255 * share.T[::-1]).astype(np.uint8)).resize((width, _SPECTRUM), Image.Resampling.BILINEAR)
-    mix = np.asarray(grey)[..., None] / 255.0
-    picture: Picture = (_DARK + mix * (_BRIGHT - _DARK)).astype(np.uint8)
-    return picture
+    return paint_log_mel(mel, (_SPECTRUM, width))
 
 
 def _row(clip: Clip, predictions: Sequence[DensePrediction]) -> tuple[Picture, str, str]:

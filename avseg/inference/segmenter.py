@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from avseg.config import TrackOptions, to_dict
+from avseg.config import Temporal, TrackOptions, to_dict
 from avseg.data.geometry import Geometry
 from avseg.device import find_device
 from avseg.inference.found import found_in, tracks_of
@@ -149,7 +149,7 @@ class Segmenter:
             return list(self._frames(tracking.tracks(size), shown, clip.times.tolist()))
         frames: dict[int, FrameResult] = {}
         for groups in self._batches(windows(shown, self.model.config.temporal)):
-            clips = [self._group(clip, group) for group in groups]
+            clips = [part_of(clip, group, self.model.config.temporal) for group in groups]
             predictions = self.model.predict(Batch.collate(clips).to(self.device))
             for group, part, prediction in zip(groups, clips, predictions, strict=True):
                 told = self._frames(prediction, [shown[index] for index in group], part.times.tolist())
@@ -163,15 +163,6 @@ class Segmenter:
         for k, time in enumerate(shown):
             found = found_in(prediction, k, self.model.task)
             yield FrameResult(k, time, sounds[k], prediction.size, found, tracks)
-
-    def _group(self, clip: Clip, group: Sequence[int]) -> Clip:
-        """The frames of a group; a block that is short repeats its last frame, its times go on."""
-        temporal = self.model.config.temporal
-        missing = block_length(temporal) - len(group) if temporal.kind == "block" else 0
-        part = clip.take([*group, *[group[-1]] * missing])
-        for place in range(len(group), len(part.times)):
-            part.times[place] = part.times[place - 1] + temporal.spacing
-        return part
 
     def _batches(self, groups: list[list[int]]) -> Iterable[list[list[int]]]:
         longest = max(len(group) for group in groups)
@@ -188,3 +179,12 @@ class Segmenter:
         duration: float,
     ) -> Result:
         return Result(name, frames, self.model.task, self.fps, self.name, source, info, size, duration)
+
+
+def part_of(clip: Clip, group: Sequence[int], temporal: Temporal) -> Clip:
+    """The frames of a group; a block that is short repeats its last frame, its times go on."""
+    missing = block_length(temporal) - len(group) if temporal.kind == "block" else 0
+    part = clip.take([*group, *[group[-1]] * missing])
+    for place in range(len(group), len(part.times)):
+        part.times[place] = part.times[place - 1] + temporal.spacing
+    return part

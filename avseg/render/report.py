@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from avseg.io.files import write_text
+from avseg.render.palette import Colour
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1b1f24; --soft: #5b6570; --line: #d5dae0; --paper: #ffffff; --card: #f5f7f9;
@@ -50,9 +52,30 @@ figure audio { display: block; width: calc(100% - 1.2rem); height: 2.2rem; margi
 .columns span { display: block; background: #3a78b8; border-radius: 2px 2px 0 0; }
 .ends { display: flex; justify-content: space-between; max-width: 46rem; color: var(--soft); font-size: .88rem; }
 .ends { border-top: 1px solid var(--line); padding-top: .2rem; }
+.timeline { border-collapse: separate; border-spacing: 3px; table-layout: fixed; font-size: .8rem; }
+.timeline th, .timeline td { padding: 0; border: 0; text-align: center; vertical-align: middle; }
+.timeline th { font-weight: 400; color: var(--soft); white-space: nowrap; padding-right: .5rem; }
+.timeline td { min-width: 5.5rem; }
+.timeline img { display: block; width: 100%; height: auto; border-radius: 4px; }
+.chip { display: block; border-radius: 4px; padding: .1rem .3rem; border: 2px solid transparent; }
+.chip.marked { border: 2px dashed var(--accent); }
 figcaption { white-space: pre-line; padding: .45rem .6rem; font-size: .88rem; color: var(--soft); }
 strong { color: var(--accent); }
 """
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """One place of a timeline: words, on a colour or not, or a picture."""
+
+    text: str = ""
+    colour: Colour | None = None
+    marked: bool = False
+    """Has a dashed border."""
+    title: str = ""
+    """What one is told who points at it."""
+    picture: NDArray[np.uint8] | None = None
+    """(H, W, 3); `text` says what it shows."""
 
 
 class Page:
@@ -147,6 +170,20 @@ class Page:
         self._parts.append(f'<div class="columns">{columns}</div>{ends}')
         return self
 
+    def timeline(self, columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Cell]]], caption: str = "") -> Page:
+        """Named rows of cells over columns that are moments; wide ones scroll."""
+        head = "".join(f'<th scope="col">{_text(name)}</th>' for name in ("", *columns))
+        body = "".join(
+            f'<tr><th scope="row">{_text(name)}</th>{"".join(f"<td>{_placed(cell)}</td>" for cell in cells)}</tr>'
+            for name, cells in rows
+        )
+        title = f"<caption>{_text(caption)}</caption>" if caption else ""
+        self._parts.append(
+            f'<div class="scroll"><table class="timeline">{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody>'
+            "</table></div>"
+        )
+        return self
+
     def html(self) -> str:
         """The whole page."""
         body = "\n".join(self._parts)
@@ -166,6 +203,20 @@ class Page:
 def _figure(content: str, caption: str) -> str:
     below = f"<figcaption>{_text(caption)}</figcaption>" if caption else ""
     return f"<figure>{content}{below}</figure>"
+
+
+def _placed(cell: Cell) -> str:
+    if cell.picture is not None:
+        if not cell.text:
+            raise ValueError("a picture of a timeline has no words; say what it shows")
+        return f'<img src="{_photograph(cell.picture)}" alt="{escape(cell.text, quote=True)}" loading="lazy">'
+    if cell.colour is None:
+        return _text(cell.text)
+    red, green, blue = cell.colour
+    ink = "#000" if 0.299 * red + 0.587 * green + 0.114 * blue > 115 else "#fff"
+    kind = "chip marked" if cell.marked else "chip"
+    style = f"background: rgb({red}, {green}, {blue}); color: {ink}"
+    return f'<span class="{kind}" style="{style}" title="{escape(cell.title, quote=True)}">{_text(cell.text)}</span>'
 
 
 def _text(text: str) -> str:

@@ -1,0 +1,51 @@
+"""The command `avseg codes`. No torch is imported before it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tyro.conf import Positional
+
+from avseg.data.config import DataConfig
+
+
+def codes(
+    model: Positional[str],
+    videos: Positional[tuple[Path, ...]] = (),
+    out: Path = Path("codes.html"),
+    data: DataConfig = DataConfig(),
+    split: str = "test",
+    clips: int = 8,
+    device: str = "auto",
+) -> int:
+    """Show which codes a QDFormer hears when, beside spectrum and masks, on one page.
+
+    Args:
+        model: A model file or a Hugging Face Hub id.
+        videos: Video files; without any, clips of the data set are shown.
+        out: The page to write.
+        data: The data set: --data.name s4 --data.root DIR.
+        split: train, val or test.
+        clips: So many clips of the split, evenly spread; of each video, the first so many parts.
+        device: auto, cpu, cuda, cuda:1, mps.
+    """
+    from itertools import islice
+
+    from avseg.data import build_dataset
+    from avseg.device import find_device
+    from avseg.inference.codes import check_codes, coded_clips, coded_video, use_of_codes
+    from avseg.models import load_model
+    from avseg.render.codes import codes_page
+
+    if clips < 1:
+        raise ValueError(f"got {clips} clips for the page, wanted 1 or more")
+    loaded = load_model(model).to(find_device(device))
+    number = check_codes(loaded)
+    if videos:
+        found = [clip for video in videos for clip in islice(coded_video(loaded, video), clips)]
+    else:
+        dataset = build_dataset(data, split)
+        count = min(clips, len(dataset))
+        found = list(coded_clips(loaded, dataset, [len(dataset) * place // count for place in range(count)]))
+    print(codes_page(Path(model).name, found, use_of_codes(found, number)).write(out))
+    return 0
