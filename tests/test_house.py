@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "device": set(),
     "io": {"types", "nn.audio", "version"},
     "nn": {"types", "config"},
-    "losses": {"types", "config"},
+    "losses": {"types", "config", "nn.boxes"},
     "metrics": {"types", "config", "io.rle"},
     "data": {"types", "config", "io", "synth", "nn.audio"},
     "render": {"types", "config", "io"},
