@@ -6,6 +6,7 @@ import json
 import math
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -43,22 +44,61 @@ def _jsonable(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-class Meter:
-    """Loss terms of the latest steps, kept on the device so that nothing waits for it until `rows` is asked for."""
+class Tallies:
+    """How often the entries of some table were taken in the latest steps: old counts fade, and new ones are added.
+
+    The counts of a step weigh `KEEP` times those of the next, so that a tally speaks of some hundred steps however
+    often rows are written; it belongs to the state of a run.
+    """
+
+    KEEP = 0.99
+    UNUSED = 0.01
+    """A tally below this counts as nothing: the entry was last taken some 460 steps ago, or never."""
 
     def __init__(self) -> None:
-        self._open: dict[str, Tensor] = {}
-        self._steps: list[tuple[dict[str, Any], dict[str, Tensor]]] = []
+        self.counts: dict[str, Tensor] = {}
+        """By the name of the measure: (K,) float64 on the CPU, the same in all processes."""
 
-    def add(self, terms: dict[str, Tensor], weight: float) -> None:
-        """Terms of one batch; `weight` is the batch's share in its step."""
+    def take_in(self, name: str, counts: Tensor) -> dict[str, float]:
+        """Add the counts (K,) of one step; perplexity exp(-sum p log p), largest share and number of unused entries."""
+        tally = self.counts.get(name, torch.zeros_like(counts)) * self.KEEP + counts
+        self.counts[name] = tally
+        share = tally / tally.sum().clamp(min=torch.finfo(tally.dtype).tiny)
+        return {
+            f"{name}_perplexity": float(torch.special.entr(share).sum().exp()),
+            f"{name}_largest_share": float(share.max()),
+            f"{name}_unused": int((tally < self.UNUSED).sum()),
+        }
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One step of the optimiser, on the device."""
+
+    facts: dict[str, Any]
+    terms: dict[str, Tensor]
+    measures: dict[str, Tensor]
+
+
+class Meter:
+    """Loss terms and measures of the latest steps, on the device, so that nothing waits until `rows` is asked for."""
+
+    def __init__(self, tallies: Tallies | None = None) -> None:
+        self.tallies = tallies or Tallies()
+        self._terms: dict[str, Tensor] = {}
+        self._measures: dict[str, Tensor] = {}
+        self._steps: list[_Step] = []
+
+    def add(self, terms: dict[str, Tensor], weight: float, measures: dict[str, Tensor] | None = None) -> None:
+        """Terms and measures of one batch; `weight` is the batch's share in its step, 0 for one that does not count."""
         for name, value in terms.items():
-            share = value.detach().double() * weight
-            self._open[name] = self._open[name] + share if name in self._open else share
+            _add(self._terms, name, value, weight)
+        for name, value in (measures or {}).items():
+            _add(self._measures, name, value, float(weight > 0) if value.ndim else weight)
 
     def end_step(self, facts: dict[str, Any]) -> None:
-        self._steps.append((facts, self._open))
-        self._open = {}
+        self._steps.append(_Step(facts, self._terms, self._measures))
+        self._terms, self._measures = {}, {}
 
     def rows(self, reduce: Callable[[Tensor], Tensor]) -> list[dict[str, Any]]:
         """One row a step since the last call; `reduce` sums a tensor over the processes.
@@ -68,14 +108,26 @@ class Meter:
         """
         if not self._steps:
             return []
-        flat = reduce(torch.stack([value for _, terms in self._steps for value in terms.values()])).tolist()
-        values = iter(flat)
-        rows = [{**facts, "terms": {name: next(values) for name in terms}} for facts, terms in self._steps]
-        self._steps = []
-        for row in rows:
+        values = [value for step in self._steps for value in (*step.terms.values(), *step.measures.values())]
+        flat = reduce(torch.cat([value.flatten() for value in values])).cpu()
+        sums = iter(flat.split([value.numel() for value in values]))
+        rows = []
+        for step in self._steps:
+            row = {**step.facts, "terms": {name: next(sums).item() for name in step.terms}}
             _check_finite(row)
             row["loss"] = sum(row["terms"].values())
+            measured = [self._measured(name, value.ndim, next(sums)) for name, value in step.measures.items()]
+            rows.append({**row, "measures": {k: v for m in measured for k, v in m.items()}} if measured else row)
+        self._steps = []
         return rows
+
+    def _measured(self, name: str, dimensions: int, value: Tensor) -> dict[str, float]:
+        return self.tallies.take_in(name, value) if dimensions else {name: value.item()}
+
+
+def _add(sums: dict[str, Tensor], name: str, value: Tensor, weight: float) -> None:
+    share = value.detach().double() * weight
+    sums[name] = sums[name] + share if name in sums else share
 
 
 def _check_finite(row: dict[str, Any]) -> None:
@@ -128,7 +180,9 @@ def step_line(row: dict[str, Any], steps: int) -> str:
     rates = {f"{rate:.3g}" for rate in row["lr"].values()}
     by_part = "  ".join(f"{name} {rate:.3g}" for name, rate in row["lr"].items())
     place = f"epoch {row['epoch']}  step {row['step']}/{steps}"
-    return f"{place}  loss {row['loss']:.4f}  ({terms})  lr {rates.pop() if len(rates) == 1 else by_part}"
+    line = f"{place}  loss {row['loss']:.4f}  ({terms})  lr {rates.pop() if len(rates) == 1 else by_part}"
+    measures = "  ".join(f"{name} {value:.4g}" for name, value in row.get("measures", {}).items())
+    return f"{line}  ({measures})" if measures else line
 
 
 def for_tracker(values: dict[str, Any]) -> dict[str, Any]:

@@ -119,13 +119,18 @@ class Objective(nn.Module):
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
+        self.measures: dict[str, torch.Tensor] = {}
+        """Of the latest batch (`Model.measures`). No output of `forward`, which DDP looks through for gradients."""
         # DDP reads this: every process keeps its own.
         self._ddp_params_and_buffers_to_ignore = [f"model.{name}" for name in sorted(run_buffers(model))]
 
     def forward(self, batch: Batch) -> dict[str, torch.Tensor]:
         output = self.model(batch)
         with torch.autocast(batch.frames.device.type, enabled=False):
-            terms: dict[str, torch.Tensor] = self.model.losses(in_float32(output), batch)  # type: ignore[operator]
+            output = in_float32(output)
+            terms: dict[str, torch.Tensor] = self.model.losses(output, batch)  # type: ignore[operator]
+            with torch.no_grad():
+                self.measures = self.model.measures(output)  # type: ignore[operator]
         return terms
 
 

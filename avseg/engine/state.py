@@ -13,6 +13,7 @@ from accelerate.utils import broadcast, gather_object
 
 from avseg.config import did_you_mean
 from avseg.engine.checkpoint import Position, random_state, read_checkpoint, set_random_state
+from avseg.engine.log import Tallies
 from avseg.engine.optim import MovingAverage
 from avseg.engine.sharded import gathered_model, load_whole_state, whole_state
 from avseg.models import save_model
@@ -34,6 +35,7 @@ class RunState:
         """The best value so far by the name of the model file that it keeps."""
         self.figures: dict[str, float] = {}
         """Of the latest validation."""
+        self.tallies = Tallies()
 
     def averaged(self) -> AbstractContextManager[None]:
         """The model as it is judged and kept: with the averaged weights, where an average is kept."""
@@ -88,6 +90,7 @@ class RunState:
             "scaler": scaler.state_dict() if scaler else None,
             "random": gather_object([random_state()]),
             "run": self._run_states(),
+            "tallies": self.tallies.counts,
             "best": self.best,
             "figures": self.figures,
         }
@@ -122,5 +125,6 @@ class RunState:
         if self.accelerator.scaler:
             self.accelerator.scaler.load_state_dict(state["scaler"])
         set_random_state(state["random"][self.accelerator.process_index])
+        self.tallies.counts.update(state.get("tallies", {}))
         self.position, self.best, self.figures = Position(**state["position"]), state["best"], state["figures"]
         return state

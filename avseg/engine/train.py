@@ -94,14 +94,15 @@ class _Run:
         if self.config.compile:
             model.network.compile()
         optimizer = build_optimizer(model, model.param_groups(), recipe.optim)
-        self.objective, self.optimizer = accelerator.prepare(Objective(model), optimizer)
+        self.bare = Objective(model)
+        self.objective, self.optimizer = accelerator.prepare(self.bare, optimizer)
         self.state = RunState(accelerator, model, self.optimizer, self.config.ema)
         self.loader = self._make_loader()
         self.batches = len(self.loader)
         steps = -(-self.batches // self.config.accumulate)  # of an epoch
         self.steps = self.config.steps or steps * self.config.epochs
         self.epochs = -(-self.steps // steps)
-        self.meter = Meter()
+        self.meter = Meter(self.state.tallies)
         self.metrics: MetricsFile | None = None
 
     def _make_loader(self) -> ClipLoader:
@@ -153,7 +154,7 @@ class _Run:
         """Add a batch's gradient, weighted so that a step's gradient is the mean over all its clips."""
         share = self._share(number)
         terms = self.objective(batch)
-        self.meter.add(terms, share)
+        self.meter.add(terms, share, self.bare.measures)
         # DDP and FSDP average over the processes, hence their number.
         total = torch.stack(list(terms.values())).sum()
         self.accelerator.backward(total * (share * self.accelerator.num_processes))

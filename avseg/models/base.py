@@ -69,6 +69,15 @@ class Model(nn.Module, ABC, Generic[Output]):
             ValueError: a batch without truth.
         """
 
+    def measures(self, output: Output) -> dict[str, Tensor]:
+        """What a run watches of a batch and does not minimise, such as how a codebook is used; most families: nothing.
+
+        A scalar is the mean over the batch's clips, and becomes that over a step's, as loss terms do. A vector (K,)
+        counts how often each of K entries was taken; counts are added over batches, processes and steps
+        (`avseg.engine.log.Tallies`). Nothing here carries a gradient or waits for the device.
+        """
+        return {}
+
     @abstractmethod
     def postprocess(self, output: Output, batch: Batch) -> list[Prediction]:
         """One prediction a clip, of its valid frames."""
