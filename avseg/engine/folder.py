@@ -52,6 +52,17 @@ class RunFolder:
         write_json(self.recipe, recipe_dict(recipe))
         return newest_checkpoint(self.checkpoints)
 
+    def finished(self, recipe: Recipe) -> bool:
+        """Whether the folder holds a run of this recipe that came to its end.
+
+        Raises:
+            ValueError: it holds a finished run of another recipe.
+        """
+        if not self.summary.exists():
+            return False
+        self._check_same(recipe)
+        return True
+
     def _check_same(self, recipe: Recipe) -> None:
         there = flat(_with_new_fields(json.loads(self.recipe.read_text(encoding="utf-8")), type(recipe.model)))
         # Through JSON, so that both sides have lists where one had tuples.
