@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import timm
 from torch import Tensor, nn
@@ -12,6 +12,7 @@ from avseg.config import did_you_mean
 from avseg.nn.frozen import freeze_norms
 from avseg.nn.hrnet import HRNet
 from avseg.nn.swin import Swin
+from avseg.nn.video_swin import VideoSwin
 
 STRIDES = (4, 8, 16, 32)
 
@@ -25,10 +26,13 @@ DEEP_RESNETS = {"resnet50_deep": "resnet50", "resnet101_deep": "resnet101"}
 """Names of `DeepResNet`, and timm's of the same depth."""
 MULTI_GRID = (2, 4, 8)
 """Dilations of the three blocks of a deep ResNet's last stage, at output strides 8 and 16."""
+VIDEO = "video_swin_tiny"
 
 
 class Backbone(nn.Module):
     """A timm network cut after its four stages; `resnet50` has the layout and names of torchvision's."""
+
+    clips: ClassVar[bool] = False
 
     def __init__(self, name: str, options: Mapping[str, Any] | None = None) -> None:
         """
@@ -65,6 +69,8 @@ class DeepResNet(nn.Module):
     whose keys below `stages.` are those of the published files. At 32 nothing is dilated.
     """
 
+    clips: ClassVar[bool] = False
+
     def __init__(self, name: str, options: Mapping[str, Any] | None = None, output_stride: int = 16) -> None:
         """
         Args:
@@ -95,7 +101,7 @@ class DeepResNet(nn.Module):
         return list(self.stages(images))
 
 
-ImageBackbone: TypeAlias = Backbone | DeepResNet | HRNet | Swin
+ImageBackbone: TypeAlias = Backbone | DeepResNet | HRNet | Swin | VideoSwin
 
 
 def make_backbone(
@@ -103,10 +109,14 @@ def make_backbone(
 ) -> ImageBackbone:
     """The backbone of a name: a module of (N, 3, H, W) -> four maps, finest first, with `.channels`, their widths.
 
+    Where `.clips` is true, the frames of a clip see each other: such a backbone takes the number of each clip's frames
+    as a second argument, and without it every picture is a clip of its own.
+
     Args:
-        name: `resnet50_deep`, `resnet101_deep`, `hrnet_w48` (HRNetV2) or any model of timm with features at strides
-            4, 8, 16, 32; names that begin with `swin_` give `Swin`.
-        options: passed to timm as they are; `hrnet_w48` takes `width` and `modules` of `HRNet`.
+        name: `resnet50_deep`, `resnet101_deep`, `hrnet_w48` (HRNetV2), `video_swin_tiny` or any model of timm with
+            features at strides 4, 8, 16, 32; names that begin with `swin_` give `Swin`.
+        options: passed to timm as they are; `hrnet_w48` takes `width` and `modules` of `HRNet`, `video_swin_tiny` those
+            of torchvision's `SwinTransformer3d`.
         output_stride: of the coarsest map; 8 and 16 are for the deep ResNets.
         frozen_norms: whether batch normalisations keep their statistics and factors, as `FrozenBatchNorm2d` does.
 
@@ -127,6 +137,8 @@ def _made(name: str, options: Mapping[str, Any] | None, output_stride: int) -> I
         )
     if name == "hrnet_w48":
         return _hrnet(options or {})
+    if name == VIDEO:
+        return VideoSwin(options)
     return _swin(name, options) if name.startswith("swin_") else Backbone(name, options)
 
 
@@ -163,5 +175,5 @@ def _want_strides(name: str, strides: tuple[int, ...]) -> None:
 
 
 def _near(name: str) -> str:
-    near = did_you_mean(name, [*timm.list_models(), *DEEP_RESNETS])
+    near = did_you_mean(name, [*timm.list_models(), *DEEP_RESNETS, VIDEO])
     return near.split("?")[0] + "?" if "?" in near else "timm.list_models() lists them"

@@ -59,31 +59,52 @@ class DeformableAttention(nn.Module):
         """
         Args:
             queries: (N, Q, D).
-            places: (Q, 2) or (N, Q, 2), where each query is: (x, y) as shares of the picture's width and height.
+            places: (Q, 2) or (N, Q, 2), where each query is: (x, y) as shares of the picture's width and height; then
+                offsets are pixels of each map. Or (N, Q, 4), its box (centre x, centre y, width, height): then an
+                offset of as many as there are points reaches from the box's centre to its edge.
             tokens: (N, M, D), the maps' pixels row by row, one map after the other.
             sizes: (H, W) of each map; M is the sum of their pixels.
 
         Returns:
-            (N, Q, D).
+            (N, Q, D). Under autocast all but the map of `tokens` to values is computed in the precision of the weights.
 
         Raises:
-            ValueError: maps that are not as many as announced, or not as large as the tokens are many.
+            ValueError: maps that are not as many as announced, or not as large as the tokens are many; places that are
+                neither points nor boxes.
         """
         if len(sizes) != self.levels or sum(h * w for h, w in sizes) != tokens.shape[1]:
             raise ValueError(
                 f"{tokens.shape[1]} tokens with maps of the sizes {list(sizes)}; wanted {self.levels} maps whose "
                 "pixels are the tokens"
             )
+        if places.shape[-1] not in (2, 4):
+            raise ValueError(f"places of {places.shape[-1]} numbers, wanted (x, y) or (x, y, width, height)")
         values = torch.unflatten(self.value_proj(tokens), -1, (self.heads, -1))  # (N, M, heads, D / heads)
+        # Half precision tells fewer places than a map has pixels.
+        with torch.autocast(tokens.device.type, enabled=False):
+            own = self.output_proj.weight.dtype
+            offsets, weights = self._looks(queries.to(own))
+            out: Tensor = self.output_proj(
+                sample_maps(values.to(own), sizes, _locations(places, offsets, sizes), weights)
+            )
+        return out
+
+    def _looks(self, queries: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, Q, D) -> offsets (N, Q, heads, levels, points, 2) and weights, which have no last axis."""
         looks = (*queries.shape[:2], self.heads, self.levels, self.points)
         offsets = self.sampling_offsets(queries).reshape(*looks, 2)
         weights = self.attention_weights(queries).reshape(*looks[:3], -1).softmax(-1).reshape(looks)
-        # Half precision tells fewer places than a map has pixels.
-        precise = torch.promote_types(offsets.dtype, torch.float32)
-        scale = torch.tensor([[w, h] for h, w in sizes], device=offsets.device, dtype=precise)[:, None]
-        locations = places[..., None, None, None, :] + offsets.to(precise) / scale  # (N, Q, heads, levels, points, 2)
-        out: Tensor = self.output_proj(sample_maps(values, sizes, locations, weights))
-        return out
+        return offsets, weights
+
+
+def _locations(places: Tensor, offsets: Tensor, sizes: Sequence[Size]) -> Tensor:
+    """(..., 2 or 4) and (N, Q, heads, levels, points, 2) -> the latter's shape, as shares of width and height."""
+    precise = torch.promote_types(offsets.dtype, torch.float32)
+    places = places[..., None, None, None, :]
+    if places.shape[-1] == 4:
+        return places[..., :2] + offsets.to(precise) / offsets.shape[-2] * places[..., 2:] * 0.5
+    scale = torch.tensor([[w, h] for h, w in sizes], device=offsets.device, dtype=precise)[:, None]
+    return places + offsets.to(precise) / scale
 
 
 def sample_maps(values: Tensor, sizes: Sequence[Size], locations: Tensor, weights: Tensor) -> Tensor:

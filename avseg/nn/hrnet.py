@@ -7,6 +7,7 @@ bilinearly, corners aligned, to the size of the map that it adds to; so pictures
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from timm.models.resnet import BasicBlock, Bottleneck
@@ -24,6 +25,8 @@ class HRNet(nn.Module):
 
     Keys are those of the published files. Every batch norm has torch's eps and momentum.
     """
+
+    clips: ClassVar[bool] = False
 
     def __init__(self, width: int = 48, modules: Sequence[int] = MODULES) -> None:
         """

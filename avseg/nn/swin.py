@@ -7,7 +7,7 @@ published form pads first and shifts what is padded; the two agree only where ev
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import timm
 import torch
@@ -23,6 +23,8 @@ class Swin(nn.Module):
 
     Keys are timm's (`patch_embed`, `layers.{i}`), and `norms.{i}` for the norms of the maps.
     """
+
+    clips: ClassVar[bool] = False
 
     def __init__(self, name: str, options: Mapping[str, Any] | None = None) -> None:
         """
