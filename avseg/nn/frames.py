@@ -1,4 +1,4 @@
-"""From stored pictures to what a network sees: sized by an `InputSpec`, then normalised."""
+"""From stored pictures to what a network sees: sized by an `InputSpec`, normalised, without frames that only pad."""
 
 from __future__ import annotations
 
@@ -49,3 +49,16 @@ def normalised(frames: Tensor) -> Tensor:
     scale = torch.tensor([1 / (255 * s) for s in STD], device=frames.device)[:, None, None]
     shift = torch.tensor([-m / s for m, s in zip(MEAN, STD, strict=True)], device=frames.device)[:, None, None]
     return torch.addcmul(shift, frames.float(), scale)
+
+
+def spread(values: Tensor, places: Tensor) -> Tensor:
+    """(M, ...) at the places (B, T) bool that are true: (B, T, ...), zero elsewhere."""
+    if len(values) == places.numel():
+        return torch.unflatten(values, 0, places.shape)
+    whole = values.new_zeros(*places.shape, *values.shape[1:])
+    return torch.index_put(whole, (places,), values)
+
+
+def gathered(values: Tensor, places: Tensor) -> Tensor:
+    """(B, T, ...) at the places (B, T) bool that are true: (M, ...)."""
+    return values.flatten(0, 1) if bool(places.all()) else values[places]

@@ -34,15 +34,31 @@ def sine_positions(
     if channels % 4:
         raise ValueError(f"sine positions in {channels} channels; wanted a multiple of 4")
     precise = torch.promote_types(dtype, torch.float32)
-    half = channels // 2
-    pairs = torch.arange(half // 2, device=device, dtype=precise)
-    wavelengths = TEMPERATURE ** (2 * pairs / half)
 
     def along(count: int) -> Tensor:
-        places = torch.arange(1, count + 1, device=device, dtype=precise) / (count + 1e-6) * (2 * math.pi)
-        angles = places[:, None] / wavelengths  # (count, half / 2)
-        return torch.stack([angles.sin(), angles.cos()], -1).flatten(1)  # (count, half)
+        return sine_sequence(torch.arange(1, count + 1, device=device, dtype=precise) / (count + 1e-6), channels // 2)
 
     rows = along(height)[:, None].expand(-1, width, -1)
     columns = along(width)[None].expand(height, -1, -1)
     return torch.cat([rows, columns], -1).flatten(0, 1).to(dtype)
+
+
+def sine_sequence(shares: Tensor, channels: int) -> Tensor:
+    """Sines and cosines of places along a line, as of rows and columns above.
+
+    Args:
+        shares: (...) float32 or finer, how much of the line lies before the end of each place, 0 to 1.
+        channels: an even number.
+
+    Returns:
+        (..., channels).
+
+    Raises:
+        ValueError: an odd number of channels.
+    """
+    if channels % 2:
+        raise ValueError(f"a sine sequence in {channels} channels; wanted an even number")
+    pairs = torch.arange(channels // 2, device=shares.device, dtype=shares.dtype)
+    wavelengths = TEMPERATURE ** (2 * pairs / channels)
+    angles = (shares * (2 * math.pi))[..., None] / wavelengths  # (..., channels / 2)
+    return torch.stack([angles.sin(), angles.cos()], -1).flatten(-2)

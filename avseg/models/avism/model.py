@@ -18,14 +18,14 @@ from avseg.models.avism.criterion import ClipCriterion, FrameCriterion, similari
 from avseg.models.avism.detector import FramePrediction
 from avseg.models.avism.network import AVISMNetwork
 from avseg.models.avism.output import AVISMOutput as AVISMOutput
-from avseg.models.avism.output import gathered, joined, spread
+from avseg.models.avism.output import joined
 from avseg.models.avism.tracking import AVISMTracking
 from avseg.models.avism.tracks import Candidates, make_tracks
 from avseg.models.avism.truth import Truth, truth_of
 from avseg.models.avism.video import Watched
 from avseg.models.base import Model, in_evaluation
 from avseg.nn.audio import log_mel_windows
-from avseg.nn.frames import normalised, resized
+from avseg.nn.frames import gathered, normalised, resized, spread
 from avseg.nn.small_audio import SmallAudioNet
 from avseg.nn.vggish import VGGish
 from avseg.types import Batch, Draw, Prediction, Task

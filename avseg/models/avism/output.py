@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from avseg.models.avism.detector import FramePrediction
 from avseg.models.avism.video import ClipPrediction, Watched
+from avseg.nn.frames import spread
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,19 +60,6 @@ class AVISMOutput:
         """The frame queries': (B, T, fQ, K + 1) and (B, T, fQ, h, w), zero on frames that do not exist."""
         last = self.frame_predictions[-1]
         return FramePrediction(spread(last.class_logits, self.valid), spread(last.mask_logits, self.valid))
-
-
-def spread(values: Tensor, places: Tensor) -> Tensor:
-    """(M, ...) at the places (B, T) bool that are true: (B, T, ...), zero elsewhere."""
-    if len(values) == places.numel():
-        return torch.unflatten(values, 0, places.shape)
-    whole = values.new_zeros(*places.shape, *values.shape[1:])
-    return torch.index_put(whole, (places,), values)
-
-
-def gathered(values: Tensor, places: Tensor) -> Tensor:
-    """(B, T, ...) at the places (B, T) bool that are true: (M, ...)."""
-    return values.flatten(0, 1) if bool(places.all()) else values[places]
 
 
 def joined(parts: list[Watched], clips: list[list[int]], frames: int) -> Watched:
