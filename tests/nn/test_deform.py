@@ -50,7 +50,8 @@ def literal(module: DeformableAttention, queries: Tensor, places: Tensor, tokens
                     rows = own[starts[level] : starts[level] + height * width]
                     for point in range(points):
                         dx, dy = offsets[head, level, point].tolist()
-                        x, y = float(places[q, 0]) + dx / width, float(places[q, 1]) + dy / height
+                        across, along = (1 / width, 1 / height) if places.shape[-1] == 2 else places[q, 2:] / 2 / points
+                        x, y = float(places[q, 0] + dx * across), float(places[q, 1] + dy * along)
                         weight = weights[head, level * points + point]
                         total = total + weight * bilinear(rows, (height, width), x, y)
                 found.append(total)
@@ -76,6 +77,41 @@ def test_equals_the_literal_sum_over_queries_heads_and_points() -> None:
     places = centres(SIZES, dtype=torch.float64)
     ours = module(x, places, x, SIZES)
     assert torch.allclose(ours, literal(module, x, places, x, SIZES), atol=1e-12)
+
+
+@torch.no_grad()
+def test_offsets_within_boxes_reach_their_edges() -> None:
+    module, x = attention().double(), tokens().double()
+    queries = torch.randn(2, 5, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    boxes = torch.rand(2, 5, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
+    ours = module(queries, boxes, x, SIZES)
+    for n in range(2):
+        wanted = literal(module, queries[n : n + 1], boxes[n], x[n : n + 1], SIZES)
+        assert torch.allclose(ours[n : n + 1], wanted, atol=1e-12)
+    # An offset of as many as there are points lies on the box's edge, a quarter of the picture from its centre.
+    module = DeformableAttention(2, heads=1, levels=1, points=2)
+    torch.nn.init.constant_(module.sampling_offsets.bias, 2.0)
+    row = torch.stack([torch.arange(8.0), torch.ones(8)], -1)[None]
+    torch.nn.init.eye_(module.value_proj.weight)
+    torch.nn.init.eye_(module.output_proj.weight)
+    found = module(torch.zeros(1, 1, 2), torch.tensor([[[0.5, 0.25, 0.5, 0.5]]]), row, [(1, 8)])
+    assert torch.allclose(found, torch.tensor([[[5.5, 1.0]]]))  # at 3/4 of a row of 8
+
+
+@torch.no_grad()
+def test_sampling_is_single_precision_under_autocast() -> None:
+    """Only the values are half: places of a query that looks at one pixel of a row of 300 are not rounded."""
+    module = DeformableAttention(2, heads=1, levels=1, points=1)
+    torch.nn.init.constant_(module.sampling_offsets.bias, 0.0)
+    torch.nn.init.eye_(module.sampling_offsets.weight)  # a query says how many pixels away it looks
+    for linear in (module.value_proj, module.output_proj):
+        torch.nn.init.eye_(linear.weight)
+    row = torch.stack([torch.arange(300.0) % 2, torch.ones(300)], -1)[None]
+    queries = torch.stack([torch.arange(300) - 149.5, torch.zeros(300)], -1)[None]  # half pixels round in bfloat16
+    with torch.autocast("cpu", torch.bfloat16):
+        found = module(queries, torch.tensor([[0.5, 0.5]]).expand(300, -1), row, [(1, 300)])
+    assert found.dtype == torch.float32
+    assert torch.allclose(found[0, :, 0], torch.arange(300.0) % 2, atol=1e-4)
 
 
 @torch.no_grad()
@@ -161,5 +197,7 @@ def test_maps_that_are_not_the_tokens_are_refused() -> None:
     module, x = attention(), tokens()
     with pytest.raises(ValueError, match=r"33 tokens with maps of the sizes \[\(2, 3\)\]; wanted 3 maps"):
         module(x, centres(SIZES), x, [(2, 3)])
+    with pytest.raises(ValueError, match=r"places of 3 numbers, wanted \(x, y\) or \(x, y, width, height\)"):
+        module(x, torch.zeros(2, TOKENS, 3), x, SIZES)
     with pytest.raises(ValueError, match="width 10 does not divide into 4 heads"):
         DeformableAttention(10, heads=4)

@@ -7,7 +7,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from avseg.nn.transformer import Attention, CrossAttention, DecoderLayer, FeedForward, Perceptron, SelfAttention
+from avseg.nn.transformer import (
+    Attention,
+    CrossAttention,
+    DecoderLayer,
+    FeedForward,
+    Perceptron,
+    SelfAttention,
+    TokenDecoderLayer,
+)
 
 WIDTH, HEADS = 16, 4
 
@@ -83,6 +91,71 @@ def test_a_layer_looks_at_the_memory_then_at_itself_then_feeds_forward() -> None
     assert torch.allclose(ours, wanted, atol=1e-12)
     memory[:, 3] = 1e3
     assert torch.equal(layer(x, memory, allowed, position), ours)
+
+
+@torch.no_grad()
+def test_a_token_layer_looks_at_itself_then_at_the_memory_that_there_is() -> None:
+    layer = TokenDecoderLayer(WIDTH, HEADS, inner=24, dropout=0.3).eval()
+    randomised(layer)
+    x, memory = drawn(2, 5, WIDTH), drawn(2, 7, WIDTH, seed=1)
+    position, memory_position = drawn(5, WIDTH, seed=2), drawn(7, WIDTH, seed=3)
+    among = layer.self_attention(x, position)
+    step = layer.cross_attention(among, memory, position=position, memory_position=memory_position)
+    wanted = layer.feed_forward(step)
+    assert torch.allclose(layer(x, memory, None, position, memory_position), wanted, atol=1e-12)
+    present = torch.ones(2, 7, dtype=torch.bool)
+    assert torch.allclose(layer(x, memory, present, position, memory_position), wanted, atol=1e-12)
+    present[1, 4:] = False
+    ours = layer(x, memory, present, position, memory_position)
+    shorter = layer(x[1:], memory[1:, :4], None, position, memory_position[:4])
+    assert torch.allclose(ours[:1], wanted[:1], atol=1e-12) and torch.allclose(ours[1:], shorter, atol=1e-12)
+    assert not torch.allclose(ours[1:], wanted[1:], atol=1e-3)
+    memory[1, 4:] = 1e3
+    assert torch.equal(layer(x, memory, present, position, memory_position), ours)
+
+
+def test_a_token_layer_has_1_58_million_parameters() -> None:
+    assert sum(p.numel() for p in TokenDecoderLayer(256).parameters()) == 1_578_752
+
+
+def test_dropout_works_while_training_and_is_none_by_default() -> None:
+    x, memory = drawn(2, 5, WIDTH), drawn(2, 7, WIDTH, seed=1)
+    for kind in (TokenDecoderLayer, DecoderLayer):
+        layer = kind(WIDTH, HEADS, inner=24)
+        randomised(layer)
+        torch.manual_seed(0)
+        state = torch.get_rng_state()
+        assert torch.equal(layer(x, memory), layer.eval()(x, memory))
+        assert torch.equal(torch.get_rng_state(), state)
+    dropping = TokenDecoderLayer(WIDTH, HEADS, inner=24, dropout=0.5)
+    dropping.load_state_dict(TokenDecoderLayer(WIDTH, HEADS, inner=24).state_dict())
+    dropping.double()
+    assert not torch.equal(dropping(x, memory), dropping(x, memory))
+    assert torch.equal(dropping.eval()(x, memory), dropping(x, memory))
+
+
+@pytest.mark.parametrize("part", ["attention", "added", "between"])
+def test_every_part_drops_what_it_should(part: str) -> None:
+    """All of it: affinities gone leave the output's bias; what is added gone leaves the norm; and so on."""
+    torch.manual_seed(0)
+    x, memory = drawn(2, 5, WIDTH), drawn(2, 7, WIDTH, seed=1)
+    if part == "attention":
+        attention = Attention(WIDTH, HEADS, dropout=1.0)
+        randomised(attention)
+        assert torch.allclose(attention(x, memory, memory), attention.out_proj.bias.expand_as(x))
+    elif part == "added":
+        cross, among = CrossAttention(WIDTH, HEADS, dropout=1.0), SelfAttention(WIDTH, HEADS, dropout=1.0)
+        randomised(cross), randomised(among)
+        assert torch.allclose(cross(x, memory), cross.norm(x)) and torch.allclose(among(x), among.norm(x))
+    else:
+        feed = FeedForward(WIDTH, 24, dropout=0.5)
+        randomised(feed)
+        torch.nn.init.eye_(feed.norm.weight[:, None])
+        inner = [feed(x) for _ in range(2)]
+        assert not torch.equal(*inner)
+        gone = FeedForward(WIDTH, 24, dropout=1.0)
+        randomised(gone)
+        assert torch.allclose(gone(x), gone.norm(x))
 
 
 def test_everything_learns_in_half_precision() -> None:
