@@ -12,7 +12,7 @@ from avseg.synth.options import MoreOptions
 
 
 def synth(
-    name: Positional[Literal["s4", "ms3", "avss", "single", "aviseg", "vpo_ss", "vpo_ms", "vpo_msmi"]],
+    name: Positional[Literal["s4", "ms3", "avs_1s7m", "avss", "single", "aviseg", "vpo_ss", "vpo_ms", "vpo_msmi"]],
     root: Path,
     clips: int = 100,
     seed: int = 0,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 DATASETS = {
     "s4": "avseg.data.avsbench:open_s4",
     "ms3": "avseg.data.avsbench:open_ms3",
+    "avs_1s7m": "avseg.data.mixed:open_avs_1s7m",
     "avss": "avseg.data.avss:open_avss",
     "single": "avseg.data.single:open_single",
     "vpo_ss": "avseg.data.vpo:open_vpo_ss",

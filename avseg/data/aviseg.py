@@ -77,6 +77,10 @@ class AVISeg:
         """All frames of a video have truth."""
         return range(len(self.videos[index].frames))
 
+    def length(self, index: int) -> int:
+        """Frames of a video."""
+        return len(self.videos[index].frames)
+
     def extent(self, index: int) -> tuple[int, Size]:
         """Frames of a video, and their (H, W): of the file of truth, else of the first frame."""
         video = self.videos[index]

@@ -111,6 +111,10 @@ class AVSBenchObject:
         """The frames of a clip that have labels."""
         return range(len(self.files(index).labels))
 
+    def length(self, index: int) -> int:
+        """Frames of a clip."""
+        return FRAMES
+
     def read(self, index: int, geometry: Geometry | None = None, frames: Sequence[int] | None = None) -> Clip:
         """A clip, or some frames of it, sized while it is read where a geometry is given (see `FrameReader`).
 

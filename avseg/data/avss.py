@@ -91,6 +91,10 @@ class AVSS:
         row = self.rows[index]
         return range(1 if (row["label"], row["split"]) == ("v1s", "train") else FRAMES[row["label"]])
 
+    def length(self, index: int) -> int:
+        """Frames of a clip."""
+        return FRAMES[self.rows[index]["label"]]
+
     def __len__(self) -> int:
         return len(self.rows)
 

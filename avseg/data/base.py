@@ -68,6 +68,10 @@ class FrameReader(SizedReader, Protocol):
         """The frames of a clip that have labels, known without reading them."""
         ...
 
+    def length(self, index: int) -> int:
+        """How many frames a clip has, known without reading them."""
+        ...
+
     def read(self, index: int, geometry: Geometry | None = None, frames: Sequence[int] | None = None) -> Clip: ...
 
 
@@ -84,8 +88,8 @@ class TruthReader(Protocol):
 class FrameChooser(Protocol):
     """A transform that keeps some frames of a clip, and knows which before the clip is read."""
 
-    def choose(self, annotated: Sequence[int], generator: torch.Generator) -> list[int]:
-        """Numbers of frames, of those with labels."""
+    def choose(self, annotated: Sequence[int], generator: torch.Generator, length: int) -> list[int]:
+        """Numbers of frames of a clip that has `length`, some of them with labels."""
         ...
 
     def __call__(self, clip: Clip, generator: torch.Generator) -> Clip:
@@ -164,14 +168,14 @@ def refuse_options(config: DataConfig, known: Sequence[str]) -> None:
     """Refuse options that the data set does not have.
 
     Args:
-        known: What it has of the values of `config.compat`, and of log_mel, features, parts, binary, sounds and
+        known: What it has of the values of `config.compat`, and of log_mel, features, parts, binary, sounds, mix and
             silent_videos.
 
     Raises:
         ValueError: one that it has not is asked for.
     """
     asked: list[str] = list(config.compat)
-    asked += [name for name in ("parts", "binary", "sounds", "silent_videos") if getattr(config, name)]
+    asked += [name for name in ("parts", "binary", "sounds", "silent_videos", "mix") if getattr(config, name)]
     if config.audio != "wav":
         asked.append(config.audio)
     wrong = [name for name in asked if name not in known]
@@ -179,7 +183,7 @@ def refuse_options(config: DataConfig, known: Sequence[str]) -> None:
         has = f"of such options it has {', '.join(known)}" if known else "it has no such options"
         raise ValueError(
             f"the data set {config.name!r} has no option {' or '.join(wrong)} (--data.compat, --data.audio, "
-            f"--data.parts, --data.binary, --data.sounds, --data.silent-videos); {has}"
+            f"--data.parts, --data.binary, --data.sounds, --data.silent-videos, --data.mix); {has}"
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -36,17 +36,20 @@ class DataConfig:
             "some_frames",
             "moving_crop",
             "shorter_side",
+            "window",
+            "photometric",
         ],
         ...,
     ] = ()
     """What happens to a clip while training, in this order. `size` brings it to the network's input, `crop` cuts a
-    random part of that size out; where neither is named, sizing comes first. `one_frame` keeps one annotated frame. Of
-    AVISeg: `some_frames` draws `clip_frames` of a video, `moving_crop` sizes them and cuts a part out that moves,
+    random part of that size out; where neither is named, sizing comes first. `one_frame` keeps one annotated frame,
+    `window` `clip_frames` that follow each other. `photometric` is `colour` with stronger changes, and hue. Of AVISeg:
+    `some_frames` draws `clip_frames` of a video, `moving_crop` sizes them and cuts a part out that moves,
     `shorter_side` draws their size."""
     scales: tuple[float, ...] = (0.5, 0.75, 1.0)
     """Factors that `scale` draws from."""
     clip_frames: int = 5
-    """Frames that `some_frames` keeps."""
+    """Frames that `some_frames` and `window` keep."""
     reach: int = 20
     """How far from its reference frame `some_frames` looks for the others, in frames."""
     sides: tuple[int, ...] = (288, 320, 352, 384, 416, 448, 480, 512)
@@ -65,6 +68,9 @@ class DataConfig:
     """Metric suite of validation and evaluation; None: the data set's own."""
     parts: tuple[Literal["v1s", "v1m", "v2"], ...] = ()
     """AVSS: only clips of these parts; empty: all."""
+    mix: dict[str, int] = field(default_factory=dict)
+    """avs_1s7m: how often an epoch of training has the clips of S4 and of MS3; empty: `s4` once and `ms3` seven times.
+    What is not named, or comes 0 times, is in no split."""
     binary: bool = False
     """AVSS and Single+: every class is foreground; `target.sounding` still tells the classes. S4 and MS3 are so."""
     silent_videos: bool = False
@@ -83,5 +89,7 @@ class DataConfig:
     """Synthetic world: frames of a clip, one second apart."""
     size: int = 224
     """Synthetic world: height and width of the pictures in pixels."""
+    keep: bool = False
+    """Synthetic world: a clip stays in memory once it is made, half a megabyte of five frames of 64 x 64."""
     seed: int = 0
     """Synthetic world: another seed is another world; the splits of one seed share no clip."""

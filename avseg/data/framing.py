@@ -26,12 +26,37 @@ were, or none where no foreground is left (`foreground`, for labels without clas
 class OneFrame:
     """Keep one frame, drawn among those with labels; `make_loader` draws it first and reads no other."""
 
-    def choose(self, annotated: Sequence[int], generator: torch.Generator) -> list[int]:
-        """One of the numbers."""
+    def choose(self, annotated: Sequence[int], generator: torch.Generator, length: int = 0) -> list[int]:
+        """One of the numbers, however many frames there are beside."""
         return [annotated[int(torch.randint(len(annotated), (), generator=generator))]]
 
     def __call__(self, clip: Clip, generator: torch.Generator) -> Clip:
         return clip.take(self.choose(annotated_frames(clip), generator))
+
+
+@dataclass(frozen=True)
+class Window:
+    """Keep `count` frames that follow each other, one with labels among them; `make_loader` reads no other.
+
+    A clip of no more frames stays whole. Frames that are not a second apart would not get the sound of their own
+    second from windows that run through the clip (`AudioWindow.anchor`).
+    """
+
+    count: int = 5
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise ValueError(f"a window of {self.count} frames, wanted at least one (--data.clip-frames)")
+
+    def choose(self, annotated: Sequence[int], generator: torch.Generator, length: int) -> list[int]:
+        """Numbers of frames, ascending; every window that shows a label is as likely as any other."""
+        count = min(self.count, length)
+        starts = [k for k in range(length - count + 1) if any(k <= frame < k + count for frame in annotated)]
+        first = starts[int(torch.randint(len(starts), (), generator=generator))]
+        return list(range(first, first + count))
+
+    def __call__(self, clip: Clip, generator: torch.Generator) -> Clip:
+        return clip.take(self.choose(annotated_frames(clip), generator, len(clip.frames)))
 
 
 def annotated_frames(clip: Clip) -> list[int]:

@@ -97,7 +97,8 @@ class _Prepared(Dataset[_Item]):
         """A clip after those first transforms that its reader can do itself, and the others."""
         dataset, rest = self.dataset, self.transforms
         if rest and isinstance(rest[0], FrameChooser) and isinstance(dataset, FrameReader):
-            frames, rest = rest[0].choose(dataset.annotated(place), generator), rest[1:]
+            chooser, rest = rest[0], rest[1:]
+            frames = chooser.choose(dataset.annotated(place), generator, dataset.length(place))
             geometry = rest[0] if rest and isinstance(rest[0], Geometry) else None
             return dataset.read(place, geometry, frames), rest[1:] if geometry else rest
         if rest and isinstance(rest[0], Geometry) and isinstance(dataset, SizedReader):

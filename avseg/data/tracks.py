@@ -38,8 +38,8 @@ class SomeFrames:
                 "(--data.clip-frames, --data.reach)"
             )
 
-    def choose(self, annotated: Sequence[int], generator: torch.Generator) -> list[int]:
-        """`count` of the numbers, ascending."""
+    def choose(self, annotated: Sequence[int], generator: torch.Generator, length: int = 0) -> list[int]:
+        """`count` of the numbers, ascending, however many frames there are beside."""
         middle = int(torch.randint(len(annotated), (), generator=generator))
         first, last = max(middle - self.reach, 0), min(middle + self.reach, len(annotated) - 1)
         others = [place for place in range(first, last + 1) if place != middle] or [middle]

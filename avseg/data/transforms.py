@@ -12,9 +12,9 @@ from torch import Tensor
 from avseg.config import InputSpec, did_you_mean
 from avseg.data.base import FrameChooser
 from avseg.data.config import DataConfig
-from avseg.data.framing import OneFrame, RandomCrop, RandomScale, Recount, Resize
+from avseg.data.framing import OneFrame, RandomCrop, RandomScale, Recount, Resize, Window
 from avseg.data.geometry import Geometry as Geometry
-from avseg.data.jitter import Jitter
+from avseg.data.jitter import Jitter, Photometric
 from avseg.data.tracks import MovingCrop, Rasterise, Seen, ShorterSide, SomeFrames
 from avseg.types import IGNORE, Clip, DenseTarget, InstanceTarget, Target, TrackTarget
 
@@ -123,9 +123,11 @@ AUGMENTATIONS: dict[str, Callable[[DataConfig, InputSpec], Transform]] = {
     "one_frame": lambda *_: OneFrame(),
     "scale": lambda config, _: RandomScale(config.scales),
     "jitter": lambda *_: Jitter(),
+    "photometric": lambda *_: Photometric(),
     "size": lambda config, spec: Resize(spec, recount_of(config)),
     "crop": lambda config, spec: RandomCrop(spec.size, recount_of(config)),
     "some_frames": lambda config, _: SomeFrames(config.clip_frames, config.reach, "replacement" in config.compat),
+    "window": lambda config, _: Window(config.clip_frames),
     "moving_crop": lambda *_: MovingCrop(),
     "shorter_side": lambda config, _: ShorterSide(config.sides, config.longest),
 }

@@ -110,7 +110,7 @@ class Meter:
             return []
         values = [value for step in self._steps for value in (*step.terms.values(), *step.measures.values())]
         flat = reduce(torch.cat([value.flatten() for value in values])).cpu()
-        sums = iter(flat.split([value.numel() for value in values]))
+        sums = iter(torch.split(flat, [value.numel() for value in values]))
         rows = []
         for step in self._steps:
             row = {**step.facts, "terms": {name: next(sums).item() for name in step.terms}}

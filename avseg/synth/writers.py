@@ -33,6 +33,8 @@ VIDEO_FPS = 16
 """At 16 frames a second the published extraction, 15/16 s into each second, falls on a frame."""
 VPO_SETS = ("vpo_ss", "vpo_ms", "vpo_msmi")
 """Written by `avseg.synth.vpo`."""
+OTHER_WORLD = 500_000
+"""Added to the seed of the second part of a mixed data set."""
 _HELD_OUT = 0.15
 """Share of the clips in val, and in test, as in S4."""
 
@@ -84,7 +86,8 @@ def write(
 
     Args:
         kind: Whose layout: `s4`, `ms3`, `avss` or `single`; `vpo_ss`, `vpo_ms` and `vpo_msmi` go through VPO's builder,
-            which has a manifest instead of `truth.json` and no videos; `aviseg` writes long videos, frame by frame.
+            which has a manifest instead of `truth.json` and no videos; `aviseg` writes long videos, frame by frame;
+            `avs_1s7m` writes two folders, with half of the clips in each.
         root: The folder; files of the same names are replaced.
         clips: 70 % become train, 15 % each val and test.
         seed: The same seed gives the same bytes, however many workers there are.
@@ -106,8 +109,12 @@ def write(
         for name in ("video", "stereo"):
             options.pop(name, None)
         return write_aviseg(root, clips, seed, workers=workers, **options)
+    if kind == "avs_1s7m":
+        return _write_mixed(Path(root), clips, seed, workers=workers, **options)
     if kind not in LAYOUTS:
-        raise ValueError(f"no layout is called {kind!r}; {did_you_mean(kind, (*LAYOUTS, 'aviseg', *VPO_SETS))}")
+        raise ValueError(
+            f"no layout is called {kind!r}; {did_you_mean(kind, (*LAYOUTS, 'aviseg', 'avs_1s7m', *VPO_SETS))}"
+        )
     if clips < 3:
         raise ValueError(f"got {clips} clips, wanted at least 3, one for each split")
     started = time.monotonic()
@@ -118,6 +125,16 @@ def write(
     LAYOUTS[kind].tables(Path(root), [(record["id"], place) for place, record in written])
     _write_truth(Path(root), seed, chosen, [record for _, record in written])
     return WriteSummary(kind, Path(root), dict(Counter(job.split for job in jobs)), time.monotonic() - started)
+
+
+def _write_mixed(root: Path, clips: int, seed: int, **options: Any) -> WriteSummary:
+    """S4 and MS3 side by side, of two worlds, so that no clip is in both."""
+    started, counts = time.monotonic(), Counter[str]()
+    parts = (("s4", "Single-source", seed), ("ms3", "Multi-sources", seed + OTHER_WORLD))
+    for kind, folder, own in parts:
+        written = write(kind, root / folder, clips // 2, own, **options)
+        counts.update(written.counts)
+    return WriteSummary("avs_1s7m", root, dict(counts), time.monotonic() - started)
 
 
 def _jobs(kind: str, root: Path, clips: int, seed: int, options: WriteOptions) -> Iterator[_Job]:

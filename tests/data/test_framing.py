@@ -13,9 +13,9 @@ from torchvision.transforms import functional as torchvision
 
 from avseg.config import InputSpec
 from avseg.data import DataConfig, build_dataset, make_loader, train_transforms
-from avseg.data.framing import OneFrame, RandomCrop, RandomScale, Resize, recounted
+from avseg.data.framing import OneFrame, RandomCrop, RandomScale, Resize, Window, recounted
 from avseg.data.geometry import Geometry
-from avseg.data.jitter import Jitter, turn_hue
+from avseg.data.jitter import Jitter, Photometric, turn_hue
 from avseg.data.sound import pan
 from avseg.data.transforms import HorizontalFlip, apply, recount_of
 from avseg.types import Clip, DenseTarget, Draw, InstanceTarget
@@ -283,3 +283,67 @@ def test_frames_that_are_not_drawn_are_not_opened(avss: Any) -> None:
     assert other != first
     with pytest.raises(FileNotFoundError, match=f"{other}.jpg"):
         next(iter(loader))
+
+
+def test_a_window_is_frames_that_follow_each_other_with_a_label_among_them() -> None:
+    clip = make_clip(10)
+    assert isinstance(clip.target, DenseTarget)
+    seen = {tuple(Window(5)(clip, draw(seed)).times.tolist()) for seed in range(60)}
+    assert seen == {tuple(float(first + k) for k in range(5)) for first in range(6)}
+    only = replace(clip, target=replace(clip.target, annotated=torch.arange(10) == 1))
+    assert {int(Window(3)(only, draw(seed)).times[0]) for seed in range(30)} == {0, 1}
+    assert torch.equal(Window(12)(clip, draw()).frames, clip.frames)
+    with pytest.raises(ValueError, match="at least one"):
+        Window(0)
+
+
+def test_a_loader_draws_a_window_before_it_reads(avss: Any) -> None:
+    """Five of ten frames; a clip of five stays whole, and no batch is padded to ten."""
+    config = DataConfig(name="avss", root=avss.root, augment=("window", "size", "flip"), clip_frames=5)
+    dataset: Any = build_dataset(config, "train")
+    transforms = train_transforms(config, InputSpec((16, 16)))
+    wanted = [apply(transforms, dataset[i], Draw(2, 0).generator(i)) for i in range(3)]
+    batch = next(iter(make_loader(dataset, transforms, batch_size=3, seed=2)))
+    assert batch.frames.shape == (3, 5, 3, 16, 16) and bool(batch.valid.all())
+    assert torch.equal(batch.frames, torch.stack([clip.frames for clip in wanted]))
+    place = dataset.ids.index("u4")
+    chosen = Window(5).choose(range(10), Draw(2, 0).generator(place), dataset.length(place))
+    assert dataset.length(place) == 10 and batch.times[place].tolist() == [float(k) for k in chosen]
+    for number in set(range(10)) - set(chosen):
+        (avss.root / f"v2/u4/frames/{number}.jpg").unlink()
+    next(iter(make_loader(dataset, transforms, batch_size=3, seed=2)))
+
+
+def test_photometric_changes_colours_of_a_clip_alike() -> None:
+    clip = make_clip(1)
+    twice = replace(clip.take([0, 0]), id="twice")
+    changed = [Photometric()(twice, draw(seed)).frames for seed in range(40)]
+    assert all(torch.equal(frames[0], frames[1]) for frames in changed)
+    assert torch.equal(Photometric(probability=0.0)(clip, draw()).frames, clip.frames)
+    same = sum(torch.equal(frames[0], clip.frames[0]) for frames in changed)
+    assert 0 < same < 10  # one in sixteen changes nothing
+
+
+def test_each_part_of_photometric_does_what_its_name_says() -> None:
+    """Brightness adds, contrast multiplies, saturation and hue leave the mean of the channels."""
+    off: dict[str, float] = {"probability": 1.0, "brightness": 0.0, "contrast": 0.0, "saturation": 0.0, "hue": 0.0}
+    clip = make_clip(2)
+    frames = clip.frames // 4 + 96  # so that nothing is cut off
+    clip = replace(clip, frames=frames)
+
+    def changed(seed: int = 1, **own: float) -> torch.Tensor:
+        return Photometric(**{**off, **own})(clip, draw(seed)).frames.float()
+
+    plain = frames.float()
+    added = changed(brightness=32.0) - plain
+    assert added.unique().numel() == 1 and 0 < abs(float(added[0, 0, 0, 0])) <= 32
+    factor = changed(contrast=0.5) / plain
+    assert float(factor.max() - factor.min()) < 0.01 and abs(float(factor.mean()) - 1) > 0.01
+    for own in ({"saturation": 0.5}, {"hue": 18.0}):
+        after = changed(**own)
+        assert float((after.mean(1) - plain.mean(1)).abs().max()) <= 0.51 and not torch.equal(after, plain)
+    away, before = (x - x.mean(1, keepdim=True) for x in (changed(hue=18.0), plain))
+    assert float((away.norm(dim=1) - before.norm(dim=1)).abs().max()) < 1.0  # turned, as colourful as before
+    stronger = changed(saturation=0.5)
+    share = (stronger - stronger.mean(1, keepdim=True)).norm() / before.norm()
+    assert 0.5 <= float(share) <= 1.5 and abs(float(share) - 1) > 0.01

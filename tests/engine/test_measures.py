@@ -31,7 +31,7 @@ def watched(folder: Path, stop: Stop | None = None, **changes: Any) -> list[dict
     of = recipe(**changes)
     torch.manual_seed(0)
     model = Watched(of.model, Task("binary"))  # type: ignore[arg-type]
-    model.on_step = stop
+    model.on_step = stop  # type: ignore[assignment]
     train(model, TinyWorld(14), None, of, folder)
     return rows(folder)
 
@@ -92,7 +92,7 @@ def test_measures_depend_neither_on_how_often_they_are_written_nor_on_a_stop(tmp
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_counts_of_a_step_are_those_of_all_its_batches(tmp_path: Path, accumulate: int) -> None:
     """Two batches of three clips, or one of six: the same clips in a step, of 64 pixels and two frames each."""
-    of = {"batch_size": 6 // accumulate, "accumulate": accumulate, "epochs": 1, "save_every": 1}
+    of: dict[str, Any] = {"batch_size": 6 // accumulate, "accumulate": accumulate, "epochs": 1, "save_every": 1}
     watched(tmp_path, **of)
     from avseg.engine.checkpoint import newest_checkpoint, read_checkpoint
 

@@ -1,0 +1,84 @@
+"""S4 and MS3 as one data set: single and multiple sources trained together, the few clips of MS3 several times.
+
+Ours: of `avs_1s7m` no more than the name is published (docs/qdformer.md); we read it as S4 once and MS3 seven times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from avseg.config import did_you_mean
+from avseg.data.avsbench import MS3, S4, AVSBenchObject, Layout
+from avseg.data.base import need_root
+from avseg.data.config import DataConfig
+from avseg.data.geometry import Geometry
+from avseg.types import Clip, Task
+
+PARTS: dict[str, tuple[Layout, str]] = {"s4": (S4, "Single-source"), "ms3": (MS3, "Multi-sources")}
+"""Layout, and the folder below the root as AVSBench ships it; a part may also lie in the root itself."""
+ONCE_AND_SEVEN_TIMES = {"s4": 1, "ms3": 7}
+
+
+def open_avs_1s7m(config: DataConfig, split: str, root: Path | None) -> MixedAVSBench:
+    """One split of S4 and MS3 together."""
+    return MixedAVSBench(config, split, need_root(config, root))
+
+
+class MixedAVSBench:
+    """One split of the parts that `config.mix` names; in training each comes as often as it says, otherwise once.
+
+    A clip that comes several times in an epoch is augmented anew each time. `target.sounding` is what each part has:
+    the category in S4, nothing in MS3.
+    """
+
+    task = Task("binary")
+
+    def __init__(self, config: DataConfig, split: str, root: Path) -> None:
+        mix = config.mix or ONCE_AND_SEVEN_TIMES
+        if wrong := sorted(set(mix) - set(PARTS)):
+            raise ValueError(f"data.mix names {wrong[0]!r}; {did_you_mean(wrong[0], PARTS)}")
+        if min(mix.values()) < 0 or not any(mix.values()):
+            raise ValueError(f"data.mix is {mix}, wanted how often each part comes, one of them at least once")
+        self.config, self.split, self.root = config, split, root
+        self.parts = {name: _opened(name, config, split, root) for name in PARTS if mix.get(name)}
+        self._places = [
+            (name, place)
+            for name, part in self.parts.items()
+            for _ in range(mix[name] if split == "train" else 1)
+            for place in range(len(part))
+        ]
+        self.ids = [self.parts[name].ids[place] for name, place in self._places]
+        self.suite = config.suite or "avsbench_object"
+
+    def part(self, index: int) -> str:
+        """Which data set a clip is of: `s4` or `ms3`."""
+        return self._places[index][0]
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, index: int) -> Clip:
+        return self.read(index)
+
+    def annotated(self, index: int) -> range:
+        """The frames of a clip that have labels."""
+        name, place = self._places[index]
+        return self.parts[name].annotated(place)
+
+    def length(self, index: int) -> int:
+        """Frames of a clip."""
+        name, place = self._places[index]
+        return self.parts[name].length(place)
+
+    def read(self, index: int, geometry: Geometry | None = None, frames: Sequence[int] | None = None) -> Clip:
+        """A clip, or some frames of it, sized while it is read where a geometry is given (see `FrameReader`)."""
+        name, place = self._places[index]
+        return self.parts[name].read(place, geometry, frames)
+
+
+def _opened(name: str, config: DataConfig, split: str, root: Path) -> AVSBenchObject:
+    layout, folder = PARTS[name]
+    own = replace(config, name=name, mix={})
+    return AVSBenchObject(own, split, root if (root / layout.table).is_file() else root / folder, layout)
