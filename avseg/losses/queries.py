@@ -94,7 +94,6 @@ def box_costs(boxes: Tensor, truth: Tensor, shown: Tensor) -> tuple[Tensor, Tens
     """
     own, wanted = at_least_float32(boxes)[:, :, :, None], truth.transpose(1, 2)[:, :, None]  # (G, T, Q | 1, 1 | J, 4)
     distance = (own - wanted).abs().sum(-1)  # (G, T, Q, J)
-    own, wanted = torch.broadcast_tensors(own, wanted)
     overlap = generalised_iou(corners(own), corners(wanted))
     return _over_shown(distance, shown), _over_shown(-overlap, shown)
 

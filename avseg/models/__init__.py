@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 MODELS = {
     "avism": "avseg.models.avism.model:AVISM",
     "cavp": "avseg.models.cavp.model:CAVP",
+    "qdformer": "avseg.models.qdformer.model:QDFormer",
     "tpavi": "avseg.models.tpavi.model:TPAVI",
 }
 """One line a family. `avseg.models.<family>.config` holds the config, `<Class>Config`."""

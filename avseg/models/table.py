@@ -15,6 +15,11 @@ VARIANTS = {
         "resnet50_deep, resnet101_deep, hrnet_w48, pvt_v2_b5, any four-stage timm backbone",
         "Chen et al., CVPR 2024",
     ),
+    "qdformer": (
+        "S4 and MS3, together or alone, AVSS",
+        "resnet50, swin_tiny_patch4_window7_224, video_swin_tiny, any four-stage timm backbone",
+        "Li et al., CVPR 2024",
+    ),
     "tpavi": (
         "S4, MS3, AVSS",
         "resnet50, pvt_v2_b5, any four-stage timm backbone",

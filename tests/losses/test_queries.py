@@ -28,7 +28,8 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 def focal(x: float, truth: bool, alpha: float, gamma: float) -> float:
     p = 1 / (1 + math.exp(-x))
-    return -alpha * (1 - p) ** gamma * math.log(p) if truth else -(1 - alpha) * p**gamma * math.log(1 - p)
+    miss = 1 - p if truth else p
+    return -(alpha if truth else 1 - alpha) * math.pow(miss, gamma) * math.log(1 - miss)
 
 
 def generalised_iou(a: list[float], b: list[float]) -> float:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from avseg.config import InputSpec
+from avseg.models import build_model
+from avseg.models.qdformer.config import CodebookConfig, LocalConfig, QDFormerConfig
+from avseg.models.qdformer.model import QDFormer
 from avseg.types import Clip, DenseTarget, Task
 
 BINARY = Task("binary")
@@ -47,3 +52,29 @@ def relabelled(clip: Clip, labels: Tensor) -> Clip:
     """The clip with other labels."""
     assert isinstance(clip.target, DenseTarget)
     return replace(clip, target=replace(clip.target, labels=labels))
+
+
+QDFORMER_CONFIG = QDFormerConfig(
+    input=InputSpec(size=(64, 64)),
+    backbone="test_resnet",
+    width=32,
+    heads=2,
+    feedforward=32,
+    tokens=3,
+    decomposition_layers=1,
+    codebook=CodebookConfig(codes=16),
+    local=LocalConfig(layers=1),
+    encoder_layers=1,
+    points=2,
+    decoder_layers=2,
+    audio_network="none",
+    audio_width=8,
+)
+
+
+def small_qdformer(task: Task = SEMANTIC, **changes: Any) -> QDFormer:
+    """A seeded model in evaluation mode."""
+    torch.manual_seed(0)
+    model = build_model(replace(QDFORMER_CONFIG, **changes), task)
+    assert isinstance(model, QDFormer)
+    return model.eval()

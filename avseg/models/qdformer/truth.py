@@ -86,7 +86,7 @@ def truth_of(batch: Batch, size: tuple[int, int], grid: tuple[int, int], classes
 
 def _ids(labels: Tensor, classes: int | None) -> Tensor:
     """(J,) the labels that are targets of a clip (T, H, W)."""
-    found = labels.unique()
+    found: Tensor = torch.unique(labels)
     if classes is None:
         return labels.new_ones(int((found != IGNORE).any()))
     found = found[(found != 0) & (found != IGNORE)]

@@ -1,0 +1,167 @@
+"""QDFormer as a model: clips in, masks out (Li et al., CVPR 2024)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from avseg.config import ModelConfig
+from avseg.losses.dense import sounding_loss
+from avseg.losses.matching import over_workers
+from avseg.models.base import Model
+from avseg.models.dense import dense_targets, sounding_classes, sounding_truth
+from avseg.models.qdformer.assembly import binary_logits, semantic_logits
+from avseg.models.qdformer.config import QDFormerConfig
+from avseg.models.qdformer.criterion import QueryCriterion, distillation, quantiser_terms
+from avseg.models.qdformer.network import QDFormerNetwork
+from avseg.models.qdformer.output import QDFormerOutput as QDFormerOutput
+from avseg.models.qdformer.truth import truth_of
+from avseg.nn.audio import log_mel_windows
+from avseg.nn.frames import gathered, normalised, sized_frames
+from avseg.nn.small_audio import SmallAudioNet
+from avseg.nn.vggish import VGGish
+from avseg.types import Batch, DensePrediction, Prediction, Task
+
+_PARTS = {
+    "backbone": "backbone",
+    "quantizer": "sound",
+    "resizer": "sound",
+    "decomposition": "sound",
+    "calibration": "sound",
+}
+"""Children of the network that do not belong to the decoder."""
+
+
+class QDFormer(Model[QDFormerOutput]):
+    """Sound decomposed into quantised tokens, each of which asks the picture for its source; binary and semantic."""
+
+    Config: ClassVar[type[ModelConfig]] = QDFormerConfig
+    tasks: ClassVar[frozenset[str]] = frozenset({"binary", "semantic"})
+    config: QDFormerConfig
+    network: QDFormerNetwork
+
+    def __init__(self, config: QDFormerConfig, task: Task) -> None:
+        super().__init__(config, task)
+        self.network = QDFormerNetwork(max(len(task.classes), 1), config)
+        self.audio_network: nn.Module | None = None
+        self.frozen_audio = config.audio_network == "vggish"
+        if config.audio_network == "vggish":
+            self.audio_network = VGGish().requires_grad_(False)
+        elif config.audio_network == "small":
+            self.audio_network = SmallAudioNet(config.audio_width)
+        told = sounding_classes(task, config.sounding_classes) if config.sounding_weight else 0
+        self.sounding = nn.Linear(config.audio_width, told) if told else None
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> QDFormer:
+        """As always, but a frozen audio network stays in evaluation mode."""
+        super().train(mode)
+        if self.frozen_audio and self.audio_network is not None:
+            self.audio_network.eval()
+        return self
+
+    def forward(self, batch: Batch) -> QDFormerOutput:
+        """See `QDFormerOutput`. Frames that do not exist change nothing."""
+        audio = self.features(batch)  # (B, T, S, W)
+        images = gathered(normalised(sized_frames(batch, self.config.input)), batch.valid)  # (M, 3, H, W)
+        output: QDFormerOutput = self.network(images, audio, batch.valid)
+        if self.sounding is None:
+            return output
+        return replace(output, sounding_logits=self.sounding(audio.mean(2)))
+
+    def features(self, batch: Batch) -> Tensor:
+        """(B, T, S, W) what is heard in the second of each frame, in S parts: as it came with the clips, (T, W) or
+        (T, S, W) of each, or made of their sound, S = 1.
+
+        Raises:
+            ValueError: features of another width, or a model that hears features and clips that have none.
+        """
+        shipped, width = batch.audio_features, self.config.audio_width
+        if shipped is not None and shipped.ndim in (3, 4) and self.config.audio_network != "small":
+            if shipped.shape[-1] != width:
+                raise ValueError(f"audio features have {shipped.shape[-1]} channels, and this model hears {width}")
+            return (shipped[:, :, None] if shipped.ndim == 3 else shipped).float()
+        if self.audio_network is None:
+            got = "no audio features" if shipped is None else f"features of shape {tuple(shipped.shape)}"
+            raise ValueError(
+                f"the clips have {got}, and this model hears vectors of {width} channels; read them with data.audio "
+                "features, or give the model an audio network (config.audio_network)"
+            )
+        log_mel = log_mel_windows(batch, self.config.audio)  # (B, T, 1, L, 64)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen_audio):
+            heard: Tensor = self.audio_network(log_mel.flatten(0, 1))
+        return torch.unflatten(heard, 0, log_mel.shape[:2])[:, :, None]
+
+    def losses(self, output: QDFormerOutput, batch: Batch) -> dict[str, Tensor]:
+        """`mask`, `dice` and by config `class`, `box` and `giou`, each summed over the layers; `codebook`,
+        `commitment`, `distill` and `sounding` once, where there are such (docs/losses.md)."""
+        config = self.config
+        with torch.autocast(output.valid.device.type, enabled=False):
+            grid = (output.mask_logits.shape[-2], output.mask_logits.shape[-1])
+            truth = truth_of(batch, output.sizes, grid, len(self.task.classes) or None)
+            criterion = QueryCriterion(config.criterion, truth)
+            count = over_workers(criterion.count(), self.training)
+            named = criterion.terms(output.layers, criterion.match(output.layers), count)
+            named |= quantiser_terms(output.clip_tokens, output.frame_tokens, config.quantiser_weight)
+            if config.local.distill_weight and config.decompose and output.frame_tokens is not None:
+                term = distillation(output.clip_tokens, output.frame_tokens, truth)
+                named["distill"] = config.local.distill_weight * term
+            if output.sounding_logits is not None:
+                kinds = sounding_truth(dense_targets(batch), output.sounding_logits.shape[-1])
+                term = sounding_loss(output.sounding_logits, kinds, truth.labelled)
+                named["sounding"] = config.sounding_weight * term
+        return named
+
+    def postprocess(self, output: QDFormerOutput, batch: Batch) -> list[Prediction]:
+        """The valid frames of every clip, as float32 logits at the size of the pictures."""
+        assemble = binary_logits if self.task.kind == "binary" else semantic_logits
+        predictions: list[Prediction] = []
+        for clip, (name, valid) in enumerate(zip(batch.ids, output.valid, strict=True)):
+            classes, masks = output.class_logits[clip][valid].detach(), output.mask_logits[clip][valid].detach()
+            logits = assemble(classes, masks, output.sizes, self.config.assembly)
+            predictions.append(DensePrediction(name, logits, batch.output_sizes[clip]))
+        return predictions
+
+    @torch.no_grad()
+    def measures(self, output: QDFormerOutput) -> dict[str, Tensor]:
+        """`global_codes` and `local_codes`: how often the tokens of clips, and those of frames that exist, took each
+        row of the codebook; nothing where tokens are not quantised."""
+        quantizer = self.network.quantizer
+        if quantizer is None:
+            return {}
+        rows = len(quantizer.codebook)
+        counted = {"global_codes": (output.clip_tokens, output.valid.any(1))}
+        if output.frame_tokens is not None:
+            counted["local_codes"] = (output.frame_tokens, output.valid)
+        return {
+            name: _taken(tokens.codes, there, rows)
+            for name, (tokens, there) in counted.items()
+            if tokens.codes is not None
+        }
+
+    def param_groups(self) -> dict[str, list[nn.Parameter]]:
+        """`backbone`, `codebook`, `sound` (what resizes, decomposes and calibrates it, and maps to codes and back),
+        `decoder` (the rest of the network) and, where it learns, `audio` (with what tells classes)."""
+        parts: dict[str, list[nn.Parameter]] = {"backbone": [], "codebook": [], "sound": [], "decoder": [], "audio": []}
+        for name, parameter in self.named_parameters():
+            if parameter.requires_grad:
+                parts[_part(name)].append(parameter)
+        return {name: part for name, part in parts.items() if part}
+
+
+def _taken(codes: Tensor, there: Tensor, rows: int) -> Tensor:
+    """(rows,) how often each row is among codes (..., N) of the clips or frames (...) that are `there`."""
+    weights = there[..., None].expand(codes.shape).flatten().float()
+    return weights.new_zeros(rows).index_add_(0, codes.flatten(), weights)
+
+
+def _part(name: str) -> str:
+    """The group of a parameter."""
+    if not name.startswith("network."):
+        return "audio"
+    if name == "network.quantizer.codebook":
+        return "codebook"
+    return _PARTS.get(name.split(".")[1], "decoder")
