@@ -53,7 +53,7 @@ def dynamic_masks(
             f"{parameters.shape[-1]} parameters for a mask head on {width} channels with {inner} inner ones, wanted "
             f"{sum(sizes)}"
         )
-    first, second, third, *biases = parameters.split(sizes, -1)
+    first, second, third, *biases = torch.split(parameters, sizes, -1)
     first = torch.unflatten(first, -1, (inner, width + 2))  # (M, Q, inner, C + 2)
     of_map = torch.bmm(first[..., :width].flatten(1, 2), features.flatten(2))  # (M, Q * inner, h * w)
     precise = torch.promote_types(of_map.dtype, torch.float32)

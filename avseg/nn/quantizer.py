@@ -81,8 +81,7 @@ class Quantizer(nn.Module):
         dim: int | None = None,
         beta: float = 0.25,
         update: Literal["grad", "ema"] = "grad",
-        decay: float = 0.99,
-        epsilon: float = 1e-5,
+        averages: tuple[float, float] = (0.99, 1e-5),
         restart_after: int | None = None,
         normalise: bool = False,
         slots: int = 1,
@@ -94,8 +93,7 @@ class Quantizer(nn.Module):
             dim: channels d of entries; tokens are mapped to it and back. None: D, and no maps.
             beta: factor of the commitment term.
             update: entries move by the gradient of the codebook term, or to the moving average of their tokens.
-            decay: of the moving averages.
-            epsilon: added to the averaged counts, all of which keep their sum (Laplace smoothing).
+            averages: their decay, and what is added to the averaged counts, which keep their sum (Laplace smoothing).
             restart_after: entries that no token took for so many training steps become tokens of the batch.
             normalise: tokens and entries are compared at unit length, and entries of unit length stand for tokens.
             slots: 1: all tokens share one codebook. Otherwise the number of tokens: each place has its own.
@@ -107,7 +105,8 @@ class Quantizer(nn.Module):
         if update not in ("grad", "ema"):
             raise ValueError(f"codebook update {update!r}, wanted 'grad' or 'ema'")
         self.codes, self.slots = codes, slots
-        self.beta, self.decay, self.epsilon = beta, decay, epsilon
+        self.beta = beta
+        self.decay, self.epsilon = averages
         self.update, self.restart_after, self.normalise = update, restart_after, normalise
         inner = width if dim is None else dim
         self.inward = nn.Identity() if dim is None else nn.Linear(width, dim)
@@ -141,8 +140,8 @@ class Quantizer(nn.Module):
         with torch.autocast(tokens.device.type, enabled=False):
             compared = self._compared(mapped)
             codes = self._nearest(compared.detach())
-            codebook = self.codebook if learns else self.codebook.detach()
-            entries = self._compared(F.embedding(codes, codebook))
+            entries = self._compared(F.embedding(codes, self.codebook))
+            # The one way for gradients to the codebook.
             learning = learns and isinstance(self.codebook, nn.Parameter)
             codebook_loss = F.mse_loss(entries, compared.detach()) if learning else None
             commitment_loss = self.beta * F.mse_loss(compared, entries.detach())

@@ -64,7 +64,7 @@ class VideoSwin(nn.Module):
         patches = self.pos_drop(self.patch_embed(images.transpose(0, 1)[None]))[0]  # (M, h, w, C)
         if len(set(frames)) == 1:
             return self._stages(patches, frames[0])
-        clips = torch.arange(len(images), device=images.device).split(frames)
+        clips = torch.split(torch.arange(len(images), device=images.device), frames)
         parts, order = [], []
         for length in sorted(set(frames)):
             same = torch.cat([clip for clip in clips if len(clip) == length])
