@@ -40,7 +40,7 @@ def open_synth(config: DataConfig, split: str, root: Path | None = None) -> Synt
         size=config.size,
         stereo=config.stereo,
     )
-    dataset.config, dataset.suite = config, config.suite or dataset.suite
+    dataset.config, dataset.suite, dataset.keep = config, config.suite or dataset.suite, config.keep
     return dataset
 
 

@@ -43,13 +43,21 @@ class SynthDataset:
         self.task = TASKS[task]
         self.suite = "avsbench_object" if task == "binary" else "avsbench_semantic"
         self.config = DataConfig(name="synth", stereo=self.spec.stereo)
+        self.keep = False
+        """Whether clips stay in memory once they are made."""
+        self._kept: dict[int, Clip] = {}
         self.ids = [f"synth_{seed}_{SPLITS[split] + i:06d}" for i in range(clips)]
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def __getitem__(self, index: int) -> Clip:
-        return self.world(index).to_clip(self.kind)
+        if index in self._kept:
+            return self._kept[index]
+        clip = self.world(index).to_clip(self.kind)
+        if self.keep:
+            self._kept[index] = clip
+        return clip
 
     def world(self, index: int) -> SynthClip:
         """Clip `index` with all that is known of it."""

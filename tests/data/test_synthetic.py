@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -87,3 +88,13 @@ def test_the_world_has_its_suite_and_no_slips() -> None:
     assert build_dataset(DataConfig(name="synth", suite="vpo"), "val").suite == "vpo"
     with pytest.raises(ValueError, match="'synth' has no option relabel"):
         build_dataset(DataConfig(name="synth", compat=("relabel",)), "val")
+
+
+def test_clips_that_are_kept_are_the_same_and_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = DataConfig(name="synth", kind="semantic", held_out_clips=2, frames=2, size=SIZE)
+    plain, keeping = build_dataset(config, "val"), build_dataset(replace(config, keep=True), "val")
+    first, own = keeping[1], plain[1]
+    assert torch.equal(first.frames, own.frames) and torch.equal(first.audio, own.audio)
+    assert torch.equal(first.target.labels, own.target.labels)
+    monkeypatch.setattr(keeping, "world", None)
+    assert keeping[1] is first and plain[1] is not own

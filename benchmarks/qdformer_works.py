@@ -1,0 +1,172 @@
+"""Is QDFormer as its paper says? Trains what is missing, measures, prints JSON and draws J against noise.
+
+    python benchmarks/qdformer_works.py --root runs/qdformer [--beside 2] [--plot docs/images/qdformer_noise.svg]
+
+The recipe `qdformer_small` from nothing on the synthetic world, three seeds each of: the whole method, without
+quantisation, without local calibration. Runs are kept in ROOT/runs and go on where they were stopped; those that are
+finished are not begun again. All are judged on clips of another world. `--only codes mixtures purity noise local` asks
+for some of the figures; everything else on the command line goes to `avseg train`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import torch
+from qdformer_figures import (
+    HeldOut,
+    Mixtures,
+    activity,
+    codebook_use,
+    mixture_clips,
+    mixtures_match,
+    off_screen,
+    scores,
+    slot_purity,
+    sources_change,
+    white_noise,
+)
+
+from avseg.models import load_model
+from avseg.models.base import Model
+from avseg.recipes.qdformer_small import SIZE
+from avseg.render.plot import Line, line_plot
+
+RECIPE = "qdformer_small"
+VARIANTS: dict[str, list[str]] = {
+    "full": [],
+    "no quantisation": ["--model.no-quantise"],
+    "no local calibration": ["--model.no-local-calibration"],
+}
+FIGURES = ("codes", "mixtures", "purity", "noise", "local")
+HELD_OUT = 9005
+"""Seed of the world that all are judged on."""
+LEVELS = {"clean": None, "20 dB": 20.0, "10 dB": 10.0, "0 dB": 0.0}
+
+
+def train(root: Path, variant: str, seed: int, changes: Sequence[str]) -> dict[str, Any]:
+    """Train by the command line on one thread, or go on; the seconds that it took here, none of a finished run."""
+    folder = run_folder(root, variant, seed)
+    if (folder / "summary.json").exists():
+        return {"seconds": 0.0}
+    started = time.perf_counter()
+    words = [*VARIANTS[variant], "--train.seed", str(seed), "--out", str(folder), *changes]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, "-m", "avseg", "train", RECIPE, *words], check=True, env=environment)
+    return {"seconds": round(time.perf_counter() - started, 1)}
+
+
+def run_folder(root: Path, variant: str, seed: int) -> Path:
+    return root / "runs" / f"{variant.replace(' ', '_')}-{seed}"
+
+
+def judge(
+    model: Model[Any], held_out: HeldOut, mixtures: Mixtures, variant: str, only: Sequence[str]
+) -> dict[str, Any]:
+    """All figures of one model that were asked for and that it has."""
+    figures: dict[str, Any] = {"clean": _rounded(scores(model, held_out))}
+    coded = VARIANTS[variant] != VARIANTS["no quantisation"]
+    if "codes" in only and coded:
+        figures["codes"] = codebook_use(model, held_out)
+    if "mixtures" in only and coded:
+        figures["mixtures"] = mixtures_match(model, mixtures)
+    if "purity" in only and coded:
+        figures["purity"] = slot_purity(model, held_out)
+    if "noise" in only and variant != "no local calibration":
+        figures["noise"] = noise(model, held_out, figures["clean"])
+    if "local" in only and variant != "no quantisation":
+        figures["local"] = local(model, held_out)
+    return figures
+
+
+def noise(model: Model[Any], held_out: HeldOut, clean: dict[str, float]) -> dict[str, dict[str, float]]:
+    """Scores with white noise at each level, with a sound from off-screen, and with no sound at all."""
+    changes = {name: white_noise(level) for name, level in LEVELS.items() if level is not None}
+    changes |= {f"off-screen class at {level:g} dB": off_screen(held_out, level) for level in (10.0, 0.0)}
+    changes["no sound"] = lambda _, audio: torch.zeros_like(audio)
+    found = {name: _rounded(scores(model, held_out.changed(change))) for name, change in changes.items()}
+    return {"clean": clean, **found}
+
+
+def local(model: Model[Any], held_out: HeldOut) -> dict[str, Any]:
+    """Scores of clips whose sources change and of those whose do not, and whether class scores follow the change."""
+    changing = [place for place, clip in enumerate(held_out.clips) if sources_change(clip)]
+    steady = sorted(set(range(len(held_out))) - set(changing))
+    figures: dict[str, Any] = {
+        name: {"clips": len(places), **_rounded(scores(model, held_out.of(places)))}
+        for name, places in (("sources_change", changing), ("sources_stay", steady))
+    }
+    return {**figures, "class_scores_follow": activity(model, held_out)}
+
+
+def summary(runs: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Mean and deviation over seeds of every number that all runs of a variant have."""
+    return {variant: _joined([figures for seed, figures in seeds.items()]) for variant, seeds in runs.items()}
+
+
+def _joined(values: list[Any]) -> Any:
+    if isinstance(values[0], dict):
+        return {name: _joined([value[name] for value in values]) for name in values[0]}
+    spread = stdev(values) if len(values) > 1 else 0.0
+    return {"mean": round(mean(values), 4), "deviation": round(spread, 4)}
+
+
+def plot(summed: dict[str, Any], figure: str = "J") -> str:
+    """J against the level of white noise, one line a variant."""
+    lines = [
+        Line(
+            variant,
+            [found["noise"][level][figure]["mean"] for level in LEVELS],
+            [found["noise"][level][figure]["deviation"] for level in LEVELS],
+        )
+        for variant, found in summed.items()
+        if "noise" in found
+    ]
+    title = f"{figure} under white noise"
+    return line_plot(title, list(LEVELS), lines, "signal-to-noise ratio over the clip", figure)
+
+
+def _rounded(figures: dict[str, float]) -> dict[str, float]:
+    return {name: round(value, 4) for name, value in figures.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--root", type=Path, required=True, help="folder that keeps runs and figures")
+    parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=VARIANTS)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--only", nargs="+", default=list(FIGURES), choices=FIGURES)
+    parser.add_argument("--clips", type=int, default=200, help="of the world that is judged on")
+    parser.add_argument("--beside", type=int, default=2, help="models trained at a time, a thread each")
+    parser.add_argument("--plot", type=Path, help="by default ROOT/noise.svg")
+    options, changes = parser.parse_known_args()
+    wanted = [(variant, seed) for seed in options.seeds for variant in options.variants]
+    with ThreadPoolExecutor(options.beside) as pool:
+        took = list(pool.map(lambda each: train(options.root, *each, changes), wanted))
+    torch.set_num_threads(1 if options.beside == 1 else 2)
+    held_out, mixtures = HeldOut(options.clips, HELD_OUT, SIZE), mixture_clips(4, SIZE)
+    runs: dict[str, dict[str, Any]] = {variant: {} for variant in options.variants}
+    for (variant, seed), facts in zip(wanted, took, strict=True):
+        model = load_model(run_folder(options.root, variant, seed) / "last.safetensors")
+        runs[variant][f"seed {seed}"] = {**facts, **judge(model, held_out, mixtures, variant, options.only)}
+        print(f"judged {variant}, seed {seed}", file=sys.stderr)
+    summed = summary(runs)
+    text = json.dumps({"runs": runs, "over seeds": summed}, indent=1)
+    (options.root / "figures.json").write_text(text + "\n", encoding="utf-8")
+    print(text)
+    if any("noise" in found for found in summed.values()):
+        (options.plot or options.root / "noise.svg").write_text(plot(summed), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
