@@ -2,10 +2,10 @@
 
     python benchmarks/qdformer_works.py --root runs/qdformer [--beside 2] [--plot docs/images/qdformer_noise.svg]
 
-The recipe `qdformer_small` on the synthetic world, three seeds each of: the whole method, without quantisation, without
-local calibration. Runs are kept in ROOT/runs and go on where they were stopped; those that are finished are not begun
-again. All are judged on clips of another world. `--only codes mixtures purity noise local` asks for some of the figures;
-everything else on the command line goes to `avseg train`.
+The recipe `qdformer_small` on the synthetic world, three seeds each of: the whole method, without quantisation, and
+without local calibration. Runs are kept in ROOT/runs and go on where they were stopped; those that are finished are not
+begun again. All are judged on clips of another world. `--only codes mixtures purity noise local` asks for some of the
+figures; everything else on the command line goes to `avseg train`.
 """
 
 from __future__ import annotations
