@@ -5,7 +5,7 @@
 The recipe `qdformer_small` on the synthetic world, three seeds each of: the whole method, without quantisation, and
 without local calibration. Runs are kept in ROOT/runs and go on where they were stopped; those that are finished are not
 begun again. All are judged on clips of another world. `--only codes mixtures purity noise local` asks for some of the
-figures; everything else on the command line goes to `avseg train`.
+figures; everything else on the command line goes to `avseg train`. ROOT/tables.md has them as tables.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from qdformer_figures import (
     sources_change,
     white_noise,
 )
+from qdformer_tables import tables
 
 from avseg.models import load_model
 from avseg.models.base import Model
@@ -163,9 +164,12 @@ def main() -> None:
     summed = summary(runs)
     text = json.dumps({"runs": runs, "over seeds": summed}, indent=1)
     (options.root / "figures.json").write_text(text + "\n", encoding="utf-8")
+    (options.root / "tables.md").write_text(tables(runs), encoding="utf-8")
     print(text)
     if any("noise" in found for found in summed.values()):
-        (options.plot or options.root / "noise.svg").write_text(plot(summed), encoding="utf-8")
+        place = options.plot or options.root / "noise.svg"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(plot(summed), encoding="utf-8")
 
 
 if __name__ == "__main__":

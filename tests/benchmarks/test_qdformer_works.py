@@ -117,6 +117,18 @@ def test_sums_over_seeds_and_the_plot(works: ModuleType) -> None:
     assert text.startswith("<svg") and "no quantisation" in text and "20 dB" in text
 
 
+def test_tables_have_a_row_for_whoever_has_the_figure(works: ModuleType) -> None:
+    match = {"share": 0.75, "chance": 0.25, "p_value": 0.01}
+    full = {"mixtures": {"codes_kept": match}, "purity": {"information": 0.5, "shuffled": 0.1, "random_codebook": 0.3}}
+    worse = {**full, "mixtures": {"codes_kept": {**match, "share": 0.25, "p_value": 0.5}}}
+    text = works.tables({"full": {"seed 0": full, "seed 1": worse}, "no quantisation": {"seed 0": {}}})
+    assert "| full | codes kept | 0.500 ± 0.354 | 0.250 ± 0.000 | 0.5000 |" in text
+    assert "| full | 0.500 ± 0.000 | 0.100 ± 0.000 | 0.300 ± 0.000 |" in text and "no quantisation" not in text
+    level = {"J": 0.8, "mIoU": 0.5}
+    text = works.tables({"plain": {"seed 0": {"noise": {"clean": level, "0 dB": {"J": 0.5, "mIoU": 0.25}}}}})
+    assert "| plain | J | 0.800 | 0.500 | 0.300 |" in text and text.count("---") == 5
+
+
 def test_finished_runs_are_not_begun_again(works: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[list[str]] = []
     monkeypatch.setattr(works.subprocess, "run", lambda words, **_: begun.append(words))
