@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -272,3 +273,48 @@ def test_parts_that_learn() -> None:
     assert {id(p) for p in model.network.decoder.parameters()} <= {id(p) for p in groups["decoder"]}
     averaged = small_qdformer(codebook=CodebookConfig(codes=16, update="ema", width=8), freeze_visual=True)
     assert set(averaged.param_groups()) == {"sound", "decoder"}
+
+
+# ---- one clip of each task
+
+
+def two_sources() -> Clip:
+    """Two squares that move; the picture tells where they are, and the sound alone which of them sounds: one, both, the
+    other, none."""
+    seen = painted(*({1: (8, 4 + 4 * t, 32, 28 + 4 * t), 2: (36, 32 - 4 * t, 60, 60 - 4 * t)} for t in range(4)))
+    sounds = torch.tensor([[0, 1, 0], [0, 1, 1], [0, 0, 1], [0, 0, 0]]) > 0  # (T, label)
+    colours = torch.tensor([[110, 110, 110], [230, 30, 30], [30, 60, 230]], dtype=torch.uint8)
+    heard = torch.zeros(4, 8)
+    heard[:, :3] = 3.0 * sounds
+    labels = torch.where(sounds[torch.arange(4)[:, None, None], seen], seen, 0)
+    return replace(told_clip(labels), frames=colours[seen].permute(0, 3, 1, 2).contiguous(), audio_features=heard)
+
+
+def overlap(prediction: DensePrediction, labels: Tensor, classes: int) -> float:
+    """J: the mean over frames and classes; 1 where a class neither is nor is seen."""
+    found = []
+    for t, n in itertools.product(range(len(labels)), range(1, classes + 1)):
+        own, wanted = prediction.labels(t) == n, labels[t] == n
+        union = (own | wanted).sum()
+        found.append(float((own & wanted).sum() / union) if union else 1.0)
+    return sum(found) / len(found)
+
+
+@pytest.mark.parametrize("task", [BINARY, Task("semantic", ("dog", "guitar"))], ids=lambda task: task.kind)
+def test_one_clip_is_learned_by_heart(task: Task) -> None:
+    """From nothing, in some hundred steps: what sounds, where it is, and when it falls silent."""
+    clip = two_sources()
+    assert isinstance(clip.target, DenseTarget)
+    batch = Batch.collate([clip])
+    model = small_qdformer(task, dropout=0.0, freeze_norms=False, frozen_stages=0)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    wanted = clip.target.labels if task.classes else (clip.target.labels > 0).long()
+    for step in range(1, 301):
+        model.train()
+        optimizer.zero_grad()
+        backward(model.losses(model(batch), batch))
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        if step % 20 == 0 and overlap(dense(model.predict(batch))[0], wanted, max(len(task.classes), 1)) > 0.95:
+            return
+    pytest.fail("J of one clip is not above 0.95 after 300 steps")
