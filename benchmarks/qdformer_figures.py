@@ -16,6 +16,7 @@ from avseg.data import DataConfig
 from avseg.data.noise import mixed, with_noise
 from avseg.data.transforms import Geometry
 from avseg.engine.evaluate import evaluate
+from avseg.inference.codes import check_codes
 from avseg.metrics import SUITES
 from avseg.metrics.codes import area_under_curve, kept_codes, matches, mutual_information
 from avseg.models.base import Model, in_evaluation
@@ -124,7 +125,7 @@ def codes_of(model: Model[Any], clips: Sequence[Clip]) -> tuple[Tensor, Tensor |
 
 def codebook_use(model: Model[Any], held_out: HeldOut) -> dict[str, Any]:
     """How many codes are used how evenly by clips and by frames, and how many of the frames' codes their clips have."""
-    number = int(model.config.codebook.codes)
+    number = check_codes(model)
     whole, frames = codes_of(model, held_out.clips)
     figures: dict[str, Any] = {"codes": number}
     for name, codes in (("clips", whole), ("frames", frames)):
@@ -169,7 +170,7 @@ def _unseen(name: str, sound: Tensor, size: int) -> Clip:
 def mixtures_match(model: Model[Any], clips: Mixtures) -> dict[str, Any]:
     """Whether tokens of mixtures have the codes of their sources, against the sources of other mixtures."""
     both, first, second = (codes_of(model, part)[0].numpy() for part in clips)
-    tables = kept_codes(both, np.stack([first, second], 1), int(model.config.codebook.codes))
+    tables = kept_codes(both, np.stack([first, second], 1), check_codes(model))
     names = ("tokens_with_a_code_of_a_source", "codes_of_the_sources_in_the_mixture")
     return {name: _rounded(matches(table)._asdict()) for name, table in zip(names, tables, strict=True)}
 
@@ -182,7 +183,7 @@ def slot_purity(model: Model[Any], held_out: HeldOut, seed: int = 0) -> dict[str
     """
     classes, codes, tokens = matched_tokens(model, held_out)
     rng = np.random.default_rng(seed)
-    book = rng.normal(tokens.mean(0), tokens.std(0), (int(model.config.codebook.codes), tokens.shape[1]))
+    book = rng.normal(tokens.mean(0), tokens.std(0), (check_codes(model), tokens.shape[1]))
     nearest = ((tokens[:, None] - book[None]) ** 2).sum(2).argmin(1)
     found = {
         "information": mutual_information(classes, codes),
