@@ -123,7 +123,7 @@ class InitConfig:
     """Files of weights that a new run begins with; a resumed run has its own."""
 
     backbone: Path | None = None
-    """Image backbone: a torchvision ResNet-50 or the published PVT-v2 file."""
+    """Image backbone: a torchvision ResNet-50, the published PVT-v2 or Swin file, torchvision's Video Swin (docs)."""
     vggish: Path | None = None
     """VGGish as its own upstream publishes it."""
     audio: Path | None = None

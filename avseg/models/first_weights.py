@@ -25,6 +25,7 @@ from avseg.models.convert import (
 )
 from avseg.models.files import find_file, load_strictly
 from avseg.models.header import read_header
+from avseg.nn.video_swin import VideoSwin, one_frame_patches
 
 BACKBONE_RULES = {
     "resnet50": RESNET_RULES,
@@ -60,7 +61,8 @@ def initialise(
         model: freshly built.
         backbone: ImageNet weights of its backbone, as torchvision or the authors of PVT-v2 and HRNet publish them, as
             timm does, or of a ResNet with a deep stem (64, 64, 128 channels; timm's `resnet50s`, `resnet101s`); also
-            a ResNet as detectors name it (`stem.conv1`, `res2`; a pickle of arrays) and the published Swin.
+            a ResNet as detectors name it (`stem.conv1`, `res2`; a pickle of arrays), the published Swin, and of
+            `video_swin_tiny` torchvision's Video Swin (`swin3d_t`).
         vggish: the published VGGish weights. CAVP's last layer has a width of its own and stays fresh.
         audio: CAVP with a ResNet-18 that hears: torchvision's of ImageNet. First convolution and last layer stay fresh.
         detector: AVISM: a checkpoint whose frame-level part (`backbone.`, `sem_seg_head.`) is taken, all but its
@@ -143,6 +145,8 @@ def _take_backbone(model: Model[Any], path: Path) -> list[str]:
     backbone = model.network.get_submodule("backbone")
     module = getattr(backbone, "stages", backbone)
     state, own = read_checkpoint(path), module.state_dict()
+    if isinstance(backbone, VideoSwin):
+        return _take_video_swin(backbone, state, path)
     norms = {key: tensor for key, tensor in own.items() if re.fullmatch(_OWN_NORMS, key)}
     flat = {_as_own(key, own): tensor for key, tensor in state.items()}
     whole = {**norms, **_with_counters(flat, own)}
@@ -156,6 +160,17 @@ def _take_backbone(model: Model[Any], path: Path) -> list[str]:
     load_strictly(module, {**norms, **_with_counters(renamed, own)}, str(path))
     dropped = [old for old, new in rules if new is None]
     return [key for key in state if any(re.fullmatch(old, key) for old in dropped) and not re.fullmatch(_MADE, key)]
+
+
+def _take_video_swin(backbone: VideoSwin, state: dict[str, Tensor], path: Path) -> list[str]:
+    """torchvision's weights, whose patches are two frames; or our own, whose patches are one."""
+    patches = state.get("patch_embed.proj.weight")
+    if patches is None or patches.ndim != 5 or "features.0.0.norm1.weight" not in state:
+        raise ValueError(f"{path} has not the names of torchvision's swin3d_t, which video_swin_tiny begins from")
+    taken = one_frame_patches(state)
+    norms = {key: tensor for key, tensor in backbone.state_dict().items() if re.fullmatch(_OWN_NORMS, key)}
+    load_strictly(backbone, {**norms, **taken}, str(path))
+    return [key for key in state if key.startswith("head.")]
 
 
 def _rules_of(backbone: str) -> list[Rule] | None:

@@ -53,6 +53,19 @@ RECIPES = {
     "avism_swinl_coco": "avseg.recipes.avism:avism_swinl_coco",
     "avism_small": "avseg.recipes.avism_small:avism_small",
     "avism_small_deaf_masks": "avseg.recipes.avism_small:avism_small_deaf_masks",
+    "qdformer_small": "avseg.recipes.qdformer_small:qdformer_small",
+    "qdformer_1s7m_r50": "avseg.recipes.qdformer:qdformer_1s7m_r50",
+    "qdformer_1s7m_swin_t": "avseg.recipes.qdformer:qdformer_1s7m_swin_t",
+    "qdformer_1s7m_video_swin_t": "avseg.recipes.qdformer:qdformer_1s7m_video_swin_t",
+    "qdformer_s4_r50": "avseg.recipes.qdformer:qdformer_s4_r50",
+    "qdformer_s4_swin_t": "avseg.recipes.qdformer:qdformer_s4_swin_t",
+    "qdformer_s4_video_swin_t": "avseg.recipes.qdformer:qdformer_s4_video_swin_t",
+    "qdformer_ms3_r50": "avseg.recipes.qdformer:qdformer_ms3_r50",
+    "qdformer_ms3_swin_t": "avseg.recipes.qdformer:qdformer_ms3_swin_t",
+    "qdformer_ms3_video_swin_t": "avseg.recipes.qdformer:qdformer_ms3_video_swin_t",
+    "qdformer_avss_r50": "avseg.recipes.qdformer:qdformer_avss_r50",
+    "qdformer_avss_swin_t": "avseg.recipes.qdformer:qdformer_avss_swin_t",
+    "qdformer_avss_video_swin_t": "avseg.recipes.qdformer:qdformer_avss_video_swin_t",
 }
 """Name -> module:function, imported on use; one line a recipe."""
 
