@@ -437,6 +437,17 @@ def test_half_precision(update: Any) -> None:
     assert (rough.layers[-1].boxes - precise.layers[-1].boxes).abs().max() < 0.05
 
 
+def test_everything_made_on_the_way_is_where_the_input_is() -> None:
+    """With another place as the default, whatever names none would be there, and not go together with the rest."""
+    network = made(
+        token_position="sine", audio_context_layers=1, local=LocalConfig(layers=1, memory="window"), quantise=True
+    ).train()
+    images, audio = noise(5, 3, 64, 96), noise(2, 3, 2, 8)
+    with torch.device("meta"):
+        output = network(images, audio, PADDED)
+    assert all(tensor.device.type == "cpu" for tensor in everything(output))
+
+
 # Bad input.
 
 

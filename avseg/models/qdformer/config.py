@@ -131,8 +131,8 @@ class QDFormerConfig(ModelConfig):
     feedforward: int = 2048
     dropout: float = 0.1
     decompose: bool = True
-    """Global decomposition; otherwise one token a frame, the sound itself, for all queries, and the clip's mean for
-    fusion."""
+    """Global decomposition. Otherwise one token a frame, the sound itself and not quantised, for all queries, whatever
+    `local_calibration` says; and the clip's mean, quantised with `quantise`, for fusion."""
     tokens: int = 5
     """N."""
     decomposition_layers: int = 3
