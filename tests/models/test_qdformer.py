@@ -307,7 +307,7 @@ def test_one_clip_is_learned_by_heart(task: Task) -> None:
     assert isinstance(clip.target, DenseTarget)
     batch = Batch.collate([clip])
     model = small_qdformer(task, dropout=0.0, freeze_norms=False, frozen_stages=0)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     wanted = clip.target.labels if task.classes else (clip.target.labels > 0).long()
     for step in range(1, 301):
         model.train()
