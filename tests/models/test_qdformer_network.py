@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from avseg.models.qdformer.config import CodebookConfig, LocalConfig, QDFormerConfig
-from avseg.models.qdformer.encoder import group_norm
+from avseg.models.qdformer.encoder import as_maps, flattened, group_norm
 from avseg.models.qdformer.fusion import EarlyFusion
 from avseg.models.qdformer.network import QDFormerNetwork
 from avseg.models.qdformer.output import QDFormerOutput
-from avseg.models.qdformer.pixel_decoder import DualAttention, DualFusion
+from avseg.models.qdformer.pixel_decoder import DualAttention, DualFusion, FeaturePyramid
 from avseg.nn.position import sine_positions, sine_sequence
 
 SMALL = QDFormerConfig(
@@ -399,6 +399,39 @@ def test_pictures_and_tokens_of_a_clip_meet_as_defined(pool: str, tokens: int) -
     fused = dual(maps, sounds, PADDED)
     assert torch.allclose(fused[:3], dual_of_one_clip(dual, maps[:3], sounds[0]), atol=1e-5)
     assert torch.allclose(fused[3:], dual_of_one_clip(dual, maps[3:], sounds[1]), atol=1e-5)
+
+
+def test_maps_are_joined_from_coarse_to_fine() -> None:
+    torch.manual_seed(0)
+    pyramid = FeaturePyramid(24, 32).eval()
+    fine, *coarse = maps = [noise(2, c, n, n + 1, seed=n) for c, n in ((24, 13), (32, 7), (32, 4), (32, 2))]
+    y = pyramid.outputs[0](pyramid.laterals[0](coarse[-1])).relu()
+    for index, map_ in enumerate((coarse[1], coarse[0], fine), start=1):
+        # Nearest: pixel i of n is pixel floor(i * m / n) of m.
+        rows, columns = (torch.arange(n) * m // n for n, m in zip(map_.shape[2:], y.shape[2:], strict=True))
+        y = pyramid.outputs[index](pyramid.laterals[index](map_) + y[:, :, rows][:, :, :, columns]).relu()
+    nobody = torch.empty(1, 0, 32)
+    assert torch.allclose(pyramid(maps, nobody, torch.ones(1, 2).bool()), pyramid.mask_features(y), atol=1e-5)
+
+
+def test_maps_become_tokens_and_maps_again() -> None:
+    maps = [noise(2, 8, 4, 5), noise(2, 8, 2, 3, seed=2)]
+    tokens, sizes = flattened(maps)
+    assert tokens.shape == (2, 26, 8) and sizes == [(4, 5), (2, 3)]
+    assert torch.equal(tokens[:, 7], maps[0][:, :, 1, 2]) and torch.equal(tokens[:, 20 + 4], maps[1][:, :, 1, 1])
+    assert all(torch.equal(a, b) for a, b in zip(as_maps(tokens, sizes), maps, strict=True))
+
+
+def test_seconds_are_placed_by_their_share_of_the_clip() -> None:
+    """Two parts a second, counted over the frames that exist; content has no place, keys do."""
+    network = made()
+    sound = network.resizer(noise(2, 3, 2, 8), PADDED)
+    for clip, frames in enumerate((3, 2)):
+        shares = torch.arange(1, 2 * frames + 1) / (2 * frames)
+        placed = sound.position[clip, :frames].flatten(0, 1)
+        assert torch.allclose(placed, sine_sequence(shares, 32), atol=1e-5)
+    again = network.resizer(noise(2, 3, 2, 8).flip(1), PADDED[:1].expand(2, -1))
+    assert torch.allclose(again.values[0], network.resizer(noise(2, 3, 2, 8), PADDED).values[0].flip(0), atol=1e-6)
 
 
 # Numbers that could go wrong.

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from avseg.nn.position import sine_positions
+from avseg.nn.position import sine_positions, sine_sequence
 
 
 def test_every_number_is_the_sine_or_cosine_of_its_place() -> None:
@@ -30,3 +30,12 @@ def test_places_differ_and_channels_come_in_fours() -> None:
     assert len(encoding.mul(1e4).round().unique(dim=0)) == 24
     with pytest.raises(ValueError, match="sine positions in 6 channels; wanted a multiple of 4"):
         sine_positions(2, 2, 6)
+
+
+def test_a_line_is_placed_as_the_rows_of_a_map_are() -> None:
+    line = sine_sequence(torch.arange(1, 8) / (7 + 1e-6), 16)
+    assert torch.equal(line, sine_positions(7, 1, 32)[:, :16])
+    several = sine_sequence(torch.rand(2, 3, generator=torch.Generator().manual_seed(0)), 6)
+    assert several.shape == (2, 3, 6)
+    with pytest.raises(ValueError, match="5 channels; wanted an even number"):
+        sine_sequence(torch.zeros(1), 5)
