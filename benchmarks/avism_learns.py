@@ -60,12 +60,13 @@ def silence(source: Path, target: Path) -> None:
 
 
 def train(root: Path, recipe: str, twin: str, changes: list[str]) -> dict[str, Any]:
-    """Train by the command line, on one thread; the seconds it took."""
-    started = time.perf_counter()
-    words = ["--data.root", str(root / twin / str(LEARNT)), "--out", str(root / "runs" / recipe / twin), *changes]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    subprocess.run([sys.executable, "-m", "avseg", "train", recipe, *words], check=True, env=environment)
-    return {"seconds": round(time.perf_counter() - started, 1)}
+    """Train by the command line, on one thread, unless that has been done; the seconds it took."""
+    run = root / "runs" / recipe / twin
+    if not (run / "summary.json").exists():
+        words = ["--data.root", str(root / twin / str(LEARNT)), "--out", str(run), *changes]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        subprocess.run([sys.executable, "-m", "avseg", "train", recipe, *words], check=True, env=environment)
+    return {"seconds": json.loads((run / "summary.json").read_text(encoding="utf-8"))["seconds_since_resume"]}
 
 
 def judge(model: Path, root: Path, heard: str) -> dict[str, dict[str, float]]:
@@ -95,7 +96,7 @@ def compare(root: Path, recipe: str, changes: list[str], beside: int) -> dict[st
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--root", type=Path, help="folder to keep; by default a temporary one")
+    parser.add_argument("--root", type=Path, help="folder to keep; finished runs in it count")
     parser.add_argument("--recipes", nargs="+", default=[RECIPES[0]], choices=RECIPES)
     parser.add_argument("--videos", type=int, default=1640, help="of the world to learn from; 20 each are val and test")
     parser.add_argument("--seconds", type=int, nargs=2, default=[8, 12], help="shortest and longest video of it")
