@@ -133,6 +133,7 @@ def _write_mixed(root: Path, clips: int, seed: int, **options: Any) -> WriteSumm
     parts = (("s4", "Single-source", seed), ("ms3", "Multi-sources", seed + OTHER_WORLD))
     for kind, folder, own in parts:
         written = write(kind, root / folder, clips // 2, own, **options)
+        assert isinstance(written, WriteSummary)
         counts.update(written.counts)
     return WriteSummary("avs_1s7m", root, dict(counts), time.monotonic() - started)
 

@@ -16,7 +16,7 @@ from avseg.data.geometry import Geometry
 from avseg.data.loader import make_loader
 from avseg.data.mixed import MixedAVSBench
 from avseg.data.transforms import train_transforms
-from avseg.synth.writers import write
+from avseg.synth.writers import WriteSummary, write
 from avseg.types import DenseTarget
 
 
@@ -25,7 +25,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Seven clips of each part, of which five are for training."""
     folder = tmp_path_factory.mktemp("avsbench_data")
     summary = write("avs_1s7m", folder, 14, seed=1, workers=1, video=False, size=32)
-    assert summary.counts == {"train": 10, "val": 2, "test": 2}
+    assert isinstance(summary, WriteSummary) and summary.counts == {"train": 10, "val": 2, "test": 2}
     return folder
 
 

@@ -98,7 +98,8 @@ def run(folder: Path, of: Recipe, *, clips: int = 8, val: int = 0, model: QDForm
 
 
 def batch_of(clips: int) -> Batch:
-    return next(iter(make_loader(SmallWorld(clips), batch_size=clips)))
+    batch: Batch = next(iter(make_loader(SmallWorld(clips), batch_size=clips)))
+    return batch
 
 
 class LocalPath(nn.Module):
