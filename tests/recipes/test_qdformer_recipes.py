@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from avseg.commands.train import variants
 from avseg.engine.config import GroupConfig, Recipe
 from avseg.models.qdformer.config import QDFormerConfig
 from avseg.recipes import get_recipe
@@ -85,3 +86,37 @@ def test_the_optimiser_has_what_learns(backbone: str, changes: dict[str, bool | 
 def _factors_of_norms(names: set[str]) -> set[str]:
     """Of frozen norms, where their factors are parameters at all."""
     return {name for name in names if ".bn" in name or ".downsample.1." in name}
+
+
+ABLATIONS = {
+    "model.decompose": "True,False",
+    "model.quantise": "True,False",
+    "model.local_calibration": "True,False",
+    "model.local.query": "global,learned",
+    "model.tokens": "5,1,2,3,8,10",
+    "model.codebook.codes": "512,32,64,128,256,1024",
+    "model.codebook.shared": "True,False",
+    "model.codebook.update": "grad,ema",
+    "model.codebook.beta": "0.25,1",
+    "model.encoder_layers": "4,0",
+    "model.criterion.boxes": "True,False",
+    "model.criterion.classes": "True,False",
+    "model.class_layers": "2,1",
+    "data.mix": "s4 1 ms3 7,s4 7 ms3 1",
+}
+"""Fields of the rows of the paper's ablations, of what a review asked for and of the share of single sources."""
+
+
+@pytest.mark.parametrize("field", ABLATIONS)
+def test_every_ablation_can_be_swept(field: str) -> None:
+    """The first value is the recipe's own, or says the same; every other one is another model or data set."""
+    plain = get_recipe("qdformer_1s7m_r50")
+    first, *others = (variant.recipe for variant in variants(plain, [f"{field}={ABLATIONS[field]}"]))
+    assert first == plain or first.data.mix == {"s4": 1, "ms3": 7}
+    assert len({str(other) for other in (first, *others)}) == len(others) + 1
+    assert all((other.optim, other.train) == (plain.optim, plain.train) for other in others)
+
+
+def test_a_value_that_no_model_has_is_refused_before_any_run() -> None:
+    with pytest.raises((ValueError, SystemExit)):
+        variants(get_recipe("qdformer_1s7m_r50"), ["model.heads=8,7"])
