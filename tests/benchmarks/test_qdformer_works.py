@@ -14,7 +14,8 @@ import pytest
 import torch
 
 from avseg.data.noise import root_mean_square
-from avseg.models import build_model
+from avseg.demo import MODEL_FILE
+from avseg.models import build_model, initialise, load_model
 from avseg.models.base import Model
 from avseg.recipes.qdformer_small import SIZE, qdformer_small
 from avseg.synth.world import TASKS
@@ -79,6 +80,14 @@ def test_changed_sound_leaves_picture_and_truth(figures: ModuleType) -> None:
         assert noisy[number].target is off[number].target is held_out[number].target
         assert torch.equal(noisy[number].frames, held_out[number].frames)
     assert held_out.of([2])[0] is held_out[2] and held_out.of([2]).ids == held_out.ids[2:]
+
+
+def test_the_demo_s_backbone_and_audio_network_are_first_weights() -> None:
+    model, demo = untrained(), load_model(MODEL_FILE).state_dict()
+    initialise(model, model_file=qdformer_small().init.model)
+    taken = {name for name, value in model.state_dict().items() if name in demo and torch.equal(value, demo[name])}
+    parts = ("network.backbone.", "audio_network.")
+    assert taken >= {name for name in model.state_dict() if name.startswith(parts)}
 
 
 def test_the_best_mask_is_that_with_the_highest_iou(figures: ModuleType) -> None:
