@@ -138,23 +138,25 @@ def local_steps(config: QDFormerConfig, path: LocalPath | nn.parallel.Distribute
     assert before.keys() == after.keys() and all(torch.equal(before[name], after[name]) for name in before)
 
 
-def _say_codebook(model: QDFormer) -> None:
+def _same_codebook(quantizer: nn.Module, *_: Any) -> None:
     """Every process has the same codebook, averages and idle steps, to the last bit."""
-    assert model.network.quantizer is not None
-    for name, tensor in model.network.quantizer.state_dict().items():
+    for name, tensor in quantizer.state_dict().items():
         everywhere = [torch.empty_like(tensor) for _ in range(distributed.get_world_size())]
         distributed.all_gather(everywhere, tensor.contiguous())
         assert torch.equal(everywhere[0], everywhere[1]), name
-    print("same codebook\n", end="")
 
 
 def _train(folder: Path, clips: int) -> None:
     with leaving_together():
         for name, config in VARIANTS.items():
             model = built(config)
+            assert model.network.quantizer is not None
+            # Right behind each update: before the next forward pass DDP itself would make all buffers alike.
+            model.network.quantizer.register_forward_hook(_same_codebook)
             # With a clip more the second process ends on a stand-in, whose tokens must not part the codebooks.
             run(folder / name, recipe(config, batch_size=clips), clips=9 if name == "restarts" else 8, model=model)
-            _say_codebook(model)
+            _same_codebook(model.network.quantizer)
+            print("same codebook\n", end="")
 
 
 def _local() -> None:
