@@ -24,32 +24,7 @@ WORLD = 5
 def qdformer_small() -> Recipe:
     """Small QDFormer on the synthetic world at 64 x 64, in eight minutes on one CPU thread; needs no data."""
     return Recipe(
-        model=QDFormerConfig(
-            input=InputSpec((SIZE, SIZE), rule="shorter_side"),
-            audio=AudioWindow(anchor="frame", missing="silence"),
-            temporal=Temporal("block", 5, shown_after=0.9375),
-            backbone="test_byobnet",
-            freeze_norms=False,
-            frozen_stages=0,
-            audio_network="small",
-            audio_width=96,
-            width=64,
-            heads=4,
-            feedforward=128,
-            dropout=0.0,
-            tokens=4,
-            decomposition_layers=1,
-            # Codes begin near zero and tokens at length one: by gradient they would not catch up in so few steps.
-            codebook=CodebookConfig(codes=32, update="ema", decay=0.95, restart_after=100),
-            local=LocalConfig(layers=1),
-            encoder_layers=1,
-            decoder_layers=2,
-            relative_unit=64.0,
-            # Class probabilities stay low in so few steps: with 0.25 most are below a half, and so is all foreground.
-            criterion=QueryConfig(alpha=0.5),
-            assembly=AssemblyConfig(background=0.3),
-            sounding_weight=2.0,
-        ),
+        model=_model(),
         data=DataConfig(
             name="synth",
             kind="semantic",
@@ -85,4 +60,33 @@ def qdformer_small() -> Recipe:
             protocol="repaired",
         ),
         init=InitConfig(model=DEMO),
+    )
+
+
+def _model() -> QDFormerConfig:
+    return QDFormerConfig(
+        input=InputSpec((SIZE, SIZE), rule="shorter_side"),
+        audio=AudioWindow(anchor="frame", missing="silence"),
+        temporal=Temporal("block", 5, shown_after=0.9375),
+        backbone="test_byobnet",
+        freeze_norms=False,
+        frozen_stages=0,
+        audio_network="small",
+        audio_width=96,
+        width=64,
+        heads=4,
+        feedforward=128,
+        dropout=0.0,
+        tokens=4,
+        decomposition_layers=1,
+        # Codes begin near zero and tokens at length one: by gradient they would not catch up in so few steps.
+        codebook=CodebookConfig(codes=32, update="ema", decay=0.95, restart_after=100),
+        local=LocalConfig(layers=1),
+        encoder_layers=1,
+        decoder_layers=2,
+        relative_unit=64.0,
+        # Class probabilities stay low in so few steps: with 0.25 most are below a half, and so is all foreground.
+        criterion=QueryConfig(alpha=0.5),
+        assembly=AssemblyConfig(background=0.3),
+        sounding_weight=2.0,
     )
