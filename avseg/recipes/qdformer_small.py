@@ -48,7 +48,7 @@ def qdformer_small() -> Recipe:
             parts={"backbone": GroupConfig(lr=5e-4), "audio": GroupConfig(lr=2e-4)},
         ),
         train=TrainConfig(
-            steps=1700,
+            steps=1600,
             batch_size=6,
             drop_last=True,
             seed=0,
