@@ -149,7 +149,12 @@ def make_loader(
     What a clip looks like follows (seed, epoch, index), so it depends neither on the number of workers nor on the
     batch. `Batch.draw` and `Batch.index` are filled. A data set with `batch_frames` has every batch padded to it,
     unless frames of each clip are drawn.
+
+    Raises:
+        ValueError: batches of no clip, or fewer than no workers.
     """
+    if workers < 0:
+        raise ValueError(f"workers is {workers}, wanted 0 (clips are read in this process) or more")
     sampler = ClipSampler(len(dataset), batch_size, seed, shuffle, drop_last)
     drawn = any(isinstance(transform, FrameChooser) for transform in transforms)
     frames = None if drawn else getattr(dataset, "batch_frames", None)

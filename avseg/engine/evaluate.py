@@ -24,7 +24,7 @@ from avseg.engine.processes import leaving_together
 from avseg.engine.report import Report
 from avseg.engine.results import FILE, are_results, keep, read_tracks, report_of, write_tracks
 from avseg.metrics.base import Metric
-from avseg.types import Batch, Clip, Prediction, Target
+from avseg.types import Batch, Clip, Prediction, Target, Task
 
 if TYPE_CHECKING:
     from avseg.engine.pictures import Look
@@ -99,8 +99,13 @@ def evaluate(
         kept: Gets the predicted tracks of every clip by its place in the data set, in all processes.
 
     Raises:
-        ValueError: no metric, protocols that judge truth of different sizes, or clips without truth.
+        ValueError: no metric, protocols that judge truth of different sizes, clips without truth, no clip at all, or
+            batches of none.
     """
+    if batch_size < 1:
+        raise ValueError(f"batch_size is {batch_size}, wanted at least 1")
+    if not len(dataset):
+        raise ValueError(f"the data set {dataset.config.name!r} has no clips here, so there is nothing to score")
     place = find_device(device)
     if transforms is None:
         transforms = _transforms_for(model, dataset, metrics)
@@ -243,13 +248,17 @@ def _transforms_for(model: Model[Any], dataset: ClipDataset, metrics: Sequence[M
 
 
 def _check_tasks(model: Model[Any], dataset: ClipDataset, metrics: Sequence[Metric]) -> None:
-    binary_judge = all(metric.suite == "avsbench_object" for metric in metrics)
+    binary_judge = all(metric.suite == "avsbench_object" for metric in metrics) and model.task.kind != "instance"
     if model.task != dataset.task and not binary_judge:
         raise ValueError(
-            f"the model solves a {model.task.kind} task of {len(model.task.classes)} classes, "
-            f"the data set {dataset.config.name!r} a {dataset.task.kind} one of {len(dataset.task.classes)}; "
+            f"the model solves {_words(model.task)}, the data set {dataset.config.name!r} has {_words(dataset.task)}; "
             "take a model that was trained for it"
         )
+
+
+def _words(task: Task) -> str:
+    article = "an" if task.kind == "instance" else "a"
+    return f"{article} {task.kind} task" + (f" of {len(task.classes)} classes" if task.classes else "")
 
 
 def _truth(dataset: ClipDataset, index: int, transforms: Sequence[Transform]) -> Target:

@@ -100,5 +100,6 @@ def _check(task: Task, kinds: tuple[str, ...], suite: str, protocol: str) -> Non
         )
     if task.kind not in kinds:
         raise ValueError(
-            f"the suite {suite} judges {' and '.join(kinds)} tasks, got a {task.kind} one; choose another suite"
+            f"the suite {suite} judges {' and '.join(kinds)} tasks, got "
+            f"{'an' if task.kind == 'instance' else 'a'} {task.kind} one; choose another suite"
         )

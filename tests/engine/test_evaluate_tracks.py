@@ -217,5 +217,22 @@ def test_a_file_of_tracks_needs_a_data_set_of_tracks(root: Path, tmp_path: Path)
         evaluate_file(path, DataConfig(name="synth", held_out_clips=1))
     dataset = build_dataset(config_of(root), "test")
     assert all(not prediction.masks for prediction in read_tracks(path, dataset).values())  # type: ignore[union-attr]
-    with pytest.raises(ValueError, match="suite avsbench_object judges"):
+    with pytest.raises(ValueError, match=r"suite avsbench_object judges .* got an instance one"):
         evaluate_file(path, replace(config_of(root), suite="avsbench_object"))
+
+
+def test_a_model_of_tracks_is_no_judge_s_of_binary_masks(loaded: Knows) -> None:
+    with pytest.raises(ValueError, match=r"the model solves an instance task of .* 'synth' has a binary task"):
+        evaluate_file("any.safetensors", DataConfig(name="synth", held_out_clips=1), device="cpu")
+
+
+def test_no_clips_and_no_batch_are_said(pairs: list[Pair], root: Path, tmp_path: Path) -> None:
+    dataset = build_dataset(config_of(root), "test")
+    with pytest.raises(ValueError, match="batch_size is 0, wanted at least 1"):
+        evaluate(Knows(pairs), dataset, [], batch_size=0, device="cpu")
+    with pytest.raises(ValueError, match="workers is -1, wanted 0"):
+        evaluate(Knows(pairs), dataset, metrics_of(dataset.task, ["aviseg"], ["aviseg"]), workers=-1, device="cpu")
+    truth = json.loads((root / "test.json").read_text())
+    (tmp_path / "test.json").write_text(json.dumps({**truth, "videos": [], "annotations": []}))
+    with pytest.raises(ValueError, match="'aviseg' has no clips here"):
+        evaluate(Knows(pairs), build_dataset(config_of(tmp_path), "test"), [], device="cpu")
