@@ -287,6 +287,10 @@ def test_training_on_one_clip_lowers_every_term() -> None:
         ({"trained_layers": 4}, "trained_layers"),
         ({"audio_network": "vggish", "audio_width": 8}, "128"),
         ({"window": 0}, "window"),
+        ({"score": 1.0}, "score 1.0, wanted 0 or more and below 1"),
+        ({"score": float("nan")}, "score nan"),
+        ({"score": -0.1}, "score -0.1"),
+        ({"frames_in_memory": -1}, "frames_in_memory -1, wanted 0 or more"),
     ],
 )
 def test_contradictions_are_refused_when_the_config_is_made(changes: dict[str, Any], sentence: str) -> None:

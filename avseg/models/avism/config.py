@@ -78,6 +78,10 @@ class AVISMConfig(ModelConfig):
             raise ValueError(f"VGGish embeddings have 128 channels, audio_width is {self.audio_width}")
         if self.sounding_weight < 0:
             raise ValueError(f"sounding_weight {self.sounding_weight} is negative; 0 leaves the loss out")
+        if not 0 <= self.score < 1:
+            raise ValueError(f"score {self.score}, wanted 0 or more and below 1, which no track's score exceeds")
+        if self.frames_in_memory < 0:
+            raise ValueError(f"frames_in_memory {self.frames_in_memory}, wanted 0 or more")
         for name in ("frames_at_once", "window", "candidates", "frame_queries", "clip_queries"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} {getattr(self, name)}, wanted 1 or more")
