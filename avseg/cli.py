@@ -15,6 +15,7 @@ from tyro.conf import Positional, arg
 
 from avseg.commands import data as data_commands
 from avseg.commands.codes import codes
+from avseg.commands.names import model_path
 from avseg.config import TrackOptions
 from avseg.data.config import DataConfig
 from avseg.version import __version__
@@ -242,15 +243,6 @@ GROUPS: dict[str, dict[str, Callable[..., Any]]] = {
     },
     "convert": {"tpavi": convert_tpavi, "cavp": convert_cavp, "avism": convert_avism},
 }
-
-
-def model_path(source: str) -> str:
-    """`demo` is the model that ships with the package; everything else goes to `load_model` as it is."""
-    if source != "demo":
-        return source
-    from avseg.demo import MODEL_FILE
-
-    return str(MODEL_FILE)
 
 
 def _print_table(title: str, rows: list[dict[str, str]]) -> None:

@@ -31,6 +31,7 @@ def codes(
     """
     from itertools import islice
 
+    from avseg.commands.names import model_path
     from avseg.data import build_dataset
     from avseg.device import find_device
     from avseg.inference.codes import check_codes, coded_clips, coded_video, use_of_codes
@@ -39,7 +40,9 @@ def codes(
 
     if clips < 1:
         raise ValueError(f"got {clips} clips for the page, wanted 1 or more")
-    loaded = load_model(model).to(find_device(device))
+    if out.is_dir():
+        raise ValueError(f"--out {out} is a folder; give the page a name in it, such as {out / 'codes.html'}")
+    loaded = load_model(model_path(model)).to(find_device(device))
     number = check_codes(loaded)
     if videos:
         found = [clip for video in videos for clip in islice(coded_video(loaded, video), clips)]

@@ -58,7 +58,8 @@ def coded_video(model: Model[Any], video: str | Path) -> Iterator[CodedClip]:
     for clip, shown in clips_of(info, model.config, Grid.of(1 / temporal.spacing, temporal)):
         for group in windows(shown, temporal):
             times = [shown[place] for place in group]
-            name = f"{info.path.stem}, {times[0]:.0f} to {times[-1] + temporal.spacing:.0f} s"
+            begin, end = max(0.0, times[0] - temporal.shown_after), times[-1] - temporal.shown_after + temporal.spacing
+            name = f"{info.path.stem}, {begin:.0f} to {end:.0f} s"
             part = replace(part_of(clip, group, temporal), id=name)
             yield _coded(model, part, times, (info.height, info.width))
 
@@ -148,4 +149,5 @@ def _names(target: DenseTarget, task: Task) -> list[list[str]] | None:
 
 
 def _words(task: Task) -> str:
-    return f"a {task.kind} task" + (f" of {len(task.classes)} classes" if task.classes else "")
+    article = "an" if task.kind == "instance" else "a"
+    return f"{article} {task.kind} task" + (f" of {len(task.classes)} classes" if task.classes else "")

@@ -135,3 +135,16 @@ def test_the_command_writes_one_page(video: Path, tmp_path: Path, monkeypatch: p
     assert (tmp_path / "b.html").read_text(encoding="utf-8").count('class="timeline"') == 2
     with pytest.raises(ValueError, match="1 or more"):
         run(["codes", "m.safetensors", "--clips", "0"])
+    with pytest.raises(ValueError, match=r"is a folder; .*codes\.html"):
+        run(["codes", "m.safetensors", "--out", str(tmp_path)])
+
+
+def test_the_demo_is_known_by_its_name_and_has_no_codes() -> None:
+    with pytest.raises(ValueError, match="family tpavi and has no codebook"):
+        run(["codes", "demo", "a.mp4", "--device", "cpu"])
+
+
+def test_parts_are_called_by_the_seconds_they_stand_for(video: Path) -> None:
+    late = replace(CONFIG, temporal=replace(CONFIG.temporal, shown_after=0.9375))
+    first, second = coded_video(Coder(late, Task("binary")), video)
+    assert (first.id, second.id) == ("f, 0 to 3 s", "f, 3 to 5 s")
