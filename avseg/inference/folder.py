@@ -93,9 +93,11 @@ def predict_paths(
 
     Raises:
         FileNotFoundError: an input that means no video.
-        ValueError: a rate or options that do not fit the model, or a model that does not hear videos.
+        ValueError: no input, a rate or options that do not fit the model, or a model that does not hear videos.
         OSError: `out` cannot be written to.
     """
+    if not inputs:
+        raise ValueError("no video is given; name files, folders of them, or patterns")
     videos = find_videos(inputs, out)
     _check_writable(out)
     loaded = load_model(model)

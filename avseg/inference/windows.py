@@ -72,7 +72,7 @@ class Grid:
             if phases < 1 and (1 / phases).denominator == 1:
                 every, phases = int(1 / phases), Fraction(1)
             if phases.denominator != 1:
-                near = [float(Fraction(max(1, round(phases) + more)) / spacing) for more in (0, 1)]
+                near = [float((max(1, round(phases)) + more) / spacing) for more in (0, 1)]
                 raise ValueError(
                     f"fps {fps} does not fit: this model sees pictures {temporal.spacing} s apart, so give a multiple "
                     f"of {float(1 / spacing):g} (such as {near[0]:g} or {near[1]:g}) or a whole part of it"

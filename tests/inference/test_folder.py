@@ -227,6 +227,12 @@ def test_an_output_that_cannot_be_written_is_said_before_any_work(videos: Path, 
         predict_paths([str(videos)], "no-model", tmp_path / "file" / "out")
 
 
+def test_no_input_at_all_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no video is given"):
+        predict_paths([], "no-model", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_sound_without_picture_is_an_error_sentence(tmp_path: Path) -> None:
     path = make(tmp_path / "song.m4a", sound=tone(1, RATE))
     with pytest.raises(MediaError, match="has no picture"):

@@ -56,7 +56,7 @@ def test_sparse_masks_are_picked_from_one_picture_a_second() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fps", "words"), [(1.5, "such as 2 or 3"), (29.97, "such as 30 or 31"), (0.4, "multiple of 1")]
+    ("fps", "words"), [(1.5, "such as 2 or 3"), (29.97, "such as 30 or 31"), (0.4, "such as 1 or 2")]
 )
 def test_a_rate_between_is_refused_with_rates_that_fit(fps: float, words: str) -> None:
     with pytest.raises(ValueError, match=words):
