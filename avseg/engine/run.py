@@ -67,7 +67,7 @@ def check_init(init: InitConfig) -> None:
         if getattr(init, need) is None:
             raise ValueError(
                 f"this recipe begins from published weights; give --init.{need} FILE, "
-                "or empty init.needs to begin from nothing"
+                "or --init.needs with nothing behind it to begin from nothing"
             )
     for name in names:
         path = getattr(init, name)
