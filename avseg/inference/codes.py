@@ -58,8 +58,8 @@ def coded_video(model: Model[Any], video: str | Path) -> Iterator[CodedClip]:
     for clip, shown in clips_of(info, model.config, Grid.of(1 / temporal.spacing, temporal)):
         for group in windows(shown, temporal):
             times = [shown[place] for place in group]
-            begin, end = max(0.0, times[0] - temporal.shown_after), times[-1] - temporal.shown_after + temporal.spacing
-            name = f"{info.path.stem}, {begin:.0f} to {end:.0f} s"
+            begin = max(0.0, times[0] - temporal.shown_after)
+            name = f"{info.path.stem}, {begin:.0f} to {begin + times[-1] - times[0] + temporal.spacing:.0f} s"
             part = replace(part_of(clip, group, temporal), id=name)
             yield _coded(model, part, times, (info.height, info.width))
 

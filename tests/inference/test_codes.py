@@ -148,3 +148,5 @@ def test_parts_are_called_by_the_seconds_they_stand_for(video: Path) -> None:
     late = replace(CONFIG, temporal=replace(CONFIG.temporal, shown_after=0.9375))
     first, second = coded_video(Coder(late, Task("binary")), video)
     assert (first.id, second.id) == ("f, 0 to 3 s", "f, 3 to 5 s")
+    later = replace(CONFIG, temporal=replace(CONFIG.temporal, shown_after=1.9375))
+    assert next(coded_video(Coder(later, Task("binary")), video)).id == "f, 0 to 3 s"
