@@ -68,10 +68,16 @@ class RunFolder:
         # Through JSON, so that both sides have lists where one had tuples.
         here = flat(json.loads(json.dumps(recipe_dict(recipe))))
         free = {f"{part}.{name}" for part, names in FREE.items() for name in names}
-        changed = [k for k in sorted(there.keys() | here.keys()) if k not in free and there.get(k) != here.get(k)]
+        names = sorted((there.keys() | here.keys()) - free)
+        changed = [name for name in names if _of_file(name, there.get(name)) != _of_file(name, here.get(name))]
         if changed:
             listed = "; ".join(f"{k} was {there.get(k)!r} and is {here.get(k)!r}" for k in changed[:5])
             raise ValueError(f"{self.path} holds a run of another recipe ({listed}); choose another run folder")
+
+
+def _of_file(name: str, value: Any) -> Any:
+    """Files of first weights may have moved since the run began: their own names count, not their folders'."""
+    return Path(value).name if name.startswith("init.") and isinstance(value, str) else value
 
 
 def _with_new_fields(values: dict[str, Any], model: type[ModelConfig]) -> dict[str, Any]:

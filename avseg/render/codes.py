@@ -51,7 +51,8 @@ def codes_page(name: str, clips: Sequence[CodedClip], figures: Sequence[Sequence
     )
     page.heading("How the codebook is used")
     columns = ("", "tokens", "codes used", "perplexity", "of the codebook", "most frequent code")
-    caption = f"In the {len(clips)} clips of this page. Perplexity: as many codes, used equally often, tell as much."
+    those = "one clip" if len(clips) == 1 else f"{len(clips)} clips"
+    caption = f"In the {those} of this page. Perplexity: as many codes, used equally often, tell as much."
     page.table(columns, figures, caption)
     share = shared(clips)
     if share is not None:

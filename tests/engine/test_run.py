@@ -12,6 +12,7 @@ from tiny_run import rows
 from avseg.config import InputSpec
 from avseg.data.config import DataConfig
 from avseg.engine.config import InitConfig, OptimConfig, Recipe, TrainConfig
+from avseg.engine.folder import RunFolder
 from avseg.engine.run import check_init, train_recipe
 from avseg.models import load_model
 from avseg.models.tpavi.config import TPAVIConfig
@@ -55,3 +56,13 @@ def test_a_run_does_not_begin_without_the_weights_it_counts_on(tmp_path: Path) -
     with pytest.raises(FileNotFoundError, match=r"init.vggish is nowhere.pth, which is not there"):
         check_init(InitConfig(vggish=Path("nowhere.pth")))
     assert not (tmp_path / "recipe.json").exists()
+
+
+def test_a_run_is_the_same_where_its_first_weights_have_moved(tmp_path: Path) -> None:
+    here, there, other = (replace(SMALL, init=InitConfig(model=Path(p))) for p in ("a/m.st", "b/m.st", "a/n.st"))
+    folder = RunFolder(tmp_path)
+    folder.claim(here, resume=True)
+    folder.summary.write_text("{}", encoding="utf-8")
+    assert folder.finished(there)
+    with pytest.raises(ValueError, match=r"another recipe \(init.model was 'a/m.st' and is 'a/n.st'\)"):
+        folder.finished(other)
