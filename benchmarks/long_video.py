@@ -139,10 +139,10 @@ def published(video: Path, side: int) -> dict[str, Any]:
     last = model.network.watch(torch.cat(queries, 1)[:, None], torch.cat(sounds)[None]).predictions[-1]
     best, index = last.class_logits[-1, 0].softmax(-1)[:, :-1].flatten().topk(100, sorted=False)
     embeddings = last.mask_embeddings[-1, 0][index // CLASSES]
-    inside, pixels, masks = torch.zeros(100), torch.zeros(100), []
+    inside, pixels = torch.zeros(100), torch.zeros(100)
+    masks = torch.zeros(100, len(clip.frames), info.height, info.width, dtype=torch.bool)
     height, width = clip.frames.shape[-2:]
-    for part in torch.cat(maps).split(5):
-        dense = []
+    for piece, part in zip(masks.split(5, 1), torch.cat(maps).split(5), strict=True):
         for number, embedding in enumerate(embeddings):
             logits = torch.einsum("c,tchw->thw", embedding, part)[None]
             logits = F.interpolate(logits, images.shape[-2:], mode="bilinear", align_corners=False)[
@@ -152,10 +152,10 @@ def published(video: Path, side: int) -> dict[str, Any]:
             hard = (soft > 0.5).float()
             inside[number] += (soft * hard).sum()
             pixels[number] += hard.sum()
-            dense.append(F.interpolate(logits, (info.height, info.width), mode="bilinear", align_corners=False) > 0)
-        masks.append(torch.cat(dense))
+            full = F.interpolate(logits, (info.height, info.width), mode="bilinear", align_corners=False)
+            piece[number] = full[0] > 0
     scores = best * inside / (pixels + 1e-6)
-    kept = torch.cat(masks, 1)[scores > 0.3]
+    kept = masks[scores > 0.3]
     seconds = time.perf_counter() - begin
     return {"seconds": round(seconds, 1), "tracks": len(kept), "peaks_mib": {**peaks, "all": peak_mib()}}
 
