@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 
@@ -41,7 +41,19 @@ class MoreOptions(AVISegOptions):
     """vpo: pan what the report page plays; s4, ms3, avss, single: write sounds of two channels."""
 
     def of(self, name: str) -> dict[str, Any]:
-        """What the writer of a data set takes of these; none where it has no own."""
+        """What the writer of a data set takes of these; none where it has no own.
+
+        Raises:
+            ValueError: an option that was set and is of another data set.
+        """
         values = asdict(self)
-        own = {key: values.pop(key) for key in ("singles", "stereo")}
-        return values if name == "aviseg" else own if name.startswith("vpo") else {}
+        takes = {"aviseg": [field.name for field in fields(AVISegOptions)], "vpo": ["singles", "stereo"]}
+        own = takes.get("vpo" if name.startswith("vpo") else name, [])
+        defaults = MoreOptions()
+        stray = [key for key in values if key not in (*own, "stereo") and values[key] != getattr(defaults, key)]
+        if stray:
+            told = ", ".join("--" + key.replace("_", "-") for key in stray)
+            raise ValueError(
+                f"{told} is not for {name}; `avseg data synth --help` says which data set each option is of"
+            )
+        return {key: values[key] for key in own}
