@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from avseg.models.qdformer.config import CodebookConfig, LocalConfig, QDFormerConfig
 from avseg.models.qdformer.network import QDFormerNetwork
@@ -86,6 +87,17 @@ def test_outputs_change(network: QDFormerNetwork, output: QDFormerOutput, change
     with torch.no_grad():
         assert apart(said(alike(network, **changes)), output)
         assert not apart(said(alike(network)), output)
+
+
+def test_tokens_that_begin_far_apart_stay_so() -> None:
+    def likeness(deviation: float) -> float:
+        """Of a clip's tokens to each other, the mean over pairs."""
+        tokens = functional.normalize(said(made(prototype_deviation=deviation)).clip_tokens.raw, dim=-1)
+        count = tokens.shape[1]
+        return float((tokens @ tokens.mT).sum((1, 2)).mean() - count) / (count * (count - 1))
+
+    with torch.no_grad():
+        assert likeness(1.0) < likeness(0.02) - 0.2
 
 
 def test_number_of_tokens_and_queries() -> None:

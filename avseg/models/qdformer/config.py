@@ -136,6 +136,9 @@ class QDFormerConfig(ModelConfig):
     tokens: int = 5
     """N."""
     decomposition_layers: int = 3
+    prototype_deviation: float = 0.02
+    """Of the numbers of what tokens begin as, prototypes of clips and places of frames. With small ones all tokens may
+    stay alike for long: layers add the same answer to each, beside which they differ little (docs/experiments.md)."""
     quantise: bool = True
     codebook: CodebookConfig = _CODEBOOK
     local_calibration: bool = True
@@ -197,5 +200,8 @@ class QDFormerConfig(ModelConfig):
         for name in ("quantiser_weight", "sounding_weight"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} {getattr(self, name)} is negative; 0 leaves the loss out")
-        if not 0 <= self.dropout < 1 or self.relative_unit <= 0:
-            raise ValueError(f"dropout {self.dropout}, relative_unit {self.relative_unit}; wanted 0 to 1, and over 0")
+        if not 0 <= self.dropout < 1 or self.relative_unit <= 0 or self.prototype_deviation <= 0:
+            raise ValueError(
+                f"dropout {self.dropout}, relative_unit {self.relative_unit}, prototype_deviation "
+                f"{self.prototype_deviation}; wanted 0 to 1, and both others over 0"
+            )

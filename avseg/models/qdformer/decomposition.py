@@ -11,9 +11,6 @@ from avseg.nn.frames import gathered
 from avseg.nn.position import sine_sequence
 from avseg.nn.transformer import CrossAttention, FeedForward, TokenDecoderLayer
 
-DEVIATION = 0.02
-"""Of learned tokens at first."""
-
 
 @dataclass(frozen=True, eq=False)
 class Sound:
@@ -116,18 +113,21 @@ class Decomposition(nn.Module):
     Nothing says which token takes which source; what presses them apart is the codebook that they share.
     """
 
-    def __init__(self, tokens: int, width: int, heads: int, inner: int, layers: int, dropout: float) -> None:
+    def __init__(
+        self, tokens: int, width: int, deviation: float, heads: int, inner: int, layers: int, dropout: float
+    ) -> None:
         """
         Args:
             tokens: N.
             width: channels C.
+            deviation: of the prototypes' numbers at first.
             heads: of every attention.
             inner: width of the feed-forward layers between their linear maps.
             layers: of the decoder.
             dropout: while training.
         """
         super().__init__()
-        self.prototypes = nn.Parameter(torch.randn(tokens, width) * DEVIATION)
+        self.prototypes = nn.Parameter(torch.randn(tokens, width) * deviation)
         self.decoder = TokenDecoder(width, heads, inner, layers, dropout)
 
     def forward(self, sound: Sound) -> Tensor:
@@ -141,18 +141,28 @@ class Decomposition(nn.Module):
 class Calibration(nn.Module):
     """Local: the N tokens of each frame, made from its sound given what the whole clip holds."""
 
-    def __init__(self, tokens: int, decoder: TokenDecoder, width: int, query: str, memory: str, window: int) -> None:
+    def __init__(
+        self,
+        tokens: int,
+        decoder: TokenDecoder,
+        width: int,
+        deviation: float,
+        query: str,
+        memory: str,
+        window: int,
+    ) -> None:
         """
         Args:
             tokens: N.
             decoder: of width C.
             width: C.
+            deviation: as for `Decomposition`, of what is learnt of each place.
             query, memory, window: as `LocalConfig` says.
         """
         super().__init__()
         self.query, self.memory = query, memory
         self.reach = window // 2 if memory == "window" else 0
-        self.places = nn.Parameter(torch.randn(tokens, width) * DEVIATION)
+        self.places = nn.Parameter(torch.randn(tokens, width) * deviation)
         self.decoder = decoder
 
     def forward(self, clip_tokens: Tensor, sound: Sound) -> Tensor:

@@ -145,7 +145,13 @@ class QDFormerNetwork(nn.Module):
 
 def _decomposition(config: QDFormerConfig) -> Decomposition:
     return Decomposition(
-        config.tokens, config.width, config.heads, config.feedforward, config.decomposition_layers, config.dropout
+        config.tokens,
+        config.width,
+        config.prototype_deviation,
+        config.heads,
+        config.feedforward,
+        config.decomposition_layers,
+        config.dropout,
     )
 
 
@@ -167,7 +173,8 @@ def _quantizer(config: QDFormerConfig, tokens: int) -> Quantizer:
 def _calibration(config: QDFormerConfig) -> Calibration:
     local = config.local
     decoder = TokenDecoder(config.width, config.heads, config.feedforward, local.layers, config.dropout)
-    return Calibration(config.tokens, decoder, config.width, local.query, local.memory, local.window)
+    deviation = config.prototype_deviation
+    return Calibration(config.tokens, decoder, config.width, deviation, local.query, local.memory, local.window)
 
 
 def _encoder(config: QDFormerConfig) -> DeformableEncoder:
