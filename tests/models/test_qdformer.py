@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from avseg.losses.config import QueryConfig
-from avseg.models.qdformer import model as model_module
 from avseg.models.qdformer.assembly import binary_logits, semantic_logits
 from avseg.models.qdformer.config import AssemblyConfig, CodebookConfig, LocalConfig
 from avseg.models.qdformer.model import QDFormer
@@ -94,7 +93,7 @@ def test_vggish_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
             out: Tensor = self.dropout(self.linear(log_mel.mean((1, 2))))
             return out
 
-    monkeypatch.setattr(model_module, "VGGish", Stub)
+    monkeypatch.setattr("avseg.models.hearing.VGGish", Stub)
     model = small_qdformer(audio_network="vggish", audio_width=128).train()
     assert model.training and model.audio_network is not None and not model.audio_network.training
     assert "audio" not in model.param_groups()

@@ -24,10 +24,8 @@ from avseg.models.avism.tracks import Candidates, make_tracks
 from avseg.models.avism.truth import Truth, truth_of
 from avseg.models.avism.video import Watched
 from avseg.models.base import Model, in_evaluation
-from avseg.nn.audio import log_mel_windows
+from avseg.models.hearing import heard_vectors, make_audio_network
 from avseg.nn.frames import gathered, normalised, resized, spread
-from avseg.nn.small_audio import SmallAudioNet
-from avseg.nn.vggish import VGGish
 from avseg.types import Batch, Draw, Prediction, Task
 
 STEP = 32
@@ -49,12 +47,8 @@ class AVISM(Model[AVISMOutput]):
     def __init__(self, config: AVISMConfig, task: Task) -> None:
         super().__init__(config, task)
         self.network = AVISMNetwork(len(task.classes), config)
-        self.audio_network: nn.Module | None = None
+        self.audio_network = make_audio_network(config.audio_network, config.audio_width)
         self.frozen_audio = config.audio_network == "vggish"
-        if config.audio_network == "vggish":
-            self.audio_network = VGGish().requires_grad_(False)
-        elif config.audio_network == "small":
-            self.audio_network = SmallAudioNet(config.audio_width)
         self.sounding = nn.Linear(config.audio_width, len(task.classes)) if config.sounding_weight else None
         self.train(self.training)
 
@@ -125,21 +119,8 @@ class AVISM(Model[AVISMOutput]):
         Raises:
             ValueError: features of another width, or a model that hears features and clips that have none.
         """
-        shipped, width = batch.audio_features, self.config.audio_width
-        if shipped is not None and shipped.ndim == 3 and self.config.audio_network != "small":
-            if shipped.shape[2] != width:
-                raise ValueError(f"audio features have {shipped.shape[2]} channels, and this model hears {width}")
-            return shipped.float()
-        if self.audio_network is None:
-            got = "no audio features" if shipped is None else f"features of shape {tuple(shipped.shape)}"
-            raise ValueError(
-                f"the clips have {got}, and this model hears vectors of {width} channels; read them with data.audio "
-                "features, or give the model an audio network (config.audio_network, `avseg convert avism --vggish`)"
-            )
-        log_mel = log_mel_windows(batch, self.config.audio)  # (B, T, 1, L, 64)
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen_audio):
-            heard: Tensor = self.audio_network(log_mel.flatten(0, 1))
-        return torch.unflatten(heard, 0, log_mel.shape[:2])
+        config = self.config
+        return heard_vectors(batch, config.audio_network, self.audio_network, config.audio, config.audio_width)
 
     def _watch(self, queries: Tensor, audio: Tensor, valid: Tensor) -> Watched:
         """The clip stage, for clips of one length at a time."""

@@ -13,16 +13,14 @@ from avseg.losses.dense import sounding_loss
 from avseg.losses.matching import over_workers
 from avseg.models.base import Model
 from avseg.models.dense import dense_targets, sounding_classes, sounding_truth
+from avseg.models.hearing import heard_vectors, make_audio_network
 from avseg.models.qdformer.assembly import binary_logits, semantic_logits
 from avseg.models.qdformer.config import QDFormerConfig
 from avseg.models.qdformer.criterion import QueryCriterion, distillation, quantiser_terms
 from avseg.models.qdformer.network import QDFormerNetwork
 from avseg.models.qdformer.output import QDFormerOutput as QDFormerOutput
 from avseg.models.qdformer.truth import truth_of
-from avseg.nn.audio import log_mel_windows
 from avseg.nn.frames import gathered, normalised, sized_frames
-from avseg.nn.small_audio import SmallAudioNet
-from avseg.nn.vggish import VGGish
 from avseg.types import Batch, DensePrediction, Prediction, Task
 
 _PARTS = {
@@ -46,12 +44,8 @@ class QDFormer(Model[QDFormerOutput]):
     def __init__(self, config: QDFormerConfig, task: Task) -> None:
         super().__init__(config, task)
         self.network = QDFormerNetwork(max(len(task.classes), 1), config)
-        self.audio_network: nn.Module | None = None
+        self.audio_network = make_audio_network(config.audio_network, config.audio_width)
         self.frozen_audio = config.audio_network == "vggish"
-        if config.audio_network == "vggish":
-            self.audio_network = VGGish().requires_grad_(False)
-        elif config.audio_network == "small":
-            self.audio_network = SmallAudioNet(config.audio_width)
         told = sounding_classes(task, config.sounding_classes) if config.sounding_weight else 0
         self.sounding = nn.Linear(config.audio_width, told) if told else None
         self.train(self.training)
@@ -79,21 +73,11 @@ class QDFormer(Model[QDFormerOutput]):
         Raises:
             ValueError: features of another width, or a model that hears features and clips that have none.
         """
-        shipped, width = batch.audio_features, self.config.audio_width
-        if shipped is not None and shipped.ndim in (3, 4) and self.config.audio_network != "small":
-            if shipped.shape[-1] != width:
-                raise ValueError(f"audio features have {shipped.shape[-1]} channels, and this model hears {width}")
-            return (shipped[:, :, None] if shipped.ndim == 3 else shipped).float()
-        if self.audio_network is None:
-            got = "no audio features" if shipped is None else f"features of shape {tuple(shipped.shape)}"
-            raise ValueError(
-                f"the clips have {got}, and this model hears vectors of {width} channels; read them with data.audio "
-                "features, or give the model an audio network (config.audio_network)"
-            )
-        log_mel = log_mel_windows(batch, self.config.audio)  # (B, T, 1, L, 64)
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen_audio):
-            heard: Tensor = self.audio_network(log_mel.flatten(0, 1))
-        return torch.unflatten(heard, 0, log_mel.shape[:2])[:, :, None]
+        config = self.config
+        heard = heard_vectors(
+            batch, config.audio_network, self.audio_network, config.audio, config.audio_width, parts=True
+        )
+        return heard if heard.ndim == 4 else heard[:, :, None]
 
     def losses(self, output: QDFormerOutput, batch: Batch) -> dict[str, Tensor]:
         """`mask`, `dice` and by config `class`, `box` and `giou`, each summed over the layers; `codebook`,
