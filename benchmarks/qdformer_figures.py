@@ -136,11 +136,18 @@ def codebook_use(model: Model[Any], held_out: HeldOut) -> dict[str, Any]:
                 "of_the_codebook": round(float(use.perplexity) / number, 3),
                 "largest_share": round(float(use.largest_share), 3),
                 "used": int(use.used),
+                "different": round(float(_different(codes).mean()), 2),
             }
     if frames is not None:
         own = (frames[..., None] == whole[:, None, None]).any(-1)
         figures["frame_codes_of_their_clip"] = round(float(own.float().mean()), 3)
     return figures
+
+
+def _different(codes: Tensor) -> Tensor:
+    """(..., N) codes -> (...) how many different ones the N tokens have."""
+    ordered = codes.sort(-1).values
+    return 1 + (ordered[..., 1:] != ordered[..., :-1]).sum(-1).float()
 
 
 def mixture_clips(draws: int, size: int, seed: int = 0) -> Mixtures:

@@ -18,7 +18,8 @@ def tables(runs: Runs) -> str:
 
 def codebook(runs: Runs) -> str:
     """How many codes are used, and how evenly."""
-    columns = ["", "tokens of", "perplexity", "of the codebook", "most frequent code", "codes used", "of their clip's"]
+    columns = ["", "tokens of", "perplexity", "of the codebook", "most frequent code", "codes used"]
+    columns += ["different ones of a set", "of their clip's"]
     rows = []
     for variant, found in _having(runs, "codes").items():
         for whose in ("clips", "frames"):
@@ -27,7 +28,8 @@ def codebook(runs: Runs) -> str:
                     _over([f[whose][n] for f in found], 2) for n in ("perplexity", "of_the_codebook", "largest_share")
                 ]
                 own = _over([f["frame_codes_of_their_clip"] for f in found], 2) if whose == "frames" else ""
-                rows.append([variant, whose, *shares, _over([f[whose]["used"] for f in found], 0), own])
+                counts = (_over([f[whose][n] for f in found], d) for n, d in (("used", 0), ("different", 2)))
+                rows.append([variant, whose, *shares, *counts, own])
     return _table(columns, rows)
 
 
