@@ -22,7 +22,7 @@ WORLD = 5
 
 
 def qdformer_small() -> Recipe:
-    """Small QDFormer on the synthetic world at 64 x 64, in eight minutes on one CPU thread; needs no data."""
+    """Small QDFormer on the synthetic world at 64 x 64, in about nine minutes on one CPU thread; needs no data."""
     return Recipe(
         model=_model(),
         data=DataConfig(
