@@ -6,6 +6,7 @@ from typing import Any
 
 from avseg.inference.found import class_names
 from avseg.inference.result import Result
+from avseg.version import __version__
 
 
 def to_coco(result: Result) -> dict[str, Any]:
@@ -38,4 +39,6 @@ def to_coco(result: Result) -> dict[str, Any]:
         for frame in result.frames
     ]
     categories = [{"id": i, "name": name} for i, name in enumerate(class_names(result.task), start=1)]
-    return {"images": images, "annotations": annotations, "categories": categories}
+    # Readers look up `info` and count on it; without a date one result is the same bytes whenever it is written.
+    info = {"description": "Sounding objects of a video, segmented by avseg", "version": __version__}
+    return {"info": info, "licenses": [], "images": images, "annotations": annotations, "categories": categories}

@@ -29,6 +29,8 @@ from avseg.synth.writers import TRUTH_VERSION, WriteSummary
 
 _HELD_OUT = 0.15
 """Share of the videos in val, and in test."""
+_INFO = {"description": "Videos of avseg's synthetic world"}
+"""Looked up by readers of this form. No version and no date: one seed gives the same bytes."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,8 @@ def _write_table(path: Path, written: Sequence[_Written]) -> None:
     """The annotation file of one split, written piece by piece."""
     categories = [{"id": number, "name": name} for number, name in enumerate(CLASSES, start=1)]
     with write_aside(path) as aside, aside.open("w", encoding="utf-8", newline="\n") as file:
-        file.write('{"videos": [\n' + ",\n".join(one.video for one in written))
+        file.write(f'{{"info": {json.dumps(_INFO)}, "licenses": [], "videos": [\n')
+        file.write(",\n".join(one.video for one in written))
         file.write(f'\n], "categories": {json.dumps(categories)}, "annotations": [\n')
         file.writelines(_numbered(written))
         file.write("\n]}\n")

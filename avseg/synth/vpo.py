@@ -163,6 +163,9 @@ def _write_pictures(folder: Path, counts: tuple[int, int], seed: int, options: V
     written = dict(run_jobs(_write_picture, jobs, workers, "pictures of the world"))
     records = [written[number] for number in range(len(jobs))]
     content = {
+        # Looked up by readers of this form. No version and no date: one seed gives the same bytes.
+        "info": {"description": "Pictures of avseg's synthetic world"},
+        "licenses": [],
         "categories": [{"id": number, "name": kind.vpo} for number, kind in enumerate(KINDS, start=1)],
         "images": [image for image, _ in records],
         "annotations": [

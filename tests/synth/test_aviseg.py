@@ -244,6 +244,7 @@ def test_tables_have_the_published_fields(tmp_path: Path) -> None:
     summary = write("aviseg", tmp_path, 5, 2, workers=1, size=32, seconds=(6, 8), held_out=1, sample_rate=44100)
     assert "5 clips (3 train, 1 val, 1 test)" in str(summary)
     table = json.loads((tmp_path / "train.json").read_text(encoding="utf-8"))
+    assert table["info"]["description"] and table["licenses"] == []
     assert table["categories"] == [{"id": number, "name": name} for number, name in enumerate(CLASSES, start=1)]
     assert [video["id"] for video in table["videos"]] == [1, 2, 3]
     assert [entry["id"] for entry in table["annotations"]] == list(range(1, len(table["annotations"]) + 1))

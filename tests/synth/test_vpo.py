@@ -115,6 +115,15 @@ def test_the_label_of_a_sound_is_its_timbre(root: Path) -> None:
     assert np.mean([a == b for a, b in zip(nearest, names, strict=True)]) > 0.8
 
 
+def test_instances_read_as_a_file_of_coco(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from pycocotools.coco import COCO
+
+    coco = COCO(root / "world" / "vpo_ss" / "instances.json")
+    coco.info()
+    assert "synthetic world" in capsys.readouterr().out
+    assert coco.loadRes([{**one, "score": 1.0} for one in coco.dataset["annotations"]]).imgs == coco.imgs
+
+
 def test_twin_pictures_hold_two_of_a_class_and_others_none() -> None:
     for twins in (True, False):
         for number in range(6):
