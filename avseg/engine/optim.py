@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from avseg.config import did_you_mean
 from avseg.engine.config import GroupConfig, OptimConfig
 from avseg.engine.sharded import gathered, own_part, spread
-from avseg.models.base import run_buffers
+from avseg.models.base import plain_name, plain_state, run_buffers
 
 Parts = Mapping[str, Sequence[nn.Parameter]]
 
@@ -166,13 +166,13 @@ class MovingAverage:
         if not 0 < decay < 1:
             raise ValueError(f"train.ema is {decay}, wanted a decay between 0 and 1, such as 0.999")
         self.decay, self.updates = decay, 0
-        frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
+        frozen = {plain_name(name) for name, parameter in model.named_parameters() if not parameter.requires_grad}
         left_out = frozen | run_buffers(model)
-        self.names = [name for name in model.state_dict() if name not in left_out]
+        self.names = [name for name in plain_state(model) if name not in left_out]
         self.shadow = self._copy(model)
 
     def _copy(self, model: nn.Module) -> dict[str, Tensor]:
-        current = model.state_dict()
+        current = plain_state(model)
         return {name: current[name].detach().clone() for name in self.names}
 
     @torch.no_grad()
@@ -180,7 +180,7 @@ class MovingAverage:
         """Move towards the model's weights by one step."""
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         self.updates += 1
-        current = model.state_dict()
+        current = plain_state(model)
         smooth = [name for name in self.names if current[name].is_floating_point()]
         torch._foreach_lerp_(
             [own_part(self.shadow[n]) for n in smooth], [own_part(current[n]) for n in smooth], 1 - decay
@@ -204,11 +204,12 @@ class MovingAverage:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.updates = state["updates"]
         for name, value in state["shadow"].items():
-            self.shadow[name].copy_(spread(value, self.shadow[name]))
+            own = self.shadow[plain_name(name)]
+            own.copy_(spread(value, own))
 
 
 @torch.no_grad()
 def _put(model: nn.Module, values: dict[str, Tensor]) -> None:
-    current = model.state_dict()
+    current = plain_state(model)
     for name, value in values.items():
         current[name].copy_(value)

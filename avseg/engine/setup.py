@@ -18,7 +18,7 @@ from torch import nn
 
 from avseg.config import did_you_mean
 from avseg.engine.config import TrainConfig
-from avseg.models.base import run_buffers
+from avseg.models.base import plain_name, run_buffers
 from avseg.types import Batch
 from avseg.version import __version__
 
@@ -121,8 +121,11 @@ class Objective(nn.Module):
         self.model = model
         self.measures: dict[str, torch.Tensor] = {}
         """Of the latest batch (`Model.measures`). No output of `forward`, which DDP looks through for gradients."""
+        of_run = run_buffers(model)
         # DDP reads this: every process keeps its own.
-        self._ddp_params_and_buffers_to_ignore = [f"model.{name}" for name in sorted(run_buffers(model))]
+        self._ddp_params_and_buffers_to_ignore = [
+            f"model.{name}" for name, _ in sorted(model.named_buffers()) if plain_name(name) in of_run
+        ]
 
     def forward(self, batch: Batch) -> dict[str, torch.Tensor]:
         output = self.model(batch)

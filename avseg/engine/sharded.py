@@ -15,7 +15,7 @@ from torch.distributed.checkpoint.state_dict import (
 )
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-from avseg.models.base import Model
+from avseg.models.base import Model, load_plain, plain_state, uncompiled
 
 M = TypeVar("M", bound=Model[Any])
 WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
@@ -27,7 +27,7 @@ def whole_state(
     """State of model and optimiser; under FSDP2 it is gathered into the first process and empty in the others."""
     if accelerator.is_fsdp2:
         return get_state_dict(model, _bare(optimizer), options=WHOLE)
-    return model.state_dict(), optimizer.state_dict()
+    return plain_state(model), optimizer.state_dict()
 
 
 def load_whole_state(
@@ -40,7 +40,7 @@ def load_whole_state(
         lenient = StateDictOptions(full_state_dict=True, strict=False)
         set_optimizer_state_dict(model, _bare(optimizer), state["optimizer"], options=lenient)
     else:
-        model.load_state_dict(state["model"])
+        load_plain(model, state["model"])
         _bare(optimizer).load_state_dict(state["optimizer"])
 
 
@@ -48,11 +48,11 @@ def gathered_model(accelerator: Accelerator, model: M) -> M:
     """The model itself, or under FSDP2 an unsharded copy of it (in the first process alone)."""
     if not accelerator.is_fsdp2:
         return model
-    state = get_model_state_dict(model, options=WHOLE)
+    state: dict[str, Any] = get_model_state_dict(model, options=WHOLE)
     if not accelerator.is_main_process:
         return model
-    copy = type(model)(model.config, model.task)
-    copy.load_state_dict(state)
+    copy = type(uncompiled(model))(model.config, model.task)
+    load_plain(copy, state)
     return copy
 
 

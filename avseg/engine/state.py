@@ -17,7 +17,7 @@ from avseg.engine.log import Tallies
 from avseg.engine.optim import MovingAverage
 from avseg.engine.sharded import gathered_model, load_whole_state, whole_state
 from avseg.models import save_model
-from avseg.models.base import Model, run_buffers
+from avseg.models.base import Model, load_plain, plain_name, run_buffers
 
 BEST = "best.safetensors"
 
@@ -46,7 +46,8 @@ class RunState:
         if self.accelerator.num_processes == 1:
             return
         of_run = run_buffers(self.model)
-        for name, buffer in self.model.named_buffers():
+        for full, buffer in self.model.named_buffers():
+            name = plain_name(full)
             if name in of_run:
                 continue
             broadcast(buffer)
@@ -100,7 +101,8 @@ class RunState:
         of_run = run_buffers(self.model)
         if not of_run or self.accelerator.num_processes == 1:
             return []
-        own = {name: buffer.cpu() for name, buffer in self.model.named_buffers() if name in of_run}
+        buffers = {plain_name(name): buffer for name, buffer in self.model.named_buffers()}
+        own = {name: buffer.cpu() for name, buffer in buffers.items() if name in of_run}
         states: list[dict[str, torch.Tensor]] = gather_object([own])
         return states
 
@@ -119,7 +121,7 @@ class RunState:
             )
         load_whole_state(self.accelerator, self.model, self.optimizer, state)
         if state.get("run"):
-            self.model.load_state_dict(state["run"][self.accelerator.process_index], strict=False)
+            load_plain(self.model, state["run"][self.accelerator.process_index], strict=False)
         if self.average:
             self.average.load_state_dict(state["average"])
         if self.accelerator.scaler:

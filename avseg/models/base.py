@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import ClassVar, Generic, Protocol, TypeVar
 
@@ -14,6 +14,7 @@ from avseg.config import ModelConfig, TrackOptions
 from avseg.types import Batch, InstancePrediction, Prediction, Task
 
 Output = TypeVar("Output")
+M = TypeVar("M", bound=nn.Module)
 
 
 class Tracking(Protocol):
@@ -109,7 +110,40 @@ def in_evaluation(module: nn.Module) -> Iterator[None]:
             part.training = training
 
 
+_COMPILED = "_orig_mod"
+"""What `torch.compile` puts into the names of all that is in the module that it wraps."""
+
+
+def uncompiled(module: M) -> M:
+    """The module inside `torch.compile`'s wrapper, which passes for it; any other as it is."""
+    inner: M | None = module
+    while inner is not None:
+        module, inner = inner, getattr(inner, _COMPILED, None)
+    return module
+
+
+def plain_name(name: str) -> str:
+    """The name of a tensor or part without the wrappers of `torch.compile`, wherever they stand."""
+    return ".".join(part for part in name.split(".") if part != _COMPILED)
+
+
+def plain_state(module: nn.Module) -> dict[str, Tensor]:
+    """Its state dict with the names that it has where nothing is compiled: what files and comparisons go by."""
+    return {plain_name(name): tensor for name, tensor in module.state_dict().items()}
+
+
+def load_plain(module: nn.Module, state: Mapping[str, Tensor], strict: bool = True) -> None:
+    """`load_state_dict` between modules that may be compiled, or in part, on either side.
+
+    Raises:
+        RuntimeError: tensors that do not fit, and if `strict` missing or unknown ones.
+    """
+    own = {plain_name(name): name for name in module.state_dict()}
+    named = {own.get(plain_name(name), name): tensor for name, tensor in state.items()}
+    module.load_state_dict(named, strict=strict)
+
+
 def run_buffers(module: nn.Module) -> set[str]:
-    """Names of the buffers that belong to a run and to one process of it (`Model.run_state`)."""
+    """Plain names of the buffers that belong to a run and to one process of it (`Model.run_state`)."""
     beginnings: tuple[str, ...] = getattr(module, "run_state", ())
-    return {name for name, _ in module.named_buffers() if name.startswith(beginnings)}
+    return {name for name in (plain_name(n) for n, _ in module.named_buffers()) if name.startswith(beginnings)}

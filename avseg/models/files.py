@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from avseg.config import ModelConfig, from_dict, to_dict
 from avseg.io.files import write_aside
 from avseg.models import config_class, model_class
-from avseg.models.base import Model, run_buffers
+from avseg.models.base import Model, load_plain, plain_name, plain_state, run_buffers
 from avseg.models.header import Header, read_header
 from avseg.nn.empty import WithoutInitialisation
 from avseg.types import Task
@@ -37,7 +37,7 @@ def save_model(model: Model[Any], path: str | Path, notes: Mapping[str, str] | N
     """Write weights, config and task to one file, which is whole or absent; what belongs to a run stays out.
 
     Args:
-        model: any model of `MODELS`.
+        model: any model of `MODELS`, also compiled; the file is the same.
         path: the file, usually ending in .safetensors.
         notes: strings that stand in the header beside.
 
@@ -47,7 +47,7 @@ def save_model(model: Model[Any], path: str | Path, notes: Mapping[str, str] | N
     path = Path(path)
     header = Header(model.config.family, to_dict(model.config), model.task.to_dict(), notes=dict(notes or {}))
     of_run = run_buffers(model)
-    state = {n: tensor.detach().cpu().contiguous() for n, tensor in model.state_dict().items() if n not in of_run}
+    state = {n: tensor.detach().cpu().contiguous() for n, tensor in plain_state(model).items() if n not in of_run}
     with write_aside(path) as aside:
         save_file(state, aside, metadata=header.to_metadata())
     return path
@@ -97,11 +97,14 @@ def find_file(source: str | Path) -> Path:
 def load_strictly(module: nn.Module, state: Mapping[str, Tensor], origin: str) -> None:
     """Load a state that fits exactly; what belongs to a run is not in it and stays as it is.
 
+    Either side may come from `torch.compile`.
+
     Raises:
         ValueError: missing, unknown or misshaped tensors; the first few are named.
     """
     of_run = run_buffers(module)
-    own = {name: tensor for name, tensor in module.state_dict().items() if name not in of_run}
+    state = {plain_name(name): tensor for name, tensor in state.items()}
+    own = {name: tensor for name, tensor in plain_state(module).items() if name not in of_run}
     problems = [
         *_listed("missing", (name for name in own if name not in state)),
         *_listed("unknown", (name for name in state if name not in own)),
@@ -113,7 +116,7 @@ def load_strictly(module: nn.Module, state: Mapping[str, Tensor], origin: str) -
         raise ValueError(
             f"the weights of {origin} do not fit: {'; '.join(problems)}; take the file that belongs to this config"
         )
-    module.load_state_dict(state, strict=not of_run)
+    load_plain(module, state, strict=not of_run)
 
 
 def _shapes(name: str, got: Tensor, wanted: Tensor) -> str:

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from avseg.models.base import Model
+from avseg.models.base import Model, load_plain, plain_state, uncompiled
 from avseg.models.convert import (
     HRNET_RULES,
     PVT_RULES,
@@ -115,7 +115,7 @@ def _take_resnet18(model: Model[Any], path: Path) -> list[str]:
 
 def _take_all_but(module: nn.Module, path: Path, fresh: str) -> list[str]:
     """Load a file into a module, save for names that match `fresh`, which keep what they have; those of the file."""
-    state, own = read_checkpoint(path), module.state_dict()
+    state, own = read_checkpoint(path), plain_state(module)
     taken = {name: tensor for name, tensor in state.items() if not re.fullmatch(fresh, name)}
     kept = {name: tensor for name, tensor in own.items() if re.fullmatch(fresh, name)}
     load_strictly(module, {**_with_counters(taken, own), **kept}, str(path))
@@ -124,16 +124,16 @@ def _take_all_but(module: nn.Module, path: Path, fresh: str) -> list[str]:
 
 def _take_matching(model: nn.Module, path: Path) -> list[str]:
     read_header(path)
-    state, own = load_file(path), model.state_dict()
+    state, own = load_file(path), plain_state(model)
     fitting = {name: t for name, t in state.items() if name in own and own[name].shape == t.shape}
     if not fitting:
         raise ValueError(f"no tensor of {path} agrees with the model in name and shape; is it of another family?")
-    model.load_state_dict(fitting, strict=False)
+    load_plain(model, fitting, strict=False)
     return [name for name in state if name not in fitting]
 
 
 def _take_detector(model: Model[Any], path: Path) -> list[str]:
-    home = importlib.import_module(type(model).__module__.rpartition(".")[0] + ".convert")
+    home = importlib.import_module(type(uncompiled(model)).__module__.rpartition(".")[0] + ".convert")
     if not hasattr(home, "take_detector"):
         raise ValueError(f"a detector's checkpoint {path} was given, but {model.config.family} has no such part")
     left: list[str] = home.take_detector(model, read_checkpoint(path), str(path))
@@ -142,9 +142,9 @@ def _take_detector(model: Model[Any], path: Path) -> list[str]:
 
 def _take_backbone(model: Model[Any], path: Path) -> list[str]:
     name = str(getattr(model.config, "backbone", ""))
-    backbone = model.network.get_submodule("backbone")
+    backbone = uncompiled(model.network.get_submodule("backbone"))
     module = getattr(backbone, "stages", backbone)
-    state, own = read_checkpoint(path), module.state_dict()
+    state, own = read_checkpoint(path), plain_state(module)
     if isinstance(backbone, VideoSwin):
         return _take_video_swin(backbone, state, path)
     norms = {key: tensor for key, tensor in own.items() if re.fullmatch(_OWN_NORMS, key)}
@@ -168,7 +168,7 @@ def _take_video_swin(backbone: VideoSwin, state: dict[str, Tensor], path: Path) 
     if patches is None or patches.ndim != 5 or "features.0.0.norm1.weight" not in state:
         raise ValueError(f"{path} has not the names of torchvision's swin3d_t, which video_swin_tiny begins from")
     taken = one_frame_patches(state)
-    norms = {key: tensor for key, tensor in backbone.state_dict().items() if re.fullmatch(_OWN_NORMS, key)}
+    norms = {key: tensor for key, tensor in plain_state(backbone).items() if re.fullmatch(_OWN_NORMS, key)}
     load_strictly(backbone, {**norms, **taken}, str(path))
     return [key for key in state if key.startswith("head.")]
 

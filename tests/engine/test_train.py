@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,7 +23,7 @@ from avseg.engine.config import GroupConfig, OptimConfig
 from avseg.engine.setup import in_float32, share_statistics
 from avseg.engine.train import train
 from avseg.models.header import read_header
-from avseg.types import Task
+from avseg.types import Clip, Task
 
 EXACT = TinyConfig(dropout=0.0, frozen=True, double=True)
 
@@ -148,6 +149,51 @@ def test_a_compiled_network_gives_the_same_run(tmp_path: Path, monkeypatch: pyte
     assert plain.keys() == other.keys()
     for name, value in plain.items():
         torch.testing.assert_close(other[name], value)
+
+
+class ShortWorld(TinyWorld):
+    """Ends in the middle of the first epoch."""
+
+    def __getitem__(self, index: int) -> Clip:
+        self.reads = getattr(self, "reads", 0) + 1
+        if self.reads > 12:
+            raise KeyboardInterrupt
+        return super().__getitem__(index)
+
+
+def compiled_whole(model: TinyModel) -> Any:
+    return torch.compile(model, backend="eager")
+
+
+def compiled_in_part(model: TinyModel) -> Any:
+    model.network[0] = torch.compile(model.network[0], backend="eager")
+    return model
+
+
+def as_it_is(model: TinyModel) -> Any:
+    return model
+
+
+@pytest.mark.parametrize("compiled", [compiled_whole, compiled_in_part])
+def test_plain_and_compiled_models_go_on_from_each_other(tmp_path: Path, compiled: Callable[[TinyModel], Any]) -> None:
+    """Checkpoints, averages and model files have the names of the plain model."""
+    of = recipe(epochs=1, ema=0.9, model=TinyConfig(dropout=0.0))
+
+    def go(folder: Path, change: Callable[[TinyModel], Any], world: TinyWorld) -> dict[str, Tensor]:
+        torch.manual_seed(0)
+        train(change(TinyModel(TinyConfig(dropout=0.0), Task("binary"))), world, None, of, folder)
+        return load_file(folder / "last.safetensors")
+
+    wanted = go(tmp_path / "plain", as_it_is, TinyWorld(14))
+    for first, then in ((as_it_is, compiled), (compiled, as_it_is)):
+        folder = tmp_path / first.__name__
+        with pytest.raises(KeyboardInterrupt):
+            go(folder, first, ShortWorld(14))
+        assert newest_checkpoint(folder / "checkpoints") is not None
+        found = go(folder, then, TinyWorld(14))
+        assert found.keys() == wanted.keys()
+        for name, value in wanted.items():
+            torch.testing.assert_close(found[name], value)
 
 
 def test_shared_statistics_keep_parameters_names_and_activations() -> None:

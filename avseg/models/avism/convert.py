@@ -14,7 +14,7 @@ from torch import Tensor
 from avseg.config import InputSpec
 from avseg.data.classes import aviseg_classes
 from avseg.models.avism.config import AVISMConfig
-from avseg.models.base import Model
+from avseg.models.base import Model, plain_state
 from avseg.models.convert import STEM_RESNET_RULES, SWIN_RULES, Rule, read_checkpoint, rename_keys
 from avseg.models.files import build_model, load_strictly, save_model
 from avseg.nn.empty import WithoutInitialisation
@@ -267,7 +267,7 @@ def take_detector(model: Model[Any], state: Mapping[str, Tensor], origin: str = 
     renamed = rename_keys(frames, [*_backbone_rules(frames), *_FRAME_RULES])
     taken = {name: tensor for name, tensor in renamed.items() if not re.fullmatch(_CLASSES, name)}
     silent = not any(re.fullmatch(_HEARS, name) for name in taken)
-    own = model.network.state_dict()
+    own = plain_state(model.network)
     fresh = [n for n in own if re.fullmatch(_CLASSES, n) or (silent and re.fullmatch(_HEARS, n))]
     kept = {name: own[name] for name in own if name in fresh or name.startswith("video.")}
     load_strictly(model.network, {**taken, **kept}, origin)

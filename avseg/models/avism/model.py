@@ -23,7 +23,7 @@ from avseg.models.avism.tracking import AVISMTracking
 from avseg.models.avism.tracks import Candidates, make_tracks
 from avseg.models.avism.truth import Truth, truth_of
 from avseg.models.avism.video import Watched
-from avseg.models.base import Model, in_evaluation
+from avseg.models.base import Model, in_evaluation, uncompiled
 from avseg.models.hearing import heard_vectors, make_audio_network
 from avseg.nn.frames import gathered, normalised, resized, spread
 from avseg.types import Batch, Draw, Prediction, Task
@@ -201,7 +201,7 @@ class AVISM(Model[AVISMOutput]):
 
     def param_groups(self) -> dict[str, list[nn.Parameter]]:
         """`backbone`, `pixel_decoder`, `detector`, `video` and, where it learns, `audio` (with what tells classes)."""
-        parts = {name: list(part.parameters()) for name, part in self.network.named_children()}
+        parts = {name: list(part.parameters()) for name, part in uncompiled(self.network).named_children()}
         hearing = [part for part in (self.audio_network, self.sounding) if part is not None]
         parts["audio"] = [parameter for part in hearing for parameter in part.parameters()]
         learning = {name: [p for p in part if p.requires_grad] for name, part in parts.items()}

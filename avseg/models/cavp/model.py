@@ -12,7 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from avseg.config import ModelConfig
 from avseg.losses.contrastive import contrastive_loss
 from avseg.losses.dense import at_least_float32, binary_loss, pixel_loss
-from avseg.models.base import Model
+from avseg.models.base import Model, uncompiled
 from avseg.models.cavp.bank import SoundBank, panned, positions, single_channel
 from avseg.models.cavp.config import CAVPConfig
 from avseg.models.cavp.network import CAVPNetwork
@@ -212,7 +212,7 @@ class CAVP(Model[CAVPOutput]):
 
     def param_groups(self) -> dict[str, list[nn.Parameter]]:
         """`backbone`, `decoder`, `projector`, `fusion`, `audio`: the five parts of the network."""
-        parts = {name: list(part.parameters()) for name, part in self.network.named_children()}
+        parts = {name: list(part.parameters()) for name, part in uncompiled(self.network).named_children()}
         return {name: [p for p in part if p.requires_grad] for name, part in parts.items()}
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from avseg.config import ModelConfig
 from avseg.losses.dense import sounding_loss
 from avseg.losses.matching import over_workers
-from avseg.models.base import Model
+from avseg.models.base import Model, plain_name
 from avseg.models.dense import dense_targets, sounding_classes, sounding_truth
 from avseg.models.hearing import heard_vectors, make_audio_network
 from avseg.models.qdformer.assembly import binary_logits, semantic_logits
@@ -132,7 +132,7 @@ class QDFormer(Model[QDFormerOutput]):
         parts: dict[str, list[nn.Parameter]] = {"backbone": [], "codebook": [], "sound": [], "decoder": [], "audio": []}
         for name, parameter in self.named_parameters():
             if parameter.requires_grad:
-                parts[_part(name)].append(parameter)
+                parts[_part(plain_name(name))].append(parameter)
         return {name: part for name, part in parts.items() if part}
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from avseg.config import ModelConfig
 from avseg.losses.audio_visual import avm_loss
 from avseg.losses.dense import at_least_float32, binary_loss, semantic_loss, sounding_loss
-from avseg.models.base import Model
+from avseg.models.base import Model, plain_name
 from avseg.models.dense import dense_targets, sized, sounding_classes, sounding_truth
 from avseg.models.tpavi.config import TPAVIConfig
 from avseg.models.tpavi.groups import Groups
@@ -128,7 +128,8 @@ class TPAVI(Model[TPAVIOutput]):
     def param_groups(self) -> dict[str, list[nn.Parameter]]:
         """`backbone`, `decoder` (neck, attention, decoder, heads) and, where it learns, `audio`."""
         parts: dict[str, list[nn.Parameter]] = {"backbone": [], "decoder": [], "audio": []}
-        for name, parameter in self.named_parameters():
+        for full, parameter in self.named_parameters():
+            name = plain_name(full)
             if parameter.requires_grad:
                 part = "backbone" if name.startswith("network.backbone.") else "decoder"
                 parts["audio" if name.startswith("audio_network.") else part].append(parameter)
