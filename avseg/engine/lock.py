@@ -26,7 +26,7 @@ def only_writer(folder: Path) -> Iterator[None]:
     sentence = f"another run writes to {folder} now; wait for it, stop it, or choose another run folder"
     if folder in _held:
         raise RuntimeError(sentence)
-    handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
     try:
         _lock(handle)
     except OSError as error:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import secrets
 import shutil
-import tempfile
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,15 +16,28 @@ def write_aside(path: Path) -> Iterator[Path]:
 
     The temporary name keeps the suffix of `path`, so that writers which look at it work. Parents are made.
     On any error, an interrupt included, the half-written file is removed and `path` stays as it was.
+    Its mode becomes that of any new file, also where the writer makes private ones, as safetensors does.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    aside = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.part{path.suffix}")
     try:
+        mode = _mode_of_new_file(aside)
         yield aside
+        made = aside.lstat().st_mode
+        if stat.S_ISREG(made) and stat.S_IMODE(made) != mode:
+            aside.chmod(mode)
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def _mode_of_new_file(path: Path) -> int:
+    """Permissions of a file that is made at `path`: the umask cannot be read without setting it for all threads."""
+    path.touch(exist_ok=False)
+    mode = stat.S_IMODE(path.stat().st_mode)
+    path.unlink()  # a writer may want to make a link here
+    return mode
 
 
 @contextmanager
@@ -32,8 +45,8 @@ def write_folder_aside(path: Path) -> Iterator[Path]:
     """The same for a folder: what the block wrote replaces `path` as a whole when it ends well."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
-    aside.chmod(0o755)
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    aside.mkdir()  # not tempfile's, which makes private ones
     try:
         yield aside
         if path.exists():
