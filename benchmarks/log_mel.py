@@ -1,8 +1,8 @@
 """Log-mel pictures of a sound: the batched front end and a plain transcription of the published formulas in one run.
 
 The plain side is numpy in float64: the resampling sum tap by tap (arrays over all outputs), then frames, FFT and mel
-product as the formulas stand. Both sides start from the waveform and repeat the published filter steps, so that their
-pictures can be compared. Floors: one pass over the sound, one bare FFT of the frames. Prints JSON. VGGish is timed on
+product as the formulas stand. Both sides start from the waveform and walk the same table, so that their pictures can be
+compared. Floors: one pass over the sound, one bare FFT of the frames. Prints JSON. VGGish is timed on
 the first five pictures.
 """
 
@@ -19,26 +19,28 @@ import numpy as np
 import torch
 
 from avseg.nn.mel import log_mel_examples
-from avseg.nn.resample import KAISER_BETA, ROLLOFF, TABLE, ZERO_CROSSINGS
+from avseg.nn.resample import FILTERS, Form
 from avseg.nn.vggish import VGGish
 
 
-def filter_table() -> np.ndarray:
-    """Right half of the windowed sinc, 512 entries a zero crossing."""
-    n = ZERO_CROSSINGS * TABLE
-    sinc = ROLLOFF * np.sinc(ROLLOFF * np.arange(n + 1) / TABLE)
-    return np.append(sinc * np.kaiser(2 * n + 1, KAISER_BETA)[n:], 0.0)
+def filter_table(form: Form) -> tuple[np.ndarray, int]:
+    """Right half of the windowed sinc, and its entries a zero crossing."""
+    kind = FILTERS[form]
+    assert kind.table is not None
+    n = kind.zero_crossings * kind.table
+    sinc = kind.rolloff * np.sinc(kind.rolloff * np.arange(n + 1) / kind.table)
+    return np.append(sinc * np.kaiser(2 * n + 1, kind.beta)[n:], 0.0), kind.table
 
 
-def plain_resample(x: np.ndarray, rate_from: int, rate_to: int) -> np.ndarray:
+def plain_resample(x: np.ndarray, rate_from: int, rate_to: int, form: Form) -> np.ndarray:
     """(S,) -> (S * rate_to // rate_from,): each output the sum of two wings of taps read off the table."""
-    table, scale = filter_table(), min(1.0, rate_to / rate_from)
-    step = math.floor(scale * TABLE)
+    (table, entries), scale = filter_table(form), min(1.0, rate_to / rate_from)
+    step = math.floor(scale * entries)
     position = np.arange(len(x) * rate_to // rate_from) * (rate_from / rate_to)
     nearest = position.astype(np.int64)
     out = np.zeros(len(position))
     for side, first in ((-1, scale * (position - nearest)), (1, scale * (1 - (position - nearest)))):
-        entry, share = np.divmod(first * TABLE, 1.0)
+        entry, share = np.divmod(first * entries, 1.0)
         for tap in range(math.ceil(len(table) / step)):
             at, source = entry.astype(np.int64) + tap * step, nearest + side * tap + (side > 0)
             inside = (at < len(table) - 1) & (source >= 0) & (source < len(x))
@@ -76,21 +78,22 @@ def fastest(run: Callable[[], Any], repeats: int) -> float:
     return round(1e3 * min(seconds), 3)
 
 
-def measure(seconds: float, rate: int, repeats: int) -> dict[str, Any]:
+def measure(seconds: float, rate: int, repeats: int, form: Form) -> dict[str, Any]:
     """Both sides, their difference and the floors for one sound of noise."""
     sound = 0.1 * np.random.default_rng(0).standard_normal(round(seconds * rate))
     tensor = torch.from_numpy(sound)
-    resampled = plain_resample(sound, rate, 16000) if rate != 16000 else sound
+    resampled = plain_resample(sound, rate, 16000, form) if rate != 16000 else sound
     plain = plain_log_mel(resampled)
-    ours = log_mel_examples(tensor, rate, "published")[:, 0].numpy()
+    ours = log_mel_examples(tensor, rate, form)[:, 0].numpy()
     frames = torch.from_numpy(plain_frames(resampled))
     plain_ms = fastest(lambda: plain_log_mel(resampled), repeats)
     if rate != 16000:
-        plain_ms += fastest(lambda: plain_resample(sound, rate, 16000), max(1, repeats // 5))
-    ours_ms = fastest(lambda: log_mel_examples(tensor, rate, "published"), repeats)
+        plain_ms += fastest(lambda: plain_resample(sound, rate, 16000, form), max(1, repeats // 5))
+    ours_ms = fastest(lambda: log_mel_examples(tensor, rate, form), repeats)
     return {
         "seconds": seconds,
         "rate": rate,
+        "form": form,
         "examples": len(ours),
         "ours_ms": ours_ms,
         "plain_ms": round(plain_ms, 3),
@@ -118,12 +121,13 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--rates", type=int, nargs="+", default=[16000, 44100, 48000])
     parser.add_argument("--repeats", type=int, default=10)
+    parser.add_argument("--form", choices=["resampy_0.2", "resampy_0.4"], default="resampy_0.2")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     result = {
         "threads": options.threads,
-        "log_mel": [measure(options.seconds, rate, options.repeats) for rate in options.rates],
+        "log_mel": [measure(options.seconds, rate, options.repeats, options.form) for rate in options.rates],
         "vggish": measure_vggish(options.repeats),
     }
     print(json.dumps(result, indent=2))

@@ -49,6 +49,7 @@ def prepare(
     root: Path,
     vggish: Path | None = None,
     short: Literal["zeros", "silence"] = "zeros",
+    resampling: Literal["exact", "resampy_0.2", "resampy_0.4"] = "resampy_0.2",
     workers: int = 0,
 ) -> int:
     """Make a data set's folder of raw videos and label files; picks up where it was stopped.
@@ -59,6 +60,8 @@ def prepare(
         root: Folder to write.
         vggish: aviseg: the published VGGish weights; without them no features of the sound are made.
         short: aviseg: what stands for a second whose sound ends too early: log-mel zeros, as published, or silence.
+        resampling: aviseg: how sound is brought to 16 kHz for the features (docs/audio.md): as resampy up to 0.2.2 did,
+            as it does from 0.3 on, or exactly. Which version made the shipped features is unknown.
         workers: Processes; 0 takes one for every core.
     """
     if name == "aviseg":
@@ -66,12 +69,12 @@ def prepare(
         from avseg.prepare.aviseg import prepare_aviseg
 
         weights = None if vggish is None else read_checkpoint(vggish)
-        report = prepare_aviseg(raw, root, vggish=weights, short=short, workers=workers)
+        report = prepare_aviseg(raw, root, vggish=weights, short=short, resampling=resampling, workers=workers)
     else:
         from avseg.prepare import prepare
 
-        if vggish is not None:
-            raise ValueError(f"--vggish makes features of AVISeg, {name} has none")
+        if vggish is not None or (short, resampling) != ("zeros", "resampy_0.2"):
+            raise ValueError(f"--vggish, --short and --resampling are of AVISeg's features of sound; {name} has none")
         report = prepare(name, raw, root, workers=workers)
     print(report)
     return report.exit_code

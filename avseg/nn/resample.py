@@ -1,15 +1,16 @@
 """Change of sample rate by a windowed sinc, as one matrix product for all clips.
 
-The filter is the published front end's choice (resampy's `kaiser_best`, after Smith, "Digital Audio Resampling"): a
-sinc of 64 zero crossings under a Kaiser window of beta 14.77, its corner at 0.9476 of the lower Nyquist rate. Here the
-filter is evaluated by its formula at every phase instead of being read off a table. The published table has 512 entries
-a zero crossing and is walked in whole entries, which stretches the filter by up to 0.5 % when the rate falls;
-`form="published"` repeats that.
+The published front ends resample with resampy's `kaiser_best` (after Smith, "Digital Audio Resampling"), and that
+filter changed with version 0.3 of the package. The form "exact" has the filter of the older versions and evaluates it
+by its formula at every phase. The package reads its filter off a table and walks it in whole entries, which stretches
+the filter when the rate falls: from 44.1 and 48 kHz by 0.4 % in the older versions, by 0.02 % at most in the newer
+ones. The forms "resampy_0.2" and "resampy_0.4" repeat that, each with the constants of its versions (docs/audio.md).
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, TypeAlias
 
@@ -17,13 +18,29 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-ZERO_CROSSINGS = 64
-KAISER_BETA = 14.769656459379492
-ROLLOFF = 0.9475937167399596
-TABLE = 512
-"""Entries a zero crossing of the published table (precision 9)."""
+Form: TypeAlias = Literal["exact", "resampy_0.2", "resampy_0.4"]
 
-Form: TypeAlias = Literal["exact", "published"]
+
+@dataclass(frozen=True)
+class Filter:
+    """A sinc under a Kaiser window."""
+
+    zero_crossings: int
+    """On either side of the middle."""
+    beta: float
+    """Of the Kaiser window."""
+    rolloff: float
+    """Corner as a share of the lower Nyquist rate."""
+    table: int | None = None
+    """Entries a zero crossing of the table that it is walked in; None: the filter is evaluated by its formula."""
+
+
+FILTERS: dict[Form, Filter] = {
+    "exact": Filter(64, 14.769656459379492, 0.9475937167399596),
+    "resampy_0.2": Filter(64, 14.769656459379492, 0.9475937167399596, table=512),  # up to 0.2.2
+    "resampy_0.4": Filter(50, 12.984585247040023, 0.9173473712608761, table=8192),  # 0.3.0 to 0.4.3
+}
+"""Read off the tables in the packages 0.2.2, 0.3.1 and 0.4.3, whose values they give within 1e-15."""
 
 _BLOCK = 192
 """Outputs that a frame of input yields at most: enough that little is read twice, few enough for a cache."""
@@ -38,19 +55,20 @@ def resample(audio: Tensor, rate_from: int, rate_to: int, form: Form = "exact") 
         audio: (..., S) floating point, on any device.
         rate_from: Hz.
         rate_to: Hz.
-        form: "exact", or "published" for the steps of the published table.
+        form: "exact", or the versions of resampy whose filter and steps are repeated: "resampy_0.2" (up to 0.2.2) or
+            "resampy_0.4" (from 0.3 on).
 
     Returns:
         (..., S * rate_to // rate_from) of the same dtype; what lies beyond both ends counts as silence.
 
     Raises:
-        ValueError: a rate that is not a positive whole number, or sound that is not floating point.
+        ValueError: a rate that is not a positive whole number, another form, or sound that is not floating point.
     """
     for rate in (rate_from, rate_to):
         if rate != int(rate) or rate <= 0:
             raise ValueError(f"sample rate {rate}, wanted a positive whole number of Hz")
-    if form not in ("exact", "published"):
-        raise ValueError(f"form {form!r} of resampling, wanted 'exact' or 'published'")
+    if form not in FILTERS:
+        raise ValueError(f"form {form!r} of resampling, wanted one of {', '.join(map(repr, FILTERS))}")
     if not audio.is_floating_point():
         raise ValueError(f"sound to resample is {audio.dtype}, wanted floats in [-1, 1]; divide 16-bit sound by 32768")
     if rate_from == rate_to:
@@ -98,13 +116,13 @@ def _resample_rows(rows: Tensor, ratio: tuple[int, int, Form], count: int) -> Te
 
 def _half_width(up: int, down: int, form: Form) -> int:
     """Inputs on either side that an output hears."""
-    return math.ceil(ZERO_CROSSINGS / _step(up, down, form))
+    return math.ceil(FILTERS[form].zero_crossings / _step(up, down, form))
 
 
 def _step(up: int, down: int, form: Form) -> float:
     """Zero crossings of the filter from one input to the next."""
-    scale = min(1.0, up / down)
-    return math.floor(scale * TABLE) / TABLE if form == "published" else scale
+    scale, table = min(1.0, up / down), FILTERS[form].table
+    return scale if table is None else math.floor(scale * table) / table
 
 
 @lru_cache(maxsize=128)
@@ -113,7 +131,7 @@ def _filters(ratio: tuple[int, int, Form], first: int, last: int, device: torch.
 
     Inputs count from `first * down // up - half`; phase p lies at input p * down / up.
     """
-    up, down, _ = ratio
+    up, down, form = ratio
     half, step, scale = _half_width(*ratio), _step(*ratio), min(1.0, up / down)
     begin = first * down // up
     span = (last - 1) * down // up - begin + 2 * half + 2
@@ -121,15 +139,15 @@ def _filters(ratio: tuple[int, int, Form], first: int, last: int, device: torch.
         inputs = torch.arange(span, dtype=torch.float64)[:, None] - half + begin
         ahead = inputs - torch.arange(first, last, dtype=torch.float64)[None] * down / up
         away = ahead.abs()
-        # The nearest input on either side lies right in both forms; those behind it follow in steps.
+        # The nearest input on either side lies right in every form; those behind it follow in steps.
         behind = torch.where(ahead > 0, away.ceil() - 1, away.floor())
         x = scale * (away - behind) + step * behind
-        return (scale * _windowed_sinc(x)).to(device=device, dtype=dtype)
+        return (scale * _windowed_sinc(x, FILTERS[form])).to(device=device, dtype=dtype)
 
 
-def _windowed_sinc(x: Tensor) -> Tensor:
+def _windowed_sinc(x: Tensor, kind: Filter) -> Tensor:
     """The filter at `x` zero crossings of the lower rate from its middle."""
-    inside = (1 - (x / ZERO_CROSSINGS).square()).clamp(min=0)
-    window = torch.special.i0(KAISER_BETA * inside.sqrt()) / torch.special.i0(x.new_tensor(KAISER_BETA))
-    filtered: Tensor = ROLLOFF * torch.sinc(ROLLOFF * x) * window * (x.abs() <= ZERO_CROSSINGS)
+    inside = (1 - (x / kind.zero_crossings).square()).clamp(min=0)
+    window = torch.special.i0(kind.beta * inside.sqrt()) / torch.special.i0(x.new_tensor(kind.beta))
+    filtered: Tensor = kind.rolloff * torch.sinc(kind.rolloff * x) * window * (x.abs() <= kind.zero_crossings)
     return filtered

@@ -19,7 +19,7 @@ from avseg.io.audio import read_wav, write_wav
 from avseg.io.files import write_aside
 from avseg.io.image import write_jpeg
 from avseg.nn.mel import EXAMPLE_FRAMES, EXAMPLE_SAMPLES, SAMPLE_RATE, LogMel
-from avseg.nn.resample import resample
+from avseg.nn.resample import Form, resample
 from avseg.nn.vggish import VGGish
 from avseg.prepare.avsbench import PrepareReport
 from avseg.prepare.jobs import run_jobs
@@ -33,6 +33,9 @@ _AT_ONCE = 32
 Short: TypeAlias = Literal["zeros", "silence"]
 """What stands for a second of which less than 0.975 s are there: log-mel values of zero, as published, or the sound
 followed by silence."""
+RESAMPLING: Form = "resampy_0.2"
+"""How a second is brought to 16 kHz. Which version of resampy made the shipped features is unknown; this one has the
+filter that models resample sound with (docs/audio.md)."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,13 @@ class _Outcome:
 
 
 def prepare_aviseg(
-    raw: Path, out: Path, *, vggish: Mapping[str, Tensor] | None = None, short: Short = "zeros", workers: int = 0
+    raw: Path,
+    out: Path,
+    *,
+    vggish: Mapping[str, Tensor] | None = None,
+    short: Short = "zeros",
+    resampling: Form = RESAMPLING,
+    workers: int = 0,
 ) -> PrepareReport:
     """Make the folder of AVISeg, or what is missing in it. May be stopped; a second run skips what is finished.
 
@@ -68,6 +77,7 @@ def prepare_aviseg(
         out: Folder to write; every file in it is whole or absent.
         vggish: The published weights of VGGish; without them no features are made.
         short: What stands for a second of which the sound ends too early.
+        resampling: How seconds of another rate are brought to 16 kHz for the features.
         workers: Processes for pictures and sounds; 0 takes one for every core, 1 stays in this process.
 
     A video that cannot be made is reported and the others go on.
@@ -84,7 +94,7 @@ def prepare_aviseg(
     for number, job in enumerate(jobs):
         outcome, made = outcomes[number], False
         if not outcome.failed and network is not None:
-            outcome, made = _with_features(job, outcome, network, short)
+            outcome, made = _with_features(job, outcome, network, short, resampling)
         report.done += not outcome.failed and (outcome.made or made)
         report.skipped += not outcome.failed and not (outcome.made or made)
         if outcome.failed:
@@ -96,7 +106,9 @@ def prepare_aviseg(
     return report
 
 
-def patches_of_seconds(audio: Tensor, rate: int, seconds: int, short: Short = "zeros") -> Tensor:
+def patches_of_seconds(
+    audio: Tensor, rate: int, seconds: int, short: Short = "zeros", resampling: Form = RESAMPLING
+) -> Tensor:
     """Log-mel pictures of the seconds of a sound by the published rule: (T, 1, 96, 64) float32.
 
     Each second is averaged over its channels, brought to 16 kHz by itself, and its first 96 frames of 10 ms are kept.
@@ -106,11 +118,12 @@ def patches_of_seconds(audio: Tensor, rate: int, seconds: int, short: Short = "z
         rate: Hz.
         seconds: T.
         short: What stands for seconds of less than 0.975 s.
+        resampling: How a second is brought to 16 kHz.
     """
     rows = audio.double().mean(0)[: seconds * rate]
     there = len(rows) - rate * torch.arange(seconds)  # samples from the beginning of each second on
     rows = torch.nn.functional.pad(rows, (0, seconds * rate - len(rows))).reshape(seconds, rate)
-    waves = resample(rows, rate, SAMPLE_RATE, "published")
+    waves = resample(rows, rate, SAMPLE_RATE, resampling)
     patches: Tensor = LogMel()(waves)[:, :, :EXAMPLE_FRAMES]
     if short == "zeros":
         whole = there.clamp(0, rate) * SAMPLE_RATE // rate >= EXAMPLE_SAMPLES
@@ -213,14 +226,16 @@ def _make_sound(job: _Job) -> bool:
     return True
 
 
-def _with_features(job: _Job, outcome: _Outcome, network: VGGish, short: Short) -> tuple[_Outcome, bool]:
+def _with_features(
+    job: _Job, outcome: _Outcome, network: VGGish, short: Short, resampling: Form
+) -> tuple[_Outcome, bool]:
     """What became of the video, and whether features were made."""
     place = job.out / "FEATAudios" / f"{job.video.name}.npy"
     if place.is_file():
         return outcome, False
     try:
         audio, rate = read_wav(job.sound(job.out))
-        patches = patches_of_seconds(audio, rate, len(job.video.frames), short)
+        patches = patches_of_seconds(audio, rate, len(job.video.frames), short, resampling)
     except (ValueError, OSError) as error:
         return _Outcome(failed=str(error)), False
     with torch.inference_mode():

@@ -14,18 +14,19 @@ from aviseg_folder import AVISegFolder, make
 from avseg.cli import run
 from avseg.config import AudioWindow
 from avseg.data import DataConfig, build_dataset
-from avseg.io.audio import read_wav
+from avseg.io.audio import read_wav, write_wav
 from avseg.io.image import read_rgb
 from avseg.io.video import write_video
 from avseg.nn.audio import log_mel_windows
 from avseg.nn.mel import LogMel
-from avseg.nn.resample import resample
+from avseg.nn.resample import Form, resample
 from avseg.nn.vggish import VGGish
 from avseg.prepare import aviseg
 from avseg.prepare.aviseg import patches_of_seconds, prepare_aviseg
 from avseg.types import Batch
 
 FPS = 8
+FORMS: tuple[Form, Form] = ("resampy_0.2", "resampy_0.4")
 
 
 class Sums(torch.nn.Module):
@@ -61,7 +62,7 @@ def test_every_second_is_heard_by_itself(rate: int) -> None:
     assert patches.shape == (3, 1, 96, 64) and patches.dtype == torch.float32
     for k in range(3):
         second = audio[:, k * rate : (k + 1) * rate].double().mean(0, keepdim=True)
-        alone = LogMel()(resample(second, rate, 16000, "published"))
+        alone = LogMel()(resample(second, rate, 16000, "resampy_0.2"))
         assert alone.shape == (1, 1, 98, 64)
         assert torch.allclose(patches[k], alone[0, :, :96], atol=1e-5)
     changed = audio.clone()
@@ -101,6 +102,20 @@ def test_features_are_made_beside_frames_and_sound(folder: AVISegFolder, monkeyp
     dataset = build_dataset(DataConfig(name="aviseg", root=folder.root, audio="features"), "test")
     assert dataset[0].audio_features is not None and torch.equal(dataset[0].audio_features, wanted)
     assert prepare_aviseg(folder.root, folder.root, vggish={}, workers=1).skipped == 5
+
+
+def test_features_follow_the_named_resampling(folder: AVISegFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored, sound = folder.root / "test/FEATAudios/dd.npy", folder.root / "test/WAVAudios/dd.wav"
+    monkeypatch.setattr(aviseg, "_vggish", lambda _: Sums())
+    write_wav(sound, noise(4, 44100), 44100)
+    audio, rate = read_wav(sound)
+    old, new = (Sums()(patches_of_seconds(audio, rate, 4, resampling=form)) for form in FORMS)
+    assert float((old - new).abs().max()) > 0.1
+    for resampling, wanted in zip(FORMS, (old, new), strict=True):
+        stored.unlink()
+        prepare_aviseg(folder.root, folder.root, vggish={}, resampling=resampling, workers=1)
+        assert np.array_equal(np.load(stored), wanted.numpy())
+    assert torch.equal(patches_of_seconds(audio, rate, 4), patches_of_seconds(audio, rate, 4, resampling=FORMS[0]))
 
 
 def test_another_folder_gets_copies(folder: AVISegFolder, tmp_path: Path) -> None:
@@ -170,17 +185,19 @@ def test_the_command_takes_published_weights(folder: AVISegFolder, tmp_path: Pat
     torch.save(network.state_dict(), tmp_path / "vggish.pth")
     raw = str(folder.root)
     (folder.root / "val/FEATAudios/cc.npy").unlink()
-    weights = ["--vggish", str(tmp_path / "vggish.pth"), "--workers", "1"]
+    write_wav(folder.root / "val/WAVAudios/cc.wav", noise(1, 44100), 44100)
+    weights = ["--vggish", str(tmp_path / "vggish.pth"), "--resampling", FORMS[1], "--workers", "1"]
     assert run(["data", "prepare", "aviseg", "--raw", raw, "--root", raw, *weights]) == 0
     audio, rate = read_wav(folder.root / "val/WAVAudios/cc.wav")
     with torch.inference_mode():
-        wanted = network(patches_of_seconds(audio, rate, 1))
+        wanted = network(patches_of_seconds(audio, rate, 1, resampling=FORMS[1]))
     assert np.allclose(np.load(folder.root / "val/FEATAudios/cc.npy"), wanted.numpy(), atol=1e-5)
 
 
-def test_weights_are_for_this_data_set_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("option", [("--vggish", "c"), ("--short", "silence"), ("--resampling", "exact")])
+def test_what_concerns_features_is_for_this_data_set_alone(option: tuple[str, str]) -> None:
     with pytest.raises(ValueError, match="s4 has none"):
-        run(["data", "prepare", "s4", "--raw", "a", "--root", "b", "--vggish", "c"])
+        run(["data", "prepare", "s4", "--raw", "a", "--root", "b", *option])
 
 
 def test_the_truth_is_copied_as_it_is(folder: AVISegFolder, tmp_path: Path) -> None:
