@@ -15,6 +15,7 @@ from avseg.inference.result import MaskKind
 from avseg.inference.segmenter import Segmenter
 from avseg.inference.source import check_hears
 from avseg.inference.writer import FORMAT_VERSION, RESULT_NAME, Header, video_facts, write_video_result
+from avseg.io.files import is_visible
 from avseg.io.media import MediaError, probe
 from avseg.models.files import load_model
 
@@ -53,18 +54,20 @@ class Report:
     """Video -> folder of its result, which was there."""
     failed: dict[Path, str] = field(default_factory=dict)
     """Video -> why there is none, in one sentence."""
+    without_overlay: dict[Path, str] = field(default_factory=dict)
+    """Video -> why its result, which was made, has no overlay."""
 
     @property
     def exit_code(self) -> int:
-        """0 when every video has its result, else 1."""
-        return 1 if self.failed else 0
+        """0 when every video has its result and the overlay that was asked for, else 1."""
+        return 1 if self.failed or self.without_overlay else 0
 
     def __str__(self) -> str:
         lines = [
             f"{len(self.done)} segmented, {len(self.skipped)} already there, {len(self.failed)} failed; {self.out}"
         ]
         lines += [f"  {video.name} -> {folder}" for video, folder in self.done.items()]
-        lines += [f"  {video.name}: {reason}" for video, reason in self.failed.items()]
+        lines += [f"  {video.name}: {reason}" for video, reason in (self.without_overlay | self.failed).items()]
         return "\n".join(lines)
 
 
@@ -126,16 +129,17 @@ def predict_folder(
         folder = report.out / name
         try:
             info = probe(video)
-            header = Header(
-                video_facts(info), segmenter.describe(), segmenter.model.task, segmenter.fps, masks, overlay
-            )
-            if _is_finished(folder, header):
+            header = Header(segmenter.describe(), segmenter.model.task, segmenter.fps, masks, overlay)
+            if _is_finished(folder, header, video_facts(info)):
                 report.skipped[video] = folder
                 log.info("%s: already there in %s", video.name, folder)
                 continue
-            count = write_video_result(folder, info, segmenter.frames_of(info), header)
+            written = write_video_result(folder, info, segmenter.frames_of(info), header)
             report.done[video] = folder
-            log.info("%s: %d masks in %s", video.name, count, folder)
+            log.info("%s: %d masks in %s", video.name, written.count, folder)
+            if written.fault:
+                report.without_overlay[video] = written.fault
+                log.error("%s: %s", video.name, written.fault)
         except Exception as error:  # one broken video must not cost the others
             reason = str(error) or type(error).__name__
             report.failed[video] = reason
@@ -147,6 +151,8 @@ def predict_folder(
 def find_videos(inputs: Sequence[str], out: Path | None = None) -> list[Path]:
     """Video files that `inputs` mean, each once, in order; what lies in `out` is a result and no input.
 
+    Hidden files and folders of a folder are passed over; a file that is named is taken.
+
     Raises:
         FileNotFoundError: an input that means none.
     """
@@ -155,7 +161,7 @@ def find_videos(inputs: Sequence[str], out: Path | None = None) -> list[Path]:
         path = Path(text)
         if path.is_dir():
             files = [file for file in sorted(path.rglob("*")) if file.suffix.lower() in SUFFIXES and file.is_file()]
-            files = [file for file in files if not _is_result(file, out)]
+            files = [file for file in files if is_visible(file, path) and not _is_result(file, out)]
         elif path.is_file():
             files = [path]
         else:
@@ -198,13 +204,15 @@ def _stands_for(folder: Path, video: Path) -> bool:
     return found is None or found.get("video", {}).get("file") == video.name
 
 
-def _is_finished(folder: Path, header: Header) -> bool:
+def _is_finished(folder: Path, header: Header, facts: dict[str, Any]) -> bool:
+    """Whether `folder` holds the result of this very file, model and settings."""
     found = _read(folder)
     if found is None or found.get("format_version") != FORMAT_VERSION:
         return False
-    wanted = json.loads(json.dumps(header.to_dict()))
-    return all(
-        found.get(key) == wanted[key] for key in ("video", "model", "fps", "masks", "overlay", "tracks", "classes")
+    wanted = json.loads(json.dumps(header.to_dict(facts)))
+    video = found.get("video", {})
+    return all(found.get(key) == wanted[key] for key in ("model", "fps", "masks", "overlay", "tracks", "classes")) and (
+        all(video.get(key) == value for key, value in wanted["video"].items())
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -10,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avseg.inference.result import FrameResult, Result
+from avseg.io.downmix import mixed
 from avseg.io.files import write_aside
 from avseg.io.media import VideoInfo
-from avseg.io.video import VideoWriter, iter_frames, write_video
+from avseg.io.video import VideoWriter, iter_frames
+from avseg.io.video_writer import pieces_of
 from avseg.render.legend import Line
 from avseg.render.overlay import Paint
 from avseg.render.palette import palette
@@ -39,7 +42,7 @@ class OverlayVideo:
 
     def __init__(self, path: Path, info: VideoInfo, task: Task) -> None:
         self._writer = VideoWriter(path, info.fps, sound=info.path, pixel_aspect=info.pixel_aspect)
-        self._pictures = iter_frames(info.path)
+        self._pictures = iter_frames(info.path, warn=False)
         self._picture = next(self._pictures, None)
         self._colours = palette(task)
         self._mask: FrameResult | None = None
@@ -50,6 +53,11 @@ class OverlayVideo:
             self._write_to((self._mask.time + frame.time) / 2)
         self._mask = frame
 
+    def abandon(self) -> None:
+        """Close both files; what was written is of no use."""
+        self._pictures.close()
+        self._writer.abandon()
+
     def __enter__(self) -> OverlayVideo:
         return self
 
@@ -59,10 +67,12 @@ class OverlayVideo:
         try:
             if error is None:
                 self._write_to(float("inf"))
-        except BaseException as failed:
-            self._writer.__exit__(type(failed), failed, failed.__traceback__)
+                self._writer.close(self._pictures.end)
+                return
+        except BaseException:
+            self.abandon()
             raise
-        self._writer.__exit__(kind, error, trace)
+        self.abandon()
 
     def _write_to(self, border: float) -> None:
         if self._mask is None or self._picture is None or self._picture[0] > border:
@@ -74,14 +84,53 @@ class OverlayVideo:
             self._picture = next(self._pictures, None)
 
 
+class OptionalOverlay:
+    """An overlay video beside a result: where it cannot be made, the result is kept and `fault` says why."""
+
+    def __init__(self, path: Path, info: VideoInfo, task: Task) -> None:
+        self.fault = ""
+        """Why there is no overlay, in one sentence; empty while there is one."""
+        self._path = path
+        self._video: OverlayVideo | None = None
+        with self._surviving():
+            self._video = OverlayVideo(path, info, task)
+
+    def add(self, frame: FrameResult) -> None:
+        """The next mask."""
+        if self._video is not None:
+            with self._surviving():
+                self._video.add(frame)
+
+    def close(self) -> None:
+        """Write what is left."""
+        if self._video is not None:
+            with self._surviving():
+                self._video.__exit__(None, None, None)
+
+    def abandon(self) -> None:
+        """Close the file; nobody wants it any more."""
+        if self._video is not None:
+            self._video.abandon()
+
+    @contextmanager
+    def _surviving(self) -> Iterator[None]:
+        from av.error import FFmpegError
+
+        try:
+            yield
+        except (FFmpegError, OSError, ValueError, RuntimeError) as error:
+            # The path in a system's message is that of a temporary folder.
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            self.fault = f"no overlay could be written ({reason}); everything else of the result is there"
+            self.abandon()
+            self._video = None
+            self._path.unlink(missing_ok=True)
+
+
 def save_overlay(result: Result, path: Path) -> Path:
     """See `Result.save_video`."""
     if isinstance(result.source, Clip):
-        clip = result.source
-        starts_with_picture = clip.audio[
-            :, round(max(0.0, float(clip.times[0]) - clip.audio_start) * clip.sample_rate) :
-        ]
-        return write_video(path, _clip_pictures(result, clip), result.fps, starts_with_picture, clip.sample_rate)
+        return _save_clip(result, result.source, path)
     assert result.info is not None
     with write_aside(path) as aside, OverlayVideo(aside, result.info, result.task) as video:
         for frame in result.frames:
@@ -89,6 +138,14 @@ def save_overlay(result: Result, path: Path) -> Path:
     return path
 
 
-def _clip_pictures(result: Result, clip: Clip) -> Iterator[NDArray[np.uint8]]:
-    for picture, frame in zip(clip.frames, result.frames, strict=True):
-        yield paint_of(frame, palette(result.task)).on(picture.permute(1, 2, 0).numpy())
+def _save_clip(result: Result, clip: Clip, path: Path) -> Path:
+    """Every frame of the clip at its time, with the clip's sound from the first frame on."""
+    first, colours = float(clip.times[0]), palette(result.task)
+    lead = round((first - clip.audio_start) * clip.sample_rate)
+    sound = np.pad(clip.audio.numpy()[:, max(lead, 0) :], ((0, 0), (max(-lead, 0), 0)))
+    pieces = pieces_of(mixed(sound, [], min(len(sound), 2)), clip.sample_rate)
+    with write_aside(path) as aside, VideoWriter(aside, result.rate, sound=pieces) as writer:
+        for picture, frame in zip(clip.frames, result.frames, strict=True):
+            painted = paint_of(frame, colours).on(picture.permute(1, 2, 0).numpy())
+            writer.write(painted, frame.time - first)
+    return path

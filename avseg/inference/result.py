@@ -16,6 +16,7 @@ from avseg.types import Clip, InstancePrediction, Rle, Task
 
 if TYPE_CHECKING:
     from avseg.io.media import VideoInfo
+    from avseg.io.pictures import Pictures
 
 MaskKind = Literal["png", "rle", "npz"]
 SEEN = 0.001
@@ -101,6 +102,27 @@ class FrameResult:
         return {found.id: found.name for found in self.objects}
 
 
+class FrameStream(Iterator[FrameResult]):
+    """Results frame by frame; after the last one `end` and `fps` tell of the pictures that were decoded."""
+
+    def __init__(self, frames: Iterator[FrameResult], pictures: Pictures) -> None:
+        self._frames = frames
+        self._pictures = pictures
+
+    def __next__(self) -> FrameResult:
+        return next(self._frames)
+
+    @property
+    def end(self) -> float:
+        """s, the end of the last picture that was decoded."""
+        return self._pictures.end
+
+    @property
+    def fps(self) -> float:
+        """Pictures a second that were decoded, on average."""
+        return self._pictures.count / self._pictures.end if self._pictures.end else 0.0
+
+
 class PerFrame(Sequence[NDArray[Any]]):
     """One array a frame, made when asked for; `numpy.asarray` stacks them all."""
 
@@ -132,8 +154,6 @@ class Intervals:
     middles of the sounds they heard; the first reaches back to 0 and the last on to the end.
     """
 
-    end: float
-    """s, the end of the video."""
     least: float = SEEN
     _spans: dict[int, list[list[float]]] = field(default_factory=dict)
     _who: dict[int, tuple[int, str]] = field(default_factory=dict)
@@ -156,13 +176,13 @@ class Intervals:
             self._who[new] = (now[new].class_id, now[new].name)
         self._open = set(now)
 
-    def closed(self) -> list[dict[str, Any]]:
+    def closed(self, end: float) -> list[dict[str, Any]]:
         """By object: id, class id, class and the (begin, end) in s, rounded to milliseconds; of tracks, all of them and
-        each with its score."""
+        each with its score. `end`: s, the end of the last picture."""
         spans = {i: [list(span) for span in spans] for i, spans in sorted(self._spans.items())}
         for still in self._open:
-            spans[still][-1][1] = max(self.end, self._middle or 0.0)
-        told = {i: [[round(begin, 3), round(end, 3)] for begin, end in of] for i, of in spans.items()}
+            spans[still][-1][1] = end
+        told = {i: _within(of, end) for i, of in spans.items()}
         if not self._tracks:
             return [
                 {"id": i, "class_id": self._who[i][0], "class": self._who[i][1], "intervals": of}
@@ -178,6 +198,12 @@ class Intervals:
             }
             for track in sorted(self._tracks, key=lambda one: one.id)
         ]
+
+
+def _within(spans: list[list[float]], end: float) -> list[list[float]]:
+    """Spans cut off at the end of the video; what a frame heard may reach beyond it. One is left in any case."""
+    cut = [[round(min(begin, end), 3), round(min(stop, end), 3)] for begin, stop in spans]
+    return [span for span in cut if span[1] > span[0]] or cut[:1]
 
 
 class TrackTable:
@@ -231,7 +257,9 @@ class Result:
     size: tuple[int, int]
     """(H, W)."""
     duration: float
-    """s."""
+    """s, the end of the last picture."""
+    rate: float
+    """Pictures a second of the video or clip, on average."""
 
     @property
     def times(self) -> NDArray[np.float64]:
@@ -273,10 +301,10 @@ class Result:
     def sounding(self) -> list[dict[str, Any]]:
         """When each object sounds: dicts of id, class_id, class and intervals [[begin, end], ...] in s; of a model that
         tracks, every track, with its score."""
-        intervals = Intervals(self.duration)
+        intervals = Intervals()
         for frame in self.frames:
             intervals.add(frame)
-        return intervals.closed()
+        return intervals.closed(self.duration)
 
     def save_video(self, path: str | Path) -> Path:
         """Write the video with the masks painted in, at its own frame rate and with its own sound, as MP4."""

@@ -17,11 +17,12 @@ from avseg.config import Temporal, TrackOptions, to_dict
 from avseg.data.geometry import Geometry
 from avseg.device import find_device
 from avseg.inference.found import found_in, tracks_of
-from avseg.inference.result import FrameResult, Result
-from avseg.inference.source import channels_wanted, check_channels, clips_of
+from avseg.inference.result import FrameResult, FrameStream, Result
+from avseg.inference.source import channels_wanted, check_channels, clips_of, pictures_of
 from avseg.inference.windows import Grid, block_length, heard, windows
 from avseg.io.media import VideoInfo, probe
-from avseg.models.base import Model
+from avseg.io.pictures import Pictures
+from avseg.models.base import Model, plain_state
 from avseg.types import Batch, Clip, Prediction
 
 FRAMES_AT_ONCE = 25
@@ -77,12 +78,13 @@ class Segmenter:
             frames = tuple(self._segment(video, video.times.tolist()))
             size = video.output_size or (video.frames.shape[2], video.frames.shape[3])
             step = float(video.times[1] - video.times[0]) if len(video.times) > 1 else 1.0
-            return self._result(video.id, frames, video, None, size, float(video.times[-1]) + step)
+            return self._result(video.id, frames, video, None, size, float(video.times[-1]) + step, 1 / step)
         info = probe(video)
-        frames = tuple(self.frames_of(info))
-        return self._result(info.path.stem, frames, info.path, info, (info.height, info.width), info.duration)
+        stream = self.frames_of(info)
+        frames = tuple(stream)
+        return self._result(info.path.stem, frames, info.path, info, (info.height, info.width), stream.end, stream.fps)
 
-    def stream(self, video: str | Path) -> Iterator[FrameResult]:
+    def stream(self, video: str | Path) -> FrameStream:
         """Frame by frame, in memory that does not grow with the video's length.
 
         A model that tracks objects goes through the whole video before the first frame comes; what it keeps of each
@@ -93,26 +95,28 @@ class Segmenter:
         """
         return self.frames_of(probe(video))
 
-    def frames_of(self, info: VideoInfo) -> Iterator[FrameResult]:
+    def frames_of(self, info: VideoInfo) -> FrameStream:
         """The same, of a video that was probed before."""
-        if self.model.tracking(self.tracks) is not None:
-            yield from self._tracked(info)
-            return
+        pictures = pictures_of(info, self.grid)
+        tracked = self.model.tracking(self.tracks) is not None
+        return FrameStream(self._tracked(info, pictures) if tracked else self._plain(info, pictures), pictures)
+
+    def _plain(self, info: VideoInfo, pictures: Pictures) -> Iterator[FrameResult]:
         number = 0
-        for clip, shown in clips_of(info, self.model.config, self.grid):
+        for clip, shown in clips_of(info, self.model.config, self.grid, pictures):
             for frame in self._segment(clip, shown, sized=True):
                 if number % self.grid.every == 0:
                     yield replace(frame, index=number // self.grid.every)
                 number += 1
 
-    def _tracked(self, info: VideoInfo) -> Iterator[FrameResult]:
+    def _tracked(self, info: VideoInfo, pictures: Pictures) -> Iterator[FrameResult]:
         """Results of a video that goes through the model in pieces of a second or more."""
         tracking = self.model.tracking(self.tracks)
         assert tracking is not None
         grid = replace(self.grid, span=max(tracking.frames_at_once, math.ceil(self.grid.fps)))
         times: list[float] = []
         shown: list[float] = []
-        for clip, part in clips_of(info, self.config, grid):
+        for clip, part in clips_of(info, self.config, grid, pictures):
             tracking.see(Batch.collate([clip]).to(self.device))
             times += clip.times.tolist()
             shown += part
@@ -133,9 +137,9 @@ class Segmenter:
     def _fingerprint(self) -> str:
         """Twelve digits of weights and config, to tell results of one model from those of another of its name."""
         digest = sha256(json.dumps(to_dict(self.config), sort_keys=True).encode())
-        for name, tensor in sorted(self.model.state_dict().items()):
+        for name, tensor in sorted(plain_state(self.model).items()):
             digest.update(name.encode())
-            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
         return digest.hexdigest()[:12]
 
     def _segment(self, clip: Clip, shown: Sequence[float], sized: bool = False) -> list[FrameResult]:
@@ -177,8 +181,9 @@ class Segmenter:
         info: VideoInfo | None,
         size: tuple[int, int],
         duration: float,
+        rate: float,
     ) -> Result:
-        return Result(name, frames, self.model.task, self.fps, self.name, source, info, size, duration)
+        return Result(name, frames, self.model.task, self.fps, self.name, source, info, size, duration, rate)
 
 
 def part_of(clip: Clip, group: Sequence[int], temporal: Temporal) -> Clip:

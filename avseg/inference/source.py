@@ -16,7 +16,7 @@ from avseg.config import AudioWindow, ModelConfig
 from avseg.data.geometry import Geometry
 from avseg.inference.windows import Grid, block_length, nominal_times
 from avseg.io.media import MediaError, VideoInfo
-from avseg.io.video import iter_audio, iter_frames
+from avseg.io.video import Pictures, iter_audio, iter_frames
 from avseg.types import Clip
 
 log = logging.getLogger(__name__)
@@ -29,10 +29,23 @@ LEFT_TO_MODEL = 1.0
 """s of sound that may be missing at the end before silence takes its place; below, the model's own rule holds."""
 
 
-def clips_of(info: VideoInfo, config: ModelConfig, grid: Grid) -> Iterator[tuple[Clip, list[float]]]:
+def pictures_of(info: VideoInfo, grid: Grid) -> Pictures:
+    """The pictures that are taken from a video."""
+    return iter_frames(info.path, grid.fps, grid.offset)
+
+
+def clips_of(
+    info: VideoInfo, config: ModelConfig, grid: Grid, pictures: Pictures | None = None
+) -> Iterator[tuple[Clip, list[float]]]:
     """Consecutive parts of a video: a clip at the nominal times of its pictures, and when these are really shown.
 
     The parts of what a model sees as one clip hear what the whole would hear.
+
+    Args:
+        info: of the video.
+        config: of the model.
+        grid: which pictures, and how many in a part.
+        pictures: those of `pictures_of`, for callers who want to know where they end.
 
     Raises:
         MediaError: mono sound, and a model that hears left and right.
@@ -40,7 +53,8 @@ def clips_of(info: VideoInfo, config: ModelConfig, grid: Grid) -> Iterator[tuple
     """
     check_hears(config)
     sound = Sound(info, channels_wanted(config))
-    for (frames, shown), following in _with_next(_parts(info, Geometry(config.input), grid)):
+    parts = _parts(pictures or pictures_of(info, grid), Geometry(config.input), grid.span)
+    for (frames, shown), following in _with_next(parts):
         times = nominal_times(shown, config.temporal)
         known = nominal_times(following[1], config.temporal) if following else times
         audio, start = sound.cut(*_needed(times, known[-1], config))
@@ -58,15 +72,15 @@ def clips_of(info: VideoInfo, config: ModelConfig, grid: Grid) -> Iterator[tuple
         )
 
 
-def _parts(info: VideoInfo, geometry: Geometry, grid: Grid) -> Iterator[Part]:
-    """Up to `grid.span` pictures (n, 3, h, w) uint8, sized for the network, and when they are shown."""
+def _parts(taken: Pictures, geometry: Geometry, span: int | None) -> Iterator[Part]:
+    """Up to `span` pictures (n, 3, h, w) uint8, sized for the network, and when they are shown; None: all at once."""
     pictures: list[Tensor] = []
     shown: list[float] = []
-    for time, picture in iter_frames(info.path, grid.fps, grid.offset):
+    for time, picture in taken:
         sized = np.array(geometry.resize(Image.fromarray(picture), geometry.spec.interpolation))
         pictures.append(torch.from_numpy(sized).permute(2, 0, 1))
         shown.append(time)
-        if len(pictures) == grid.span:
+        if len(pictures) == span:
             yield torch.stack(pictures), shown
             pictures, shown = [], []
     if pictures:
@@ -144,11 +158,12 @@ class Sound:
         channels = min(info.sound.channels, 2) if info.sound else wanted
         check_channels(info.path.name, channels, wanted)
         if info.sound is None:
-            log.warning("%s has no sound; the model hears silence and may mark nothing", info.path.name)
+            log.warning("%s %s; the model hears silence and may mark nothing", info.path.name, info.silent)
+        self._name, self._wanted = info.path.name, info.sound is not None
         self._pieces = iter_audio(info.path, SAMPLE_RATE, channels) if info.sound else iter(())
         self._held: NDArray[np.float32] = np.zeros((channels, 0), np.float32)
-        self._start: int | None = None
-        """Sample number, counted from the first picture, of the first one held."""
+        self._start = 0
+        """Number of the first sample held, counted from the first picture."""
         self._stop = 0
         """The number behind the last sample read."""
 
@@ -169,22 +184,15 @@ class Sound:
 
     def _read_to(self, last: int) -> None:
         pieces = [self._held]
-        end = self._held.shape[1] + (self._start or 0)
-        while self._start is None or end < last:
-            piece = next(self._pieces, None)
-            if piece is None:
-                break
-            if self._start is None:
-                self._start = end = round(piece[0] * SAMPLE_RATE)
+        while self._stop < last and (piece := next(self._pieces, None)) is not None:
             pieces.append(piece[1])
-            self._stop = end = end + piece[1].shape[1]
+            self._stop += piece[1].shape[1]
+        if self._wanted and not self._stop:
+            self._wanted = False
+            log.warning("%s: nothing of its sound can be decoded; the model hears silence", self._name)
         self._held = np.concatenate(pieces, axis=1) if len(pieces) > 1 else self._held
 
     def _forget_before(self, first: int) -> None:
-        """Drop what lies before `first`; what the sound does not reach back to is silence."""
-        start = first if self._start is None else self._start
-        if start < first:
-            self._held = self._held[:, first - start :]
-        elif start > first:
-            self._held = np.pad(self._held, ((0, 0), (start - first, 0)))
+        """Drop what lies before `first`."""
+        self._held = self._held[:, first - self._start :]
         self._start = first

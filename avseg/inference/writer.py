@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, TextIO
 
 import numpy as np
 
 from avseg.inference.found import class_names
-from avseg.inference.overlay import OverlayVideo, save_overlay
-from avseg.inference.result import FrameResult, Intervals, MaskKind, Result, TrackTable
+from avseg.inference.overlay import OptionalOverlay, save_overlay
+from avseg.inference.result import FrameResult, FrameStream, Intervals, MaskKind, Result, TrackTable
 from avseg.io.files import write_folder_aside
 from avseg.io.image import write_png
 from avseg.io.media import VideoInfo
@@ -38,14 +40,14 @@ Sink = Callable[[FrameResult], None]
 class Header:
     """What result.json says before the frames."""
 
-    video: dict[str, Any]
     model: dict[str, Any]
     task: Task
     fps: float
     masks: MaskKind | None
     overlay: bool
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self, video: Mapping[str, Any]) -> dict[str, Any]:
+        """`video`: its facts."""
         table = palette(self.task)
         names = enumerate(class_names(self.task), start=1)
         classes: list[dict[str, Any]] = [{"id": i, "name": name} for i, name in names]
@@ -55,7 +57,7 @@ class Header:
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
             "avseg": __version__,
-            "video": self.video,
+            "video": dict(video),
             "model": self.model,
             "fps": self.fps,
             "masks": None if self.masks is None else {"kind": self.masks, "file": MASK_NAMES[self.masks]},
@@ -66,42 +68,72 @@ class Header:
 
 
 def video_facts(info: VideoInfo) -> dict[str, Any]:
-    """What result.json says of the video."""
+    """What result.json says of the video before it is read; `measured` adds the rest."""
     sound = info.sound
     return {
         "file": info.path.name,
         "bytes": info.path.stat().st_size,
         "width": info.width,
         "height": info.height,
-        "fps": round(info.fps, 6),
-        "duration": round(info.duration, 6),
         "sound": None
         if sound is None
         else {"codec": sound.codec, "sample_rate": sound.sample_rate, "channels": sound.channels},
     }
 
 
-def write_frames(folder: Path, header: Header, frames: Iterable[FrameResult], sinks: Iterable[Sink] = ()) -> int:
-    """Write result.json, masks and tracks of `frames` into an existing folder, and show each to `sinks`.
+def measured(facts: Mapping[str, Any], fps: float, duration: float) -> dict[str, Any]:
+    """The facts of a video with what is known when its last picture was decoded."""
+    sound = {"sound": facts["sound"]}
+    return {**facts, "fps": round(fps, 6), "duration": round(duration, 6)} | sound
+
+
+class Draft:
+    """result.json in the making: frames wait in a temporary file, since what stands before them is known last."""
+
+    def __init__(self, folder: Path) -> None:
+        self.count = 0
+        """Frames so far."""
+        self._path = folder / RESULT_NAME
+        self._frames = TemporaryFile("w+", encoding="utf-8", newline="\n", dir=folder)  # noqa: SIM115  `finish` closes it
+        self._intervals = Intervals()
+
+    def add(self, frame: FrameResult) -> None:
+        """The next frame."""
+        self._frames.write(("\n  " if not self.count else ",\n  ") + json.dumps(_frame_dict(frame), ensure_ascii=False))
+        self._intervals.add(frame)
+        self.count += 1
+
+    def finish(self, head: Mapping[str, Any]) -> None:
+        """Write the file. `head`: what stands before the frames."""
+        sounding = json.dumps(self._intervals.closed(head["video"]["duration"]), ensure_ascii=False)
+        with self._frames, self._path.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(json.dumps(head, indent=1, ensure_ascii=False).removesuffix("\n}") + ',\n "frames": [')
+            self._frames.seek(0)
+            shutil.copyfileobj(self._frames, file)
+            file.write(f'\n ],\n "sounding": {sounding}\n}}\n')
+
+
+def write_frames(
+    folder: Path, header: Header, name: str, frames: Iterable[FrameResult], sinks: Iterable[Sink] = ()
+) -> Draft:
+    """Write masks and tracks of `frames` into an existing folder, and show each frame to `sinks`.
 
     All but tracks, which end with the last frame, are written as they come.
 
     Returns:
-        How many frames there were.
+        result.json, to be finished.
     """
-    count, intervals = 0, Intervals(header.video["duration"])
+    draft = Draft(folder)
     with ExitStack() as stack:
-        lines = stack.enter_context(_json_lines(folder / RESULT_NAME, header.to_dict(), intervals))
-        takers: list[Sink] = [*sinks, intervals.add, lambda frame: lines(_frame_dict(frame))]
+        takers: list[Sink] = [*sinks, draft.add]
         if header.masks is not None:
             takers.append(stack.enter_context(_MASK_WRITERS[header.masks](folder, header.task)))
         if header.task.kind == "instance":
-            takers.append(stack.enter_context(_tracks(folder, header)))
+            takers.append(stack.enter_context(_tracks(folder, header.task, name)))
         for frame in frames:
             for take in takers:
                 take(frame)
-            count += 1
-    return count
+    return draft
 
 
 def _frame_dict(frame: FrameResult) -> dict[str, Any]:
@@ -121,23 +153,6 @@ def _frame_dict(frame: FrameResult) -> dict[str, Any]:
             for found in frame.objects
         ],
     }
-
-
-@contextmanager
-def _json_lines(path: Path, head: dict[str, Any], intervals: Intervals) -> Iterator[Callable[[dict[str, Any]], None]]:
-    """One JSON object whose frames are written one a line, so that none is held."""
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(json.dumps(head, indent=1, ensure_ascii=False).removesuffix("\n}") + ',\n "frames": [')
-        separator = "\n  "
-
-        def write(frame: dict[str, Any]) -> None:
-            nonlocal separator
-            file.write(separator + json.dumps(frame, ensure_ascii=False))
-            separator = ",\n  "
-
-        yield write
-        sounding = json.dumps(intervals.closed(), ensure_ascii=False)
-        file.write(f'\n ],\n "sounding": {sounding}\n}}\n')
 
 
 @contextmanager
@@ -176,34 +191,54 @@ def _npz_masks(folder: Path, task: Task) -> Iterator[Sink]:
 
 
 @contextmanager
-def _tracks(folder: Path, header: Header) -> Iterator[Sink]:
-    """The form of YouTube-VIS; the video is number 1."""
-    table = TrackTable(header.video["file"])
+def _tracks(folder: Path, task: Task, name: str) -> Iterator[Sink]:
+    """The form of YouTube-VIS; the video, called `name`, is number 1."""
+    table = TrackTable(name)
     yield table.add
-    write_results([table.prediction(header.task)], folder / TRACKS_NAME, {table.name: 1})
+    write_results([table.prediction(task)], folder / TRACKS_NAME, {name: 1})
 
 
 _MASK_WRITERS = {"png": _png_masks, "rle": _rle_masks, "npz": _npz_masks}
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written of a video."""
+
+    count: int
+    """Frames."""
+    fault: str = ""
+    """Why a wanted overlay is missing; empty where nothing is."""
 
 
 def save_result(result: Result, folder: Path, masks: MaskKind | None, *, overlay: bool) -> Path:
     """See `Result.save`."""
     height, width = result.size
     facts = video_facts(result.info) if result.info else {"width": width, "height": height, "sound": None}
-    facts = {"file": result.id, "fps": result.fps, "duration": result.duration, **facts}
+    facts = measured({"file": result.id, **facts}, result.rate, result.duration)
     model = {"name": result.model, "task": result.task.to_dict()}
+    header = Header(model, result.task, result.fps, masks, overlay)
     with write_folder_aside(folder) as aside:
-        write_frames(aside, Header(facts, model, result.task, result.fps, masks, overlay), result.frames)
+        draft = write_frames(aside, header, str(facts["file"]), result.frames)
         if overlay:
             save_overlay(result, aside / OVERLAY_NAME)
+        draft.finish(header.to_dict(facts))
     return folder
 
 
-def write_video_result(folder: Path, info: VideoInfo, frames: Iterable[FrameResult], header: Header) -> int:
-    """Result, masks and overlay of one video in one pass over its masks, whole or absent."""
-    with write_folder_aside(folder) as aside, ExitStack() as stack:
-        sinks: list[Sink] = []
-        if header.overlay:
-            video = stack.enter_context(OverlayVideo(aside / OVERLAY_NAME, info, header.task))
-            sinks.append(video.add)
-        return write_frames(aside, header, frames, sinks)
+def write_video_result(folder: Path, info: VideoInfo, frames: FrameStream, header: Header) -> Written:
+    """Result, masks and overlay of one video in one pass over its masks, whole or absent; a fault of the overlay costs
+    the overlay alone."""
+    with write_folder_aside(folder) as aside:
+        overlay = OptionalOverlay(aside / OVERLAY_NAME, info, header.task) if header.overlay else None
+        try:
+            draft = write_frames(aside, header, info.path.name, frames, [] if overlay is None else [overlay.add])
+            if overlay is not None:
+                overlay.close()
+        finally:
+            if overlay is not None:
+                overlay.abandon()
+        fault = "" if overlay is None else overlay.fault
+        facts = measured(video_facts(info), frames.fps, frames.end)
+        draft.finish(replace(header, overlay=header.overlay and not fault).to_dict(facts))
+        return Written(draft.count, fault)

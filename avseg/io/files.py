@@ -62,6 +62,14 @@ def write_text(path: Path, text: str) -> None:
         aside.write_text(text, encoding="utf-8", newline="\n")
 
 
+def is_visible(path: Path, folder: Path) -> bool:
+    """Whether what was found in `folder` is meant when the folder is named: neither it nor what holds it is hidden.
+
+    macOS keeps its notes on NAME.mp4 beside it on foreign discs, as `._NAME.mp4`.
+    """
+    return not any(part.startswith(".") for part in path.relative_to(folder).parts)
+
+
 def inside(root: Path, *parts: str) -> Path:
     """`root / parts`, refusing a name that would leave `root`.
 

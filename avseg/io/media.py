@@ -6,34 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+from avseg.io.clock import Clock
+from avseg.io.orientation import Orientation, orientation_of
+from avseg.io.streams import MediaError, codec_name, picture_stream, sound_stream, sound_streams
 
-
-class MediaError(ValueError):
-    """A file that cannot be read as video (or sound); the message is one sentence for the user."""
-
-
-class Orientation(NamedTuple):
-    """How the stored picture is turned before it is shown: transposed first, then mirrored."""
-
-    transpose: bool = False
-    mirror: bool = False
-    """Left and right change places."""
-    upturn: bool = False
-    """Top and bottom change places."""
-
-    def apply(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """(H, W, 3) as stored to (H', W', 3) as shown, contiguous."""
-        if self.transpose:
-            picture = picture.transpose(1, 0, 2)
-        if self.mirror:
-            picture = picture[:, ::-1]
-        if self.upturn:
-            picture = picture[::-1]
-        return np.ascontiguousarray(picture)
+__all__ = ["Media", "MediaError", "SoundInfo", "VideoInfo", "open_media", "probe", "why_silent"]
 
 
 @dataclass(frozen=True)
@@ -48,15 +27,15 @@ class SoundInfo:
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a video file holds. Sizes are those shown, after rotation."""
+    """What a video file says it holds. Sizes are those shown, after rotation."""
 
     path: Path
     width: int
     height: int
     fps: float
-    """Mean frame rate as the file states it."""
+    """Mean frame rate as the file states it; nobody has counted the frames."""
     duration: float
-    """s, as the file states it; the frames that can be decoded may end earlier."""
+    """s, as the file states it, 0 where it states none; `Pictures.end` is where the frames really end."""
     codec: str
     orientation: Orientation
     pixel_aspect: float
@@ -64,11 +43,69 @@ class VideoInfo:
     start: float
     """s on the file's own clock; the first picture, zero on the clock used everywhere else."""
     sound: SoundInfo | None
+    silent: str = ""
+    """Why there is no sound to hear, as the end of a sentence about the file; empty where there is some."""
+
+
+@dataclass(frozen=True, eq=False)
+class Media:
+    """An opened file: the streams that are used, and their packets on one clock. It is read once."""
+
+    path: Path
+    container: Any
+    picture: Any | None
+    """The picture stream; None where there is none to be seen."""
+    sound: Any | None
+    """The sound stream that belongs to the picture; None where there is none to be heard."""
+    clock: Clock
+
+    def seen(self) -> Any:
+        """The picture stream.
+
+        Raises:
+            MediaError: there is none.
+        """
+        return picture_stream(self.container, self.path) if self.picture is None else self.picture
+
+    def packets(self) -> Iterator[Any]:
+        """Packets of picture and sound on one clock; a cut end or a fault of the container ends them."""
+        used = {stream.index for stream in (self.picture, self.sound) if stream is not None}
+        return self.clock.repaired(_demuxed(self.container), used)
+
+    def frames(self, stream: Any) -> Iterator[Any]:
+        """All frames of picture or sound that can be decoded; damaged packets are passed over."""
+        from av.error import FFmpegError
+
+        for packet in self.packets():
+            if packet.stream.index != stream.index:
+                continue
+            try:
+                frames = packet.decode()
+            except FFmpegError:
+                continue
+            yield from frames
+        # After a cut end nothing has told the decoder to give what it holds; elsewhere there is nothing left.
+        try:
+            yield from stream.codec_context.decode(None)
+        except FFmpegError:
+            return
+
+
+def _demuxed(container: Any) -> Iterator[Any]:
+    from av.error import FFmpegError
+
+    packets = container.demux()
+    while True:
+        try:
+            packet = next(packets)
+        except (StopIteration, FFmpegError):
+            return
+        yield packet
 
 
 @contextmanager
-def open_media(path: str | Path) -> Iterator[Any]:
-    """The opened container; only local files, whatever a playlist inside may ask for.
+def open_media(path: str | Path) -> Iterator[Media]:
+    """The opened file; only local files, whatever a playlist inside may ask for.
 
     Raises:
         MediaError: no such file, an empty file, or one that FFmpeg cannot open.
@@ -90,31 +127,15 @@ def open_media(path: str | Path) -> Iterator[Any]:
             f"{path} cannot be opened as a video ({reason}); it is cut short, damaged, or no video at all"
         ) from error
     with container:
-        yield container
+        picture = _picture_or_none(container, path)
+        yield Media(path, container, picture, sound_stream(container, picture), Clock.of(container))
 
 
-def picture_stream(container: Any, path: str | Path) -> Any:
-    """The first video stream that is not a cover picture.
-
-    Raises:
-        MediaError: there is none.
-    """
-    for stream in container.streams.video:
-        if not _is_cover(stream):
-            # Not by frame: closing such a decoder in mid-stream was seen to wait for its threads for ever.
-            stream.thread_type = "SLICE"
-            return stream
-    held = ", ".join(sorted({stream.type for stream in container.streams})) or "no streams"
-    raise MediaError(f"{path} has no picture (it holds {held}); a video with a picture stream is wanted")
-
-
-def sound_stream(container: Any) -> Any | None:
-    """The sound stream FFmpeg takes for the best (the first of the most channels), or None."""
-    return container.streams.best("audio")
-
-
-def _is_cover(stream: Any) -> bool:
-    return "attached_pic" in str(getattr(stream, "disposition", "")).lower()
+def _picture_or_none(container: Any, path: Path) -> Any | None:
+    try:
+        return picture_stream(container, path)
+    except MediaError:
+        return None
 
 
 def probe(path: str | Path) -> VideoInfo:
@@ -123,71 +144,76 @@ def probe(path: str | Path) -> VideoInfo:
     Raises:
         MediaError: as `open_media` and `picture_stream`, or no frame can be decoded.
     """
-    with open_media(path) as container:
-        stream = picture_stream(container, path)
-        sound = sound_stream(container)
-        frame, start = first_frame(container, stream, path)
+    with open_media(path) as media:
+        stream, sound = media.seen(), media.sound
+        frame = first_frame(media)
         orientation = orientation_of(frame)
         width, height = frame.width, frame.height
         aspect = float(stream.sample_aspect_ratio or 1) or 1.0
         if orientation.transpose:
             width, height, aspect = height, width, 1 / aspect
         return VideoInfo(
-            path=Path(path),
+            path=media.path,
             width=width,
             height=height,
             fps=float(stream.average_rate or stream.guessed_rate or 25),
-            duration=_duration(container, stream),
+            duration=stated_duration(media),
             codec=stream.codec_context.name,
             orientation=orientation,
             pixel_aspect=aspect,
-            start=start,
+            start=time_of(frame) or 0.0,
             sound=None if sound is None else _sound_info(sound),
+            silent="" if sound is not None else _why_silent(media),
         )
 
 
-def first_frame(container: Any, stream: Any, path: str | Path) -> tuple[Any, float]:
-    """The first decodable frame and its time in seconds on the file's own clock."""
-    for frame in decoded(container, stream):
-        return frame, 0.0 if frame.pts is None else float(frame.pts * frame.time_base)
-    raise MediaError(f"{path} holds no frame that can be decoded; it is empty or cut short")
+def first_frame(media: Media) -> Any:
+    """The first picture that can be decoded.
 
-
-def decoded(container: Any, stream: Any) -> Iterator[Any]:
-    """All frames of `stream` that can be decoded; damaged packets are passed over, a cut end ends it."""
-    import av
-
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets)
-        except (StopIteration, av.error.FFmpegError):
-            return
-        try:
-            frames = packet.decode()
-        except av.error.FFmpegError:
-            continue
-        yield from frames
-
-
-def orientation_of(frame: Any) -> Orientation:
-    """The quarter turn and mirroring that a frame's display matrix asks for.
-
-    The matrix takes (x, y) to (a x + c y, b x + d y); other angles go to the nearest quarter.
+    Raises:
+        MediaError: no picture stream, or none of its frames can be decoded.
     """
-    for item in frame.side_data:
-        if "DISPLAYMATRIX" in str(getattr(item, "type", "")):
-            a, b, _, c, d = np.frombuffer(bytes(item), dtype=np.int32)[:5].tolist()
-            if abs(a) + abs(d) >= abs(b) + abs(c):
-                return Orientation(False, a < 0, d < 0)
-            return Orientation(True, c < 0, b < 0)
-    return Orientation()
+    for frame in media.frames(media.seen()):
+        return frame
+    raise MediaError(f"{media.path} holds no frame that can be decoded; it is empty or cut short")
 
 
-def _duration(container: Any, stream: Any) -> float:
+def picture_start(path: str | Path) -> float | None:
+    """s on the file's own clock, when the first picture is shown; None where there is no picture to see."""
+    with open_media(path) as media:
+        try:
+            return time_of(first_frame(media)) or 0.0
+        except MediaError:
+            return None
+
+
+def time_of(frame: Any) -> float | None:
+    """s on the file's own clock, when a frame is shown or heard; None where it bears no stamp."""
+    stamp = frame.pts if frame.pts is not None else frame.dts
+    return None if stamp is None else float(stamp * frame.time_base)
+
+
+def stated_duration(media: Media) -> float:
+    """s, the length of the picture as the file states it, else of the whole file; 0 where it states none."""
+    stream = media.seen()
     if stream.duration is not None:
         return float(stream.duration * stream.time_base)
-    return float(container.duration or 0) / 1e6
+    return float(media.container.duration or 0) / 1e6
+
+
+def why_silent(path: str | Path) -> str:
+    """Why a file has no sound to hear, as the end of a sentence about it."""
+    with open_media(path) as media:
+        return _why_silent(media)
+
+
+def _why_silent(media: Media) -> str:
+    if media.sound is not None:
+        return "has sound of which nothing can be decoded"
+    codecs = [codec_name(media.container, one) for one in sound_streams(media.container, media.picture)]
+    if not codecs:
+        return "has no sound"
+    return f"has only sound of codec {', '.join(codecs)}, which FFmpeg cannot decode here"
 
 
 def _sound_info(stream: Any) -> SoundInfo:

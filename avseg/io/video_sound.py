@@ -1,4 +1,4 @@
-"""Sound of a video: any codec, rate and number of channels, as float32 on the clock of the picture."""
+"""Sound of a video: any codec, rate and number of channels, as float32, from the first picture on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from avseg.io.media import MediaError, decoded, first_frame, open_media, picture_stream, sound_stream
+from avseg.io.clock import believed
+from avseg.io.downmix import laid_out
+from avseg.io.media import Media, open_media, picture_start, time_of
 
 GAP = 0.05
 """s; stamps that leave the running count of samples by more than this are a hole or an overlap, less is rounding."""
@@ -20,16 +22,16 @@ GAP = 0.05
 def read_audio(
     path: str | Path, sample_rate: int | None = None, channels: int | None = None
 ) -> tuple[Tensor, int, float] | None:
-    """The whole sound of a file, or None where it has none.
+    """The sound of a file from its first picture on, or None where it has none.
 
     Args:
         path: a video or sound file.
         sample_rate: Hz wanted (FFmpeg's own resampler); None keeps the file's.
-        channels: 1, 2, or None for as many as the file has; see `mixed`.
+        channels: 1, 2, or None for as many as the file has; see `avseg.io.downmix`.
 
     Returns:
-        (A, S) float32, the rate in Hz, and the time of the first sample in seconds from the first picture
-        (from the sound's own beginning in a file without picture).
+        (A, S) float32, the rate in Hz, and the time of the first sample in s, always 0. Sound before the first picture
+        is left out; where the sound begins later, silence leads to it. A file without picture begins with its sound.
 
     Raises:
         MediaError: the file cannot be opened.
@@ -37,114 +39,82 @@ def read_audio(
     pieces = list(iter_audio(path, sample_rate, channels))
     if not pieces:
         return None
-    rate = pieces[0][2]
-    return torch.from_numpy(np.concatenate([piece for _, piece, _ in pieces], axis=1)), rate, pieces[0][0]
+    return torch.from_numpy(np.concatenate([piece for _, piece, _ in pieces], axis=1)), pieces[0][2], 0.0
 
 
 def iter_audio(
     path: str | Path, sample_rate: int | None = None, channels: int | None = None
 ) -> Iterator[tuple[float, NDArray[np.float32], int]]:
     """The same in pieces without holes: (time of the first sample in s, (A, n) float32, rate); none: no sound."""
-    with open_media(path) as container:
-        stream = sound_stream(container)
-        if stream is None:
+    zero = picture_start(path)
+    with open_media(path) as media:
+        if media.sound is None:
             return
-        zero = _picture_start(path)
-        rate = sample_rate or stream.codec_context.sample_rate
-        line = _Line(rate)
-        time: float | None = None
-        for piece, stamp in _resampled(container, stream, rate):
-            names = [channel.name for channel in stream.codec_context.layout.channels]
-            sound = mixed(line.placed(piece, stamp), names, channels)
-            if sound.shape[1]:
-                if time is None:
-                    time = 0.0 if stamp is None or zero is None else stamp - zero
-                yield time, sound, rate
-                time += sound.shape[1] / rate
+        rate = sample_rate or media.sound.codec_context.sample_rate
+        line = _Line(rate, zero)
+        count = 0
+        for sound, stamp in believed(_decoded(media, rate, channels)):
+            for piece in line.placed(sound, stamp):
+                yield count / rate, piece, rate
+                count += piece.shape[1]
 
 
-def mixed(sound: NDArray[np.float32], names: list[str], channels: int | None) -> NDArray[np.float32]:
-    """(A, n) of named speakers mixed down to 1 or 2 channels, never louder than the loudest speaker.
-
-    Two channels: each side averages its own speakers (names that end in L or R) at weight 1 and the middle ones at
-    0.7071; the low-frequency channel is left out. Mono is spread to both. One channel: the mean of the two sides
-    where there are sides, the mean of all channels otherwise. None leaves the sound as it is.
-    """
-    if channels is None or channels == sound.shape[0]:
-        return sound
-    if channels not in (1, 2):
-        raise ValueError(f"sound can be mixed to 1 or 2 channels, {channels} were asked for")
-    gains = np.array([_gain(name) for name in names]).T
-    if len(names) != sound.shape[0] or not gains.any(1).all():
-        gains = np.ones((2, sound.shape[0]))
-    gains = gains / gains.sum(1, keepdims=True)
-    if channels == 1:
-        gains = gains.mean(0, keepdims=True)
-    down: NDArray[np.float32] = (gains @ sound).astype(np.float32)
-    return down
-
-
-def _gain(name: str) -> tuple[float, float]:
-    """Weights of a speaker on the left and on the right side."""
-    if name.startswith("LFE"):
-        return 0.0, 0.0
-    if name.endswith("L"):
-        return 1.0, 0.0
-    if name.endswith("R"):
-        return 0.0, 1.0
-    return 0.7071, 0.7071
-
-
-def _picture_start(path: str | Path) -> float | None:
-    """Time of the first picture on the file's own clock; None where there is no picture to see."""
-    with open_media(path) as container:
-        try:
-            return first_frame(container, picture_stream(container, path), path)[1]
-        except MediaError:
-            return None
-
-
-def _resampled(container: Any, stream: Any, rate: int) -> Iterator[tuple[NDArray[np.float32], float | None]]:
-    """((A, n) float32 at `rate`, time of the frame they came from); all with the first frame's speakers."""
+def _decoded(media: Media, rate: int, channels: int | None) -> Iterator[tuple[NDArray[np.float32], float | None]]:
+    """((A, n) float32 at `rate`, s on the file's clock); every frame is mixed by its own speakers."""
     from av import AudioResampler
 
     resampler: Any = None
-    source, layout = None, None
-    for frame in decoded(container, stream):
-        stamp = None if frame.pts is None else float(frame.pts * frame.time_base)
-        layout = layout or frame.layout.name
+    source: tuple[Any, ...] = ()
+    names: list[str] = []
+    wanted: list[str] = []
+    for frame in media.frames(media.sound):
+        stamp = time_of(frame)
         kind = (frame.format.name, frame.layout.name, frame.sample_rate)
         if kind != source:
-            resampler, source = AudioResampler("fltp", layout, rate), kind
+            if resampler is not None:
+                yield laid_out(_joined(resampler.resample(None), len(names)), names, channels, wanted), None
+            # Packed samples: planes of more than eight channels cannot be read.
+            resampler, source = AudioResampler("flt", frame.layout.name, rate), kind
+            names = [channel.name for channel in frame.layout.channels]
+            wanted = wanted or names
         frame.pts = None
-        yield _joined(resampler.resample(frame)), stamp
+        yield laid_out(_joined(resampler.resample(frame), len(names)), names, channels, wanted), stamp
     if resampler is not None:
-        yield _joined(resampler.resample(None)), None
+        yield laid_out(_joined(resampler.resample(None), len(names)), names, channels, wanted), None
 
 
-def _joined(frames: list[Any]) -> NDArray[np.float32]:
-    arrays = [frame.to_ndarray() for frame in frames]
-    return np.concatenate(arrays, axis=1) if arrays else np.zeros((0, 0), np.float32)
+def _joined(frames: list[Any], channels: int) -> NDArray[np.float32]:
+    """Packed frames as (A, n)."""
+    arrays = [frame.to_ndarray().reshape(-1, channels).T for frame in frames]
+    return np.concatenate(arrays, axis=1) if arrays else np.zeros((channels, 0), np.float32)
 
 
 class _Line:
     """Lays pieces of sound end to end; fills holes in the stamps with silence and drops what overlaps."""
 
-    def __init__(self, rate: int) -> None:
+    def __init__(self, rate: int, start: float | None) -> None:
+        """`start`: s, the stamp of time zero; None: that of the first piece."""
         self._rate = rate
-        self._start: float | None = None
+        self._start = start
         self._samples = 0
+        self._begun = False
 
-    def placed(self, piece: NDArray[np.float32], stamp: float | None) -> NDArray[np.float32]:
+    def placed(self, piece: NDArray[np.float32], stamp: float | None) -> Iterator[NDArray[np.float32]]:
+        """What the piece adds to the sound: silence before it, at most a second at a time, and what is new of it."""
         if not piece.shape[1]:
-            return piece
+            return
         drift = 0
         if stamp is not None:
             self._start = stamp if self._start is None else self._start
             drift = round((stamp - self._start) * self._rate) - self._samples
-        if drift > GAP * self._rate:
-            piece = np.concatenate([np.zeros((len(piece), drift), np.float32), piece], axis=1)
-        elif drift < -GAP * self._rate:
-            piece = piece[:, min(-drift, piece.shape[1]) :]
+        if self._begun and abs(drift) <= GAP * self._rate:
+            drift = 0
+        for _ in range(0, drift, self._rate):
+            silence = min(drift, self._rate)
+            yield np.zeros((len(piece), silence), np.float32)
+            drift, self._samples = drift - silence, self._samples + silence
+        piece = piece[:, -drift:] if drift < 0 else piece
         self._samples += piece.shape[1]
-        return piece
+        self._begun = self._begun or piece.shape[1] > 0
+        if piece.shape[1]:
+            yield piece

@@ -16,7 +16,7 @@ from torch import Tensor
 from avseg.data import SPLITS
 from avseg.data.aviseg_json import TruthFile, Video, read_truth
 from avseg.io.audio import read_wav, write_wav
-from avseg.io.files import write_aside
+from avseg.io.files import is_visible, write_aside
 from avseg.io.image import write_jpeg
 from avseg.nn.mel import EXAMPLE_FRAMES, EXAMPLE_SAMPLES, SAMPLE_RATE, LogMel
 from avseg.nn.resample import Form, resample
@@ -149,7 +149,8 @@ def _jobs(raw: Path, out: Path) -> list[_Job]:
     for name in (*(f"{split}.json" for split in truths), "truth.json"):  # the last marks a synthetic world
         if (raw / name).is_file():
             _copy(raw / name, out / name)
-    movies = {path.stem: path for path in sorted((raw / MOVIES).glob("*")) if path.is_file()}
+    folder = raw / MOVIES
+    movies = {path.stem: path for path in sorted(folder.glob("*")) if path.is_file() and is_visible(path, folder)}
     return [
         _Job(video, movies.get(video.name), raw / split, out / split)
         for split, truth in truths.items()
@@ -213,16 +214,12 @@ def _make_sound(job: _Job) -> bool:
         return True
     if job.movie is None:
         raise FileNotFoundError(f"the sound {there} is missing, and there is no {MOVIES}/{job.video.name}.* either")
-    from avseg.io.video import read_audio
+    from avseg.io.video import read_audio, why_silent
 
     sound = read_audio(job.movie)
     if sound is None:
-        raise ValueError(f"{job.movie} has no sound; a clip of an audio-visual data set needs one")
-    audio, rate, start = sound
-    # Second k of the file is that of frame k, also where sound and picture do not begin together.
-    shift = round(start * rate)
-    audio = torch.nn.functional.pad(audio, (shift, 0)) if shift > 0 else audio[:, -shift:]
-    write_wav(place, audio, rate)
+        raise ValueError(f"{job.movie} {why_silent(job.movie)}; a clip of an audio-visual data set needs sound")
+    write_wav(place, sound[0], sound[1])
     return True
 
 

@@ -166,11 +166,11 @@ def _write_frames(job: _Job) -> None:
 
 
 def _write_sound(job: _Job) -> None:
-    from avseg.io.video import read_audio
+    from avseg.io.video import read_audio, why_silent
 
     sound = read_audio(job.video, sample_rate=SAMPLE_RATE)
     if sound is None:
-        raise ValueError(f"{job.video} has no sound; a clip of an audio-visual data set needs one")
+        raise ValueError(f"{job.video} {why_silent(job.video)}; a clip of an audio-visual data set needs sound")
     write_wav(job.files.sound, sound[0], SAMPLE_RATE)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +187,25 @@ def test_inputs_are_files_folders_and_patterns_and_results_are_none_of_them(vide
         find_videos([str(videos / "*.webm")])
 
 
+def test_hidden_files_of_a_folder_are_no_videos_unless_they_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as `._NAME.mp4`, in which macOS keeps its notes beside a file on foreign discs."""
+    folder = tmp_path / ".given" / "videos"
+    names = ["a.mp4", "._a.mp4", ".b.mp4", ".trash/c.mp4", "more/d.mp4", "more/._d.mp4", "more/.e/.f/g.mp4", "..h.mp4"]
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    wanted = [folder / "a.mp4", folder / "more" / "d.mp4"]
+    assert find_videos([str(folder)]) == find_videos([str(folder / "**" / "*.mp4")]) == wanted
+    assert find_videos([str(folder / "._a.mp4")]) == [folder / "._a.mp4"]
+    monkeypatch.chdir(folder)
+    assert find_videos(["."]) == [Path("a.mp4"), Path("more/d.mp4")]
+    assert find_videos([".trash", "../videos/more"]) == [Path(".trash/c.mp4"), Path("../videos/more/d.mp4")]
+    with pytest.raises(FileNotFoundError, match="no folder with videos"):
+        find_videos(["more/.e"])  # all that is in it lies in a folder that is hidden
+
+
 class Interrupted(FakeModel):
     """Stops in the second call."""
 
@@ -205,20 +226,45 @@ def test_an_interrupt_leaves_nothing_half_written(tmp_path: Path) -> None:
     assert model.calls == 2 and list((tmp_path / "out").iterdir()) == []
 
 
-def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path: Path) -> None:
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """Writing more than `size` bytes to a file fails as on a full disk."""
     resource = pytest.importorskip("resource")
-    rng = np.random.default_rng(0)
-    noise = [rng.integers(0, 255, (96, 128, 3), dtype=np.uint8) for _ in range(60)]
-    path = write_video(tmp_path / "a.mp4", noise, 10, tone(6, RATE), RATE)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
-        report = predict_folder(Segmenter(fake()), [path], tmp_path / "out", overlay=True)
+        yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.fixture
+def noise(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    pictures = [rng.integers(0, 255, (96, 128, 3), dtype=np.uint8) for _ in range(60)]
+    return write_video(tmp_path / "a.mp4", pictures, 10, tone(6, RATE), RATE)
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(noise: Path, tmp_path: Path) -> None:
+    with files_of_at_most(300):
+        report = predict_folder(Segmenter(fake()), [noise], tmp_path / "out", masks="npz")
     (reason,) = report.failed.values()
-    assert "File too large" in reason and "\n" not in reason and str(tmp_path / "out") in reason
+    assert "File too large" in reason and "\n" not in reason
     assert list((tmp_path / "out").iterdir()) == [] and report.exit_code == 1
+
+
+def test_an_overlay_that_cannot_be_written_costs_nothing_else(noise: Path, tmp_path: Path) -> None:
+    with files_of_at_most(60_000):
+        report = predict_folder(Segmenter(fake()), [noise], tmp_path / "out", overlay=True)
+    (reason,) = report.without_overlay.values()
+    assert "no overlay could be written (File too large)" in reason and reason in str(report)
+    assert report.exit_code == 1 and not report.failed
+    (folder,) = report.done.values()
+    found = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    assert found["overlay"] is None and len(found["frames"]) == len(list((folder / "masks").iterdir())) == 6
+    assert sorted(path.name for path in folder.iterdir()) == ["masks", "result.json"]
+    again = predict_folder(Segmenter(fake()), [noise], tmp_path / "out", overlay=True)
+    assert again.done and (folder / "overlay.mp4").is_file() and again.exit_code == 0
 
 
 def test_an_output_that_cannot_be_written_is_said_before_any_work(videos: Path, tmp_path: Path) -> None:

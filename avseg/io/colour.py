@@ -1,0 +1,46 @@
+"""Between coded pictures and RGB, by the rule that players follow.
+
+What a file says of its colours holds. Where it says nothing, pictures of 720 lines and more are BT.709, smaller ones
+BT.601.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+HD_LINES = 720
+"""The height of a picture from which BT.709 is the rule."""
+_UNSPECIFIED = 2
+_BT709, _SMPTE170M, _LIMITED = 1, 6, 1
+"""Numbers of ITU-T H.273, as they stand in the files."""
+
+
+def rgb_of(frame: Any, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """A decoded frame as (H, W, 3) uint8 RGB of `size` (H, W)."""
+    from av.video.reformatter import Colorspace
+
+    height, width = size
+    untold = frame.colorspace == _UNSPECIFIED and frame.height >= HD_LINES and not frame.format.is_rgb
+    source = Colorspace.ITU709 if untold else None
+    picture: NDArray[np.uint8] = frame.to_ndarray(format="rgb24", width=width, height=height, src_colorspace=source)
+    return picture
+
+
+def coded(picture: NDArray[np.uint8]) -> Any:
+    """(H, W, 3) uint8 RGB with even sides as a frame of yuv420p."""
+    from av import VideoFrame
+    from av.video.reformatter import ColorRange, Colorspace
+
+    target = Colorspace.ITU709 if picture.shape[0] >= HD_LINES else Colorspace.ITU601
+    frame = VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+    return frame.reformat(format="yuv420p", dst_colorspace=target, dst_color_range=ColorRange.MPEG)
+
+
+def tag(context: Any, height: int) -> None:
+    """Write into an encoder's context what `coded` makes of pictures of `height` lines."""
+    number = _BT709 if height >= HD_LINES else _SMPTE170M
+    context.colorspace, context.color_primaries, context.color_trc = number, number, number
+    context.color_range = _LIMITED

@@ -1,0 +1,84 @@
+"""When the last picture of a video ends, and whether the file breaks off before its stated end."""
+
+from __future__ import annotations
+
+from collections import deque
+from statistics import median
+from typing import Any
+
+from avseg.io.media import Media
+
+USUAL = 1 / 25
+"""s that a frame lasts where nothing is known of it."""
+SHORTEST = 1 / 480
+"""s; a header that claims shorter frames is not believed."""
+MISSING, LEAST_MISSING = 0.05, 0.5
+"""Share of the stated length and s; when more than both is missing at the end, a file is cut short."""
+
+
+class Ending:
+    """Watches the frames of a video in the order of showing, and tells in the end how long the last one stays.
+
+    A frame stays until the next one comes. Of the last one, what the file says holds where it can be right: its own
+    duration, where durations belong to the frames they stand beside; else the length of the picture stream, where it
+    ends within a frame's length; else it stays as long as the frames before it usually did.
+    """
+
+    def __init__(self, media: Media) -> None:
+        self._media, self._stream = media, media.seen()
+        rate = self._stream.average_rate or self._stream.guessed_rate
+        self._nominal = 1 / float(rate) if rate and 1 / rate >= SHORTEST else USUAL
+        self._gaps: deque[float] = deque(maxlen=25)
+        """s between frames, the last few."""
+        self._time = 0.0
+        self._own = 0.0
+        self._seen = False
+
+    @property
+    def step(self) -> float:
+        """s that frames usually stay."""
+        return median(self._gaps) if self._gaps else self._nominal
+
+    def add(self, time: float, frame: Any) -> None:
+        """The next frame, shown at `time` s from the first."""
+        if self._seen:
+            self._gaps.append(time - self._time)
+        self._seen, self._time = True, time
+        self._own = float((frame.duration or 0) * (frame.time_base or 0))
+
+    def end(self, start: float) -> float:
+        """s from the first picture. `start`: that of the first picture on the file's clock."""
+        stated = self._stated(start)
+        if self._durations_follow_decoding():
+            begin = start if self._stream.start_time is None else self._stream.start_time * self._stream.time_base
+            summed = float(begin) - start + self._media.clock.decoding(self._stream.index)
+            ends = [end for end in (summed, stated) if end > self._time]
+            return min(ends) if ends else self._time + self.step
+        least, widest = min(self._gaps, default=SHORTEST), max(self._gaps, default=self._nominal)
+        if self._own and (self._own >= least / 2 or abs(self._time + self._own - stated) < SHORTEST):
+            return self._time + self._own
+        return stated if 0 < stated - self._time <= 1.5 * widest else self._time + self.step
+
+    def missing(self, start: float) -> float:
+        """s that the file states beyond what it holds; 0 where it is whole."""
+        if self._media.clock.cuts:
+            return 0.0
+        end = self.end(start)
+        # The length of the whole file may be that of its sound or its subtitles.
+        reached = end if self._stream.duration is not None else max(end, self._media.clock.end() - start)
+        missing = self._stated(start) - reached
+        return missing if missing > max(LEAST_MISSING, MISSING * (end + missing)) else 0.0
+
+    def _stated(self, start: float) -> float:
+        """s from the first picture, when the picture ends as the file states it; 0 where it states nothing."""
+        if self._media.clock.cuts:
+            return 0.0
+        if self._stream.duration is not None:
+            first = self._stream.start_time * self._stream.time_base if self._stream.start_time is not None else start
+            return float(first) + float(self._stream.duration * self._stream.time_base) - start
+        whole = self._media.container.duration
+        return whole / 1e6 - start if whole else 0.0
+
+    def _durations_follow_decoding(self) -> bool:
+        """In MP4 and its kin, where pictures are shown in another order than they are decoded."""
+        return "mp4" in self._media.container.format.name and bool(self._stream.codec_context.has_b_frames)

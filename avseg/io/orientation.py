@@ -1,0 +1,42 @@
+"""How a stored picture is turned before it is shown."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Orientation(NamedTuple):
+    """How the stored picture is turned before it is shown: transposed first, then mirrored."""
+
+    transpose: bool = False
+    mirror: bool = False
+    """Left and right change places."""
+    upturn: bool = False
+    """Top and bottom change places."""
+
+    def apply(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """(H, W, 3) as stored to (H', W', 3) as shown, contiguous."""
+        if self.transpose:
+            picture = picture.transpose(1, 0, 2)
+        if self.mirror:
+            picture = picture[:, ::-1]
+        if self.upturn:
+            picture = picture[::-1]
+        return np.ascontiguousarray(picture)
+
+
+def orientation_of(frame: Any) -> Orientation:
+    """The quarter turn and mirroring that a frame's display matrix asks for.
+
+    The matrix takes (x, y) to (a x + c y, b x + d y); other angles go to the nearest quarter.
+    """
+    for item in frame.side_data:
+        if "DISPLAYMATRIX" in str(getattr(item, "type", "")):
+            a, b, _, c, d = np.frombuffer(bytes(item), dtype=np.int32)[:5].tolist()
+            if abs(a) + abs(d) >= abs(b) + abs(c):
+                return Orientation(False, a < 0, d < 0)
+            return Orientation(True, c < 0, b < 0)
+    return Orientation()

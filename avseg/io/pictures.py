@@ -1,0 +1,123 @@
+"""The pictures of a video with their times, one after the other, and the end of the last one."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avseg.io.clock import believed
+from avseg.io.colour import rgb_of
+from avseg.io.ending import Ending
+from avseg.io.media import Media, MediaError, open_media, time_of
+from avseg.io.orientation import Orientation, orientation_of
+
+log = logging.getLogger(__name__)
+
+EARLY = 1e-4
+"""s; a frame counts as shown this much before its time, so that rounded clocks (1/90000 s, 1 ms) do no harm."""
+Timed: TypeAlias = tuple[float, NDArray[np.uint8]]
+"""Time in s from the first picture, and the picture (H, W, 3) uint8 RGB."""
+
+
+class Pictures(Iterator[Timed]):
+    """Yields (time in s, picture (H, W, 3) uint8 RGB as shown, rotation applied), in constant memory.
+
+    Time is counted from the first picture and grows, whatever the stamps in the file do.
+    """
+
+    def __init__(self, path: str | Path, fps: Fraction | None = None, offset: float = 0.0, warn: bool = True) -> None:
+        """
+        Args:
+            path: any file FFmpeg can open.
+            fps: None gives every frame; a rate gives the frame shown at each time offset + k / fps.
+            offset: s.
+            warn: log a warning when the file turns out to be cut short.
+        """
+        self.end = 0.0
+        """s, the end of the last frame that was decoded; final once all pictures have been given."""
+        self.count = 0
+        """Frames decoded so far, also those that no time of the grid shows."""
+        self._path, self._fps, self._offset, self._warn = Path(path), fps, offset, warn
+        self._given = self._pictures()
+
+    def __next__(self) -> Timed:
+        return next(self._given)
+
+    def close(self) -> None:
+        """Close the file, though not all pictures have been given."""
+        self._given.close()
+
+    def _pictures(self) -> Generator[Timed, None, None]:
+        with open_media(self._path) as media:
+            frames = self._timed(media)
+            if self._fps is not None:
+                frames = self._on_grid(frames, self._fps)
+            converter = _Converter()
+            for time, frame in frames:
+                yield time, converter.rgb(frame)
+
+    def _timed(self, media: Media) -> Iterator[tuple[float, Any]]:
+        """(time, frame) of every frame."""
+        ending = Ending(media)
+        start: float | None = None
+        time = -ending.step
+        for frame, stamp in believed((frame, time_of(frame)) for frame in media.frames(media.seen())):
+            own = time + ending.step
+            if stamp is not None:
+                start = stamp - own if start is None else start
+                own = stamp - start
+            time = own if own > time else time + ending.step
+            ending.add(time, frame)
+            self.count, self.end = self.count + 1, time + ending.step
+            yield time, frame
+        if not self.count:
+            raise MediaError(f"{self._path} holds no frame that can be decoded; it is empty or cut short")
+        self.end = ending.end(start or 0.0)
+        missing = ending.missing(start or 0.0)
+        if missing and self._warn:
+            log.warning(
+                "%s: frames end at %.1f s of the stated %.1f s; the file is cut short",
+                self._path,
+                self.end,
+                self.end + missing,
+            )
+
+    def _on_grid(self, frames: Iterator[tuple[float, Any]], fps: Fraction) -> Iterator[tuple[float, Any]]:
+        """(grid time, frame shown then); frames between two grid times are never converted to RGB."""
+        k, shown, time = 0, None, 0.0
+        for time, frame in frames:
+            while shown is not None and (tick := self._offset + float(k / fps)) < time - EARLY:
+                yield tick, shown
+                k += 1
+            shown = frame
+        if k == 0 and self._offset >= self.end - EARLY:
+            yield time, shown
+        while (tick := self._offset + float(k / fps)) < self.end - EARLY:
+            yield tick, shown
+            k += 1
+
+
+class _Converter:
+    """Frames as RGB arrays of one size; a frame that is shown twice is converted once."""
+
+    def __init__(self) -> None:
+        self._frame: Any = None
+        self._array: NDArray[np.uint8] | None = None
+        self._size: tuple[int, int] | None = None
+        self._orientation: Orientation | None = None
+
+    def rgb(self, frame: Any) -> NDArray[np.uint8]:
+        """(H, W, 3) as shown."""
+        if self._array is None or frame is not self._frame:
+            self._size = self._size or (frame.height, frame.width)
+            # Asked of the first frame alone: a frame whose side data were looked at lives until garbage is collected.
+            self._orientation = self._orientation or orientation_of(frame)
+            self._array = self._orientation.apply(rgb_of(frame, self._size))
+            self._frame = frame
+        return self._array
