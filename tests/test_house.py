@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "nn": {"types", "config"},
     "losses": {"types", "config", "nn.boxes"},
     "metrics": {"types", "config", "io.rle"},
-    "data": {"types", "config", "io", "synth", "nn.audio"},
+    "data": {"types", "config", "io", "synth", "nn.audio", "nn.sizing"},
     "render": {"types", "config", "io"},
     "prepare": {"types", "config", "io", "data", "nn", "render"},
     "synth": {"types", "config", "io", "data", "nn", "device", "prepare.vpo", "prepare.jobs"},

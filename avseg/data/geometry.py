@@ -1,4 +1,4 @@
-"""Sizing of pictures and labels: one rule for both, by Pillow, so that training, evaluation and prediction agree."""
+"""Sizing of pictures and labels by the rule of `avseg.nn.sizing`, so that training, evaluation and prediction agree."""
 
 from __future__ import annotations
 
@@ -12,13 +12,8 @@ from PIL import Image
 from torch import Tensor
 
 from avseg.config import InputSpec
+from avseg.nn.sizing import resized_image
 from avseg.types import Clip, DenseTarget, InstanceTarget, Target, TrackTarget
-
-_FILTERS = {
-    "nearest": Image.Resampling.NEAREST,
-    "bilinear": Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-}
 
 
 @dataclass(frozen=True)
@@ -41,8 +36,7 @@ class Geometry:
         """One picture of any Pillow mode; sources with the same size land on the same grid."""
         width, height = image.size
         if not self.crop:
-            wanted_height, wanted_width = self.spec.fitted((height, width))
-            return _resize(image, wanted_height, wanted_width, interpolation)
+            return resized_image(image, self.spec.fitted((height, width)), interpolation)
         wanted_height, wanted_width = self.spec.size
         # The longer side is cut down to a whole number and the margins are rounded, as published for AVSS.
         if wanted_height * width >= wanted_width * height:
@@ -50,7 +44,7 @@ class Geometry:
         else:
             height, width = height * wanted_width // width, wanted_width
         top, left = round((height - wanted_height) / 2), round((width - wanted_width) / 2)
-        sized = _resize(image, height, width, interpolation)
+        sized = resized_image(image, (height, width), interpolation)
         return sized.crop((left, top, left + wanted_width, top + wanted_height))
 
     def resize_target(self, target: Target | None) -> Target | None:
@@ -98,17 +92,6 @@ def _taken(geometry: Geometry, height: int, width: int) -> tuple[NDArray[np.int3
 def channels_first(image: Image.Image) -> NDArray[np.uint8]:
     """(3, H, W) uint8 of an RGB picture. NumPy, because torch would wake all its threads for every small copy."""
     return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
-
-
-def to_tensor(image: Image.Image) -> Tensor:
-    """(3, H, W) uint8 of an RGB picture."""
-    return torch.from_numpy(channels_first(image))
-
-
-def _resize(image: Image.Image, height: int, width: int, interpolation: str) -> Image.Image:
-    if image.size == (width, height):
-        return image
-    return image.resize((width, height), _FILTERS[interpolation])
 
 
 def _size(tensor: Tensor) -> tuple[int, int]:

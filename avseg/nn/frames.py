@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
-from torch.nn import functional as F
 
 from avseg.config import InputSpec
+from avseg.nn.sizing import resized_image
 from avseg.types import Batch
 
 MEAN = (0.485, 0.456, 0.406)
@@ -34,13 +36,17 @@ def sized_frames(batch: Batch, spec: InputSpec) -> Tensor:
 
 
 def resized(frames: Tensor, size: tuple[int, int], interpolation: str = "bilinear") -> Tensor:
-    """(N, 3, H, W) uint8 -> (N, 3, *size) uint8, antialiased where pictures shrink."""
+    """(N, 3, H, W) uint8 -> (N, 3, *size) uint8, to the bit as loaders size pictures (`avseg.nn.sizing`).
+
+    It runs on the CPU wherever the frames are, and gives them back there.
+    """
     if tuple(frames.shape[-2:]) == tuple(size):
         return frames
-    if interpolation == "nearest":
-        return F.interpolate(frames, size, mode="nearest-exact")
-    out = F.interpolate(frames.float(), size, mode=interpolation, antialias=True, align_corners=False)
-    return out.round_().clamp_(0, 255).to(torch.uint8)
+    sized = np.empty((len(frames), 3, *size), np.uint8)
+    for frame, place in zip(frames.cpu().numpy(), sized, strict=True):
+        image = Image.fromarray(np.ascontiguousarray(frame.transpose(1, 2, 0)))
+        place[:] = np.asarray(resized_image(image, size, interpolation)).transpose(2, 0, 1)
+    return torch.from_numpy(sized).to(frames.device)
 
 
 def normalised(frames: Tensor) -> Tensor:
