@@ -55,9 +55,10 @@ class Ending:
             ends = [end for end in (summed, stated) if end > self._time]
             return min(ends) if ends else self._time + self.step
         least, widest = min(self._gaps, default=SHORTEST), max(self._gaps, default=self._nominal)
-        if self._own and (self._own >= least / 2 or abs(self._time + self._own - stated) < SHORTEST):
-            return self._time + self._own
-        return stated if 0 < stated - self._time <= 1.5 * widest else self._time + self.step
+        own = self._time + self._own
+        if self._own >= max(least / 2, SHORTEST) or (self._own >= SHORTEST and abs(own - stated) < SHORTEST):
+            return own
+        return stated if SHORTEST <= stated - self._time <= 1.5 * widest else self._time + self.step
 
     def missing(self, start: float) -> float:
         """s that the file states beyond what it holds; 0 where it is whole."""

@@ -1,0 +1,77 @@
+"""Which streams of a file are used: those that belong together and can be decoded."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import av
+import pytest
+
+from avseg.inference import Segmenter, predict_folder
+from avseg.io.media import MediaError
+from avseg.io.video import iter_frames, probe, read_audio
+from inference.fake import fake
+from inference.recordings import beeps, flashes, multiplex, programme, record, renamed
+
+
+def test_the_sound_is_that_of_the_picture_s_programme(tmp_path: Path) -> None:
+    """The other programme has more channels, so that FFmpeg takes it for the best sound of the file."""
+    parts = [
+        record(tmp_path / "1.ts", 3, [1.0], channels=1, options=programme(1)),
+        record(tmp_path / "2.ts", 3, [2.0], channels=2, options=programme(2)),
+    ]
+    path = multiplex(tmp_path / "both.ts", parts)
+    info = probe(path)
+    assert info.sound is not None and info.sound.channels == 1
+    assert flashes(path) == pytest.approx([1.0], abs=0.06) and beeps(path) == pytest.approx([1.0], abs=0.06)
+
+
+def test_a_programme_without_sound_is_silent_beside_one_with_sound(tmp_path: Path) -> None:
+    parts = [
+        record(tmp_path / "1.ts", 3, [1.0], channels=0, options=programme(1)),
+        record(tmp_path / "2.ts", 3, [2.0], channels=2, options=programme(2)),
+    ]
+    path = multiplex(tmp_path / "both.ts", parts)
+    assert probe(path).sound is None and probe(path).silent == "has no sound" and read_audio(path) is None
+
+
+def test_sound_that_cannot_be_decoded_is_silence_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = renamed(record(tmp_path / "phone.mov", 2, audio="pcm_s16le"), b"sowt", b"apac")
+    assert read_audio(path) is None
+    with caplog.at_level(logging.WARNING):
+        report = predict_folder(Segmenter(fake(), fps=1), [path], tmp_path / "out", overlay=True)
+    assert report.exit_code == 0 and probe(tmp_path / "out" / "phone" / "overlay.mp4").sound is None
+    (warning,) = (record.getMessage() for record in caplog.records)
+    assert warning == (
+        "phone.mov has only sound of codec apac, which FFmpeg cannot decode here; the model hears silence and may mark "
+        "nothing"
+    )
+
+
+def test_a_second_sound_that_can_be_decoded_is_taken(tmp_path: Path) -> None:
+    one = record(tmp_path / "1.mov", 2, [0.5], audio="pcm_s16le", channels=2)
+    two = record(tmp_path / "2.mov", 2, [1.0], audio="aac")
+    path = tmp_path / "phone.mov"
+    with av.open(str(one)) as first, av.open(str(two)) as second, av.open(str(path), "w") as out:
+        copies = {stream: out.add_stream_from_template(stream) for stream in (*first.streams, second.streams.audio[0])}
+        for held in (first, second):
+            for packet in held.demux():
+                if packet.size and packet.stream in copies:
+                    packet.stream = copies[packet.stream]
+                    out.mux(packet)
+    renamed(path, b"sowt", b"apac")
+    info = probe(path)
+    assert info.sound is not None and (info.sound.codec, info.silent) == ("aac", "")
+    assert beeps(path) == pytest.approx([1.0], abs=0.06)
+    result = Segmenter(fake(), fps=1).predict(path)
+    assert beeps(result.save_video(tmp_path / "o.mp4")) == pytest.approx([1.0], abs=0.06)
+
+
+def test_a_picture_that_cannot_be_decoded_is_named_by_its_codec(tmp_path: Path) -> None:
+    path = renamed(record(tmp_path / "a.mov", 1), b"avc1", b"zzzz")
+    for use in (probe, lambda path: next(iter_frames(path))):
+        with pytest.raises(MediaError, match=r"a.mov has a picture of codec zzzz, which FFmpeg cannot decode here"):
+            use(path)
