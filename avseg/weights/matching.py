@@ -1,0 +1,86 @@
+"""What a state dict is, by its names and shapes alone. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from avseg.weights.keys import Keys
+from avseg.weights.record import Record
+from avseg.weights.records import RECORDS
+
+LEAST_ALIKE = 0.7
+"""Share of a method's own tensors, of those that file and record have together, that must agree for it to be known."""
+
+
+@dataclass(frozen=True)
+class Match:
+    """The record that a state dict comes nearest, and what sets them apart."""
+
+    record: Record
+    tensors: int
+    """How many the state dict has."""
+    missing: tuple[str, ...] = ()
+    superfluous: tuple[str, ...] = ()
+    misshaped: tuple[str, ...] = ()
+    """`name (5, 256), wanted (71, 256)`"""
+    also: tuple[Record, ...] = ()
+    """Other records that it comes as near."""
+
+    @property
+    def fits(self) -> bool:
+        """Whether names and shapes are the record's."""
+        return not (self.missing or self.superfluous or self.misshaped)
+
+    @property
+    def differences(self) -> int:
+        """How many tensors set them apart."""
+        return len(self.missing) + len(self.superfluous) + len(self.misshaped)
+
+
+def recognise(state: Mapping[str, Any]) -> Match | None:
+    """What published weights a state dict is, by its names and shapes alone.
+
+    A checkpoint of a known method with other sizes is recognised too: `Match.fits` tells, and its fields name what is
+    missing, superfluous and misshaped. `Match.record.command` is the command that takes such a file.
+
+    Args:
+        state: name -> anything with a `shape`: tensors or arrays, bare and without `module.` before the names, as
+            `avseg.models.convert.read_checkpoint` and `unwrapped` give them. Nothing is computed with them.
+
+    Returns:
+        The nearest record; None where fewer than seven tenths of the method's own tensors agree with any record.
+    """
+    shapes = {name: tuple(int(size) for size in tensor.shape) for name, tensor in state.items()}
+    found = [_compared(record, shapes) for record in RECORDS if _alike(record, shapes) >= LEAST_ALIKE]
+    if not found:
+        return None
+    least = min(match.differences for match in found)
+    nearest = [match for match in found if match.differences == least]
+    first = nearest[0]
+    also = tuple(match.record for match in nearest[1:])
+    return Match(first.record, first.tensors, first.missing, first.superfluous, first.misshaped, also)
+
+
+def _alike(record: Record, shapes: Keys) -> float:
+    """How much of a record's own tensors and of those of `shapes` beside its shared parts are the same."""
+    own = record.own_keys
+    there = {name for name in shapes if not record.may_have(name) and not record.is_shared(name)}
+    agreed = sum(shapes.get(name) == shape for name, shape in own.items())
+    return agreed / len(there | own.keys())
+
+
+def _compared(record: Record, shapes: Keys) -> Match:
+    wanted = record.keys
+    return Match(
+        record,
+        len(shapes),
+        missing=tuple(name for name in wanted if name not in shapes),
+        superfluous=tuple(name for name in shapes if name not in wanted and not record.may_have(name)),
+        misshaped=tuple(
+            f"{name} {shapes[name]}, wanted {shape}"
+            for name, shape in wanted.items()
+            if name in shapes and shapes[name] != shape
+        ),
+    )

@@ -1,0 +1,187 @@
+"""Write avseg/weights/keys.json: key lists of published weights, folded (python tests/weights/make_keys.py).
+
+They come from the lists in tests/golden and, for backbones alone, from the networks of torchvision and timm.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+Shape = tuple[int | str, ...]
+Keys = dict[str, Shape]
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+TARGET = Path(__file__).parents[2] / "avseg/weights/keys.json"
+HEARS = r"sem_seg_head\.predictor\.av_.*"
+
+
+def golden(name: str) -> Keys:
+    folder, _, file = name.partition("/")
+    rows = json.loads((GOLDEN / folder / f"keys_{file}.json").read_text(encoding="utf-8"))
+    return {key: tuple(shape) for key, shape in rows}
+
+
+def below(keys: Keys, prefix: str) -> Keys:
+    return {name.removeprefix(prefix): shape for name, shape in keys.items() if name.startswith(prefix)}
+
+
+def without(keys: Keys, pattern: str) -> Keys:
+    return {name: shape for name, shape in keys.items() if not re.fullmatch(pattern, name)}
+
+
+def only(keys: Keys, pattern: str) -> Keys:
+    return {name: shape for name, shape in keys.items() if re.fullmatch(pattern, name)}
+
+
+def lettered(letter: str, one: Keys, other: Keys) -> Keys:
+    """The same names, with a letter where two lists differ in size."""
+    assert list(one) == list(other)
+    return {
+        name: tuple(letter if a != b else a for a, b in zip(shape, other[name], strict=True))
+        for name, shape in one.items()
+    }
+
+
+def built(make: Callable[[], Any]) -> Keys:
+    """Names and shapes of a network that takes no memory."""
+    import torch
+
+    with torch.device("meta"):
+        return {name: tuple(tensor.shape) for name, tensor in make().state_dict().items()}
+
+
+def published_swin(keys: Keys) -> Keys:
+    """timm's Swin by its authors' names: maps are halved where a stage ends."""
+    moved = {
+        re.sub(r"layers\.(\d)\.downsample", lambda m: f"layers.{int(m[1]) - 1}.downsample", name): shape
+        for name, shape in keys.items()
+    }
+    return {name.replace("head.fc.", "head."): shape for name, shape in moved.items()}
+
+
+def fold(keys: Keys) -> dict[str, list[int | str]]:
+    """Names that differ in numbers alone and have one shape become one pattern."""
+    groups: dict[tuple[tuple[str, ...], Shape], list[tuple[frozenset[int], ...]]] = defaultdict(list)
+    for name, shape in keys.items():
+        pieces = re.split(r"(\d+)", name)
+        groups[tuple(pieces[::2]), shape].append(tuple(frozenset([int(number)]) for number in pieces[1::2]))
+    return {written(text, numbers): list(shape) for (text, shape), found in groups.items() for numbers in merged(found)}
+
+
+def merged(found: list[tuple[frozenset[int], ...]]) -> list[tuple[frozenset[int], ...]]:
+    for place in reversed(range(len(found[0]))):
+        rest: dict[tuple[frozenset[int], ...], frozenset[int]] = {}
+        for numbers in found:
+            others = numbers[:place] + numbers[place + 1 :]
+            rest[others] = rest.get(others, frozenset()) | numbers[place]
+        found = [(*others[:place], joined, *others[place:]) for others, joined in rest.items()]
+    return found
+
+
+def written(text: Iterable[str], numbers: tuple[frozenset[int], ...]) -> str:
+    pieces = list(text)
+    return pieces[0] + "".join(spelt(n) + piece for n, piece in zip(numbers, pieces[1:], strict=True))
+
+
+def spelt(numbers: frozenset[int]) -> str:
+    """A number as it is; more of them as {0-2,4}."""
+    if len(numbers) == 1:
+        return str(min(numbers))
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return "{" + ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs) + "}"
+
+
+def parts() -> dict[str, Keys]:
+    return {**tpavi(), **cavp(), **avism(), **backbones()}
+
+
+def tpavi() -> dict[str, Keys]:
+    lists = {name: golden(f"tpavi/{name}") for name in ("s4_r50", "s4_pvt", "avss_r50", "avss_pvt")}
+    found: dict[str, Keys] = {
+        "vggish": golden("tpavi/vggish"),
+        "vggish_pca": golden("tpavi/vggish_pca"),
+        "tpavi_resnet50": below(lists["s4_r50"], "resnet."),
+        "pvt_v2_b5": below(lists["s4_pvt"], "encoder_backbone."),
+    }
+    for backbone, prefix in (("r50", "resnet"), ("pvt", "encoder_backbone")):
+        semantic, binary = (without(lists[f"{name}_{backbone}"], rf"{prefix}\..*") for name in ("avss", "s4"))
+        found[f"tpavi_{backbone}"] = lettered("K", semantic, {name: binary[name] for name in semantic})
+        found["tpavi_align_bias"] = {name: shape for name, shape in binary.items() if name not in semantic}
+    return found
+
+
+def cavp() -> dict[str, Keys]:
+    deep, pvt = (golden(f"cavp/avss_{name}") for name in ("r50_dlv3p_c71_vgg", "pvtb5_c71_vgg"))
+    objects, pvt_objects = (golden(f"cavp/avsobj_{name}") for name in ("r50_dlv3p_c2_vgg", "pvtb5_c2_vgg"))
+    found = {
+        "resnet50_deep": below(deep, "backbone.backbone."),
+        "resnet101_deep": below(golden("cavp/vpo_mono_r101_dlv3p_c22_res18"), "backbone.backbone."),
+        "hrnet_w48": below(golden("cavp/vpo_mono_hrnet_c22_res18"), "backbone."),
+        "cavp_vgg": without(lettered("K", deep, objects), r"backbone\..*"),
+        "cavp_pvt": without(lettered("K", pvt, pvt_objects), r"backbone\..*"),
+    }
+    for head, backbone in (("res18", "r50_dlv3p"), ("hrnet", "hrnet"), ("ocr", "ocr")):
+        mono, stereo = (golden(f"cavp/vpo_{kind}_{backbone}_c22_res18") for kind in ("mono", "stereo"))
+        found[f"cavp_{head}"] = without(lettered("A", mono, stereo), r"backbone\..*")
+    return found
+
+
+def avism() -> dict[str, Keys]:
+    found: dict[str, Keys] = {}
+    lists = {name: golden(f"avism/avism_{name}") for name in ("r50", "swinl")}
+    for name, keys in lists.items():
+        frames = only(keys, r"sem_seg_head\..*")
+        found[f"avism_frame_{name}"] = without(frames, HEARS)
+        found["avism_hears"] = only(frames, HEARS)
+        found["avism_criterion"] = only(keys, r"criterion\..*")
+    video = lettered("Q", below(lists["r50"], "avism_module."), below(lists["swinl"], "avism_module."))
+    found["avism_video"] = without(video, r"avism_mask_features\..*")
+    found["avism_video_mask"] = below(video, "avism_mask_features.")
+    found["resnet50_stem"] = below(lists["r50"], "backbone.")
+    found["swin_large_four_norms"] = below(lists["swinl"], "backbone.")
+    return found
+
+
+def backbones() -> dict[str, Keys]:
+    import timm
+    from torchvision.models import resnet18, resnet50
+    from torchvision.models.video import swin3d_t
+
+    tiny, large = (
+        built(lambda name=name: timm.create_model(name))
+        for name in ("swin_tiny_patch4_window7_224", "swin_large_patch4_window12_384")
+    )
+    ends = r"(?:head|norm)\..*"
+    return {
+        "resnet50": without(built(resnet50), r"fc\..*|.*\.num_batches_tracked"),
+        "resnet18": without(built(resnet18), r"fc\..*|.*\.num_batches_tracked"),
+        "pvt_v2_b5_timm": without(built(lambda: timm.create_model("pvt_v2_b5")), r"head\..*"),
+        "swin_tiny": without(published_swin(tiny), ends),
+        "swin_large": without(published_swin(large), ends),
+        "swin_tiny_timm": without(tiny, ends),
+        "swin_large_timm": without(large, ends),
+        "swin3d_tiny": without(built(swin3d_t), r"head\..*|.*\.relative_position_index"),
+    }
+
+
+def text() -> str:
+    """The file, one pattern a line."""
+    blocks = []
+    for name, keys in parts().items():
+        lines = ",\n".join(f"    {json.dumps(k)}: {json.dumps(v)}" for k, v in fold(keys).items())
+        blocks.append(f"  {json.dumps(name)}: {{\n{lines}\n  }}")
+    return "{\n" + ",\n".join(blocks) + "\n}\n"
+
+
+if __name__ == "__main__":
+    TARGET.write_text(text(), encoding="utf-8")
