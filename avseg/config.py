@@ -15,6 +15,9 @@ from typing import Any, ClassVar, Literal, TypeVar
 
 C = TypeVar("C")
 
+MOST_LISTED = 12
+"""Names that a sentence lists beside the nearest one."""
+
 
 @dataclass(frozen=True)
 class InputSpec:
@@ -176,8 +179,10 @@ def check_choices(config: Any, what: str) -> None:
 
 
 def did_you_mean(name: str, known: typing.Iterable[str]) -> str:
-    """The end of an error sentence about an unknown name."""
+    """The end of an error sentence about an unknown name; a long list is left out where one name is near."""
     known = sorted(known)
-    near = get_close_matches(name, known, n=1)
+    near = get_close_matches(name, known, n=1, cutoff=0.5)
     listed = ", ".join(known)
+    if near and len(known) > MOST_LISTED:
+        return f"did you mean {near[0]!r}?"
     return f"did you mean {near[0]!r}? Known: {listed}" if near else f"known: {listed}"

@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from tyro.conf import Positional
 
+from avseg.commands.words import File, ModelFile, Video
 from avseg.data.config import DataConfig
 
 
 def codes(
-    model: Positional[str],
-    videos: Positional[tuple[Path, ...]] = (),
-    out: Path = Path("codes.html"),
+    model: Positional[ModelFile[str]],
+    videos: Positional[Video[tuple[Path, ...]]] = (),
+    out: File[Path] = Path("codes.html"),
     data: DataConfig = DataConfig(),
-    split: str = "test",
+    split: Literal["train", "val", "test"] = "test",
     clips: int = 8,
     device: str = "auto",
 ) -> int:
     """Show which codes a QDFormer hears when, beside spectrum and masks, on one page.
 
     Args:
-        model: A model file or a Hugging Face Hub id.
+        model: A QDFormer model: a file, or a Hugging Face Hub id.
         videos: Video files; without any, clips of the data set are shown.
         out: The page to write.
         data: The data set: --data.name s4 --data.root DIR.
-        split: train, val or test.
-        clips: So many clips of the split, evenly spread; of each video, the first so many parts.
-        device: auto, cpu, cuda, cuda:1, mps.
+        split: The part of the data set.
+        clips: How many clips of the split are shown, evenly spread; of a video, how many of its first parts.
+        device: auto, cpu, cuda, cuda:1 or mps.
     """
     from itertools import islice
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
+from avseg.commands.words import File
 from avseg.prepare.vpo.options import BuildOptions
 from avseg.synth.options import MoreOptions
 
@@ -84,7 +85,7 @@ def build_vpo(
     kind: Positional[Literal["ss", "ms", "msmi"]],
     instances: Path,
     images: Path,
-    sounds: Path,
+    sounds: File[Path],
     out: Path,
     seed: int = 0,
     stereo: bool = False,

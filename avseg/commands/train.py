@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 from tyro.conf import arg
 
+from avseg.commands.parse import Command
+from avseg.commands.tables import print_table
 from avseg.config import did_you_mean, to_dict
-from avseg.engine.config import Recipe
+from avseg.data.config import DataConfig
+from avseg.engine.config import InitConfig, OptimConfig, Recipe, TrainConfig
 from avseg.engine.folder import flat
 from avseg.engine.sweep import Outcome, Variant, sweep
+from avseg.engine.trackers import check_trackers
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ class Train:
     """Run folder; by default runs/<recipe>."""
     resume: bool = True
     """Go on from the last checkpoint of the run folder where there is one."""
-    sweep: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    sweep: Annotated[tuple[str, ...], tyro.conf.UseAppendAction, arg(metavar="FIELD=VALUE,VALUE")] = ()
     """FIELD=VALUE,VALUE: a run for every value, and where this is given more than once for every combination, one after
     the other in folders below `out`, with a table in sweep.json (docs/training.md)."""
 
@@ -38,31 +42,75 @@ class _Changed:
     recipe: Annotated[Recipe, arg(name="")]
 
 
-def parse(name: str, arguments: Sequence[str]) -> Train:
-    """What `avseg train NAME ...` asks for."""
+USUAL: dict[type, tuple[str, ...]] = {
+    DataConfig: ("root",),
+    OptimConfig: ("lr", "weight_decay", "schedule"),
+    TrainConfig: (
+        "epochs",
+        "steps",
+        "batch_size",
+        "accumulate",
+        "seed",
+        "workers",
+        "precision",
+        "log_every",
+        "eval_every",
+        "save_every",
+        "trackers",
+    ),
+    InitConfig: ("backbone", "vggish", "model", "needs"),
+}
+"""With `model.backbone`, the twenty fields that the help page of a recipe shows; `--help-all` shows all."""
+
+
+def command(name: str) -> Command:
+    """What `avseg train NAME` takes.
+
+    Raises:
+        ValueError: no such recipe, with the nearest name.
+    """
     from avseg.recipes import get_recipe
 
-    return tyro.cli(
+    recipe = get_recipe(name)
+    return Command(
+        f"avseg train {name}",
         Train,
-        default=Train(get_recipe(name)),
-        args=list(arguments),
-        prog=f"avseg train {name}",
-        config=(tyro.conf.AvoidSubcommands,),
+        Train(recipe),
+        unusual=_unusual(recipe.init.needs),
+        markers=(tyro.conf.AvoidSubcommands,),
     )
+
+
+def parse(name: str, arguments: Sequence[str]) -> Train:
+    """What `avseg train NAME ...` asks for."""
+    asked: Train = command(name).parse(arguments)
+    return asked
+
+
+def _unusual(needs: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The fields that a help page leaves out; files that the recipe needs are never among them."""
+    left = {
+        kind.__name__: tuple(f.name for f in fields(kind) if f.name not in (*usual, *needs))
+        for kind, usual in USUAL.items()
+    }
+    return {**left, "ModelConfig": ("*", "-backbone"), "Recipe": ("val",)}
 
 
 def run(name: str, arguments: Sequence[str]) -> int:
     """Train as asked; 1 where a run of a sweep failed."""
-    command = parse(name, arguments)
+    asked = parse(name, arguments)
+    out = asked.out or Path("runs") / name
+    if asked.sweep and not asked.resume:
+        raise ValueError("a sweep goes on where its runs are; choose another --out instead of --no-resume")
+    departures = variants(asked.recipe, asked.sweep) if asked.sweep else []
+    for recipe in (asked.recipe, *(departure.recipe for departure in departures)):
+        check_trackers(recipe.train.trackers)
     from avseg.engine.run import train_recipe
 
-    out = command.out or Path("runs") / name
-    if not command.sweep:
-        print(f"best model: {train_recipe(command.recipe, out, resume=command.resume)}")
+    if not asked.sweep:
+        print(f"best model: {train_recipe(asked.recipe, out, resume=asked.resume)}")
         return 0
-    if not command.resume:
-        raise ValueError("a sweep goes on where its runs are; choose another --out instead of --no-resume")
-    outcomes = sweep(variants(command.recipe, command.sweep), out, name, train_recipe)
+    outcomes = sweep(departures, out, name, train_recipe)
     _print(outcomes)
     print(f"table: {out / 'sweep.json'}")
     return int(any(outcome.state != "finished" for outcome in outcomes))
@@ -78,20 +126,20 @@ def variants(recipe: Recipe, sweeps: Sequence[str]) -> list[Variant]:
     Raises:
         ValueError: no `=`, no value, a field twice, or one that the recipe does not have.
     """
-    fields: dict[str, list[str]] = {}
+    asked: dict[str, list[str]] = {}
     known = flat(to_dict(recipe))
     for text in sweeps:
         field, equals, listed = text.partition("=")
         field, values = field.strip().replace("-", "_"), [value.strip() for value in listed.split(",")]
         if not equals or not all(values):
             raise ValueError(f"--sweep {text!r}, wanted FIELD=VALUE,VALUE, such as train.seed=0,1,2")
-        if field in fields:
+        if field in asked:
             raise ValueError(f"--sweep names {field} twice; give all its values at once, between commas")
         if field not in known:
             raise ValueError(f"--sweep names {field!r}, which the recipe does not have; {did_you_mean(field, known)}")
-        fields[field] = values
-    combinations = itertools.product(*fields.values())
-    named = [dict(zip(fields, values, strict=True)) for values in combinations]
+        asked[field] = values
+    combinations = itertools.product(*asked.values())
+    named = [dict(zip(asked, values, strict=True)) for values in combinations]
     return [Variant(values, _changed(recipe, values)) for values in named]
 
 
@@ -100,31 +148,22 @@ def _changed(recipe: Recipe, values: dict[str, str]) -> Recipe:
     words: list[str] = []
     for field, value in values.items():
         words += [f"--{field}", *value.split()]
-    changed = tyro.cli(
-        _Changed,
-        default=_Changed(recipe),
-        args=words,
-        prog="avseg train --sweep",
-        # So that a truth value is a word like any other: --model.quantise False.
-        config=(tyro.conf.AvoidSubcommands, tyro.conf.FlagConversionOff),
-    )
+    # Without switches a truth value is a word like any other: --model.quantise False.
+    markers = (tyro.conf.AvoidSubcommands, tyro.conf.FlagConversionOff)
+    changed: _Changed = Command("avseg train RECIPE", _Changed, _Changed(recipe), markers=markers).parse(words)
     return changed.recipe
 
 
 def _print(outcomes: Sequence[Outcome]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title="sweep", title_justify="left", box=None, pad_edge=False)
-    fields = list(outcomes[0].values)
+    swept = list(outcomes[0].values)
     figures = list(dict.fromkeys(name for o in outcomes for name in o.summary.get("last_figures", {})))[:4]
-    for column in (*fields, "state", *figures):
-        table.add_column(column, overflow="fold")
+    rows = []
     for outcome in outcomes:
         last = outcome.summary.get("last_figures", {})
         state = f"{outcome.state}: {outcome.error}" if outcome.error else outcome.state
-        table.add_row(*outcome.values.values(), state, *(_figure(last.get(name)) for name in figures))
-    Console(width=140, soft_wrap=True).print(table, markup=False)
+        values = (*outcome.values.values(), state, *(_figure(last.get(name)) for name in figures))
+        rows.append(dict(zip((*swept, "state", *figures), values, strict=True)))
+    print_table("sweep", rows)
 
 
 def _figure(value: Any) -> str:

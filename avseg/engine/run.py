@@ -14,6 +14,7 @@ from avseg.engine.checkpoint import newest_checkpoint
 from avseg.engine.config import InitConfig, Recipe
 from avseg.engine.folder import RunFolder
 from avseg.engine.processes import leaving_together
+from avseg.engine.trackers import check_trackers
 from avseg.engine.train import train
 from avseg.models import build_model, initialise
 
@@ -29,6 +30,7 @@ def train_recipe(recipe: Recipe, run_dir: Path, *, resume: bool = True) -> Path:
     Raises:
         ValueError: missing initial weights, and all that `train` and the data sets refuse.
     """
+    check_trackers(recipe.train.trackers)
     val = recipe.val or recipe.data
     train_set = build_dataset(recipe.data, "train")
     val_set = build_dataset(val if val.root else replace(val, root=recipe.data.root), "val")

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,14 +15,13 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs, FullyShardedDataParallelPlugin, broadcast_object_list
 from torch import nn
 
-from avseg.config import did_you_mean
 from avseg.engine.config import TrainConfig
+from avseg.engine.trackers import check_trackers
 from avseg.models.base import plain_name, run_buffers
 from avseg.types import Batch
 from avseg.version import __version__
 
 T = TypeVar("T")
-TRACKERS = ("tensorboard", "wandb")
 
 
 def make_accelerator(config: TrainConfig, model: nn.Module, run_dir: Path) -> Accelerator:
@@ -32,7 +30,7 @@ def make_accelerator(config: TrainConfig, model: nn.Module, run_dir: Path) -> Ac
     Raises:
         ValueError: FSDP2 or fp16 without what they need, or a tracker that is unknown or not installed.
     """
-    _check_trackers(config.trackers)
+    check_trackers(config.trackers)
     if config.strategy == "fsdp2" and not torch.cuda.is_available():
         raise ValueError("train.strategy is fsdp2, which shards over GPUs, and this machine has none; use ddp")
     if config.precision == "fp16" and not torch.cuda.is_available():
@@ -59,14 +57,6 @@ def _fsdp(model: nn.Module) -> FullyShardedDataParallelPlugin:
         transformer_cls_names_to_wrap=[type(model).__name__],
         cpu_ram_efficient_loading=False,
     )
-
-
-def _check_trackers(names: tuple[str, ...]) -> None:
-    for name in names:
-        if name not in TRACKERS:
-            raise ValueError(f"no tracker is called {name!r}; {did_you_mean(name, TRACKERS)}")
-        if find_spec(name) is None:
-            raise ValueError(f"the tracker {name!r} is not installed; pip install 'avseg[track]'")
 
 
 def on_main(accelerator: Accelerator, work: Callable[[], T]) -> T:

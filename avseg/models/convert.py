@@ -44,6 +44,15 @@ def rename_keys(state: Mapping[str, Tensor], rules: Sequence[Rule]) -> dict[str,
     return renamed
 
 
+def account(upstream: Mapping[str, Tensor], taken: Mapping[str, Tensor], variant: str) -> dict[str, str]:
+    """Notes for the header of a model file: the published setting, and how many tensors were taken and dropped."""
+    return {
+        "variant": variant,
+        "tensors_taken": str(len(taken)),
+        "tensors_dropped": str(len(upstream) - len(taken)),
+    }
+
+
 def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
     """The tensors of a .pth, .pkl or .safetensors file: bare, in a dictionary, or with `module.` before every name.
 

@@ -240,12 +240,6 @@ def test_sgd_and_adam_go_on_bit_for_bit_from_any_checkpoint(tmp_path: Path) -> N
         assert_same_run(tmp_path / "whole", folder)
 
 
-def test_tensorboard_gets_every_row(tmp_path: Path) -> None:
-    pytest.importorskip("tensorboard")
-    run(tmp_path, recipe(trackers=("tensorboard",), epochs=1))
-    assert any("tfevents" in path.name for path in (tmp_path / "trackers").rglob("*"))
-
-
 def test_after_an_interrupt_the_run_goes_on_bit_for_bit(tmp_path: Path) -> None:
     of = recipe(epochs=1, accumulate=2, ema=0.9, save_every=3)
     run_hooked(tmp_path / "whole", of, None)
@@ -369,12 +363,6 @@ def test_a_recipe_that_cannot_run_is_refused(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ValueError, match=sentence):
         run(tmp_path, recipe(**changes))
-
-
-def test_a_tracker_that_is_not_installed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("avseg.engine.setup.find_spec", lambda name: None)
-    with pytest.raises(ValueError, match=r"'wandb' is not installed; pip install 'avseg\[track\]'"):
-        run(tmp_path, recipe(trackers=("wandb",)))
 
 
 @pytest.mark.parametrize(("clips", "val", "which"), [(0, 4, "training"), (4, None, "validation")])

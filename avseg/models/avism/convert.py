@@ -15,7 +15,7 @@ from avseg.config import InputSpec
 from avseg.data.classes import aviseg_classes
 from avseg.models.avism.config import AVISMConfig
 from avseg.models.base import Model, plain_state
-from avseg.models.convert import STEM_RESNET_RULES, SWIN_RULES, Rule, read_checkpoint, rename_keys
+from avseg.models.convert import STEM_RESNET_RULES, SWIN_RULES, Rule, account, read_checkpoint, rename_keys
 from avseg.models.files import build_model, load_strictly, save_model
 from avseg.nn.empty import WithoutInitialisation
 from avseg.types import Task
@@ -164,7 +164,9 @@ def convert_file(
     task = None if classes is None else Task("instance", read_classes(classes))
     model = convert(upstream, task, vggish=None if vggish is None else read_checkpoint(vggish), side=side)
     heard = f" and {Path(vggish).name}" if vggish else ""
-    return save_model(model, out, {"origin": f"converted from {source.name} ({find_dialect(upstream)}){heard}"})
+    dialect = find_dialect(upstream)
+    notes = account(upstream, network_state(upstream), dialect)
+    return save_model(model, out, {"origin": f"converted from {source.name} ({dialect}){heard}", **notes})
 
 
 def read_classes(path: Path) -> tuple[str, ...]:

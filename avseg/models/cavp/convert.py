@@ -13,7 +13,7 @@ from avseg.data.classes import avss_classes, single_classes, vpo_classes
 from avseg.models.base import Model
 from avseg.models.cavp.config import CAVPConfig, Variant, published_config
 from avseg.models.cavp.network import CAVPNetwork
-from avseg.models.convert import PVT_RULES, Rule, read_checkpoint, rename_keys
+from avseg.models.convert import PVT_RULES, Rule, account, read_checkpoint, rename_keys
 from avseg.models.files import build_model, load_strictly, save_model
 from avseg.nn.empty import WithoutInitialisation
 from avseg.types import Task
@@ -138,7 +138,8 @@ def convert_file(source: Path, out: Path, *, variant: str | None = None) -> Path
     upstream = read_checkpoint(source)
     chosen = find_variant(upstream, variant)  # type: ignore[arg-type]
     model = convert(upstream, variant=chosen)
-    return save_model(model, out, {"origin": f"converted from {source.name} ({chosen})"})
+    notes = account(upstream, network_state(upstream), chosen)
+    return save_model(model, out, {"origin": f"converted from {source.name} ({chosen})", **notes})
 
 
 def task_of(variant: Variant) -> Task:

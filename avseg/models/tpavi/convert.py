@@ -10,7 +10,7 @@ from typing import Any, get_args
 from torch import Tensor
 
 from avseg.data.classes import avss_classes
-from avseg.models.convert import PVT_RULES, RESNET_RULES, Rule, read_checkpoint, rename_keys
+from avseg.models.convert import PVT_RULES, RESNET_RULES, Rule, account, read_checkpoint, rename_keys
 from avseg.models.files import build_model, load_strictly, save_model
 from avseg.models.tpavi.config import TPAVIConfig, Variant, published_config
 from avseg.models.tpavi.model import TPAVI
@@ -114,7 +114,8 @@ def convert_file(source: Path, out: Path, *, variant: str | None = None, vggish:
         )
     task = Task("semantic", avss_classes()[1:]) if chosen == "avss" else Task("binary")
     model = convert(upstream, task, vggish=read_checkpoint(vggish), variant=chosen)
-    return save_model(model, out, {"origin": f"converted from {source.name} ({chosen}) and {Path(vggish).name}"})
+    origin = f"converted from {source.name} ({chosen}) and {Path(vggish).name}"
+    return save_model(model, out, {"origin": origin, **account(upstream, _renamed(upstream), chosen)})
 
 
 def find_variant(upstream: Mapping[str, Tensor], variant: Variant | None) -> Variant:

@@ -1,0 +1,29 @@
+"""What an error says to the user: one sentence on one line."""
+
+from __future__ import annotations
+
+EXPECTED = (ValueError, OSError, RuntimeError, ArithmeticError, ImportError)
+"""Kinds of errors that say what is wrong with a file, an option or the machine."""
+LONGEST = 1000
+"""Characters; a message of a library may list hundreds of names."""
+HINT = "set AVSEG_DEBUG=1 to see where it comes from"
+
+
+def said(error: BaseException) -> str:
+    """The sentence of an error; one that nobody expects bears its kind, and how its traceback is shown."""
+    if isinstance(error, MemoryError):
+        return "the memory of this machine is not enough"
+    sentence = _sentence(error)
+    if isinstance(error, EXPECTED) and sentence and not isinstance(error, RecursionError):
+        return sentence
+    return f"unexpected {type(error).__name__}{sentence and f': {sentence}'}; {HINT}"
+
+
+def _sentence(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if any(line.startswith(("Original Traceback", "Traceback (most recent call last)")) for line in lines):
+        lines = lines[-1:]  # of another process: its last line is the error itself
+    text = " ".join(lines)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."

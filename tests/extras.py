@@ -1,0 +1,18 @@
+"""Tests of what an extra of the package brings: skipped where it is not installed, unless all are said to be."""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+
+import pytest
+
+
+def needs(extra: str) -> None:
+    """Skip the test where the package of that name is missing; fail instead where AVSEG_EXTRAS is `all`."""
+    spec = find_spec(extra)
+    if spec is not None and spec.origin is not None:
+        return
+    if os.environ.get("AVSEG_EXTRAS") == "all":
+        pytest.fail(f"{extra} is not installed, and AVSEG_EXTRAS says that every extra is")
+    pytest.skip(f"needs the extra: pip install 'avseg[{extra}]'")
