@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -23,6 +23,7 @@ from avseg.nn.resample import Form, resample
 from avseg.nn.vggish import VGGish
 from avseg.prepare.avsbench import PrepareReport
 from avseg.prepare.jobs import run_jobs
+from avseg.progress import tracked
 
 MOVIES = "movies"
 """Folder of the videos in the raw material; each is NAME with any ending."""
@@ -89,9 +90,12 @@ def prepare_aviseg(
     raw, out = Path(raw), Path(out)
     network = None if vggish is None else _vggish(vggish)
     jobs = _jobs(raw, out)
-    outcomes = dict(run_jobs(_make, jobs, workers, "prepare aviseg"))
+    outcomes = dict(run_jobs(_make, jobs, workers, "prepare aviseg", "video"))
     report = PrepareReport()
-    for number, job in enumerate(jobs):
+    rows: Iterable[tuple[int, _Job]] = list(enumerate(jobs))
+    if network is not None:
+        rows = tracked(rows, "features of aviseg", "video")
+    for number, job in rows:
         outcome, made = outcomes[number], False
         if not outcome.failed and network is not None:
             outcome, made = _with_features(job, outcome, network, short, resampling)

@@ -94,7 +94,7 @@ def _judge_categories(report: CheckReport, truths: dict[str, TruthFile], synthet
 def _judge_videos(report: CheckReport, truths: dict[str, TruthFile], workers: int) -> None:
     named = [(split, video) for split, truth in truths.items() for video in truth.videos]
     jobs = [_Job(_alone(truths[split], video), report.root / split) for split, video in named]
-    found = dict(run_jobs(_look, jobs, workers, "check aviseg"))
+    found = dict(run_jobs(_look, jobs, workers, "check aviseg", "video"))
     faulty = {(fault.split, fault.clip) for fault in report.faults}
     report.whole = dict.fromkeys(SPLITS, 0)
     remarks: Counter[str] = Counter()

@@ -2,62 +2,133 @@
 
 from __future__ import annotations
 
-import logging
 import multiprocessing
 import os
-import sys
+import signal
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from typing import TypeVar
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from functools import partial
+from multiprocessing.process import BaseProcess
+from typing import Any, TypeVar
 
-log = logging.getLogger(__name__)
+from avseg.progress import tracked
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+PATIENCE = 5.0
+"""Seconds that a process whose parent has gone is given to remove what it has half-written."""
 
 
 def run_jobs(
-    work: Callable[[Job], Result], jobs: Sequence[Job], workers: int, title: str
+    work: Callable[[Job], Result], jobs: Sequence[Job], workers: int, title: str, unit: str = "clip"
 ) -> Iterator[tuple[int, Result]]:
-    """(number of the job, result) as jobs finish; a bar on a terminal, a line every tenth elsewhere.
+    """(number of the job, result) as jobs finish, with progress.
 
     Args:
         work: A function at the top level of a module.
         workers: Processes; 0 takes one for every core, 1 stays in this process.
+        title: What is done, for the progress.
+        unit: What a job is, in the singular.
 
-    An error in `work`, or Ctrl-C, gives up the jobs that have not begun.
+    An error in `work`, Ctrl-C, or the end of this process gives up the jobs that have not begun and interrupts those
+    that have, which remove what they have half-written.
+
+    Raises:
+        RuntimeError: a process was ended from outside.
     """
     processes = min(workers or os.cpu_count() or 1, max(len(jobs), 1))
     results = enumerate(map(work, jobs)) if processes == 1 else _in_processes(work, jobs, processes)
-    yield from _shown(results, len(jobs), title)
+    yield from tracked(results, title, unit, len(jobs))
 
 
 def _in_processes(work: Callable[[Job], Result], jobs: Sequence[Job], processes: int) -> Iterator[tuple[int, Result]]:
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=_use_one_thread) as pool:
-        futures = {pool.submit(work, job): number for number, job in enumerate(jobs)}
+    others = set(multiprocessing.active_children())
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=_begin) as pool:
+        finished = False
         try:
+            with _signals_held():  # until `_begin` a worker has Python's own answers to them
+                futures = {pool.submit(partial(_do, work), job): number for number, job in enumerate(jobs)}
             for future in as_completed(futures):
                 yield futures[future], future.result()
+            finished = True
+        except BrokenProcessPool as error:
+            raise RuntimeError(
+                "a worker process ended in the middle of its work, as one does that the system stops for lack of "
+                "memory; give the same command again with fewer --workers"
+            ) from error
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            if not finished:
+                pool.shutdown(wait=False, cancel_futures=True)
+                _interrupt(set(multiprocessing.active_children()) - others)
 
 
-def _use_one_thread() -> None:
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Ctrl-C and SIGTERM wait for the end of the block; processes that are started in it hold them until `_begin`."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _interrupt(children: set[BaseProcess]) -> None:
+    for child in children:
+        child.terminate()
+
+
+class _Hand:
+    """State of a worker process: whether it works, and whether it was told to stop."""
+
+    working = False
+    stopped = False
+
+
+def _begin() -> None:
+    """In a worker process, before its first job."""
+    # Ctrl-C in a terminal goes to all processes: the first one hears it and ends the others in order.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _stop)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     import torch
 
     torch.set_num_threads(1)
 
 
-def _shown(results: Iterator[tuple[int, Result]], total: int, title: str) -> Iterator[tuple[int, Result]]:
-    if sys.stderr.isatty():
-        from rich.console import Console
-        from rich.progress import track
+def _stop(*_: Any) -> None:
+    """Interrupt the job, so that it cleans up; between jobs the pool itself ends the process."""
+    _Hand.stopped = True
+    if _Hand.working:
+        raise KeyboardInterrupt
 
-        yield from track(results, title, total=total, console=Console(stderr=True))
-        return
-    step = max(total // 10, 1)
-    for done, result in enumerate(results, start=1):
-        if done % step == 0 or done == total:
-            log.info("%s: %d of %d", title, done, total)
-        yield result
+
+def _do(work: Callable[[Job], Result], job: Job) -> Result:
+    try:
+        _Hand.working = True
+        if _Hand.stopped:
+            raise KeyboardInterrupt
+        return work(job)
+    finally:
+        _Hand.working = False
+
+
+def _end_with_parent() -> None:
+    """A worker of a killed process would wait for jobs for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)
+    until = time.monotonic() + PATIENCE
+    while _Hand.working and time.monotonic() < until:
+        time.sleep(0.05)
+    os._exit(1)

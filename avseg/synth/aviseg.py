@@ -89,7 +89,7 @@ def write_aviseg(
         for split, count in counts.items()
         for i in range(count)
     ]
-    written = dict(run_jobs(_write_video, jobs, workers, "long videos of the world"))
+    written = dict(run_jobs(_write_video, jobs, workers, "synth aviseg", "video"))
     for split, group in groupby(range(len(jobs)), lambda number: jobs[number].split):
         _write_table(Path(root) / f"{split}.json", [written[number] for number in group])
     head = json.dumps({"format_version": TRUTH_VERSION, "seed": seed, "difficulty": difficulty, "classes": CLASSES})

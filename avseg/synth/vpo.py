@@ -160,7 +160,7 @@ def _write_pictures(folder: Path, counts: tuple[int, int], seed: int, options: V
         for split, part in quotas(count, _FRACTIONS).items()
         for i in range(part)
     ]
-    written = dict(run_jobs(_write_picture, jobs, workers, "pictures of the world"))
+    written = dict(run_jobs(_write_picture, jobs, workers, "pictures of the world", "picture"))
     records = [written[number] for number in range(len(jobs))]
     content = {
         # Looked up by readers of this form. No version and no date: one seed gives the same bytes.
@@ -274,7 +274,7 @@ def _write_sounds(folder: Path, clips: int, seed: int, options: VpoOptions, work
             path = folder / "audios" / f"{name}_{number:06d}.wav"
             jobs.append(_SoundJob(path, kind, seed, number, options.difficulty))
             rows.append((name, number, labels[shape.vpo][0], _TURNS[number % len(_TURNS)]))
-    for _ in run_jobs(_write_sound, jobs, workers, "sounds of the world"):
+    for _ in run_jobs(_write_sound, jobs, workers, "sounds of the world", "sound"):
         pass
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
-import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from avseg.config import did_you_mean
 from avseg.device import one_thread
 from avseg.io.files import write_text
+from avseg.prepare.jobs import run_jobs
 from avseg.synth.classes import CLASSES
 from avseg.synth.dataset import SPLITS
 from avseg.synth.difficulty import get_difficulty
@@ -121,7 +118,8 @@ def write(
     chosen = WriteOptions(**options)
     get_difficulty(chosen.difficulty)
     jobs = list(_jobs(kind, Path(root), clips, seed, chosen))
-    written = list(_show(_run(jobs, workers or os.cpu_count() or 1), len(jobs)))
+    results = dict(run_jobs(_write_clip, jobs, workers, f"synth {kind}"))
+    written = [results[number] for number in range(len(jobs))]
     LAYOUTS[kind].tables(Path(root), [(record["id"], place) for place, record in written])
     _write_truth(Path(root), seed, chosen, [record for _, record in written])
     return WriteSummary(kind, Path(root), dict(Counter(job.split for job in jobs)), time.monotonic() - started)
@@ -144,31 +142,6 @@ def _jobs(kind: str, root: Path, clips: int, seed: int, options: WriteOptions) -
     for split, count in (("train", clips - 2 * held_out), ("val", held_out), ("test", held_out)):
         for i in range(count):
             yield _Job(kind, root, seed, SPLITS[split] + i, split, parts[i % len(parts)], options)
-
-
-def _run(jobs: list[_Job], workers: int) -> Iterator[tuple[Place, dict[str, Any]]]:
-    """Results in the order of the jobs; on an error or Ctrl-C, clips not begun are given up."""
-    if workers == 1 or len(jobs) == 1:
-        yield from map(_write_clip, jobs)
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context) as pool:
-        futures = [pool.submit(_write_clip, job) for job in jobs]
-        try:
-            for future in futures:
-                yield future.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _show(results: Iterable[Any], total: int) -> Iterable[Any]:
-    """The same with a progress bar, where there is a terminal to show it."""
-    if not sys.stderr.isatty():
-        return results
-    from rich.console import Console
-    from rich.progress import track
-
-    return track(results, "writing clips", total=total, console=Console(stderr=True))
 
 
 def _write_clip(job: _Job) -> tuple[Place, dict[str, Any]]:

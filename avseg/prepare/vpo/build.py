@@ -239,7 +239,7 @@ def _write_files(
 ) -> dict[str, tuple[float, ...]]:
     """Write sounds, pictures and masks; gives the positions of the sources of every sample that came about."""
     clips = sound_jobs(samples, report.out)
-    heard = dict(run_jobs(write_sound, clips, options.workers, f"sounds of {FOLDERS[kind]}"))
+    heard = dict(run_jobs(write_sound, clips, options.workers, f"sounds of {FOLDERS[kind]}", "sound"))
     broken = {job.place.stem: heard[n].fault for n, job in enumerate(clips) if heard[n].fault}
     short = sum(bool(outcome.note) for outcome in heard.values())
     if short:
@@ -247,7 +247,8 @@ def _write_files(
     report.left_out += sorted((f"{stem}.wav", fault) for stem, fault in broken.items())
     sane = [sample for sample in samples if not any(source.sound.stem in broken for source in sample.sources)]
     jobs = [picture_job(kind, sample, inputs.images, report.out, options) for sample in sane]
-    seen: dict[int, Outcome] = dict(run_jobs(write_picture, jobs, options.workers, f"pictures of {FOLDERS[kind]}"))
+    title = f"pictures of {FOLDERS[kind]}"
+    seen: dict[int, Outcome] = dict(run_jobs(write_picture, jobs, options.workers, title, "picture"))
     report.made = sum(outcome.made for outcome in seen.values())
     positions = {}
     for number, sample in enumerate(sane):
@@ -276,7 +277,7 @@ def _render(
         )
         for sample in samples
     ]
-    for _ in run_jobs(write_render, jobs, options.workers, f"three seconds each of {FOLDERS[kind]}"):
+    for _ in run_jobs(write_render, jobs, options.workers, f"three seconds each of {FOLDERS[kind]}", "sound"):
         pass
 
 

@@ -126,7 +126,7 @@ def _judge_neighbours(report: CheckReport, kind: str, samples: Mapping[str, Sequ
 def _judge_files(report: CheckReport, kind: str, samples: Mapping[str, Sequence[Sample]], workers: int) -> None:
     jobs = [sample for group in samples.values() for sample in group]
     homes = [split for split, group in samples.items() for _ in group]
-    found = dict(run_jobs(_look, jobs, workers, f"check {FOLDERS[kind]}"))
+    found = dict(run_jobs(_look, jobs, workers, f"check {FOLDERS[kind]}", "sample"))
     report.whole = dict.fromkeys(SPLITS, 0)
     remarks: Counter[str] = Counter()
     for number, (sample, split) in enumerate(zip(jobs, homes, strict=True)):
