@@ -136,33 +136,46 @@ def from_dict(kind: type[C], values: dict[str, Any]) -> C:
     """The dataclass `kind` from plain JSON types.
 
     Raises:
-        ValueError: a name that `kind` does not have, with the nearest one that it has.
+        ValueError: a name that `kind` does not have, with the nearest one that it has; or a value of another type.
     """
     hints = typing.get_type_hints(kind)
     names = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
     for name in values:
         if name not in names:
             raise ValueError(f"{kind.__name__} has no field {name!r}; {did_you_mean(name, names)}")
-    return kind(**{name: _typed(hints[name], value) for name, value in values.items()})
+    return kind(**{name: _typed(hints[name], value, f"{kind.__name__}.{name}") for name, value in values.items()})
 
 
-def _typed(hint: Any, value: Any) -> Any:
+def _typed(hint: Any, value: Any, name: str) -> Any:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         if value is None:
             return None
-        return _typed(next(a for a in arguments if a is not type(None)), value)
+        return _typed(next(a for a in arguments if a is not type(None)), value, name)
     if dataclasses.is_dataclass(hint):
-        return from_dict(hint, value) if isinstance(value, dict) else value  # type: ignore[arg-type]
+        return from_dict(hint, value) if isinstance(value, dict) else _checked(hint, value, name)  # type: ignore[arg-type]
     if origin is tuple:
+        _checked((list, tuple), value, name)
         variadic = len(arguments) == 2 and arguments[1] is Ellipsis
+        if not variadic and len(value) != len(arguments):
+            raise ValueError(f"{name} has {len(value)} values, wanted {len(arguments)}")
         kinds = [arguments[0]] * len(value) if variadic else arguments
-        return tuple(_typed(k, v) for k, v in zip(kinds, value, strict=True))
+        return tuple(_typed(k, v, name) for k, v in zip(kinds, value, strict=True))
     if origin is dict:
-        return {key: _typed(arguments[1], item) for key, item in value.items()}
+        return {key: _typed(arguments[1], item, f"{name}.{key}") for key, item in _checked(dict, value, name).items()}
     if hint is Path:
-        return Path(value)
-    return float(value) if hint is float and isinstance(value, int) else value
+        return Path(_checked((str, Path), value, name))
+    if hint is float and type(value) is int:
+        return float(value)
+    return _checked(hint, value, name) if hint in (bool, int, float, str) else value
+
+
+def _checked(kind: Any, value: Any, name: str) -> Any:
+    """`value` where it is of `kind`, or of one of several; a truth value is no number."""
+    if isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
+        return value
+    wanted = " or ".join(one.__name__ for one in (kind if isinstance(kind, tuple) else (kind,)))
+    raise ValueError(f"{name} is {value!r}, wanted a value of type {wanted}")
 
 
 def check_choices(config: Any, what: str) -> None:

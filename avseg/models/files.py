@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -14,12 +15,14 @@ from avseg.config import ModelConfig, from_dict, to_dict
 from avseg.io.files import write_aside
 from avseg.models import config_class, model_class
 from avseg.models.base import Model, load_plain, plain_name, plain_state, run_buffers
-from avseg.models.header import Header, read_header
+from avseg.models.header import Header, read_header, sort_notes
 from avseg.nn.empty import WithoutInitialisation
 from avseg.types import Task
 
 FILE_NAME = "model.safetensors"
 """How a model file is called in a folder and on the Hub."""
+DEMO = "demo"
+"""The name of the model that ships with the package."""
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -50,11 +53,12 @@ def save_model(model: Model[Any], path: str | Path, notes: Mapping[str, str] | N
     state = {n: tensor.detach().cpu().contiguous() for n, tensor in plain_state(model).items() if n not in of_run}
     with write_aside(path) as aside:
         save_file(state, aside, metadata=header.to_metadata())
+        sort_notes(aside)  # safetensors orders them at random, and one model has one file
     return path
 
 
 def load_model(source: str | Path, device: str = "cpu") -> Model[Any]:
-    """A model in evaluation mode from a file, a folder with `model.safetensors`, or a Hugging Face Hub id.
+    """A model in evaluation mode from a file, a folder with `model.safetensors`, a Hugging Face Hub id, or `demo`.
 
     Raises:
         FileNotFoundError: neither a path nor a Hub id that can be had.
@@ -62,19 +66,38 @@ def load_model(source: str | Path, device: str = "cpu") -> Model[Any]:
     """
     path = find_file(source)
     header = read_header(path)
-    config = from_dict(config_class(header.family), header.config)
-    with WithoutInitialisation():
-        model = build_model(config, Task.from_dict(header.task))
-    load_strictly(model, load_file(path), str(path))
+    try:
+        config = from_dict(config_class(header.family), header.config)
+        with WithoutInitialisation():
+            model = build_model(config, Task.from_dict(header.task))
+    except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, AssertionError) as error:
+        raise ValueError(f"{path} is not a whole model file: its config and task make no model ({error})") from error
+    load_strictly(model, read_tensors(path), str(path))
     return model.to(device).eval()
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file, by name.
+
+    Raises:
+        ValueError: the file is cut short or damaged.
+    """
+    try:
+        return load_file(path)
+    except (SafetensorError, ValueError, KeyError, RuntimeError) as error:
+        raise ValueError(f"{path} is not a whole safetensors file ({error}); fetch or make it again") from error
 
 
 def find_file(source: str | Path) -> Path:
     """The model file that a path, folder or Hub id means; a Hub file is fetched to the local cache.
 
+    `demo` is the small model of the synthetic world, which ships with the package; `./demo` is a path.
+
     Raises:
         FileNotFoundError: there is none.
     """
+    if source == DEMO:
+        return Path(__file__).parents[1] / DEMO / FILE_NAME
     path = Path(source)
     if path.is_dir():
         path = path / FILE_NAME

@@ -39,10 +39,13 @@ class Header:
     @classmethod
     def from_metadata(cls, metadata: dict[str, str]) -> Header:
         known = {"format_version", "family", "config", "task", "format"}
+        config, task = json.loads(metadata["config"]), json.loads(metadata["task"])
+        if not isinstance(config, dict) or not isinstance(task, dict):
+            raise ValueError("wanted an object for each")
         return cls(
             family=metadata["family"],
-            config=json.loads(metadata["config"]),
-            task=json.loads(metadata["task"]),
+            config=config,
+            task=task,
             format_version=int(metadata["format_version"]),
             notes={key: value for key, value in metadata.items() if key not in known},
         )
@@ -60,14 +63,26 @@ def read_header(path: str | Path) -> Header:
         raise FileNotFoundError(f"there is no model file {path}")
     metadata = _metadata(path)
     version = metadata.get("format_version", "")
-    if not version.isdigit() or not {"family", "config", "task"} <= set(metadata):
+    if not version.isdecimal() or not {"family", "config", "task"} <= set(metadata):
         raise ValueError(f"{path} is not a model file of avseg: its header has no family, config and task; {_ADVICE}")
     if int(version) > FORMAT_VERSION:
         raise ValueError(f"{path} has format version {version}, this avseg reads up to {FORMAT_VERSION}; update avseg")
     try:
         return Header.from_metadata(metadata)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not a model file of avseg: its config or task is no JSON ({error})") from error
+
+
+def sort_notes(path: Path) -> None:
+    """Put the strings of a safetensors file's header in order, in place; the file keeps its length."""
+    with path.open("r+b") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        header = json.loads(file.read(length))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+        assert len(text) <= length
+        file.seek(8)
+        file.write(text.ljust(length))
 
 
 _ADVICE = "make one of a published checkpoint with `avseg convert`"
@@ -80,7 +95,9 @@ def _metadata(path: Path) -> dict[str, str]:
         length = struct.unpack("<Q", start)[0] if len(start) == 8 else _LONGEST + 1
         text = file.read(length) if length <= _LONGEST else b""
     try:
-        header = json.loads(text)
-        return dict(header.get("__metadata__") or {})
-    except (ValueError, AttributeError, TypeError) as error:
+        notes = dict(json.loads(text).get("__metadata__") or {})
+        if not all(isinstance(note, str) for note in notes.values()):
+            raise TypeError("its notes are no strings")
+        return notes
+    except (ValueError, AttributeError, TypeError, RecursionError) as error:
         raise ValueError(f"{path} is not a model file of avseg (no safetensors header); {_ADVICE}") from error

@@ -77,6 +77,32 @@ def test_files_that_are_no_model_files(saved: Path, tmp_path: Path) -> None:
             load_model(missing)
 
 
+def test_spoilt_headers_and_tensors_are_refused_in_one_sentence(saved: Path, tmp_path: Path) -> None:
+    for changes in (
+        {"task": "{}"},
+        {"task": "[]"},
+        {"task": '{"kind": "semantic", "classes": 3}'},
+        {"config": "[]"},
+        {"config": json.dumps({**read_header(saved).config, "width": 1.5})},
+        {"config": json.dumps({**read_header(saved).config, "input": 7})},
+        {"config": "[" * 100_000},
+        {"format_version": "²"},
+    ):
+        with pytest.raises(ValueError, match=r"is not a (whole )?model file"):
+            load_model(altered(saved, tmp_path, **changes))
+    (tmp_path / "cut.safetensors").write_bytes(saved.read_bytes()[:-100])
+    with pytest.raises(ValueError, match="is not a whole safetensors file"):
+        load_model(tmp_path / "cut.safetensors")
+
+
+def test_a_model_has_one_file_byte_by_byte(tmp_path: Path) -> None:
+    """The writer orders the strings of a header at random, anew in every process and for every file."""
+    notes = {str(number): 'ä "\u2028\x1f\\' for number in range(20)}
+    first, *others = (save_model(small_model(), tmp_path / f"{n}.safetensors", notes) for n in range(4))
+    assert all(first.read_bytes() == other.read_bytes() for other in others)
+    assert read_header(first).notes == notes and load_model(first).task == small_model().task
+
+
 def test_newer_format_unknown_family_and_unknown_field(saved: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="update avseg"):
         load_model(altered(saved, tmp_path, format_version="2"))
