@@ -1,7 +1,7 @@
 """A command of avseg in a process of its own, forked from a warm one or fresh, under limits of time and memory.
 
-Importing what the commands need takes seconds, so most runs are forked from a process that has imported it. It must have
-one thread, as only the thread that forks lives on in the child.
+Importing what the commands need takes seconds, so most runs are forked from a process that has imported it. It must
+have one thread, as only the thread that forks lives on in the child.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,9 +148,11 @@ class Console:
         self.console: Any = None
         if quiet:
             return
+        state = random.getstate()
         from rich.console import Console as RichConsole
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+        random.setstate(state)  # rich draws when it is imported, which a run that goes on must not feel
         self.console = RichConsole(stderr=True, highlight=False, markup=False, soft_wrap=True)
         if self.console.is_terminal:
             columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
