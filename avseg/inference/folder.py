@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,13 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from avseg.config import TrackOptions
+from avseg.inference.existing import Existing, read_result
 from avseg.inference.result import MaskKind
+from avseg.inference.saving import Written, write_video_result
 from avseg.inference.segmenter import Segmenter
 from avseg.inference.source import check_hears
-from avseg.inference.writer import FORMAT_VERSION, RESULT_NAME, Header, video_facts, write_video_result
-from avseg.io.files import is_visible
-from avseg.io.media import MediaError, probe
+from avseg.inference.writer import RESULT_NAME, Header, video_facts
+from avseg.io.files import clear_stale, is_visible
+from avseg.io.media import MediaError, VideoInfo, probe
 from avseg.models.files import load_model
+from avseg.progress import Progress
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +43,8 @@ SUFFIXES = frozenset(
     )
 )
 """Of the files that are taken from a folder; a file that is named is tried whatever its suffix."""
+MOST_TOLD = 3
+"""Objects that the line of a video names, and intervals of each."""
 
 
 @dataclass
@@ -62,13 +66,16 @@ class Report:
         """0 when every video has its result and the overlay that was asked for, else 1."""
         return 1 if self.failed or self.without_overlay else 0
 
+    @property
+    def summary(self) -> str:
+        """How many of each."""
+        told = f"{len(self.done)} segmented, {len(self.skipped)} already there, {len(self.failed)} failed"
+        without = f", {len(self.without_overlay)} without the overlay" if self.without_overlay else ""
+        return f"{told}{without}; results are in {self.out}"
+
     def __str__(self) -> str:
-        lines = [
-            f"{len(self.done)} segmented, {len(self.skipped)} already there, {len(self.failed)} failed; {self.out}"
-        ]
-        lines += [f"  {video.name} -> {folder}" for video, folder in self.done.items()]
-        lines += [f"  {video.name}: {reason}" for video, reason in (self.without_overlay | self.failed).items()]
-        return "\n".join(lines)
+        lines = [f"  {video.name}: {reason}" for video, reason in (self.without_overlay | self.failed).items()]
+        return "\n".join([self.summary, *lines])
 
 
 def predict_paths(
@@ -81,6 +88,7 @@ def predict_paths(
     masks: MaskKind | None = "png",
     device: str = "auto",
     tracks: TrackOptions | None = None,
+    overwrite: bool = False,
 ) -> Report:
     """Segment the videos that `inputs` mean: files, folders (with those below), or patterns.
 
@@ -93,6 +101,7 @@ def predict_paths(
         masks: how masks are stored; None stores none.
         device: see `Segmenter`.
         tracks: see `Segmenter`.
+        overwrite: see `predict_folder`.
 
     Raises:
         FileNotFoundError: an input that means no video.
@@ -105,11 +114,8 @@ def predict_paths(
     _check_writable(out)
     loaded = load_model(model)
     check_hears(loaded.config)
-    temporal = loaded.config.temporal
-    usual = 1 / temporal.spacing if temporal.kind == "clip" else 5.0
-    rate = usual if fps is None else fps
-    segmenter = Segmenter(loaded, fps=rate, device=device, name=Path(model).name, tracks=tracks)
-    return predict_folder(segmenter, videos, out, overlay=overlay, masks=masks)
+    segmenter = Segmenter(loaded, fps=fps, device=device, name=Path(model).name, tracks=tracks)
+    return predict_folder(segmenter, videos, out, overlay=overlay, masks=masks, overwrite=overwrite)
 
 
 def predict_folder(
@@ -119,33 +125,81 @@ def predict_folder(
     *,
     overlay: bool = False,
     masks: MaskKind | None = "png",
+    overwrite: bool = False,
 ) -> Report:
-    """Segment `videos` one after another; each result folder is whole or absent, whatever interrupts the run.
+    """Segment `videos` one after another; each result is whole or absent, whatever interrupts the run.
 
-    A result that was made with the same file size, model and settings is kept.
+    A result of the same file, model and rate is kept, and outputs that it lacks are added. A result of another model or
+    rate is left as it is and reported as failed. `overwrite` makes every result anew and removes what was there.
     """
-    report = Report(Path(out))
-    for video, name in result_names([Path(video) for video in videos], report.out).items():
-        folder = report.out / name
-        try:
-            info = probe(video)
-            header = Header(segmenter.describe(), segmenter.model.task, segmenter.fps, masks, overlay)
-            if _is_finished(folder, header, video_facts(info)):
-                report.skipped[video] = folder
-                log.info("%s: already there in %s", video.name, folder)
-                continue
-            written = write_video_result(folder, info, segmenter.frames_of(info), header)
-            report.done[video] = folder
-            log.info("%s: %d masks in %s", video.name, written.count, folder)
-            if written.fault:
-                report.without_overlay[video] = written.fault
-                log.error("%s: %s", video.name, written.fault)
-        except Exception as error:  # one broken video must not cost the others
-            reason = str(error) or type(error).__name__
-            report.failed[video] = reason
-            unexpected = not isinstance(error, (MediaError, OSError))
-            log.error("%s: %s", video.name, reason, exc_info=error if unexpected else None)
+    report, wanted = Report(Path(out)), _Wanted(masks, overlay, overwrite)
+    clear_stale(report.out)
+    named = result_names([Path(video) for video in videos], report.out)
+    with Progress(len(named), "predict", "video", quiet=len(named) == 1) as progress:
+        for video, name in named.items():
+            try:
+                _predict(segmenter, video, report, report.out / name, wanted)
+            except Exception as error:  # one broken video must not cost the others
+                reason = str(error) or type(error).__name__
+                report.failed[video] = reason
+                unexpected = not isinstance(error, (MediaError, FileExistsError, OSError))
+                log.error("%s: %s", video.name, reason, exc_info=error if unexpected else None)
+            progress.advance()
     return report
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What a run writes of each video."""
+
+    masks: MaskKind | None
+    overlay: bool
+    overwrite: bool
+
+
+def _predict(segmenter: Segmenter, video: Path, report: Report, folder: Path, wanted: _Wanted) -> None:
+    """One video into its folder.
+
+    Raises:
+        MediaError: a file that is no video.
+        FileExistsError: a result that contradicts.
+    """
+    info = probe(video)
+    header = Header(segmenter.describe(), segmenter.model.task, segmenter.fps, wanted.masks, wanted.overlay)
+    existing = Existing.of(folder)
+    contradiction = existing.contradiction(header, video_facts(info))
+    if contradiction and not wanted.overwrite:
+        raise FileExistsError(contradiction)
+    replacing = wanted.overwrite
+    lacking = header if replacing else existing.lacking(header)
+    if lacking is None:
+        report.skipped[video] = folder
+        log.info("%s: already there", video.name)
+        return
+    written = write_video_result(existing, info, segmenter.frames_of(info), lacking, replacing=replacing)
+    report.done[video] = folder
+    log.info("%s", sentence(info, written))
+    if written.fault:
+        report.without_overlay[video] = written.fault
+        log.error("%s: %s", video.name, written.fault)
+
+
+def sentence(info: VideoInfo, written: Written) -> str:
+    """`band.mp4  1920x1080  7.0 s  3.1x real time: guitar 0.0-6.4 s`."""
+    speed = written.duration / written.seconds if written.seconds else 0.0
+    facts = f"{info.path.name}  {info.width}x{info.height}  {written.duration:.1f} s  {speed:.1f}x real time"
+    told = [_when(one) for one in written.sounding if one["intervals"]]
+    more = [f"and {len(told) - MOST_TOLD} more"] if len(told) > MOST_TOLD else []
+    return f"{facts}: {', '.join([*told[:MOST_TOLD], *more]) or 'nothing found'}"
+
+
+def _when(one: dict[str, Any]) -> str:
+    """`guitar 0.0-6.4 s`, `dog 0.0-1.2 and 3.0-4.1 s`, `dog 0.0-8.1 s (5 times)`; tracks bear their number."""
+    spans = one["intervals"]
+    name = f"{one['class']} {one['id']}" if "score" in one else one["class"]
+    if len(spans) > MOST_TOLD:
+        return f"{name} {spans[0][0]:.1f}-{spans[-1][1]:.1f} s ({len(spans)} times)"
+    return f"{name} {' and '.join(f'{begin:.1f}-{end:.1f}' for begin, end in spans)} s"
 
 
 def find_videos(inputs: Sequence[str], out: Path | None = None) -> list[Path]:
@@ -184,7 +238,8 @@ def result_names(videos: Sequence[Path], out: Path) -> dict[Path, str]:
     stems = [video.stem for video in videos]
     files = [video.name for video in videos]
     for video in videos:
-        if stems.count(video.stem) == 1 and _stands_for(out / video.stem, video):
+        made_before = read_result(out / video.name) is not None and _stands_for(out / video.name, video)
+        if stems.count(video.stem) == 1 and _stands_for(out / video.stem, video) and not made_before:
             names[video] = video.stem
         elif files.count(video.name) == 1:
             names[video] = video.name
@@ -200,28 +255,8 @@ def result_names(videos: Sequence[Path], out: Path) -> dict[Path, str]:
 
 def _stands_for(folder: Path, video: Path) -> bool:
     """Whether a result in `folder` is one of `video`, or there is none."""
-    found = _read(folder)
+    found = read_result(folder)
     return found is None or found.get("video", {}).get("file") == video.name
-
-
-def _is_finished(folder: Path, header: Header, facts: dict[str, Any]) -> bool:
-    """Whether `folder` holds the result of this very file, model and settings."""
-    found = _read(folder)
-    if found is None or found.get("format_version") != FORMAT_VERSION:
-        return False
-    wanted = json.loads(json.dumps(header.to_dict(facts)))
-    video = found.get("video", {})
-    return all(found.get(key) == wanted[key] for key in ("model", "fps", "masks", "overlay", "tracks", "classes")) and (
-        all(video.get(key) == value for key, value in wanted["video"].items())
-    )
-
-
-def _read(folder: Path) -> dict[str, Any] | None:
-    try:
-        found = json.loads((folder / RESULT_NAME).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None
 
 
 def _check_writable(out: Path) -> None:

@@ -10,7 +10,7 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from avseg.inference.result import FrameResult, Result
+from avseg.inference.result import SEEN, FrameResult, Result
 from avseg.io.downmix import mixed
 from avseg.io.files import write_aside
 from avseg.io.media import VideoInfo
@@ -23,15 +23,16 @@ from avseg.types import Clip, Task
 
 
 def paint_of(frame: FrameResult, colours: NDArray[np.uint8]) -> Paint:
-    """What is painted of a frame: masks with their names; of tracks with number and score, and a list of them all."""
+    """What is painted of a frame: masks, and names of those that are no specks; of tracks also a list of all."""
+    named = {one.id for one in frame.objects if one.area >= SEEN * frame.size[0] * frame.size[1]}
     if not frame.tracks:
-        return Paint(frame.labels, frame.names, colours)
+        return Paint(frame.labels, {i: name for i, name in frame.names.items() if i in named}, colours)
     texts = {track.id: f"{track.id} {track.name} {track.score:.2f}" for track in frame.tracks}
     listed = [
         Line(texts[track.id], tuple(colours[track.id].tolist()), track.id in frame.names)
         for track in sorted(frame.tracks, key=lambda one: one.id)
     ]
-    return Paint(frame.labels, {i: texts[i] for i in frame.names}, colours, listed=listed)
+    return Paint(frame.labels, {i: texts[i] for i in frame.names if i in named}, colours, listed=listed)
 
 
 class OverlayVideo:

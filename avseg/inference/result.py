@@ -122,6 +122,11 @@ class FrameStream(Iterator[FrameResult]):
         """Pictures a second that were decoded, on average."""
         return self._pictures.count / self._pictures.end if self._pictures.end else 0.0
 
+    @property
+    def damaged(self) -> int:
+        """Packets of picture and sound that are damaged."""
+        return self._pictures.damaged
+
 
 class PerFrame(Sequence[NDArray[Any]]):
     """One array a frame, made when asked for; `numpy.asarray` stacks them all."""
@@ -260,6 +265,8 @@ class Result:
     """s, the end of the last picture."""
     rate: float
     """Pictures a second of the video or clip, on average."""
+    damaged: int = 0
+    """Packets of picture and sound that are damaged; 0 for a clip."""
 
     @property
     def times(self) -> NDArray[np.float64]:
@@ -313,8 +320,11 @@ class Result:
         return save_overlay(self, Path(path))
 
     def save(self, folder: str | Path, masks: MaskKind | None = "png", *, overlay: bool = False) -> Path:
-        """Write result.json, masks and, if wanted, the overlay video into `folder`, which is whole or absent."""
-        from avseg.inference.writer import save_result
+        """Write result.json, masks and, if wanted, the overlay video into `folder`.
+
+        They take the place of a result that was there; other files of the folder stay.
+        """
+        from avseg.inference.saving import save_result
 
         return save_result(self, Path(folder), masks, overlay=overlay)
 

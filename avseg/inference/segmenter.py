@@ -19,7 +19,7 @@ from avseg.device import find_device
 from avseg.inference.found import found_in, tracks_of
 from avseg.inference.result import FrameResult, FrameStream, Result
 from avseg.inference.source import channels_wanted, check_channels, clips_of, pictures_of
-from avseg.inference.windows import Grid, block_length, heard, windows
+from avseg.inference.windows import Grid, block_length, heard, usual_rate, windows
 from avseg.io.media import VideoInfo, probe
 from avseg.io.pictures import Pictures
 from avseg.models.base import Model, plain_state
@@ -36,7 +36,7 @@ class Segmenter:
         self,
         model: Model[Any],
         *,
-        fps: float = 1.0,
+        fps: float | None = None,
         device: str = "auto",
         name: str = "",
         tracks: TrackOptions | None = None,
@@ -44,7 +44,8 @@ class Segmenter:
         """
         Args:
             model: any model of `avseg.models`.
-            fps: masks a second of video.
+            fps: masks a second of video; by default 5, and of models that see whole clips the rate they were published
+                with.
             device: `auto` (CUDA, then MPS, then CPU), or a torch device.
             name: what results call the model; its family by default.
             tracks: what to change of how a model tracks objects.
@@ -56,13 +57,18 @@ class Segmenter:
         self.tracks = tracks or TrackOptions()
         self.config = self.tracks.applied(model.config)
         self.model = model.to(self.device).eval()
-        self.fps = fps
-        self.grid = Grid.of(fps, model.config.temporal)
+        self.fps = usual_rate(model.config.temporal) if fps is None else fps
+        self.grid = Grid.of(self.fps, model.config.temporal)
         self.name = name or model.config.family
 
     @classmethod
     def load(cls, source: str | Path, **options: Any) -> Segmenter:
-        """The model in a file, a folder or under a Hub id; `options` are those of the constructor."""
+        """The model in a file, a folder or under a Hub id, or `demo`, the small model of the synthetic world.
+
+        Args:
+            source: see `avseg.models.load_model`.
+            options: those of the constructor.
+        """
         from avseg.models import load_model
 
         return cls(load_model(source), **{"name": Path(source).name, **options})
@@ -74,15 +80,38 @@ class Segmenter:
             MediaError: a file that is no video, or mono sound where the model hears left and right.
         """
         if isinstance(video, Clip):
-            check_channels(f"clip {video.id!r}", len(video.audio), channels_wanted(self.model.config))
-            frames = tuple(self._segment(video, video.times.tolist()))
-            size = video.output_size or (video.frames.shape[2], video.frames.shape[3])
-            step = float(video.times[1] - video.times[0]) if len(video.times) > 1 else 1.0
-            return self._result(video.id, frames, video, None, size, float(video.times[-1]) + step, 1 / step)
+            return self._of_clip(video)
         info = probe(video)
         stream = self.frames_of(info)
-        frames = tuple(stream)
-        return self._result(info.path.stem, frames, info.path, info, (info.height, info.width), stream.end, stream.fps)
+        return Result(
+            id=info.path.stem,
+            frames=tuple(stream),
+            task=self.model.task,
+            fps=self.fps,
+            model=self.name,
+            source=info.path,
+            info=info,
+            size=(info.height, info.width),
+            duration=stream.end,
+            rate=stream.fps,
+            damaged=stream.damaged,
+        )
+
+    def _of_clip(self, clip: Clip) -> Result:
+        check_channels(f"clip {clip.id!r}", len(clip.audio), channels_wanted(self.model.config))
+        step = float(clip.times[1] - clip.times[0]) if len(clip.times) > 1 else 1.0
+        return Result(
+            id=clip.id,
+            frames=tuple(self._segment(clip, clip.times.tolist())),
+            task=self.model.task,
+            fps=self.fps,
+            model=self.name,
+            source=clip,
+            info=None,
+            size=clip.output_size or (clip.frames.shape[2], clip.frames.shape[3]),
+            duration=float(clip.times[-1]) + step,
+            rate=1 / step,
+        )
 
     def stream(self, video: str | Path) -> FrameStream:
         """Frame by frame, in memory that does not grow with the video's length.
@@ -172,18 +201,6 @@ class Segmenter:
         longest = max(len(group) for group in groups)
         at_once = max(1, FRAMES_AT_ONCE // longest)
         return (groups[i : i + at_once] for i in range(0, len(groups), at_once))
-
-    def _result(
-        self,
-        name: str,
-        frames: tuple[FrameResult, ...],
-        source: Path | Clip,
-        info: VideoInfo | None,
-        size: tuple[int, int],
-        duration: float,
-        rate: float,
-    ) -> Result:
-        return Result(name, frames, self.model.task, self.fps, self.name, source, info, size, duration, rate)
 
 
 def part_of(clip: Clip, group: Sequence[int], temporal: Temporal) -> Clip:

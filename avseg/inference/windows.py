@@ -83,6 +83,11 @@ class Grid:
         return cls(rate, 0.0 if step - offset < 1e-6 else offset, every, span)
 
 
+def usual_rate(temporal: Temporal) -> float:
+    """Masks a second where none are asked for: 5, and of models that see whole clips the rate of their frames."""
+    return 1 / temporal.spacing if temporal.kind == "clip" else 5.0
+
+
 def nominal_times(shown: Sequence[float], temporal: Temporal) -> list[float]:
     """s, where the sound of pictures shown at `shown` begins; never before the sound's own beginning at zero."""
     return [max(time - temporal.shown_after, 0.0) for time in shown]

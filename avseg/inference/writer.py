@@ -8,7 +8,7 @@ import shutil
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, TextIO
@@ -16,9 +16,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from avseg.inference.found import class_names
-from avseg.inference.overlay import OptionalOverlay, save_overlay
-from avseg.inference.result import FrameResult, FrameStream, Intervals, MaskKind, Result, TrackTable
-from avseg.io.files import write_folder_aside
+from avseg.inference.result import FrameResult, Intervals, MaskKind, TrackTable
 from avseg.io.image import write_png
 from avseg.io.media import VideoInfo
 from avseg.io.youtube_vis import write_results
@@ -81,10 +79,9 @@ def video_facts(info: VideoInfo) -> dict[str, Any]:
     }
 
 
-def measured(facts: Mapping[str, Any], fps: float, duration: float) -> dict[str, Any]:
-    """The facts of a video with what is known when its last picture was decoded."""
-    sound = {"sound": facts["sound"]}
-    return {**facts, "fps": round(fps, 6), "duration": round(duration, 6)} | sound
+def measured(facts: Mapping[str, Any], **figures: float) -> dict[str, Any]:
+    """The facts of a video with the figures that are known when its last picture was decoded."""
+    return {**facts, **{name: round(figure, 6) for name, figure in figures.items()}}
 
 
 class Draft:
@@ -95,17 +92,17 @@ class Draft:
         """Frames so far."""
         self._path = folder / RESULT_NAME
         self._frames = TemporaryFile("w+", encoding="utf-8", newline="\n", dir=folder)  # noqa: SIM115  `finish` closes it
-        self._intervals = Intervals()
+        self.intervals = Intervals()
 
     def add(self, frame: FrameResult) -> None:
         """The next frame."""
         self._frames.write(("\n  " if not self.count else ",\n  ") + json.dumps(_frame_dict(frame), ensure_ascii=False))
-        self._intervals.add(frame)
+        self.intervals.add(frame)
         self.count += 1
 
     def finish(self, head: Mapping[str, Any]) -> None:
         """Write the file. `head`: what stands before the frames."""
-        sounding = json.dumps(self._intervals.closed(head["video"]["duration"]), ensure_ascii=False)
+        sounding = json.dumps(self.intervals.closed(head["video"]["duration"]), ensure_ascii=False)
         with self._frames, self._path.open("w", encoding="utf-8", newline="\n") as file:
             file.write(json.dumps(head, indent=1, ensure_ascii=False).removesuffix("\n}") + ',\n "frames": [')
             self._frames.seek(0)
@@ -199,46 +196,3 @@ def _tracks(folder: Path, task: Task, name: str) -> Iterator[Sink]:
 
 
 _MASK_WRITERS = {"png": _png_masks, "rle": _rle_masks, "npz": _npz_masks}
-
-
-@dataclass(frozen=True)
-class Written:
-    """What was written of a video."""
-
-    count: int
-    """Frames."""
-    fault: str = ""
-    """Why a wanted overlay is missing; empty where nothing is."""
-
-
-def save_result(result: Result, folder: Path, masks: MaskKind | None, *, overlay: bool) -> Path:
-    """See `Result.save`."""
-    height, width = result.size
-    facts = video_facts(result.info) if result.info else {"width": width, "height": height, "sound": None}
-    facts = measured({"file": result.id, **facts}, result.rate, result.duration)
-    model = {"name": result.model, "task": result.task.to_dict()}
-    header = Header(model, result.task, result.fps, masks, overlay)
-    with write_folder_aside(folder) as aside:
-        draft = write_frames(aside, header, str(facts["file"]), result.frames)
-        if overlay:
-            save_overlay(result, aside / OVERLAY_NAME)
-        draft.finish(header.to_dict(facts))
-    return folder
-
-
-def write_video_result(folder: Path, info: VideoInfo, frames: FrameStream, header: Header) -> Written:
-    """Result, masks and overlay of one video in one pass over its masks, whole or absent; a fault of the overlay costs
-    the overlay alone."""
-    with write_folder_aside(folder) as aside:
-        overlay = OptionalOverlay(aside / OVERLAY_NAME, info, header.task) if header.overlay else None
-        try:
-            draft = write_frames(aside, header, info.path.name, frames, [] if overlay is None else [overlay.add])
-            if overlay is not None:
-                overlay.close()
-        finally:
-            if overlay is not None:
-                overlay.abandon()
-        fault = "" if overlay is None else overlay.fault
-        facts = measured(video_facts(info), frames.fps, frames.end)
-        draft.finish(replace(header, overlay=header.overlay and not fault).to_dict(facts))
-        return Written(draft.count, fault)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import re
 import secrets
 import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 
 
@@ -15,12 +20,13 @@ def write_aside(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` to write to; it takes the place of `path` only when the block ends well.
 
     The temporary name keeps the suffix of `path`, so that writers which look at it work. Parents are made.
-    On any error, an interrupt included, the half-written file is removed and `path` stays as it was.
+    On any error, an interrupt included, the half-written file is removed and `path` stays as it was; what a killed
+    process leaves, `clear_stale` removes.
     Its mode becomes that of any new file, also where the writer makes private ones, as safetensors does.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.part{path.suffix}")
+    aside = path.with_name(f".{path.stem}.{_mark()}.part{path.suffix}")
     try:
         mode = _mode_of_new_file(aside)
         yield aside
@@ -43,17 +49,67 @@ def _mode_of_new_file(path: Path) -> int:
 @contextmanager
 def write_folder_aside(path: Path) -> Iterator[Path]:
     """The same for a folder: what the block wrote replaces `path` as a whole when it ends well."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    aside.mkdir()  # not tempfile's, which makes private ones
-    try:
+    with folder_aside(path) as aside:
         yield aside
         if path.exists():
             shutil.rmtree(path)
         aside.replace(path)
+
+
+@contextmanager
+def folder_aside(path: Path) -> Iterator[Path]:
+    """A temporary folder beside `path`, which is removed with what is left in it when the block ends."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{_mark()}.part")
+    aside.mkdir()  # not tempfile's, which makes private ones
+    try:
+        yield aside
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def clear_stale(folder: Path, *, below: bool = False) -> None:
+    """Remove what killed processes of this machine have left half-written in `folder`.
+
+    Args:
+        folder: Where files and folders were written aside; it may be missing.
+        below: Look into the folders below it as well.
+    """
+    for path in list(Path(folder).rglob(".*.part*") if below else Path(folder).glob(".*.part*")):
+        found = _STALE.search(path.name)
+        if found is None or found["host"] != _host() or _is_alive(int(found["process"])):
+            continue
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _mark() -> str:
+    """Tells what this process writes aside from what others write, and its own pieces from each other."""
+    return f"{_host()}-{os.getpid()}-{secrets.token_hex(4)}"
+
+
+_STALE = re.compile(r"\.(?P<host>[0-9a-f]{8})-(?P<process>\d+)-[0-9a-f]{8}\.part(\.[^.]*)?$")
+
+
+@lru_cache(maxsize=1)
+def _host() -> str:
+    """Eight digits for the machine: process numbers of another one on a shared disk mean nothing here."""
+    return sha256(platform.node().encode()).hexdigest()[:8]
+
+
+def _is_alive(process: int) -> bool:
+    if os.name == "nt":
+        return True  # os.kill would end it
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def write_text(path: Path, text: str) -> None:

@@ -47,7 +47,7 @@ class VideoInfo:
     """Why there is no sound to hear, as the end of a sentence about the file; empty where there is some."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Media:
     """An opened file: the streams that are used, and their packets on one clock. It is read once."""
 
@@ -58,6 +58,8 @@ class Media:
     sound: Any | None
     """The sound stream that belongs to the picture; None where there is none to be heard."""
     clock: Clock
+    damaged: int = 0
+    """Packets read so far that are marked as damaged, or that the decoder refused."""
 
     def seen(self) -> Any:
         """The picture stream.
@@ -77,11 +79,14 @@ class Media:
         from av.error import FFmpegError
 
         for packet in self.packets():
+            damaged = bool(packet.size and packet.is_corrupt)
+            self.damaged += damaged
             if packet.stream.index != stream.index:
                 continue
             try:
                 frames = packet.decode()
             except FFmpegError:
+                self.damaged += not damaged
                 continue
             yield from frames
         # After a cut end nothing has told the decoder to give what it holds; elsewhere there is nothing left.

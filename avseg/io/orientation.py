@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,10 +34,22 @@ def orientation_of(frame: Any) -> Orientation:
 
     The matrix takes (x, y) to (a x + c y, b x + d y); other angles go to the nearest quarter.
     """
-    for item in frame.side_data:
-        if "DISPLAYMATRIX" in str(getattr(item, "type", "")):
-            a, b, _, c, d = np.frombuffer(bytes(item), dtype=np.int32)[:5].tolist()
-            if abs(a) + abs(d) >= abs(b) + abs(c):
-                return Orientation(False, a < 0, d < 0)
-            return Orientation(True, c < 0, b < 0)
-    return Orientation()
+    a, b, c, d = _matrix_of(frame)
+    if abs(a) + abs(d) >= abs(b) + abs(c):
+        return Orientation(False, a < 0, d < 0)
+    return Orientation(True, c < 0, b < 0)
+
+
+def _matrix_of(frame: Any) -> tuple[float, float, float, float]:
+    """a, b, c and d of its display matrix."""
+    try:
+        held = [bytes(item) for item in frame.side_data if "DISPLAYMATRIX" in str(item.type)]
+    except ValueError:
+        # PyAV opens none of a frame's data where it knows the kind of one of them not (EXIF, views of a stereo
+        # picture); it still tells by how many degrees the frame is turned, but not whether it is mirrored.
+        cosine, sine = math.cos(math.radians(frame.rotation)), math.sin(math.radians(frame.rotation))
+        return cosine, -sine, sine, cosine
+    if not held:
+        return 1.0, 0.0, 0.0, 1.0
+    a, b, _, c, d = np.frombuffer(held[0], dtype=np.int32)[:5].tolist()
+    return a, b, c, d

@@ -43,6 +43,8 @@ class Pictures(Iterator[Timed]):
         """s, the end of the last frame that was decoded; final once all pictures have been given."""
         self.count = 0
         """Frames decoded so far, also those that no time of the grid shows."""
+        self.damaged = 0
+        """Packets of picture and sound read so far that are damaged."""
         self._path, self._fps, self._offset, self._warn = Path(path), fps, offset, warn
         self._given = self._pictures()
 
@@ -74,11 +76,11 @@ class Pictures(Iterator[Timed]):
                 own = stamp - start
             time = own if own > time else time + ending.step
             ending.add(time, frame)
-            self.count, self.end = self.count + 1, time + ending.step
+            self.count, self.end, self.damaged = self.count + 1, time + ending.step, media.damaged
             yield time, frame
         if not self.count:
             raise MediaError(f"{self._path} holds no frame that can be decoded; it is empty or cut short")
-        self.end = ending.end(start or 0.0)
+        self.end, self.damaged = ending.end(start or 0.0), media.damaged
         missing = ending.missing(start or 0.0)
         if missing and self._warn:
             log.warning(

@@ -84,4 +84,6 @@ def _same(one: Any | None, other: Any) -> bool:
 
 
 def _is_cover(stream: Any) -> bool:
-    return "attached_pic" in str(getattr(stream, "disposition", "")).lower()
+    from av.stream import Disposition
+
+    return bool(stream.disposition & Disposition.attached_pic)

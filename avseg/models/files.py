@@ -72,11 +72,11 @@ def load_model(source: str | Path, device: str = "cpu") -> Model[Any]:
             model = build_model(config, Task.from_dict(header.task))
     except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, AssertionError) as error:
         raise ValueError(f"{path} is not a whole model file: its config and task make no model ({error})") from error
-    load_strictly(model, read_tensors(path), str(path))
+    load_strictly(model, read_safetensors(path), str(path))
     return model.to(device).eval()
 
 
-def read_tensors(path: Path) -> dict[str, Tensor]:
+def read_safetensors(path: Path) -> dict[str, Tensor]:
     """The tensors of a safetensors file, by name.
 
     Raises:

@@ -16,8 +16,8 @@ PLATE = (16, 16, 16, 170)
 """Colour and opacity of what the list stands on."""
 LOUD, SILENT = (255, 255, 255, 255), (185, 185, 185, 255)
 """Ink of lines."""
-TALLEST, WIDEST = 0.75, 0.6
-"""Shares of the picture's height and width that the list may take."""
+LARGEST, TALLEST, WIDEST = 0.25, 0.75, 0.6
+"""Shares of the picture's area, height and width that the list may take."""
 FINER = 4
 """Dots are drawn so many times larger and shrunk, to be round."""
 
@@ -34,24 +34,25 @@ class Line:
 
 @lru_cache(maxsize=64)
 def legend(lines: Sequence[Line], size: tuple[int, int]) -> NDArray[np.uint8] | None:
-    """(h, w, 4) RGBA of a list for a picture of `size` (H, W); None where it would hide most of the picture.
+    """(h, w, 4) RGBA of a list for a picture of `size` (H, W); None where not even one line has room.
 
     Lines that find no place are counted in the last one.
     """
     height, width = size
-    letters = max(12, round(height / 34))
+    letters = max(12, round(min(size) / 34))
     step, margin = round(1.45 * letters), max(2, round(0.4 * letters))
-    room = round(TALLEST * height - 2 * margin) // step
-    if not lines or room < 2:
-        return None
-    shown = list(lines) if len(lines) <= room else list(lines[: room - 1])
-    more = len(lines) - len(shown)
     font = ImageFont.load_default(letters)
-    texts = [line.text for line in shown] + ([f"and {more} more"] if more else [])
-    wide = 3 * margin + letters + round(max(font.getlength(text) for text in texts))
-    if wide > WIDEST * width:
+    lengths = [font.getlength(line.text) for line in lines]
+    for count in range(len(lines), 0, -1):
+        more = [f"and {len(lines) - count} more"] if count < len(lines) else []
+        wide = 3 * margin + letters + round(max(*lengths[:count], *map(font.getlength, more), 0))
+        tall = 2 * margin + step * (count + len(more))
+        if wide <= WIDEST * width and tall <= TALLEST * height and tall * wide <= LARGEST * height * width:
+            break
+    else:
         return None
-    plate = Image.new("RGBA", (wide, 2 * margin + step * len(texts)), PLATE)
+    shown, texts = lines[:count], [*(line.text for line in lines[:count]), *more]
+    plate = Image.new("RGBA", (wide, tall), PLATE)
     draw = ImageDraw.Draw(plate)
     for number, text in enumerate(texts):
         middle = margin + step * number + step // 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -96,22 +96,50 @@ def _contour(labels: NDArray[np.integer], width: int) -> NDArray[np.bool_]:
 def _tags(
     labels: NDArray[np.integer], names: Mapping[int, str], table: NDArray[np.uint8], taken: tuple[int, int]
 ) -> list[tuple[int, int, Picture]]:
-    """(top, left, tile) of every named id: above its topmost pixel, inside the picture, beside the corner (h, w) that
-    is taken."""
+    """(top, left, tile) of every named id, at its area and inside the picture, clear of the corner (h, w) that is taken
+    and of each other; an id for which there is no room has none."""
     height, width = labels.shape
-    tags = []
+    tags: list[tuple[int, int, Picture]] = []
+    covered = np.zeros(labels.shape, bool)
+    covered[: taken[0], : taken[1]] = True
     for index in np.unique(labels):
         if int(index) not in names or not index:
             continue
         rows, columns = np.nonzero(labels == index)
-        tile = _tile(names[int(index)], tuple(table[int(index) % len(table)].tolist()), max(11, round(height / 28)))
+        tile = _tile(names[int(index)], tuple(table[int(index) % len(table)].tolist()), type_size(labels.shape, 28))
         tile = tile[:height, :width]
-        top = min(max(int(rows[0]) - tile.shape[0] - 2, 0), height - tile.shape[0])
-        first = taken[1] if top < taken[0] else 0
-        left = min(max(int(columns.mean()) - tile.shape[1] // 2, first), width - tile.shape[1])
-        if left >= first:  # otherwise the list, which names it as well, leaves no room
-            tags.append((top, left, tile))
+        for top, left in _places(rows, columns, tile.shape[:2], labels.shape):
+            place = slice(top, top + tile.shape[0]), slice(left, left + tile.shape[1])
+            if not covered[place].any():
+                covered[place] = True
+                tags.append((top, left, tile))
+                break
     return tags
+
+
+def _places(
+    rows: NDArray[np.intp], columns: NDArray[np.intp], tile: tuple[int, int], size: tuple[int, int]
+) -> Iterator[tuple[int, int]]:
+    """(top, left) where a tile (h, w) may stand, the best first: above the area, below it, beside it, then further up
+    and down."""
+    middle = int(columns.mean()) - tile[1] // 2
+    above, below = int(rows[0]) - tile[0] - 2, int(rows[-1]) + 3
+    beside = int(rows.mean()) - tile[0] // 2
+    wanted = [
+        (above, middle),
+        (below, middle),
+        (beside, int(columns.max()) + 3),
+        (beside, int(columns.min()) - tile[1] - 2),
+    ]
+    steps = range(tile[0] + 1, size[0], tile[0] + 1)
+    wanted += [(top, middle) for step in steps for top in (above - step, above + step)]
+    for top, left in wanted:
+        yield min(max(top, 0), size[0] - tile[0]), min(max(left, 0), size[1] - tile[1])
+
+
+def type_size(size: tuple[int, ...], lines: int, least: int = 11) -> int:
+    """Pixels of letters of which `lines` fit one above the other along the shorter side of a picture (H, W)."""
+    return max(least, round(min(size[:2]) / lines))
 
 
 @lru_cache(maxsize=512)

@@ -25,6 +25,6 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     out, *videos = sys.argv[1:]
     for video in videos:
-        report = predict_folder(Segmenter(fake()), [video], Path(out), overlay=True)
+        report = predict_folder(Segmenter(fake(), fps=1), [video], Path(out), overlay=True)
         assert len(report.done) == 1, report
         print(peak())

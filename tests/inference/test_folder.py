@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +37,7 @@ SCHEMA: dict[str, Any] = {
         "width": int,
         "height": int,
         "fps": NUMBER,
+        "damaged_packets": int,
         "duration": NUMBER,
         "sound": ({"codec": str, "sample_rate": int, "channels": int}, None),
     },
@@ -86,7 +90,7 @@ def videos(tmp_path: Path) -> Path:
 
 
 def run(videos: Path, out: Path, **options: Any) -> Report:
-    return predict_folder(Segmenter(fake()), find_videos([str(videos)], out), out, **options)
+    return predict_folder(Segmenter(fake(), fps=1), find_videos([str(videos)], out), out, **options)
 
 
 def test_broken_videos_are_survived_and_finished_ones_skipped(videos: Path, tmp_path: Path) -> None:
@@ -102,17 +106,106 @@ def test_broken_videos_are_survived_and_finished_ones_skipped(videos: Path, tmp_
     assert len(again.skipped) == 2 and (out / "good" / "result.json").stat().st_mtime_ns == stamp
 
 
-def test_other_settings_or_another_model_make_the_result_anew(videos: Path, tmp_path: Path) -> None:
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_a_second_run_adds_what_is_lacking_and_removes_nothing(videos: Path, tmp_path: Path) -> None:
     good, out = [videos / "good.mp4"], tmp_path / "out"
-    segmenter = Segmenter(fake())
-    assert predict_folder(segmenter, good, out).done
-    assert predict_folder(segmenter, good, out).skipped
+    folder, segmenter = out / "good", Segmenter(fake(), fps=1)
+    assert predict_folder(segmenter, good, out, overlay=True).done
+    (folder / "notes.txt").write_text("mine", encoding="utf-8")
+    before = contents(folder)
+    assert predict_folder(segmenter, good, out, masks=None).skipped and contents(folder) == before
     assert predict_folder(segmenter, good, out, masks="rle").done
-    assert sorted(path.name for path in (out / "good").iterdir()) == ["masks.jsonl", "result.json"]
-    assert predict_folder(Segmenter(segmenter.model, fps=2), good, out, masks="rle").done
-    segmenter.model.network.bias.data.add_(1)
-    assert predict_folder(Segmenter(segmenter.model, fps=2), good, out, masks="rle").done
-    assert predict_folder(Segmenter(segmenter.model, fps=2), good, out, masks="rle").skipped
+    after = contents(folder)
+    assert after.keys() - before.keys() == {"masks.jsonl"}
+    assert all(after[name] == content for name, content in before.items() if name != "result.json")
+    told = json.loads(after["result.json"])
+    assert told["masks"]["kind"] == "png" and [kind["kind"] for kind in told["more_masks"]] == ["rle"]
+    assert told["overlay"] == "overlay.mp4"
+    for masks in ("png", "rle"):
+        assert predict_folder(segmenter, good, out, masks=masks, overlay=True).skipped
+    (folder / "overlay.mp4").unlink()
+    assert predict_folder(segmenter, good, out, overlay=True).done
+    assert contents(folder) == after
+
+
+def test_a_result_that_contradicts_is_left_alone_unless_it_may_be_replaced(videos: Path, tmp_path: Path) -> None:
+    good, out = [videos / "good.mp4"], tmp_path / "out"
+    folder, segmenter = out / "good", Segmenter(fake(), fps=1)
+    predict_folder(segmenter, good, out, overlay=True)
+    (folder / "notes.txt").write_text("mine", encoding="utf-8")
+    before = contents(folder)
+    other = Segmenter(fake(), fps=1)
+    other.model.network.bias.data.add_(1)
+    for run, words in (
+        (Segmenter(segmenter.model, fps=2), "a result with 1 masks a second, not 2"),
+        (other, "a result of the model fake with other weights or options"),
+        (Segmenter(segmenter.model, fps=1, name="mine"), ""),
+    ):
+        report = predict_folder(run, good, out)
+        if words:
+            (reason,) = report.failed.values()
+            assert f"good holds {words}" in reason and "--overwrite" in reason and report.exit_code == 1
+        else:
+            assert report.skipped  # the same weights under another name
+        assert contents(folder) == before
+    assert predict_folder(Segmenter(segmenter.model, fps=2), good, out, masks="npz", overwrite=True).done
+    assert sorted(contents(folder)) == ["masks.npz", "notes.txt", "result.json"]
+
+
+def test_a_changed_video_of_the_same_name_is_another_one(videos: Path, tmp_path: Path) -> None:
+    path = make(tmp_path / "a.mp4", counting(10))
+    predict_folder(Segmenter(fake(), fps=1), [path], tmp_path / "out")
+    make(path, counting(20))
+    (reason,) = predict_folder(Segmenter(fake(), fps=1), [path], tmp_path / "out").failed.values()
+    assert "holds a result of another file called a.mp4" in reason
+
+
+def test_a_folder_of_the_user_s_own_is_not_touched(videos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (out / "good" / "masks").mkdir(parents=True)
+    (out / "good" / "masks" / "mine.png").write_bytes(b"mine")
+    (reason,) = predict_folder(Segmenter(fake(), fps=1), [videos / "good.mp4"], out).failed.values()
+    assert "holds masks but no result of avseg" in reason
+    (out / "mute").write_text("a file in the way", encoding="utf-8")
+    (reason,) = predict_folder(Segmenter(fake(), fps=1), [videos / "more" / "mute.mkv"], out).failed.values()
+    assert "no folder but a file of that name" in reason
+    assert contents(out) == {"good/masks/mine.png": b"mine", "mute": b"a file in the way"}
+
+
+def test_saving_a_result_leaves_other_files_alone(videos: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
+    result = Segmenter(fake(), fps=1).predict(videos / "good.mp4")
+    result.save(tmp_path / "r", overlay=True)
+    (tmp_path / "r" / "notes.txt").write_text("mine", encoding="utf-8")
+    result.save(tmp_path / "r", masks="rle")
+    assert sorted(contents(tmp_path / "r")) == ["masks.jsonl", "notes.txt", "result.json"]
+
+
+def test_what_a_killed_run_left_is_cleared(videos: Path, tmp_path: Path) -> None:
+    code = (
+        "import os, sys\nfrom pathlib import Path\nfrom avseg.io.files import folder_aside\n"
+        "with folder_aside(Path(sys.argv[1])) as aside:\n"
+        "    (aside / 'masks').mkdir()\n    os.kill(os.getpid(), 9)\n"
+    )
+    out = tmp_path / "out"
+    subprocess.run([sys.executable, "-c", code, str(out / "good")], check=False)
+    assert [path.suffix for path in out.iterdir()] == [".part"]
+    predict_folder(Segmenter(fake(), fps=1), [videos / "good.mp4"], out)
+    assert [path.name for path in out.iterdir()] == ["good"]
+
+
+def test_the_line_of_a_video_says_what_was_found_and_when(
+    videos: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        report = predict_folder(Segmenter(fake(), fps=1), [videos / "good.mp4", videos / "more" / "mute.mkv"], tmp_path)
+    lines = [record.getMessage() for record in caplog.records if "real time" in record.getMessage()]
+    assert re.fullmatch(r"good\.mp4  64x48  2\.0 s  [\d.]+x real time: sounding 0\.0-2\.0 s", lines[0])
+    assert re.fullmatch(r"mute\.mkv  64x48  2\.0 s  [\d.]+x real time: nothing found", lines[1])
+    assert report.summary == f"2 segmented, 0 already there, 0 failed; results are in {tmp_path}"
 
 
 @pytest.mark.parametrize("kind", ["png", "rle", "npz", None])
@@ -144,7 +237,7 @@ def test_masks_on_disk_equal_those_in_memory(tmp_path: Path, kind: Any) -> None:
 
 
 def test_a_result_saves_itself_like_the_folder_run_does(videos: Path, tmp_path: Path) -> None:
-    segmenter = Segmenter(fake())
+    segmenter = Segmenter(fake(), fps=1)
     predict_folder(segmenter, [videos / "good.mp4"], tmp_path / "a", overlay=True)
     segmenter.predict(videos / "good.mp4").save(tmp_path / "b", overlay=True)
     one, two = (json.loads((tmp_path / name / "result.json").read_text()) for name in ("a/good", "b"))
@@ -171,7 +264,7 @@ def test_names_that_clash_are_told_apart(tmp_path: Path) -> None:
 def test_a_second_run_does_not_overwrite_the_result_of_a_namesake(tmp_path: Path) -> None:
     pictures = [np.full((48, 64, 3), 230, np.uint8)] * 10
     one, two = (make(tmp_path / name, pictures, None, ("mjpeg", "yuvj444p")) for name in ("a.mkv", "a.mov"))
-    segmenter, out = Segmenter(fake()), tmp_path / "out"
+    segmenter, out = Segmenter(fake(), fps=1), tmp_path / "out"
     predict_folder(segmenter, [one], out)
     predict_folder(segmenter, [two], out)
     assert sorted(path.name for path in out.iterdir()) == ["a", "a.mov"]
@@ -180,7 +273,7 @@ def test_a_second_run_does_not_overwrite_the_result_of_a_namesake(tmp_path: Path
 def test_inputs_are_files_folders_and_patterns_and_results_are_none_of_them(videos: Path) -> None:
     out = videos / "out"
     good = [videos / "good.mp4"]
-    predict_folder(Segmenter(fake()), good, out, overlay=True)
+    predict_folder(Segmenter(fake(), fps=1), good, out, overlay=True)
     found = find_videos([str(videos), str(videos / "*.mp4"), str(videos / "good.mp4")], out)
     assert [path.name for path in found] == ["broken.mp4", "good.mp4", "mute.mkv"]
     with pytest.raises(FileNotFoundError, match="no file, no folder with videos and no pattern"):
@@ -247,7 +340,7 @@ def noise(tmp_path: Path) -> Path:
 
 def test_a_full_disk_is_one_sentence_and_leaves_nothing(noise: Path, tmp_path: Path) -> None:
     with files_of_at_most(300):
-        report = predict_folder(Segmenter(fake()), [noise], tmp_path / "out", masks="npz")
+        report = predict_folder(Segmenter(fake(), fps=1), [noise], tmp_path / "out", masks="npz")
     (reason,) = report.failed.values()
     assert "File too large" in reason and "\n" not in reason
     assert list((tmp_path / "out").iterdir()) == [] and report.exit_code == 1
@@ -255,7 +348,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(noise: Path, tmp_path: P
 
 def test_an_overlay_that_cannot_be_written_costs_nothing_else(noise: Path, tmp_path: Path) -> None:
     with files_of_at_most(60_000):
-        report = predict_folder(Segmenter(fake()), [noise], tmp_path / "out", overlay=True)
+        report = predict_folder(Segmenter(fake(), fps=1), [noise], tmp_path / "out", overlay=True)
     (reason,) = report.without_overlay.values()
     assert "no overlay could be written (File too large)" in reason and reason in str(report)
     assert report.exit_code == 1 and not report.failed
@@ -263,7 +356,7 @@ def test_an_overlay_that_cannot_be_written_costs_nothing_else(noise: Path, tmp_p
     found = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     assert found["overlay"] is None and len(found["frames"]) == len(list((folder / "masks").iterdir())) == 6
     assert sorted(path.name for path in folder.iterdir()) == ["masks", "result.json"]
-    again = predict_folder(Segmenter(fake()), [noise], tmp_path / "out", overlay=True)
+    again = predict_folder(Segmenter(fake(), fps=1), [noise], tmp_path / "out", overlay=True)
     assert again.done and (folder / "overlay.mp4").is_file() and again.exit_code == 0
 
 
@@ -282,8 +375,8 @@ def test_no_input_at_all_is_said(tmp_path: Path) -> None:
 def test_sound_without_picture_is_an_error_sentence(tmp_path: Path) -> None:
     path = make(tmp_path / "song.m4a", sound=tone(1, RATE))
     with pytest.raises(MediaError, match="has no picture"):
-        Segmenter(fake()).predict(path)
-    report = predict_folder(Segmenter(fake()), [path], tmp_path / "out")
+        Segmenter(fake(), fps=1).predict(path)
+    report = predict_folder(Segmenter(fake(), fps=1), [path], tmp_path / "out")
     assert "has no picture" in report.failed[path]
 
 

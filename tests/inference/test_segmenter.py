@@ -125,7 +125,7 @@ def test_a_clip_is_segmented_as_it_is() -> None:
     frames = torch.from_numpy(np.stack(scene(5, fps=1))).permute(0, 3, 1, 2).contiguous()
     times = torch.arange(5, dtype=torch.float64)
     clip = Clip("c", frames, times, torch.from_numpy(sounding(5, (0, 2))), RATE, output_size=(128, 192))
-    result = Segmenter(fake()).predict(clip)
+    result = Segmenter(fake(), fps=1).predict(clip)
     assert result.size == (128, 192) and result.labels[0].shape == (128, 192)
     assert [bool(mask.any()) for mask in result.masks] == [True, True, True, False, False]
     assert result.frames[2].heard == pytest.approx((1.92, 2.895))
@@ -134,7 +134,7 @@ def test_a_clip_is_segmented_as_it_is() -> None:
 def test_a_clip_can_be_saved_as_video(tmp_path: Path) -> None:
     frames = torch.from_numpy(np.stack(scene(3, fps=1))).permute(0, 3, 1, 2).contiguous()
     clip = Clip("c", frames, torch.arange(3, dtype=torch.float64), torch.from_numpy(sounding(3, (0, 3))), RATE)
-    path = Segmenter(fake()).predict(clip).save_video(tmp_path / "c.mp4")
+    path = Segmenter(fake(), fps=1).predict(clip).save_video(tmp_path / "c.mp4")
     info = probe(path)
     assert info.sound is not None and info.duration == pytest.approx(3, abs=0.1) and info.fps == pytest.approx(1)
 
@@ -142,14 +142,14 @@ def test_a_clip_can_be_saved_as_video(tmp_path: Path) -> None:
 def test_silence_stands_in_for_missing_sound_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = write_video(tmp_path / "mute.mp4", scene(2), 10)
     with caplog.at_level(logging.WARNING):
-        result = Segmenter(fake()).predict(path)
+        result = Segmenter(fake(), fps=1).predict(path)
     assert "mute.mp4 has no sound" in caplog.text
     assert len(result.frames) == 2 and not any(frame.objects for frame in result.frames)
 
 
 def test_sound_that_ends_early_is_not_repeated_for_the_rest(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4", scene(20), 10, sounding(3, (0, 3)), RATE)
-    result = Segmenter(fake()).predict(path)
+    result = Segmenter(fake(), fps=1).predict(path)
     assert [bool(frame.objects) for frame in result.frames] == [True] * 4 + [False] * 16
 
 
@@ -161,7 +161,7 @@ def test_sound_that_begins_late_is_laid_at_its_time(tmp_path: Path) -> None:
     heard = read_audio(shifted)
     assert heard is not None and heard[2] == 0.0
     assert int(heard[0][0].abs().gt(0.1).nonzero()[0]) / heard[1] == pytest.approx(3.0, abs=0.01)
-    result = Segmenter(fake()).predict(shifted)
+    result = Segmenter(fake(), fps=1).predict(shifted)
     assert [bool(frame.objects) for frame in result.frames] == [False, False, False, True, True, True]
 
 
@@ -202,7 +202,7 @@ def test_a_stereo_model_hears_left_and_right(tmp_path: Path, side: int) -> None:
     for mask in result.masks:
         halves = (mask[:, :48].all(), mask[:, 48:].all())
         assert halves == (side == 0, side == 1) and mask.any()
-    averaged = Segmenter(fake()).predict(path)
+    averaged = Segmenter(fake(), fps=1).predict(path)
     assert all(mask.all() for mask in averaged.masks)
 
 
@@ -250,7 +250,7 @@ def test_masks_follow_rotation(tmp_path: Path) -> None:
 def test_odd_sizes_work_down_to_one_pixel(tmp_path: Path, size: tuple[int, int]) -> None:
     pictures = [np.full((*size, 3), 235, np.uint8)] * 20
     path = make(tmp_path / "odd.mkv", pictures, None, ("ffv1", "bgr0"), sounding(2, (0, 2)), ("flac", "mono", RATE))
-    result = Segmenter(fake()).predict(path)
+    result = Segmenter(fake(), fps=1).predict(path)
     assert result.size == size and result.masks[0].all()
     overlay = probe(result.save_video(tmp_path / "o.mp4"))
     assert (overlay.height, overlay.width) == (size[0] + size[0] % 2, size[1] + size[1] % 2)
@@ -313,7 +313,7 @@ def test_tracks_of_an_instance_model_keep_their_ids() -> None:
 def test_coco_form_reads_back(video: Path) -> None:
     from pycocotools.coco import COCO
 
-    result = Segmenter(fake()).predict(video)
+    result = Segmenter(fake(), fps=1).predict(video)
     content = json.loads(json.dumps(result.to_coco()))
     coco = COCO()
     coco.dataset = content

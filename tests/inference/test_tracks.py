@@ -57,7 +57,7 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_each_thing_is_a_track_that_is_empty_while_silent(video: Path) -> None:
-    result = Segmenter(tracker()).predict(video)
+    result = Segmenter(tracker(), fps=1).predict(video)
     assert result.size == (96, 160) and result.times.tolist() == pytest.approx([k + 0.5 for k in range(10)])
     assert [(track.id, track.class_id, track.name) for track in result.tracks] == [(1, 1, "drum"), (2, 2, "flute")]
     assert [track.score for track in result.tracks] == pytest.approx([0.84, 0.77], abs=0.03)
@@ -95,7 +95,7 @@ def test_other_rates_work_in_pieces_too(video: Path, fps: float) -> None:
 
 
 def test_stream_predict_and_a_clip_agree(video: Path) -> None:
-    segmenter = Segmenter(tracker())
+    segmenter = Segmenter(tracker(), fps=1)
     expected = segmenter.predict(video)
     assert tuple(segmenter.stream(video)) == expected.frames
     pictures = [picture for _, picture in iter_frames(video, 1, 0.5)]
@@ -112,7 +112,7 @@ def test_stream_predict_and_a_clip_agree(video: Path) -> None:
 
 
 def test_long_videos_keep_their_maps_outside_of_memory(video: Path) -> None:
-    inside = Segmenter(tracker()).predict(video)
+    inside = Segmenter(tracker(), fps=1).predict(video)
     outside = Segmenter(tracker(), tracks=TrackOptions(frames_in_memory=0)).predict(video)
     for one, other in zip(inside.frames, outside.frames, strict=True):
         assert one.names == other.names
@@ -145,7 +145,7 @@ class Truth:
 
 
 def test_a_folder_holds_tracks_labels_intervals_and_overlay(video: Path, tmp_path: Path) -> None:
-    segmenter = Segmenter(tracker())
+    segmenter = Segmenter(tracker(), fps=1)
     report = predict_folder(segmenter, [video], tmp_path, overlay=True)
     folder, result = report.done[video], segmenter.predict(video)
     assert sorted(path.name for path in folder.iterdir()) == ["masks", "overlay.mp4", "result.json", "tracks.json"]
@@ -169,12 +169,14 @@ def test_a_folder_holds_tracks_labels_intervals_and_overlay(video: Path, tmp_pat
             assert mask is not None and np.array_equal(decode(mask), labels == found.id)
     assert predict_folder(segmenter, [video], tmp_path, overlay=True).skipped
     other = Segmenter(segmenter.model, tracks=TrackOptions(score=0.8))
-    assert predict_folder(other, [video], tmp_path, overlay=True).done
+    (reason,) = predict_folder(other, [video], tmp_path, overlay=True).failed.values()
+    assert "with other weights or options" in reason
+    assert predict_folder(other, [video], tmp_path, overlay=True, overwrite=True).done
     assert len(json.loads((folder / "tracks.json").read_text(encoding="utf-8"))) == 1
 
 
 def test_the_overlay_paints_tracks_and_marks_who_sounds(video: Path, tmp_path: Path) -> None:
-    result = Segmenter(tracker()).predict(video)
+    result = Segmenter(tracker(), fps=1).predict(video)
     painted = [picture.astype(int) for _, picture in iter_frames(result.save_video(tmp_path / "o.mp4"))]
     assert len(painted) == 10 * FPS
     plain = [picture.astype(int) for _, picture in iter_frames(video)]
@@ -185,7 +187,7 @@ def test_the_overlay_paints_tracks_and_marks_who_sounds(video: Path, tmp_path: P
 def test_without_sound_a_warning_is_given_and_nothing_tracked(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = write_video(tmp_path / "mute.mp4", scene(3), FPS)
     with caplog.at_level(logging.WARNING):
-        report = predict_folder(Segmenter(tracker()), [path], tmp_path / "out", overlay=True)
+        report = predict_folder(Segmenter(tracker(), fps=1), [path], tmp_path / "out", overlay=True)
     assert "mute.mp4 has no sound" in caplog.text and report.done
     told = json.loads((tmp_path / "out/mute/result.json").read_text(encoding="utf-8"))
     assert told["sounding"] == [] and len(told["frames"]) == 3
@@ -195,7 +197,7 @@ def test_without_sound_a_warning_is_given_and_nothing_tracked(tmp_path: Path, ca
 @pytest.mark.parametrize("count", [1, 3])
 def test_one_frame_and_less_than_a_second(tmp_path: Path, count: int) -> None:
     path = write_video(tmp_path / "short.mp4", scene(1)[:count], FPS, sound(count / FPS, (0, 1)), RATE)
-    report = predict_folder(Segmenter(tracker()), [path], tmp_path / "out", overlay=True)
+    report = predict_folder(Segmenter(tracker(), fps=1), [path], tmp_path / "out", overlay=True)
     told = json.loads((report.done[path] / "result.json").read_text(encoding="utf-8"))
     assert len(told["frames"]) == 1 and [one["class"] for one in told["sounding"]] == ["drum"]
 
@@ -228,7 +230,7 @@ def test_a_full_disk_while_maps_are_stored_is_one_sentence(video: Path, tmp_path
 
 
 def test_a_dense_result_has_no_tracks(video: Path) -> None:
-    result = Segmenter(fake()).predict(video)
+    result = Segmenter(fake(), fps=1).predict(video)
     assert result.tracks == () and all("score" not in one for one in result.sounding)
     with pytest.raises(ValueError, match="a binary model told of it"):
         result.to_prediction()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from avseg.engine.lock import only_writer
-from avseg.io.files import write_aside, write_folder_aside, write_text
+from avseg.io.files import clear_stale, write_aside, write_folder_aside, write_text
 from avseg.models import save_model
 from models.small import small_model
 
@@ -76,3 +77,24 @@ def test_nothing_stays_of_what_failed(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), write_aside(tmp_path / "a"):
         pass  # nothing is written
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_killed_processes_left_is_cleared_and_nothing_else(tmp_path: Path) -> None:
+    code = (
+        "import os, sys\nfrom pathlib import Path\nfrom avseg.io.files import write_aside, write_folder_aside\n"
+        "folder = Path(sys.argv[1])\n"
+        "with write_aside(folder / 'below' / 'a.wav') as one, write_folder_aside(folder / 'b') as two:\n"
+        "    one.touch(), (two / 'c').touch()\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    foreign = tmp_path / ".mine.part"
+    foreign.touch()
+    assert len(list(tmp_path.rglob("*.part*"))) == 3
+    with write_aside(tmp_path / "own.txt") as own:
+        own.write_text("now", encoding="utf-8")
+        clear_stale(tmp_path)
+        assert own.is_file() and [path.name for path in tmp_path.glob("*/*.part*")] != []
+        clear_stale(tmp_path, below=True)
+        assert own.is_file() and sorted(tmp_path.rglob("*.part*")) == sorted([foreign, own])
+    clear_stale(tmp_path / "missing")

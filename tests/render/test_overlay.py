@@ -7,6 +7,7 @@ import pytest
 
 from avseg.render import overlay, palette
 from avseg.render.legend import Line, legend
+from avseg.render.overlay import _tags
 from avseg.render.palette import HIGHLIGHT, distinct_colours, voc_palette
 from avseg.types import Task
 
@@ -101,6 +102,7 @@ def test_the_list_marks_who_sounds_with_a_full_dot() -> None:
 def test_the_list_stays_inside_and_counts_what_finds_no_place() -> None:
     few, many = (legend(tuple(Line(f"{k} cat", RED, True) for k in range(n)), (360, 640)) for n in (3, 100))
     assert few is not None and many is not None and few.shape[0] < many.shape[0] <= 0.75 * 360
+    assert many.shape[0] * many.shape[1] <= 0.25 * 360 * 640
     assert legend((Line("1 cat", RED, True),), (20, 30)) is None and legend((), (360, 640)) is None
 
 
@@ -113,4 +115,33 @@ def test_names_stand_beside_the_list() -> None:
     assert plate is not None
     bare, named = overlay(picture, field, listed=lines), overlay(picture, field, {1: "dog"}, listed=lines)
     changed = (bare != named).any(-1)
-    assert changed[:30, plate.shape[1] :].any() and not changed[:, : plate.shape[1]].any()
+    assert changed.any() and not changed[: plate.shape[0], : plate.shape[1]].any()
+
+
+def test_names_do_not_cover_each_other() -> None:
+    """Sixteen areas close together, each with a long name: a name without room is left out."""
+    field = np.zeros((240, 320), np.uint8)
+    for number in range(16):
+        field[100 + 3 * (number // 4) : 103 + 3 * (number // 4), 80 + 40 * (number % 4) : 110 + 40 * (number % 4)] = (
+            number + 1
+        )
+    tags = _tags(field, {i: f"{i} ambulance siren" for i in range(1, 17)}, palette_of(17), (60, 90))
+    assert len(tags) > 8
+    covered = np.zeros(field.shape, int)
+    covered[:60, :90] = 1
+    for top, left, tile in tags:
+        covered[top : top + tile.shape[0], left : left + tile.shape[1]] += 1
+    assert covered.max() == 1
+
+
+@pytest.mark.parametrize("size", [(240, 320), (720, 1280), (2160, 3840), (1920, 1080)])
+def test_type_follows_the_shorter_side(size: tuple[int, int]) -> None:
+    field = np.zeros(size, np.uint8)
+    field[size[0] // 2 :, size[1] // 2 :] = 1
+    ((_, _, tile),) = _tags(field, {1: "dog"}, palette_of(2), (0, 0))
+    letters = max(min(size) / 28, 11)
+    assert 0.6 * letters < tile.shape[0] < 1.6 * letters
+
+
+def palette_of(count: int) -> np.ndarray:
+    return np.array([(0, 0, 0), *distinct_colours(count)], np.uint8)

@@ -1,0 +1,123 @@
+"""What lies in a result folder already: whether it is what is wanted, can be added to, or contradicts."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from avseg.inference.writer import FORMAT_VERSION, MASK_NAMES, OVERLAY_NAME, RESULT_NAME, TRACKS_NAME, Header
+
+OUTPUTS = (*(name.split("/")[0] for name in MASK_NAMES.values()), TRACKS_NAME, OVERLAY_NAME)
+"""Files and folders that may stand beside result.json."""
+
+
+@dataclass(frozen=True)
+class Existing:
+    """A result folder before anything is written to it."""
+
+    folder: Path
+    found: Mapping[str, Any] | None
+    """Its result.json; None where there is none that can be read."""
+
+    @classmethod
+    def of(cls, folder: Path) -> Existing:
+        """Of a folder, which may be missing."""
+        return cls(folder, read_result(folder))
+
+    def contradiction(self, header: Header, facts: Mapping[str, Any]) -> str:
+        """Why a result with this header, of a video with these facts, cannot stand here; empty where it can."""
+        reason = self._foreign() if self.found is None else _differs(self.found, header, facts)
+        if not reason:
+            return ""
+        return f"{self.folder} holds {reason}; give another folder with --out, or --overwrite to replace what is there"
+
+    def lacking(self, header: Header) -> Header | None:
+        """The header with the outputs that are wanted and not there; None where nothing is lacking."""
+        if self.found is None:
+            return header
+        masks = None if header.masks is None or self._has(MASK_NAMES[header.masks]) else header.masks
+        overlay = header.overlay and not self._has(OVERLAY_NAME)
+        return replace(header, masks=masks, overlay=overlay) if masks or overlay else None
+
+    def kept(self, head: Mapping[str, Any]) -> dict[str, Any]:
+        """What stands before the frames, with the outputs that were there before and stay."""
+        if self.found is None:
+            return dict(head)
+        kinds = [*_masks_of(self.found), *_masks_of(head)]
+        kinds = [kind for number, kind in enumerate(kinds) if kind not in kinds[:number]]
+        more = {"more_masks": kinds[1:]} if len(kinds) > 1 else {}
+        overlay = head["overlay"] or self.found.get("overlay")
+        return {**head, "masks": kinds[0] if kinds else None, **more, "overlay": overlay}
+
+    def _foreign(self) -> str:
+        names = [name for name in (RESULT_NAME, *OUTPUTS) if (self.folder / name).exists()]
+        if not self.folder.exists() or (self.folder.is_dir() and not names):
+            return ""
+        return f"{' and '.join(names)} but no result of avseg" if names else "no folder but a file of that name"
+
+    def _has(self, name: str) -> bool:
+        """Whether result.json names this output and it is there."""
+        assert self.found is not None
+        named = {OVERLAY_NAME} if self.found.get("overlay") else set()
+        named |= {str(kind.get("file")) for kind in _masks_of(self.found)}
+        return name in named and (self.folder / name.split("/")[0]).exists()
+
+
+def place(aside: Path, folder: Path, *, replacing: bool) -> None:
+    """Move a finished result into its folder, result.json last, so that it never names what is not there.
+
+    Args:
+        aside: Holds result.json and what it names.
+        folder: What else it holds stays.
+        replacing: Remove the outputs of the result that was there.
+    """
+    if not folder.exists():
+        aside.replace(folder)
+        return
+    if replacing:
+        for name in (RESULT_NAME, *OUTPUTS):
+            _remove(folder / name)
+    for entry in sorted(aside.iterdir(), key=lambda one: one.name == RESULT_NAME):
+        if entry.is_dir():
+            _remove(folder / entry.name)
+        entry.replace(folder / entry.name)
+
+
+def read_result(folder: Path) -> dict[str, Any] | None:
+    """result.json of a folder; None where there is none that can be read."""
+    try:
+        found = json.loads((folder / RESULT_NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _differs(found: Mapping[str, Any], header: Header, facts: Mapping[str, Any]) -> str:
+    """What the result that was found is, where it is not what the header describes."""
+    wanted = json.loads(json.dumps(header.to_dict(facts)))
+    video, model = found.get("video") or {}, found.get("model") or {}
+    if found.get("format_version") != FORMAT_VERSION:
+        return f"a result in format version {found.get('format_version')}, not {FORMAT_VERSION}"
+    if any(video.get(key) != value for key, value in wanted["video"].items()):
+        return f"a result of another file called {video.get('file')}"
+    if model.get("fingerprint") != wanted["model"]["fingerprint"]:
+        same = " with other weights or options" if model.get("name") == wanted["model"]["name"] else ""
+        return f"a result of the model {model.get('name')}{same}"
+    if found.get("fps") != wanted["fps"]:
+        return f"a result with {found.get('fps')} masks a second, not {wanted['fps']}"
+    return ""
+
+
+def _masks_of(head: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [*([head["masks"]] if head.get("masks") else []), *head.get("more_masks", [])]
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
