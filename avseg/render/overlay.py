@@ -120,19 +120,14 @@ def _tags(
 def _places(
     rows: NDArray[np.intp], columns: NDArray[np.intp], tile: tuple[int, int], size: tuple[int, int]
 ) -> Iterator[tuple[int, int]]:
-    """(top, left) where a tile (h, w) may stand, the best first: above the area, below it, beside it, then further up
-    and down."""
-    middle = int(columns.mean()) - tile[1] // 2
-    above, below = int(rows[0]) - tile[0] - 2, int(rows[-1]) + 3
-    beside = int(rows.mean()) - tile[0] // 2
-    wanted = [
-        (above, middle),
-        (below, middle),
-        (beside, int(columns.max()) + 3),
-        (beside, int(columns.min()) - tile[1] - 2),
-    ]
-    steps = range(tile[0] + 1, size[0], tile[0] + 1)
-    wanted += [(top, middle) for step in steps for top in (above - step, above + step)]
+    """(top, left) where a tile (h, w) may stand, the best first: above the area, below it, beside it, inside it; never
+    far from it, where it would seem to name something else."""
+    first, last = int(columns.min()), int(columns.max())
+    lefts = (int(columns.mean()) - tile[1] // 2, first, last - tile[1] + 1)
+    above, below, middle = int(rows[0]) - tile[0] - 2, int(rows[-1]) + 3, int(rows.mean()) - tile[0] // 2
+    wanted = [(top, left) for top in (above, below) for left in lefts]
+    wanted += [(middle, last + 3), (middle, first - tile[1] - 2), (middle, lefts[0])]
+    wanted += [(top, lefts[0]) for top in (above - tile[0] - 1, below + tile[0] + 1)]
     for top, left in wanted:
         yield min(max(top, 0), size[0] - tile[0]), min(max(left, 0), size[1] - tile[1])
 
