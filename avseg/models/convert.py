@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from avseg.io.pickles import read_tensors
+from avseg.models.files import read_safetensors
 
 Rule = tuple[str, str | None]
 """A pattern that matches a whole name, and what it becomes (groups as `\\1`); None: dropped on purpose."""
@@ -66,18 +66,17 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"there is no checkpoint {path}")
-    return unwrapped(load_file(path) if path.suffix == ".safetensors" else _unpickled(path), str(path))
+    return unwrapped(read_safetensors(path) if path.suffix == ".safetensors" else _unpickled(path), str(path))
 
 
 def _unpickled(path: Path) -> Any:
-    import pickle
     import zipfile
 
     if path.suffix == ".pkl" and not zipfile.is_zipfile(path):
         return read_tensors(path)
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError) as error:
+    except Exception as error:  # of a damaged file the restricted reader raises whatever its machinery does
         # torch's own sentence advises to read the file unsafely; what it names, if anything, is of use.
         named = re.search(r"Unsupported (?:global|operand|class)[^.\n]*", str(error))
         reason = f" ({named[0].strip()})" if named else ""
@@ -101,7 +100,8 @@ def unwrapped(content: Any, origin: str = "the checkpoint") -> dict[str, Tensor]
 
 
 def _is_state(content: Any) -> bool:
-    return isinstance(content, Mapping) and bool(content) and all(isinstance(v, Tensor) for v in content.values())
+    named = isinstance(content, Mapping) and all(isinstance(name, str) for name in content)
+    return named and bool(content) and all(isinstance(tensor, Tensor) for tensor in content.values())
 
 
 def _first(names: Sequence[str], most: int = 5) -> str:

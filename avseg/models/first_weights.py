@@ -22,7 +22,7 @@ from avseg.models.convert import (
     read_checkpoint,
     rename_keys,
 )
-from avseg.models.files import find_file, load_strictly, read_tensors
+from avseg.models.files import find_file, load_strictly, read_safetensors
 from avseg.models.header import read_header
 from avseg.nn.video_swin import VideoSwin, one_frame_patches
 
@@ -123,7 +123,7 @@ def _take_all_but(module: nn.Module, path: Path, fresh: str) -> list[str]:
 
 def _take_matching(model: nn.Module, path: Path) -> list[str]:
     read_header(path)
-    state, own = read_tensors(path), plain_state(model)
+    state, own = read_safetensors(path), plain_state(model)
     fitting = {name: t for name, t in state.items() if name in own and own[name].shape == t.shape}
     if not fitting:
         raise ValueError(f"no tensor of {path} agrees with the model in name and shape; is it of another family?")

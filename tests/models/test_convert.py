@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 from avseg.models import initialise, load_model, save_model
@@ -120,6 +121,22 @@ def test_a_malicious_pickle_does_not_run(tmp_path: Path) -> None:
     assert not sprung.exists()
     pickle.loads((tmp_path / "b.pth").read_bytes())
     assert sprung.exists()
+
+
+def test_damaged_checkpoints_are_refused_whatever_the_reader_raises(tmp_path: Path) -> None:
+    torch.save({"a": torch.zeros(3)}, tmp_path / "whole.pth", _use_new_zipfile_serialization=False)
+    whole = (tmp_path / "whole.pth").read_bytes()
+    for content in (b"\x80\x02R.", b"\x80\x02s.", b"\x80\x02h\x05.", whole[:-9]):
+        (tmp_path / "spoilt.pth").write_bytes(content)
+        with pytest.raises(ValueError, match="cannot be read as a checkpoint"):
+            read_checkpoint(tmp_path / "spoilt.pth")
+    save_file({"a": torch.zeros(3)}, tmp_path / "spoilt.safetensors")
+    (tmp_path / "spoilt.safetensors").write_bytes((tmp_path / "spoilt.safetensors").read_bytes()[:-1])
+    with pytest.raises(ValueError, match="is not a whole safetensors file"):
+        read_checkpoint(tmp_path / "spoilt.safetensors")
+    torch.save({1: torch.zeros(3)}, tmp_path / "spoilt.pth")
+    with pytest.raises(ValueError, match="no tensors by name"):
+        read_checkpoint(tmp_path / "spoilt.pth")
 
 
 def test_rules_name_what_they_do_not_know_and_what_clashes() -> None:
