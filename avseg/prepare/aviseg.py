@@ -16,7 +16,7 @@ from torch import Tensor
 from avseg.data import SPLITS
 from avseg.data.aviseg_json import TruthFile, Video, read_truth
 from avseg.io.audio import read_wav, write_wav
-from avseg.io.files import is_visible, write_aside
+from avseg.io.files import clear_stale, is_visible, write_aside
 from avseg.io.image import write_jpeg
 from avseg.nn.mel import EXAMPLE_FRAMES, EXAMPLE_SAMPLES, SAMPLE_RATE, LogMel
 from avseg.nn.resample import Form, resample
@@ -89,6 +89,7 @@ def prepare_aviseg(
     """
     raw, out = Path(raw), Path(out)
     network = None if vggish is None else _vggish(vggish)
+    clear_stale(out, below=True)
     jobs = _jobs(raw, out)
     outcomes = dict(run_jobs(_make, jobs, workers, "prepare aviseg", "video"))
     report = PrepareReport()

@@ -13,7 +13,7 @@ from avseg.config import did_you_mean
 from avseg.data import SPLITS, DataConfig, build_dataset
 from avseg.data.base import ClipFiles, Row
 from avseg.io.audio import read_wav, write_wav
-from avseg.io.files import write_aside, write_folder_aside
+from avseg.io.files import clear_stale, write_aside, write_folder_aside
 from avseg.io.image import write_jpeg, write_png
 from avseg.io.pickles import write_tensor
 from avseg.prepare.frames import extract_frames, stretch
@@ -85,6 +85,7 @@ def prepare(name: str, raw: Path, out: Path, *, workers: int = 0) -> PrepareRepo
     if name not in TABLES:
         raise ValueError(f"no raw material of {name!r} is known; {did_you_mean(name, TABLES)}")
     raw, out = Path(raw), Path(out)
+    clear_stale(out, below=True)
     jobs = _jobs(name, raw, out)
     outcomes = dict(run_jobs(_prepare_clip, jobs, workers, f"prepare {name}"))
     report = PrepareReport()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from avseg.config import did_you_mean
 from avseg.device import one_thread
-from avseg.io.files import write_text
+from avseg.io.files import clear_stale, write_text
 from avseg.prepare.jobs import run_jobs
 from avseg.synth.classes import CLASSES
 from avseg.synth.dataset import SPLITS
@@ -95,6 +95,7 @@ def write(
     Raises:
         ValueError: an unknown layout or difficulty, or fewer than three clips.
     """
+    clear_stale(Path(root), below=True)
     if kind in VPO_SETS:
         from avseg.synth.vpo import write_vpo
 

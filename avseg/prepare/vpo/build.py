@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from avseg.config import did_you_mean
-from avseg.io.files import inside
+from avseg.io.files import clear_stale, inside
 from avseg.prepare.jobs import run_jobs
 from avseg.prepare.vpo.draw import Draw, Sample, split_pictures
 from avseg.prepare.vpo.instances import Picture, read_instances
@@ -125,6 +125,7 @@ def build_vpo(
     if seed < 0:
         raise ValueError(f"got the seed {seed}, wanted 0 or greater")
     options, out = options or BuildOptions(), Path(out)
+    clear_stale(out, below=True)
     inputs = _gather(Path(instances), Path(images), Path(sounds), seed, options)
     if kind != "msmi":
         return _build(kind, inputs, out, seed, stereo, options)
