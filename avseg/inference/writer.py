@@ -182,7 +182,9 @@ def _npz_masks(folder: Path, task: Task) -> Iterator[Sink]:
         def write(frame: FrameResult) -> None:
             content = io.BytesIO()
             np.save(content, frame.labels)
-            archive.writestr(f"{frame.index:06d}.npy", content.getvalue())
+            # An entry without a time of its own: one result has the same bytes whenever it is made.
+            entry = zipfile.ZipInfo(f"{frame.index:06d}.npy")
+            archive.writestr(entry, content.getvalue(), zipfile.ZIP_DEFLATED)
 
         yield write
 
