@@ -131,12 +131,18 @@ def test_a_clip_is_segmented_as_it_is() -> None:
     assert result.frames[2].heard == pytest.approx((1.92, 2.895))
 
 
-def test_a_clip_can_be_saved_as_video(tmp_path: Path) -> None:
+@pytest.mark.parametrize("fps", [1, 5])
+@pytest.mark.parametrize("begin", [0.0, 2.0])
+def test_a_clip_can_be_saved_as_video_at_its_own_rate(tmp_path: Path, fps: float, begin: float) -> None:
+    """The rate of masks that a Segmenter makes of videos is none of a clip's."""
     frames = torch.from_numpy(np.stack(scene(3, fps=1))).permute(0, 3, 1, 2).contiguous()
-    clip = Clip("c", frames, torch.arange(3, dtype=torch.float64), torch.from_numpy(sounding(3, (0, 3))), RATE)
-    path = Segmenter(fake(), fps=1).predict(clip).save_video(tmp_path / "c.mp4")
+    times = torch.arange(3, dtype=torch.float64) + begin
+    clip = Clip("c", frames, times, torch.from_numpy(sounding(5, (0, 5))), RATE)
+    path = Segmenter(fake(), fps=fps).predict(clip).save_video(tmp_path / "c.mp4")
     info = probe(path)
     assert info.sound is not None and info.duration == pytest.approx(3, abs=0.1) and info.fps == pytest.approx(1)
+    heard = read_audio(path)
+    assert heard is not None and heard[0].shape[1] / RATE == pytest.approx(5 - begin, abs=0.1)
 
 
 def test_silence_stands_in_for_missing_sound_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
