@@ -44,7 +44,7 @@ MAY_IMPORT = {
         "progress",
     },
     "inference": {"types", "config", "io", "render", "data", "models", "version", "nn", "device", "progress"},
-    "weights": {"config", "types", "models", "io.pickles"},
+    "weights": {"config", "types", "models", "nn.empty"},
     "recipes": {"config", "data", "models", "engine", "losses"},
 }
 FREE = {"cli", "commands", "demo", "doctor", "__main__", "__init__", "web"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,35 +15,42 @@ LEAST_ALIKE = 0.7
 
 
 @dataclass(frozen=True)
+class Differences:
+    """What sets a list of tensors apart from the one that it should be."""
+
+    missing: tuple[str, ...] = ()
+    superfluous: tuple[str, ...] = ()
+    misshaped: tuple[str, ...] = ()
+    """`name (5, 256), wanted (71, 256)`"""
+
+    @property
+    def count(self) -> int:
+        """How many tensors differ."""
+        return len(self.missing) + len(self.superfluous) + len(self.misshaped)
+
+
+@dataclass(frozen=True)
 class Match:
     """The record that a state dict comes nearest, and what sets them apart."""
 
     record: Record
     tensors: int
     """How many the state dict has."""
-    missing: tuple[str, ...] = ()
-    superfluous: tuple[str, ...] = ()
-    misshaped: tuple[str, ...] = ()
-    """`name (5, 256), wanted (71, 256)`"""
+    differences: Differences
     also: tuple[Record, ...] = ()
     """Other records that it comes as near."""
 
     @property
     def fits(self) -> bool:
         """Whether names and shapes are the record's."""
-        return not (self.missing or self.superfluous or self.misshaped)
-
-    @property
-    def differences(self) -> int:
-        """How many tensors set them apart."""
-        return len(self.missing) + len(self.superfluous) + len(self.misshaped)
+        return not self.differences.count
 
 
 def recognise(state: Mapping[str, Any]) -> Match | None:
     """What published weights a state dict is, by its names and shapes alone.
 
-    A checkpoint of a known method with other sizes is recognised too: `Match.fits` tells, and its fields name what is
-    missing, superfluous and misshaped. `Match.record.command` is the command that takes such a file.
+    A checkpoint of a known method with other sizes is recognised too: `Match.fits` tells, and `Match.differences` names
+    what is missing, superfluous and misshaped. `Match.record.command` is the command that takes such a file.
 
     Args:
         state: name -> anything with a `shape`: tensors or arrays, bare and without `module.` before the names, as
@@ -52,15 +59,31 @@ def recognise(state: Mapping[str, Any]) -> Match | None:
     Returns:
         The nearest record; None where fewer than seven tenths of the method's own tensors agree with any record.
     """
-    shapes = {name: tuple(int(size) for size in tensor.shape) for name, tensor in state.items()}
-    found = [_compared(record, shapes) for record in RECORDS if _alike(record, shapes) >= LEAST_ALIKE]
-    if not found:
+    return nearest({name: tuple(int(size) for size in tensor.shape) for name, tensor in state.items()})
+
+
+def nearest(shapes: Keys) -> Match | None:
+    """`recognise` for shapes by name."""
+    alike = [record for record in RECORDS if _alike(record, shapes) >= LEAST_ALIKE]
+    if not alike:
         return None
-    least = min(match.differences for match in found)
-    nearest = [match for match in found if match.differences == least]
-    first = nearest[0]
-    also = tuple(match.record for match in nearest[1:])
-    return Match(first.record, first.tensors, first.missing, first.superfluous, first.misshaped, also)
+    found = [(record, compared(shapes, record.keys, record.may_have)) for record in alike]
+    least = min(differences.count for _, differences in found)
+    best = [(record, differences) for record, differences in found if differences.count == least]
+    return Match(best[0][0], len(shapes), best[0][1], tuple(record for record, _ in best[1:]))
+
+
+def compared(shapes: Keys, wanted: Keys, may_have: Callable[[str], bool] = lambda _: False) -> Differences:
+    """What sets `shapes` apart from `wanted`; names that it may have count in neither way."""
+    return Differences(
+        missing=tuple(name for name in wanted if name not in shapes),
+        superfluous=tuple(name for name in shapes if name not in wanted and not may_have(name)),
+        misshaped=tuple(
+            f"{name} {shapes[name]}, wanted {shape}"
+            for name, shape in wanted.items()
+            if name in shapes and shapes[name] != shape
+        ),
+    )
 
 
 def _alike(record: Record, shapes: Keys) -> float:
@@ -69,18 +92,3 @@ def _alike(record: Record, shapes: Keys) -> float:
     there = {name for name in shapes if not record.may_have(name) and not record.is_shared(name)}
     agreed = sum(shapes.get(name) == shape for name, shape in own.items())
     return agreed / len(there | own.keys())
-
-
-def _compared(record: Record, shapes: Keys) -> Match:
-    wanted = record.keys
-    return Match(
-        record,
-        len(shapes),
-        missing=tuple(name for name in wanted if name not in shapes),
-        superfluous=tuple(name for name in shapes if name not in wanted and not record.may_have(name)),
-        misshaped=tuple(
-            f"{name} {shapes[name]}, wanted {shape}"
-            for name, shape in wanted.items()
-            if name in shapes and shapes[name] != shape
-        ),
-    )

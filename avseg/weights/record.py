@@ -40,7 +40,8 @@ class Record:
     files: tuple[str, ...] = ()
     """What their authors call them; empty where that is not known."""
     place: str = NOT_STATED
-    """Where their authors publish them."""
+    """Where their authors publish them; where they never did, whose code writes such files."""
+    published: bool = True
     licence: str = NOT_STATED
     sizes: Mapping[str, int] = field(default_factory=dict)
     """What letters in shapes stand for."""

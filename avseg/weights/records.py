@@ -25,10 +25,12 @@ def _tpavi(name: str, variant: str, backbone: str, *, semantic: bool) -> Record:
         "tpavi",
         variant,
         backbone,
-        f"avseg convert tpavi FILE {_MODEL} --variant {'avss' if semantic else 's4|ms3'} --vggish VGGISH",
+        f"avseg convert tpavi FILE {_MODEL} "
+        + ("--variant avss --vggish VGGISH" if semantic else "--variant s4 --vggish VGGISH (or --variant ms3)"),
         (Part(stages, prefix, own=False), Part(f"tpavi_{short}"), *bias),
-        place="OpenNLPLab/AVSBench" if semantic else "never published; as OpenNLPLab/AVSBench trains it",
-        licence="Apache-2.0 (the repository's)",
+        place="OpenNLPLab/AVSBench",
+        published=semantic,
+        licence="Apache-2.0 (of the repository)",
         sizes={"K": 71 if semantic else 1},
     )
 
@@ -46,11 +48,11 @@ _CAVP_BACKBONES = {
     "hrnet_w48": "backbone.",
     "pvt_v2_b5": "backbone.",
 }
-_README = "readme of cyh-0/CAVP (Google Drive)"
+_DRIVE = "readme of cyh-0/CAVP, Google Drive"
 
 
 def _cavp(
-    name: str, variant: str, backbone: str, own: str, files: tuple[str, ...] = (), *, classes: int = 22, ears: int = 1
+    name: str, variant: str, backbone: str, own: str, *files: str, place: str = "", classes: int = 22, ears: int = 1
 ) -> Record:
     return Record(
         f"cavp_{name}",
@@ -60,7 +62,8 @@ def _cavp(
         f"avseg convert cavp FILE {_MODEL}",
         (Part(backbone, _CAVP_BACKBONES[backbone], own=False), Part(own)),
         files,
-        place=_README if files else "never published; as cyh-0/CAVP trains it",
+        place=place or "cyh-0/CAVP",
+        published=bool(place),
         sizes={"K": classes, "A": ears},
     )
 
@@ -68,13 +71,23 @@ def _cavp(
 _AVSS, _OBJECT = "AVSS (71 classes)", "AVSBench-Object (binary)"
 _MONO, _STEREO = "VPO mono (22 classes)", "VPO stereo (22 classes)"
 CAVP = (
-    _cavp("avss_r50", _AVSS, "resnet50_deep", "cavp_vgg", ("avss_224.pth",), classes=71),
+    _cavp(
+        "avss_r50",
+        _AVSS,
+        "resnet50_deep",
+        "cavp_vgg",
+        "avss_224.pth",
+        place=f"{_DRIVE} 1DwVw_NtDv23QacpNvKlabWSnnPy25xfr",
+        classes=71,
+    ),
     _cavp(
         "object_r50",
         _OBJECT,
         "resnet50_deep",
         "cavp_vgg",
-        ("cavp_avsobj_ss.pth (avsbench-object-ss-224)", "avsbench-object-ms-224"),
+        "cavp_avsobj_ss.pth",
+        "that of MS3 not stated",
+        place=f"{_DRIVE} 1JDC8jDj4iQT5qeJ_8Xt4zP3oWS-q5Hel (S4), 1SSMTRDjgkaIgYx8ETpk3sE1dcUe1O5js (MS3)",
         classes=2,
     ),
     _cavp("single_r50", "AVSBench-Single+ (24 classes)", "resnet50_deep", "cavp_vgg", classes=24),
@@ -131,7 +144,7 @@ def _detector(short: str, file: str, recipe: str) -> Record:
         f"avseg train {recipe} --data.root DIR --init.detector FILE",
         (Part(stages, "backbone.", own=False), Part(f"avism_frame_{short}")),
         (file,),
-        place=f"{NOT_STATED}; its kind comes from sukjunhwang/VITA",
+        place=f"{NOT_STATED} (its kind comes from sukjunhwang/VITA)",
         optional=f"{_BESIDE_FRAMES}|{_SWIN_MADE}",
     )
 
@@ -165,7 +178,7 @@ def _backbone(
 _SWIN_TINY, _SWIN_LARGE = "swin_tiny_patch4_window7_224", "swin_large_patch4_window12_384"
 _SWIN_REST = rf"{_SWIN_MADE}|norm\d\..*"
 _AVISMS = "SwinL_IN.pkl (so called by ruohaoguo/avis)"
-_AUTHORS = f"its authors; where, is {NOT_STATED}"
+_AUTHORS = f"{NOT_STATED} (by its authors)"
 
 BACKBONES = (
     _backbone("resnet50", "ImageNet", "resnet50", "tpavi_s4_r50", "torchvision", "resnet50-19c8e357.pth"),
@@ -212,7 +225,7 @@ BACKBONES = (
         "SwinL_IN.pkl (so called by ruohaoguo/avis)",
         optional=_SWIN_REST,
     ),
-    _backbone("swin_large_timm", "ImageNet-22k, names of timm", _SWIN_LARGE, "avism_swinl", "timm", _SWIN_LARGE),
+    _backbone("swin_large_timm", "ImageNet, names of timm", _SWIN_LARGE, "avism_swinl", "timm", _SWIN_LARGE),
     _backbone(
         "video_swin_tiny",
         "Kinetics-400",
@@ -221,7 +234,6 @@ BACKBONES = (
         "torchvision",
         "swin3d_t",
         keys="swin3d_tiny",
-        optional=_SWIN_MADE,
     ),
 )
 
@@ -231,8 +243,8 @@ SOUND = (
         "sound",
         "VGGish of AudioSet",
         "",
-        "avseg convert tpavi|avism ... --vggish FILE, avseg train RECIPE --init.vggish FILE, "
-        "avseg data prepare aviseg ... --vggish FILE",
+        "avseg train tpavi_s4_r50 --data.root DIR --init.backbone BACKBONE --init.vggish FILE "
+        "(or --vggish FILE of avseg convert tpavi, avseg convert avism, avseg data prepare aviseg)",
         (Part("vggish"),),
         ("vggish-10086976.pth",),
         "harritaylor/torchvggish",
@@ -245,7 +257,6 @@ SOUND = (
         "no command, since no published setting uses it; avseg.nn.vggish.VGGishPCA loads it",
         (Part("vggish_pca"),),
         ("vggish_pca_params-970ea276.pth",),
-        "harritaylor/torchvggish",
     ),
     Record(
         "resnet18",

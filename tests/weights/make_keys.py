@@ -170,7 +170,7 @@ def backbones() -> dict[str, Keys]:
         "swin_large": without(published_swin(large), ends),
         "swin_tiny_timm": without(tiny, ends),
         "swin_large_timm": without(large, ends),
-        "swin3d_tiny": without(built(swin3d_t), r"head\..*|.*\.relative_position_index"),
+        "swin3d_tiny": without(built(swin3d_t), r"head\..*"),
     }
 
 

@@ -130,9 +130,11 @@ def test_what_differs_is_named() -> None:
     state |= shaped({"ema.decay": (1,)})
     match = recognise(state)
     assert match is not None and match.record.name == "cavp_avss_r50" and not match.fits
-    assert set(match.missing) == {"visual_projector.fc1.bias", "backbone.backbone.bn1.bias"}
-    assert match.superfluous == ("ema.decay",) and match.differences == 4
-    assert match.misshaped == ("segment.upsample.classifier.weight (71, 304, 1, 1), wanted (71, 256, 1, 1)",)
+    assert set(match.differences.missing) == {"visual_projector.fc1.bias", "backbone.backbone.bn1.bias"}
+    assert match.differences.superfluous == ("ema.decay",) and match.differences.count == 4
+    assert match.differences.misshaped == (
+        "segment.upsample.classifier.weight (71, 304, 1, 1), wanted (71, 256, 1, 1)",
+    )
 
 
 def test_other_sizes_are_of_the_same_family() -> None:
@@ -141,12 +143,12 @@ def test_other_sizes_are_of_the_same_family() -> None:
         key = f"segment.upsample.classifier.{name}"
         state[key] = SimpleNamespace(shape=(5, *state[key].shape[1:]))
     match = recognise(state)
-    assert match is not None and match.record.name == "cavp_vpo_stereo_r50" and len(match.misshaped) == 2
+    assert match is not None and match.record.name == "cavp_vpo_stereo_r50" and len(match.differences.misshaped) == 2
     deeper = published("avism/avism_r50") | shaped(
         {f"backbone.res4.{k}.conv1.weight": (256, 1024, 1, 1) for k in range(6, 23)}
     )
     match = recognise(deeper)
-    assert match is not None and match.record.name == "avism_r50" and len(match.superfluous) == 17
+    assert match is not None and match.record.name == "avism_r50" and len(match.differences.superfluous) == 17
 
 
 def test_settings_that_cannot_be_told_apart_are_all_named() -> None:

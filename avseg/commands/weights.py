@@ -1,0 +1,42 @@
+"""The commands of `avseg weights`. No torch is imported before one of them needs it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from tyro.conf import Positional
+
+from avseg.commands.tables import print_table
+from avseg.commands.words import File
+
+
+def list_weights(markdown: bool = False) -> int:
+    """List the published weights that avseg can take: what, where, licence, and the command.
+
+    Args:
+        markdown: Print the table of docs/weights.md.
+    """
+    from avseg.weights import table
+
+    if markdown:
+        print(table.markdown(), end="")
+        return 0
+    print_table("Published; avseg fetches none of them", table.blocks(table.PUBLISHED))
+    print_table(table.NEVER, table.blocks(table.NEVER_PUBLISHED))
+    return 0
+
+
+def verify(file: Positional[File[Path]]) -> int:
+    """Say by its tensors' names and shapes what a file is; exit status 1 if it is not as published.
+
+    Args:
+        file: A .pth, .pt, .pkl or .safetensors file. Nothing in it is run.
+    """
+    from avseg.weights.files import verify
+
+    verdict = verify(file)
+    print_table(str(file), [{"what": what, "found": found} for what, found in verdict.rows.items()])
+    if verdict.problem:
+        print(f"avseg: {verdict.problem}", file=sys.stderr)
+    return int(bool(verdict.problem))

@@ -1,0 +1,52 @@
+"""The published weights as tables, for the terminal and for docs/weights.md. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from avseg.weights.record import NOT_STATED, Record
+from avseg.weights.records import RECORDS
+
+PUBLISHED = tuple(record for record in RECORDS if record.published)
+NEVER_PUBLISHED = tuple(record for record in RECORDS if not record.published)
+
+
+def blocks(records: tuple[Record, ...]) -> list[dict[str, str]]:
+    """A row a record: its name, and lines of what it is, where it is from, and how to take it."""
+    return [{"record": record.name, "what it is, and what takes it": _lines(record)} for record in records]
+
+
+def _lines(record: Record) -> str:
+    origin = {"file": _files(record), "from": record.place, "licence": record.licence}
+    if not record.published:
+        origin = {"code": record.place, "licence": record.licence}
+    return "\n".join((record.what, *(f"{name + ':':<8} {value}" for name, value in origin.items()), record.command, ""))
+
+
+def _files(record: Record) -> str:
+    return ", ".join(record.files) or NOT_STATED
+
+
+def markdown() -> str:
+    """The tables of docs/weights.md; `avseg weights list --markdown` prints them."""
+    published = [
+        ("record", "what it is", "file", "from", "licence", "taken by"),
+        *((f"`{r.name}`", r.what, _files(r), r.place, r.licence, _command(r)) for r in PUBLISHED),
+    ]
+    never = [
+        ("record", "what it is", "code that writes it", "licence", "taken by"),
+        *((f"`{r.name}`", r.what, r.place, r.licence, _command(r)) for r in NEVER_PUBLISHED),
+    ]
+    return f"{_table(published)}\n{NEVER}:\n\n{_table(never)}"
+
+
+NEVER = "Never published, but taken all the same where someone has trained them"
+
+
+def _command(record: Record) -> str:
+    return f"`{record.command}`" if record.command.startswith("avseg ") else record.command
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> str:
+    lines = [rows[0], ("---",) * len(rows[0]), *rows[1:]]
+    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |\n" for row in lines)
