@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sized
@@ -52,22 +53,30 @@ class Progress:
         unit: What is counted, in the singular.
         done: Units that were done before; rate and time left do not count them.
         quiet: Show nothing, as all processes but the first do.
+        lines: Write lines where there is no terminal; without it the caller writes its own.
     """
 
     def __init__(
-        self, total: int | None, title: str, unit: str = "clip", *, done: int = 0, quiet: bool = False
+        self,
+        total: int | None,
+        title: str,
+        unit: str = "clip",
+        *,
+        done: int = 0,
+        quiet: bool = False,
+        lines: bool = True,
     ) -> None:
         self.total, self.title, self.unit, self.done, self.quiet = total, title, unit, done, quiet
         self.first, self.began = done, time.monotonic()
         self.on_terminal = not quiet and is_terminal()
         self._screen: Any = None
         self._row: Any = None
-        self._silent = quiet
+        self._lines, self._silent = lines, True
         self._took = 0.0
 
     def __enter__(self) -> Progress:
         self.began = time.monotonic()
-        self._silent = self.quiet or any(not outer.quiet for outer in _open)
+        self._silent = self.quiet or not self._lines or any(not outer.quiet for outer in _open)
         if self.on_terminal:
             outer = next((other._screen for other in _open if other._screen), None)
             self._screen = outer or _Screen()
@@ -162,10 +171,12 @@ class _Screen:
     """The bars of one terminal; log lines go above them while they stand."""
 
     def __init__(self) -> None:
+        state = random.getstate()
         from rich.console import Console
         from rich.progress import BarColumn, TextColumn
         from rich.progress import Progress as Bars
 
+        random.setstate(state)  # rich draws when it is imported, which a run that goes on must not feel
         columns = (
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None),

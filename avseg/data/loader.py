@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import pickle
+import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
 from avseg.data.base import ClipDataset, FrameChooser, FrameReader, SizedReader
 from avseg.data.geometry import Geometry
 from avseg.data.transforms import Transform, apply
 from avseg.types import Batch, Clip, Draw
+
+log = logging.getLogger(__name__)
 
 
 class _Key(NamedTuple):
@@ -82,16 +88,43 @@ class ClipSampler(Sampler[list[_Key]]):
         return len(self.batches(self.epoch))
 
 
+class _RemoteError(Exception):
+    """Where an error came about in a worker, as text."""
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """What a worker gives in place of a clip or a batch: PyTorch itself would put a traceback into the message."""
+
+    error: Exception
+    trace: str
+
+    @classmethod
+    def of(cls, error: Exception) -> _Failure:
+        """Of an error that is being handled. Raises it again where this process is no worker."""
+        if get_worker_info() is None:
+            raise error
+        trace = traceback.format_exc()
+        try:
+            whole = str(pickle.loads(pickle.dumps(error))) == str(error)
+        except Exception:  # noqa: BLE001 whatever hinders it from being sent
+            whole = False
+        return cls(error if whole else RuntimeError(f"{type(error).__name__}: {error}"), trace)
+
+
 class _Prepared(Dataset[_Item]):
     """Reads a clip and transforms it with the generator of (seed, epoch, index)."""
 
     def __init__(self, dataset: ClipDataset, transforms: Sequence[Transform], seed: int) -> None:
         self.dataset, self.transforms, self.seed = dataset, list(transforms), seed
 
-    def __getitem__(self, key: _Key) -> _Item:
+    def __getitem__(self, key: _Key) -> _Item | _Failure:  # type: ignore[override]
         generator = Draw(self.seed, key.epoch).generator(key.place)
-        clip, transforms = self._read(key.place, generator)
-        return _Item(key, apply(transforms, clip, generator))
+        try:
+            clip, transforms = self._read(key.place, generator)
+            return _Item(key, apply(transforms, clip, generator))
+        except Exception as error:  # noqa: BLE001 it is raised in the process that asked
+            return _Failure.of(error)
 
     def _read(self, place: int, generator: torch.Generator) -> tuple[Clip, list[Transform]]:
         """A clip after those first transforms that its reader can do itself, and the others."""
@@ -111,16 +144,33 @@ class _Collate:
     seed: int
     frames: int | None
 
-    def __call__(self, items: Sequence[_Item]) -> Batch:
+    def __call__(self, found: Sequence[_Item | _Failure]) -> Batch | _Failure:
+        for item in found:
+            if isinstance(item, _Failure):
+                return item
+        try:
+            return self._together([item for item in found if isinstance(item, _Item)])
+        except Exception as error:  # noqa: BLE001 it is raised in the process that asked
+            return _Failure.of(error)
+
+    def _together(self, items: Sequence[_Item]) -> Batch:
         batch = Batch.collate([item.clip for item in items], self.frames)
         draw = Draw(self.seed, items[0].key.epoch)
         return replace(batch, draw=draw, index=[item.key.place for item in items])
 
 
 class ClipLoader(DataLoader[Batch]):
-    """A loader whose place in training can be set; make it with `make_loader`."""
+    """A loader whose place in training can be set; make it with `make_loader`.
+
+    An error while a clip is read is raised here as it was in the worker that read it.
+    """
 
     clip_sampler: ClipSampler
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+        batches: Iterator[Any] = iter(super().__iter__())
+        while (batch := _next(batches)) is not None:
+            yield batch
 
     def set_position(self, epoch: int, step: int = 0) -> None:
         """The next iteration gives the batches of `epoch` from `step` on, the same as if it had run from the start."""
@@ -132,6 +182,34 @@ class ClipLoader(DataLoader[Batch]):
             raise ValueError(f"rank {rank} of {world} processes does not exist")
         self.clip_sampler.rank, self.clip_sampler.world = rank, world
         return self
+
+
+def _next(batches: Iterator[Any]) -> Batch | None:
+    try:
+        batch: Batch | _Failure | None = next(batches, None)
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):
+            raise
+        raise RuntimeError(
+            f"a process that reads clips came to its end ({str(error).strip()}); where memory is short, take fewer of them "
+            "(--train.workers, --workers) or smaller batches"
+        ) from error
+    if isinstance(batch, _Failure):
+        raise batch.error from _RemoteError(f"\n{batch.trace}")
+    return batch
+
+
+def workers_here(wanted: int) -> int:
+    """`wanted` processes that read clips, but no more than this process may use cores; a log line says so."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if wanted > cores:
+        log.info(
+            "%d processes that read clips were asked for; this machine has %d cores, so there are %d",
+            wanted,
+            cores,
+            cores,
+        )
+    return min(wanted, cores)
 
 
 def make_loader(

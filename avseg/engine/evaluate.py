@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,7 +15,7 @@ from torch import distributed
 from avseg.data.base import ClipDataset, SizedReader, TruthReader
 from avseg.data.config import DataConfig
 from avseg.data.geometry import Geometry
-from avseg.data.loader import make_loader
+from avseg.data.loader import make_loader, workers_here
 from avseg.data.transforms import Transform, apply, eval_transforms
 from avseg.device import find_device
 from avseg.engine.judges import computed, metrics_of
@@ -24,15 +23,12 @@ from avseg.engine.processes import leaving_together
 from avseg.engine.report import Report
 from avseg.engine.results import FILE, are_results, keep, read_tracks, report_of, write_tracks
 from avseg.metrics.base import Metric
+from avseg.progress import Progress
 from avseg.types import Batch, Clip, Prediction, Target, Task
 
 if TYPE_CHECKING:
     from avseg.engine.pictures import Look
     from avseg.models.base import Model
-
-log = logging.getLogger(__name__)
-
-SECONDS_BETWEEN_LINES = 30.0
 
 
 class Share:
@@ -114,13 +110,15 @@ def evaluate(
     share = kind(dataset, share_of(len(dataset), batch_size, rank, world))
     loader = make_loader(share, transforms, batch_size=batch_size, seed=0, shuffle=False, workers=workers)
     model.to(place)
-    for batch in _watched(loader, progress and rank == 0):
-        for i, prediction in enumerate(model.predict(batch.to(place))):
-            target, index = _existing(batch, i), share.indices[batch.index[i]]
-            for metric in metrics:
-                metric.update(prediction, target, index)
-            if kept is not None:
-                keep(kept, index, prediction)
+    with Progress(len(share), "evaluate", "clip", quiet=not progress or rank > 0) as shown:
+        for batch in loader:
+            for i, prediction in enumerate(model.predict(batch.to(place))):
+                target, index = _existing(batch, i), share.indices[batch.index[i]]
+                for metric in metrics:
+                    metric.update(prediction, target, index)
+                if kept is not None:
+                    keep(kept, index, prediction)
+            shown.advance(len(batch.ids))
     _merge_processes(metrics, kept, world)
     return computed(metrics)
 
@@ -199,7 +197,11 @@ def evaluate_file(
         model = load_model(model_path, device=str(place))
         _check_tasks(model, dataset, metrics)
         kept: dict[int, Prediction] = {}
-        options: dict[str, Any] = {"batch_size": batch_size, "workers": workers, "kept": kept if out else None}
+        options: dict[str, Any] = {
+            "batch_size": batch_size,
+            "workers": workers_here(workers),
+            "kept": kept if out else None,
+        }
         evaluate(model, dataset, metrics, device=str(place), progress=True, **options)
         report = report_of(metrics, model_path, data, split, started, main=_rank_and_world()[0] == 0)
         if report.main:
@@ -306,23 +308,3 @@ def _processes(device: str) -> Iterator[torch.device]:
     with leaving_together():
         state = PartialState(cpu=device == "cpu")
         yield state.device if device == "auto" else torch.device(device)
-
-
-def _watched(loader: Any, progress: bool) -> Iterator[Any]:
-    """Batches of a loader, with a bar on a terminal and lines elsewhere."""
-    if not progress:
-        yield from loader
-        return
-    from rich.console import Console
-    from rich.progress import track
-
-    console = Console(stderr=True)
-    if console.is_terminal:
-        yield from track(loader, "evaluating", total=len(loader), console=console)
-        return
-    said = time.monotonic()
-    for step, batch in enumerate(loader, 1):
-        yield batch
-        if time.monotonic() - said > SECONDS_BETWEEN_LINES:
-            said = time.monotonic()
-            log.info("evaluated %d of %d batches", step, len(loader))

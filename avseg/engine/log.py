@@ -1,11 +1,10 @@
-"""What a run says of itself: `metrics.jsonl` row by row, and lines or a progress bar on the console."""
+"""What a run says of itself: `metrics.jsonl` row by row, and lines for people."""
 
 from __future__ import annotations
 
 import json
 import math
 import os
-import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,41 +139,47 @@ def _check_finite(row: dict[str, Any]) -> None:
             )
 
 
-class Console:
-    """A progress bar on a terminal, plain lines elsewhere, silence in all processes but the first."""
+@dataclass(frozen=True)
+class BannerFacts:
+    """What is told of a run at its beginning."""
 
-    def __init__(self, total: int, quiet: bool) -> None:
-        self.bar: Any = None
-        self.console: Any = None
-        if quiet:
-            return
-        state = random.getstate()
-        from rich.console import Console as RichConsole
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    family: str
+    data: str
+    clips: int
+    held_out: int
+    parameters: int
+    trained: int
+    device: str
+    precision: str
+    readers: int
+    steps: int
+    epochs: int
+    clips_a_step: int
+    folder: Path
+    done: int
+    """Steps that were done before."""
 
-        random.setstate(state)  # rich draws when it is imported, which a run that goes on must not feel
-        self.console = RichConsole(stderr=True, highlight=False, markup=False, soft_wrap=True)
-        if self.console.is_terminal:
-            columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-            self.bar = Progress(*columns, console=self.console)
-            self.task = self.bar.add_task("training", total=total)
 
-    def __enter__(self) -> Console:
-        if self.bar:
-            self.bar.start()
-        return self
+def banner(run: BannerFacts) -> list[str]:
+    """The lines with which a run begins."""
+    sizes = f"{in_millions(run.parameters)} parameters, {in_millions(run.trained)} of them trained"
+    batch = f"{run.clips_a_step} clip{'s' * (run.clips_a_step != 1)} a step"
+    lines = [
+        f"training {run.family} on {run.data}: {run.clips} clips"
+        + (f", {run.held_out} to validate" * (run.held_out > 0)),
+        f"  model   {sizes}",
+        f"  device  {run.device}, {run.precision}, {run.readers} processes read clips",
+        f"  length  {run.steps} steps in {run.epochs} epoch{'s' * (run.epochs != 1)}, {batch}",
+        f"  folder  {run.folder}",
+    ]
+    if run.done:
+        lines.append(f"goes on from step {run.done} of {run.steps}")
+    return lines
 
-    def __exit__(self, *error: object) -> None:
-        if self.bar:
-            self.bar.stop()
 
-    def at(self, step: int) -> None:
-        if self.bar:
-            self.bar.update(self.task, completed=step)
-
-    def line(self, text: str) -> None:
-        if self.console:
-            self.console.print(text)
+def in_millions(count: int) -> str:
+    """`91.3 M`, or the number itself below ten thousand."""
+    return f"{count / 1e6:.3g} M" if count >= 10_000 else str(count)
 
 
 def step_line(row: dict[str, Any], steps: int) -> str:

@@ -148,11 +148,16 @@ def environment(accelerator: Accelerator) -> dict[str, Any]:
         "python": sys.version.split()[0],
         "platform": platform.platform(),
         "packages": {name: _version(name) for name in packages},
-        "device": torch.cuda.get_device_name() if accelerator.device.type == "cuda" else accelerator.device.type,
+        "device": device_name(accelerator.device),
         "processes": accelerator.num_processes,
         "threads": torch.get_num_threads(),
         "cuda": torch.version.cuda,
     }
+
+
+def device_name(device: torch.device) -> str:
+    """The name of a GPU, `cpu` or `mps`."""
+    return torch.cuda.get_device_name() if device.type == "cuda" else device.type
 
 
 def _version(package: str) -> str | None:

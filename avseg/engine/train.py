@@ -14,7 +14,7 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import set_seed
 
 from avseg.data.base import ClipDataset
-from avseg.data.loader import ClipLoader, make_loader
+from avseg.data.loader import ClipLoader, make_loader, workers_here
 from avseg.data.transforms import eval_transforms, train_transforms
 from avseg.engine.checkpoint import Position, write_checkpoint
 from avseg.engine.config import Recipe
@@ -22,12 +22,13 @@ from avseg.engine.evaluate import evaluate
 from avseg.engine.folder import RunFolder, flat, recipe_dict, write_json
 from avseg.engine.judges import metrics_of
 from avseg.engine.lock import only_writer
-from avseg.engine.log import Console, Meter, MetricsFile, for_tracker, step_line
+from avseg.engine.log import BannerFacts, Meter, MetricsFile, banner, for_tracker, step_line
 from avseg.engine.optim import build_optimizer, set_rates
 from avseg.engine.processes import share_of_step
-from avseg.engine.setup import Objective, environment, make_accelerator, on_main, share_statistics
+from avseg.engine.setup import Objective, device_name, environment, make_accelerator, on_main, share_statistics
 from avseg.engine.state import RunState
 from avseg.models.base import Model
+from avseg.progress import Progress, is_due
 from avseg.types import Batch
 
 log = logging.getLogger(__name__)
@@ -97,6 +98,7 @@ class _Run:
         self.bare = Objective(model)
         self.objective, self.optimizer = accelerator.prepare(self.bare, optimizer)
         self.state = RunState(accelerator, model, self.optimizer, self.config.ema)
+        self.workers = workers_here(self.config.workers)
         self.loader = self._make_loader()
         self.batches = len(self.loader)
         steps = -(-self.batches // self.config.accumulate)  # of an epoch
@@ -113,7 +115,7 @@ class _Run:
             batch_size=config.batch_size,
             seed=seed,
             shuffle=True,
-            workers=config.workers,
+            workers=self.workers,
             drop_last=config.drop_last,
         )
         # A generator of its own: starting the workers must not draw from the one that dropout draws from.
@@ -129,14 +131,36 @@ class _Run:
             write_json(self.folder.environment, environment(self.accelerator))
         if self.config.trackers:
             self.accelerator.init_trackers("avseg", config=for_tracker(flat(recipe_dict(self.recipe))))
-        began = time.monotonic()
-        with Console(self.steps, quiet=not main) as self.console:
+        began, self.told = time.monotonic(), self.state.position.step
+        self.progress = Progress(self.steps, "train", "step", done=self.told, quiet=not main, lines=False)
+        for line in banner(self._facts()):
+            self.progress.line(line)
+        with self.progress:
             for epoch in range(self.state.position.epoch, self.epochs):
                 self._train_epoch(epoch)
                 self._end_epoch(epoch)
         for tracker in self.accelerator.trackers:
             tracker.finish()
         return self._finish(time.monotonic() - began)
+
+    def _facts(self) -> BannerFacts:
+        config, of = self.config, self.accelerator
+        return BannerFacts(
+            family=type(self.model.config).family,
+            data=self.recipe.data.name,
+            clips=len(self.train_set),
+            held_out=0 if self.val_set is None else len(self.val_set),
+            parameters=sum(p.numel() for p in self.model.parameters()),
+            trained=sum(p.numel() for p in self.model.parameters() if p.requires_grad),
+            device=device_name(of.device) + f" x {of.num_processes}" * (of.num_processes > 1),
+            precision=config.precision,
+            readers=self.workers,
+            steps=self.steps,
+            epochs=self.epochs,
+            clips_a_step=config.batch_size * config.accumulate * of.num_processes,
+            folder=self.folder.path,
+            done=self.state.position.step,
+        )
 
     def _train_epoch(self, epoch: int) -> None:
         self.objective.train()
@@ -177,8 +201,8 @@ class _Run:
             self.state.average.update(self.model)
         self.state.position = Position(epoch, batches, step + 1)
         self.meter.end_step({"event": "step", "step": step + 1, "epoch": epoch, "lr": rates})
-        self.console.at(step + 1)
-        if (step + 1) % self.config.log_every == 0:
+        self.progress.at(step + 1)
+        if (step + 1) % self.config.log_every == 0 or is_due(step + 1, self.steps):
             self._log()
         if (step + 1) % self.config.save_every == 0 and batches < self.batches and step + 1 < self.steps:
             self._save()
@@ -197,8 +221,10 @@ class _Run:
         rows = self.meter.rows(lambda values: self.accelerator.reduce(values, "sum"))
         for row in rows:
             self._write(row)
-        if rows:
-            self.console.line(step_line(rows[-1], self.steps))
+        if rows and (self.progress.on_terminal or is_due(rows[-1]["step"], self.steps, self.told)):
+            self.told = rows[-1]["step"]
+            pace = "" if self.progress.on_terminal else f"  {self.progress.pace}"
+            self.progress.line(step_line(rows[-1], self.steps) + pace)
 
     def _write(self, row: dict[str, Any]) -> None:
         if self.metrics:
@@ -216,11 +242,12 @@ class _Run:
                 batch_size=self.config.eval_batch_size,
                 device=str(self.accelerator.device),
                 transforms=eval_transforms(config, self.model.config.input, protocol),
-                workers=self.config.workers,
+                workers=self.workers,
+                progress=True,
             )
             facts = {"event": "validation", "step": self.state.position.step, "epoch": epoch, "protocol": protocol}
             self._write({**facts, "figures": figures})
-            self.console.line(f"epoch {epoch}  {protocol}  " + "  ".join(f"{k} {v:.4f}" for k, v in figures.items()))
+            self.progress.line(f"epoch {epoch}  {protocol}  " + "  ".join(f"{k} {v:.4f}" for k, v in figures.items()))
             for name in self.state.beaten(figures, self.config.also_best):
                 self.state.save_model(self.folder.path / name, epoch)
 

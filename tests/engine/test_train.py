@@ -54,6 +54,21 @@ def test_a_run_leaves_what_the_docs_say(tmp_path: Path, capsys: pytest.CaptureFi
     assert read_header(best).notes["step"] in ("3", "6")
     printed = capsys.readouterr().err
     assert "epoch 1  step 6/6  loss" in printed and "epoch 0  published  J" in printed
+    assert printed.startswith("training tiny on synth: 14 clips, 4 to validate\n")
+    assert "  length  6 steps in 2 epochs, 6 clips a step\n" in printed and f"  folder  {best.parent}\n" in printed
+    assert "goes on" not in printed
+
+
+def test_a_run_that_goes_on_says_from_where(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    of = recipe(save_every=3, model=TinyConfig())
+    with pytest.raises(KeyboardInterrupt):
+        run_hooked(tmp_path, of, Stop(8))
+    capsys.readouterr()
+    run_hooked(tmp_path, of, None)
+    printed = capsys.readouterr().err
+    assert "\ngoes on from step 6 of 84\n" in printed
+    # Far fewer lines than the 39 times that rows are written every other step.
+    assert 8 <= sum("  loss " in line for line in printed.splitlines()) <= 11
 
 
 def test_a_run_learns(tmp_path: Path) -> None:
