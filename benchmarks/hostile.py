@@ -17,6 +17,7 @@ import importlib
 import json
 import shutil
 import signal
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -190,6 +191,8 @@ def main() -> None:
         fresh = options.count // 10 if options.fresh is None else options.fresh
         for outcome in campaign(Path(name), options.count, options.seed, fresh):
             outcomes.append(outcome)
+            if len(outcomes) % 50 == 0:
+                print(f"{len(outcomes)} of {options.count}, {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
             if not outcome.right:
                 print(f"{outcome.case.seed} {outcome.case.kind}: {outcome.outcome}: {outcome.detail}", flush=True)
     print(table(outcomes))

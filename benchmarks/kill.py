@@ -19,6 +19,7 @@ import json
 import os
 import shutil
 import signal
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -249,6 +250,9 @@ def main() -> None:
         fresh = options.kills // 5 if options.fresh is None else options.fresh
         for trial in campaign(Path(name), options.kills, options.seed, fresh):
             trials.append(trial)
+            if len(trials) % 10 == 0:
+                done = sum(trial.kills for trial in trials)
+                print(f"{done} of {options.kills}, {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
             if trial.faults:
                 print(json.dumps(asdict(trial)), flush=True)
     print(table(trials))
