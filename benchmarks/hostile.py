@@ -192,7 +192,7 @@ def main() -> None:
         for outcome in campaign(Path(name), options.count, options.seed, fresh):
             outcomes.append(outcome)
             if len(outcomes) % 50 == 0:
-                print(f"{len(outcomes)} of {options.count}, {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+                print(f"{len(outcomes)} cases, {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
             if not outcome.right:
                 print(f"{outcome.case.seed} {outcome.case.kind}: {outcome.outcome}: {outcome.detail}", flush=True)
     print(table(outcomes))
