@@ -69,3 +69,9 @@ def test_truncated_pictures_are_named(tmp_path: Path, suffix: str) -> None:
 def test_missing_pictures_are_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"a\.png is missing"):
         read_rgb(tmp_path / "a.png")
+
+
+def test_grey_of_sixteen_bit_keeps_its_brightness(tmp_path: Path) -> None:
+    values = np.array([[0, 255, 256, 32768, 65535]], np.uint16)
+    Image.fromarray(values).save(tmp_path / "deep.png")
+    assert read_rgb(tmp_path / "deep.png")[0].tolist() == [[0, 0, 1, 128, 255]]
