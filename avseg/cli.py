@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
 from tyro.conf import Positional, arg
 
+from avseg.commands import completion, convert, weights
 from avseg.commands import data as data_commands
 from avseg.commands.codes import codes
-from avseg.commands.names import model_path
+from avseg.commands.errors import said
+from avseg.commands.parse import MISUSE, Command, did_you_mean, misuse
+from avseg.commands.tables import print_table
+from avseg.commands.words import Hidden, ModelFile, Video
 from avseg.config import TrackOptions
 from avseg.data.config import DataConfig
+from avseg.recipes import RECIPES
 from avseg.version import __version__
 
 Device = str
+DESCRIPTION = (
+    "Audio-visual segmentation: mark the pixels of the things that make the sound.\n\n"
+    "avseg COMMAND --help says more of a command; avseg --version prints the version."
+)
 
 
 def demo(out: Path = Path("avseg-demo"), clips: int = 40, device: Device = "auto") -> int:
@@ -37,59 +47,67 @@ def demo(out: Path = Path("avseg-demo"), clips: int = 40, device: Device = "auto
 
 
 def predict(
-    videos: Positional[list[str]],
-    model: str,
+    videos: Positional[Video[list[str]]],
+    model: ModelFile[str],
     out: Path = Path("avseg-out"),
     fps: float | None = None,
     overlay: bool = True,
     masks: Literal["png", "rle", "npz", "none"] = "png",
     device: Device = "auto",
     tracks: Annotated[TrackOptions, arg(name="")] = TrackOptions(),
+    overwrite: bool = False,
+    verbose: bool = False,
 ) -> int:
     """Segment the sounding objects of any video.
 
     Args:
         videos: Video files, folders of them, or patterns such as "clips/*.mp4".
         model: A model file, a Hugging Face Hub id, or "demo" for the small model of the synthetic world.
-        out: One folder per video is written here; finished ones are skipped.
+        out: One folder per video is written here. A finished result stays, and what it lacks is added.
         fps: Masks per second of video. By default 5, and 1 of models that see a whole clip, such as AVISM.
         overlay: Write an MP4 with the masks painted in and the original sound.
         masks: How masks are stored.
         device: auto, cpu, cuda, cuda:1, mps.
         tracks: Of models that track objects.
+        overwrite: Replace results that are there, also those of another model or rate.
+        verbose: Show what FFmpeg says of the files.
     """
     from avseg.inference.folder import predict_paths
 
+    if verbose:
+        show_ffmpeg_messages()
     report = predict_paths(
         videos,
-        model_path(model),
+        model,
         out,
         fps=fps,
         overlay=overlay,
         masks=None if masks == "none" else masks,
         device=device,
         tracks=tracks,
+        overwrite=overwrite,
     )
-    print(report)
+    print(report.summary)
     return report.exit_code
 
 
 def train(arguments: Sequence[str]) -> int:
-    """Train a model by a recipe, or several by a sweep: avseg train RECIPE --data.root DIR [--optim.lr 1e-5 ...]."""
+    """Train a model by a recipe, or several by a sweep of values (avseg train RECIPE --help)."""
     if not arguments or arguments[0].startswith("-"):
         print("usage: avseg train RECIPE [--data.root DIR] [--optim.lr 1e-5 ...] [--sweep train.seed=0,1,2]")
-        print("       avseg train RECIPE --help\n")
+        print("       avseg train RECIPE --help        the usual options")
+        print("       avseg train RECIPE --help-all    all options\n")
         recipes()
-        return 0 if arguments else 2
+        return 0 if arguments else MISUSE
     from avseg.commands.train import run as run_train
 
     return run_train(arguments[0], arguments[1:])
 
 
 def evaluate(
-    model: Positional[str],
+    model: Positional[ModelFile[str]],
     data: DataConfig,
-    split: str = "test",
+    split: Literal["train", "val", "test"] = "test",
     protocol: tuple[str, ...] = ("published",),
     suites: tuple[str, ...] = (),
     out: Path | None = None,
@@ -103,7 +121,7 @@ def evaluate(
     Args:
         model: A model file, a Hugging Face Hub id, or "demo"; or a JSON of tracks in the form of YouTube-VIS.
         data: The data set: --data.name s4 --data.root DIR.
-        split: train, val or test.
+        split: The part of the data set.
         protocol: published, repaired or cavp, or several of them (docs/metrics.md); of AVISeg published and repaired
             are aviseg_upstream and aviseg.
         suites: Metric suites to judge by, all in one pass: avsbench_object, avsbench_semantic, vpo, aviseg. By default
@@ -117,7 +135,7 @@ def evaluate(
     from avseg.engine.evaluate import evaluate_file
 
     report = evaluate_file(
-        model_path(model),
+        model,
         data,
         split=split,
         protocol=protocol,
@@ -133,73 +151,11 @@ def evaluate(
     return 0
 
 
-def convert_tpavi(
-    checkpoint: Positional[Path],
-    out: Annotated[Path, arg(aliases=["-o"])],
-    variant: Literal["s4", "ms3", "avss"] | None = None,
-    vggish: Path | None = None,
-) -> int:
-    """Make a model file of an official TPAVI checkpoint.
-
-    Args:
-        checkpoint: The published weights of the segmentation network.
-        out: The model file to write (.safetensors).
-        variant: Which setting the weights are of; asked for where the tensors do not tell.
-        vggish: The published VGGish weights, which are a file of their own and become part of the model.
-    """
-    from avseg.models.tpavi.convert import convert_file
-
-    print(convert_file(checkpoint, out, variant=variant, vggish=vggish))
-    return 0
-
-
-def convert_cavp(
-    checkpoint: Positional[Path],
-    out: Annotated[Path, arg(aliases=["-o"])],
-    variant: Literal["avss", "avss_224", "avsbench", "single", "vpo", "vpo_stereo"] | None = None,
-) -> int:
-    """Make a model file of an official CAVP checkpoint.
-
-    Args:
-        checkpoint: The published file, with or without the state of its optimisers.
-        out: The model file to write (.safetensors).
-        variant: Which setting the weights are of. Classes and channels tell it; weights of AVSS are taken for those of
-            224 x 224 pixels unless this is avss.
-    """
-    from avseg.models.cavp.convert import convert_file
-
-    print(convert_file(checkpoint, out, variant=variant))
-    return 0
-
-
-def convert_avism(
-    checkpoint: Positional[Path],
-    out: Annotated[Path, arg(aliases=["-o"])],
-    vggish: Path | None = None,
-    classes: Path | None = None,
-    side: int | None = None,
-) -> int:
-    """Make a model file of an official AVISM checkpoint, of either kind of names.
-
-    Args:
-        checkpoint: The published file, with or without the state of its training.
-        out: The model file to write (.safetensors).
-        vggish: The published VGGish weights, which become part of the model, so that it hears by itself. Without them
-            it wants clips with audio features.
-        classes: JSON with categories, such as a data set's train.json, where the classes are not AVISeg's.
-        side: Shorter side of the pictures in pixels; asked for where the backbone is not a published one.
-    """
-    from avseg.models.avism.convert import convert_file
-
-    print(convert_file(checkpoint, out, vggish=vggish, classes=classes, side=side))
-    return 0
-
-
 def models() -> int:
     """List the model families and their published variants."""
     from avseg.models.table import describe
 
-    _print_table("models", describe())
+    print_table("models", describe())
     return 0
 
 
@@ -207,7 +163,7 @@ def recipes() -> int:
     """List the recipes."""
     from avseg.recipes import describe
 
-    _print_table("recipes", [{"recipe": name, "what": what} for name, what in describe().items()])
+    print_table("recipes", [{"recipe": name, "what": what} for name, what in describe().items()])
     return 0
 
 
@@ -215,7 +171,7 @@ def doctor() -> int:
     """Say what this machine offers: versions, devices, codecs."""
     from avseg.doctor import describe
 
-    _print_table("doctor", describe())
+    print_table("doctor", describe())
     return 0
 
 
@@ -227,13 +183,16 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "codes": codes,
     "convert": lambda: None,
     "data": lambda: None,
+    "weights": lambda: None,
     "models": models,
     "recipes": recipes,
     "doctor": doctor,
+    "completion": completion.completion,
 }
 COMMANDS["train"].__doc__ = train.__doc__
-COMMANDS["convert"].__doc__ = "Make a model file of published weights (avseg convert tpavi ...)."
-COMMANDS["data"].__doc__ = "Data sets: synth, prepare, build-vpo, check."
+COMMANDS["convert"].__doc__ = "Make a model file of published weights: tpavi, cavp, avism."
+COMMANDS["weights"].__doc__ = "Published weights: list them, verify what a file is."
+COMMANDS["data"].__doc__ = "Write, make and check data sets: synth, prepare, build-vpo, check."
 GROUPS: dict[str, dict[str, Callable[..., Any]]] = {
     "data": {
         "synth": data_commands.synth,
@@ -241,20 +200,34 @@ GROUPS: dict[str, dict[str, Callable[..., Any]]] = {
         "build-vpo": data_commands.build_vpo,
         "check": data_commands.check,
     },
-    "convert": {"tpavi": convert_tpavi, "cavp": convert_cavp, "avism": convert_avism},
+    "convert": {"tpavi": convert.tpavi, "cavp": convert.cavp, "avism": convert.avism},
+    "weights": {"list": weights.list_weights, "verify": weights.verify},
 }
+_OF_TRAINING: Hidden = {"DataConfig": ("augment", "scales", "clip_frames", "reach", "sides", "longest")}
+_RARE: Hidden = {"DataConfig": ("clips", "silent_videos", "mix", "suite", "keep")}
+LEFT_OUT: dict[str, tuple[Hidden, Hidden]] = {"evaluate": (_OF_TRAINING, _RARE), "codes": (_OF_TRAINING, _RARE)}
+"""Fields that a command does not have, and those that only `--help-all` shows."""
 
 
-def _print_table(title: str, rows: list[dict[str, str]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
+def command_of(words: Sequence[str]) -> tuple[Command, list[str]] | tuple[str, Mapping[str, Any]]:
+    """The command that words name, and the words behind it; or, where they name none, what stands before the first
+    word that is not known, and the names that may stand there.
+    """
+    if not words or words[0] not in COMMANDS:
+        return "avseg", COMMANDS
+    head, rest = words[0], list(words[1:])
+    prog = f"avseg {head}"
+    if head not in GROUPS and head != "train":
+        absent, unusual = LEFT_OUT.get(head, ({}, {}))
+        return Command(prog, COMMANDS[head], absent=absent, unusual=unusual), rest
+    names: Mapping[str, Any] = RECIPES if head == "train" else GROUPS[head]
+    if not rest or rest[0] not in names:
+        return prog, names
+    if head == "train":
+        from avseg.commands.train import command
 
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    for name in rows[0]:
-        table.add_column(name, overflow="fold")
-    for row in rows:
-        table.add_row(*row.values())
-    Console(width=None if sys.stdout.isatty() else 140).print(table)
+        return command(rest[0]), rest[1:]
+    return Command(f"{prog} {rest[0]}", GROUPS[head][rest[0]]), rest[1:]
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -263,24 +236,59 @@ def run(arguments: Sequence[str]) -> int:
     if head in ("--version", "-V"):
         print(f"avseg {__version__}")
         return 0
+    if head == completion.ASK:
+        print("\n".join(complete(rest or [""])))
+        return 0
     if head == "train":
         return train(rest)
-    if head in GROUPS:
-        return int(
-            tyro.extras.subcommand_cli_from_dict(
-                GROUPS[head], prog=f"avseg {head}", description=COMMANDS[head].__doc__, args=rest or ["--help"]
-            )
-            or 0
-        )
-    return int(
-        tyro.extras.subcommand_cli_from_dict(
-            COMMANDS,
-            prog="avseg",
-            description="Audio-visual segmentation: mark the pixels of the things that make the sound.",
-            args=[head, *rest],
-        )
-        or 0
-    )
+    command, behind = command_of([head, *rest])
+    if isinstance(command, Command):
+        return int(command.parse(list(behind))() or 0)
+    word = rest[0] if head in GROUPS and rest else "--help" if head in GROUPS else head
+    if word not in ("-h", "--help", "--help-all"):
+        known = [*behind, "--help", "--version"]
+        misuse(command, f"there is no {'option' if word[:1] == '-' else 'command'} {word}{did_you_mean(word, known)}")
+    assert isinstance(behind, Mapping)
+    return _show_group(command, behind)
+
+
+def _show_group(prog: str, commands: Mapping[str, Callable[..., Any]]) -> int:
+    group = prog.removeprefix("avseg").strip()
+    description = (COMMANDS[group].__doc__ or "") if group else DESCRIPTION
+    entries = {name: _entry(command) for name, command in commands.items()}
+    tyro.extras.subcommand_cli_from_dict(entries, prog=prog, description=description, args=["--help"])
+    return 0
+
+
+def _entry(command: Callable[..., Any]) -> Callable[[], None]:
+    """A command as the page of its group shows it: by the first paragraph of its docstring."""
+
+    def entry() -> None: ...
+
+    entry.__doc__ = (command.__doc__ or "").split("\n\n")[0]
+    return entry
+
+
+def complete(words: Sequence[str]) -> list[str]:
+    """What may stand at the last of the words behind `avseg`, which may be empty."""
+    command, behind = command_of(words[:-1])
+    if isinstance(command, Command):
+        return completion.answers([*behind, words[-1]], command)
+    if len(words) > len(command.split()):
+        return []  # a word before is not known
+    return completion.fitting([*behind, "--help", *(["--version"] if command == "avseg" else [])], words[-1])
+
+
+def show_ffmpeg_messages() -> None:
+    """Let FFmpeg's warnings and errors reach the log; PyAV keeps them back."""
+    from av import logging as ffmpeg
+
+    ffmpeg.set_level(ffmpeg.WARNING)
+
+
+def _stop(number: int, frame: Any) -> None:
+    """SIGTERM ends a command as Ctrl-C does: what is half-written is removed."""
+    raise KeyboardInterrupt
 
 
 def main() -> None:
@@ -288,15 +296,20 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
+    signal.signal(signal.SIGTERM, _stop)
     try:
         sys.exit(run(sys.argv[1:]))
     except KeyboardInterrupt:
         print("avseg: stopped", file=sys.stderr)
         sys.exit(130)
-    except (ValueError, OSError, KeyError, RuntimeError) as error:
+    except BrokenPipeError:
+        # Whoever read the output, such as `head`, has seen enough; Python must not try to flush it at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:
         if os.environ.get("AVSEG_DEBUG"):
             raise
-        print(f"avseg: {error}", file=sys.stderr)
+        print(f"avseg: {said(error)}", file=sys.stderr)
         sys.exit(1)
 
 

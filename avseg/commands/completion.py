@@ -144,6 +144,9 @@ def answers(words: Sequence[str], command: Command) -> list[str]:
     given = read_words(before, options)
     latest = given[-1] if given else None
     found: list[str] = []
+    name, equals, value = current.partition("=")
+    if equals and (behind := read_words([f"{name}="], options)[0].option):
+        return [f"{name}={word}" for word in fitting(values_of(behind), value) if word != FILES]
     if current.startswith("-"):
         return fitting(
             [name for o in options if not o.positional for name in o.names] + ["--help", "--help-all"], current

@@ -34,6 +34,8 @@ class Command:
     """Fields that the command does not have."""
     unusual: Hidden = field(default_factory=dict)
     """Fields that it has and that only `--help-all` shows."""
+    what: str = ""
+    """What it does, in a sentence; by default the docstring of `kind`."""
     markers: tuple[Any, ...] = ()
     """Of `tyro.conf`, for all of it."""
 
@@ -90,7 +92,7 @@ class Command:
 
     def _description(self) -> str:
         """What the command does, and how the options that its page leaves out are seen."""
-        summary = re.split(r"\n+Args:", inspect.getdoc(self.kind) or "")[0]
+        summary = self.what or re.split(r"\n+Args:", inspect.getdoc(self.kind) or "")[0]
         return f"{summary}\n\nMore options: {self.prog} --help-all" if self.unusual else summary
 
 

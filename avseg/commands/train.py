@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 from tyro.conf import arg
@@ -16,9 +16,10 @@ from avseg.commands.tables import print_table
 from avseg.config import did_you_mean, to_dict
 from avseg.data.config import DataConfig
 from avseg.engine.config import InitConfig, OptimConfig, Recipe, TrainConfig
-from avseg.engine.folder import flat
-from avseg.engine.sweep import Outcome, Variant, sweep
 from avseg.engine.trackers import check_trackers
+
+if TYPE_CHECKING:
+    from avseg.engine.sweep import Outcome, Variant
 
 
 @dataclass(frozen=True)
@@ -69,13 +70,14 @@ def command(name: str) -> Command:
     Raises:
         ValueError: no such recipe, with the nearest name.
     """
-    from avseg.recipes import get_recipe
+    from avseg.recipes import describe, get_recipe
 
     recipe = get_recipe(name)
     return Command(
         f"avseg train {name}",
         Train,
         Train(recipe),
+        what=f"Train a model by the recipe {name}, or several of its variants by --sweep.\n\n{describe()[name]}",
         unusual=_unusual(recipe.init.needs),
         markers=(tyro.conf.AvoidSubcommands,),
     )
@@ -89,10 +91,8 @@ def parse(name: str, arguments: Sequence[str]) -> Train:
 
 def _unusual(needs: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """The fields that a help page leaves out; files that the recipe needs are never among them."""
-    left = {
-        kind.__name__: tuple(f.name for f in fields(kind) if f.name not in (*usual, *needs))
-        for kind, usual in USUAL.items()
-    }
+    kept = {**USUAL, InitConfig: (*USUAL[InitConfig], *needs)}
+    left = {kind.__name__: tuple(f.name for f in fields(kind) if f.name not in kept[kind]) for kind in kept}
     return {**left, "ModelConfig": ("*", "-backbone"), "Recipe": ("val",)}
 
 
@@ -106,6 +106,7 @@ def run(name: str, arguments: Sequence[str]) -> int:
     for recipe in (asked.recipe, *(departure.recipe for departure in departures)):
         check_trackers(recipe.train.trackers)
     from avseg.engine.run import train_recipe
+    from avseg.engine.sweep import sweep
 
     if not asked.sweep:
         print(f"best model: {train_recipe(asked.recipe, out, resume=asked.resume)}")
@@ -126,6 +127,9 @@ def variants(recipe: Recipe, sweeps: Sequence[str]) -> list[Variant]:
     Raises:
         ValueError: no `=`, no value, a field twice, or one that the recipe does not have.
     """
+    from avseg.engine.folder import flat
+    from avseg.engine.sweep import Variant
+
     asked: dict[str, list[str]] = {}
     known = flat(to_dict(recipe))
     for text in sweeps:

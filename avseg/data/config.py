@@ -12,8 +12,9 @@ class DataConfig:
     """A data set by its name in `avseg.data.DATASETS`, where it lies, and how it is read."""
 
     name: str = "s4"
+    """The data set: s4, ms3, avs_1s7m, avss, single, vpo_ss, vpo_ms, vpo_msmi, aviseg, synth (synthetic world)."""
     root: Path | None = None
-    """The folder of the data set; the synthetic world has none."""
+    """The folder of the data set; `synth` has none."""
     audio: Literal["wav", "log_mel", "features"] = "wav"
     """Read the sound, the log-mel pickles that S4 and MS3 ship, or the vectors of sound that AVISeg ships."""
     sample_rate: int = 16000

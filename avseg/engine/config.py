@@ -29,24 +29,34 @@ class OptimConfig:
     """The optimiser, its rate and schedule."""
 
     algorithm: Literal["adam", "adamw", "sgd"] = "adam"
+    """The optimiser."""
     lr: float = 1e-4
+    """Learning rate of all parts of the model that have none of their own."""
     weight_decay: float = 0.0
+    """Weight decay of all parts of the model that have none of their own."""
     betas: tuple[float, float] = (0.9, 0.999)
+    """Decay of the running means of Adam and AdamW."""
     momentum: float = 0.9
+    """Momentum of SGD."""
     schedule: Literal["constant", "poly", "cosine", "steps"] = "constant"
+    """How the rate changes from step to step."""
     decay: Literal["all", "weights", "layers"] = "all"
-    """As `GroupConfig.decay`."""
+    """Which parameters decay: all; `weights`: no biases and no norms; `layers`: all but those of norms, embeddings and
+    tables of relative position."""
     warmup_steps: int = 0
+    """Steps in which the rate rises from 0 to its base."""
     power: float = 0.9
     """Exponent of the polynomial schedule."""
     milestones: tuple[int, ...] = ()
     """Steps (from 0) from which on the schedule `steps` has its rates multiplied by `drop` once more."""
     drop: float = 0.1
+    """Factor of the rates at every milestone."""
     lag: int = 0
     """Steps by which rates come late. CAVP sets the rate after a step: 1, so that steps 0 and 1 have the base rate."""
     floor: float = 0.0
     """Lowest rate of a part whose base rate is `lr`; a part of ten times that rate stays above ten times as much."""
     clip_norm: float | None = None
+    """Largest norm of the gradient; a longer one is scaled down to it."""
     parts: dict[str, GroupConfig] = field(default_factory=dict)
     """By the names of `Model.param_groups`."""
 
@@ -74,6 +84,7 @@ class TrainConfig:
     """Length, batches, devices and what is written."""
 
     epochs: int = 15
+    """Length in epochs."""
     steps: int | None = None
     """Length in steps of the optimiser, in place of `epochs`; the last epoch ends where they do, with a validation."""
     batch_size: int = 4
@@ -81,14 +92,21 @@ class TrainConfig:
     drop_last: bool = False
     """Leave out the last clips of an epoch's order where they do not fill the batches of all processes."""
     accumulate: int = 1
+    """Batches whose gradients make one step of the optimiser."""
     seed: int = 123
+    """Of first weights, order of clips and augmentation."""
     workers: int = 4
+    """Processes that read clips."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    """Numbers that the model calculates with; fp16 needs a GPU."""
     ema: float | None = None
     """Decay of the moving average of weights; None: none is kept."""
     compile: bool = False
+    """Compile the network with torch.compile."""
     strategy: Literal["ddp", "fsdp2"] = "ddp"
+    """How several GPUs share the model: a copy each (ddp), or a part each (fsdp2)."""
     log_every: int = 50
+    """Steps between lines on the console."""
     eval_every: int = 1
     """Epochs between validations: `eval_from`, `eval_from + eval_every`, ..."""
     eval_from: int = 0
@@ -98,12 +116,13 @@ class TrainConfig:
     also_best: tuple[str, ...] = ()
     """Validation figures whose sum keeps one more model file; the suite's first alone keeps `best.safetensors`."""
     eval_batch_size: int = 1
+    """Clips per batch of validation."""
     save_every: int = 200
     """Steps between checkpoints of the whole state."""
     protocol: str = "published"
-    """Of the validation figures."""
+    """Protocol of the validation figures (docs/metrics.md)."""
     trackers: tuple[str, ...] = ()
-    """Names of Accelerate's trackers: tensorboard, wandb."""
+    """Where the figures of steps and validations are shown as well: tensorboard, wandb. Each is an extra of pip."""
     sync_batch_norm: bool = False
     """Several GPUs: batch statistics of all processes together. One process has them anyway."""
 
@@ -125,7 +144,7 @@ class InitConfig:
     backbone: Path | None = None
     """Image backbone: a torchvision ResNet-50, the published PVT-v2 or Swin file, torchvision's Video Swin (docs)."""
     vggish: Path | None = None
-    """VGGish as its own upstream publishes it."""
+    """The published VGGish weights."""
     audio: Path | None = None
     """Audio network of CAVP on VPO: a torchvision ResNet-18 of ImageNet."""
     detector: Path | None = None
@@ -134,7 +153,8 @@ class InitConfig:
     model: Path | None = None
     """A model file of this library; every parameter that agrees in name and shape is taken."""
     needs: tuple[str, ...] = ()
-    """The fields above without which a run does not begin; on a frozen network of noise it would train all the same."""
+    """Which of the files above a run does not begin without. With nothing behind it, a run begins from random weights
+    where no file is given; networks that are frozen then stay random."""
 
 
 @dataclass(frozen=True)
@@ -142,9 +162,14 @@ class Recipe:
     """Everything that makes a training run repeatable."""
 
     model: ModelConfig
+    """The network, its input and its losses."""
     data: DataConfig
+    """The data set and how it is read."""
     optim: OptimConfig = OptimConfig()
+    """The optimiser, its rate and schedule."""
     train: TrainConfig = TrainConfig()
+    """Length, batches, devices and what is written."""
     val: DataConfig | None = None
     """Where validation reads another data set than training; its root defaults to that of `data`."""
     init: InitConfig = InitConfig()
+    """Files of weights that a new run begins with; a resumed run has its own."""
