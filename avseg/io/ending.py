@@ -7,10 +7,11 @@ from statistics import median
 from typing import Any
 
 from avseg.io.media import Media
+from avseg.io.streams import HIGHEST, stated_rate
 
 USUAL = 1 / 25
 """s that a frame lasts where nothing is known of it."""
-SHORTEST = 1 / 480
+SHORTEST = 1 / HIGHEST
 """s; a header that claims shorter frames is not believed."""
 MISSING, LEAST_MISSING = 0.05, 0.5
 """Share of the stated length and s; when more than both is missing at the end, a file is cut short."""
@@ -26,8 +27,7 @@ class Ending:
 
     def __init__(self, media: Media) -> None:
         self._media, self._stream = media, media.seen()
-        rate = self._stream.average_rate or self._stream.guessed_rate
-        self._nominal = 1 / float(rate) if rate and 1 / rate >= SHORTEST else USUAL
+        self._nominal = 1 / (stated_rate(self._stream) or 1 / USUAL)
         self._gaps: deque[float] = deque(maxlen=25)
         """s between frames, the last few."""
         self._time = 0.0
@@ -65,9 +65,12 @@ class Ending:
         if self._media.clock.cuts:
             return 0.0
         end = self.end(start)
-        # The length of the whole file may be that of its sound or its subtitles.
-        reached = end if self._stream.duration is not None else max(end, self._media.clock.end() - start)
-        missing = self._stated(start) - reached
+        if self._length_is_its_own():
+            # Fragments of MP4 count their length from zero, wherever the first of them begins.
+            missing = self._stated(start) - end - max(float(self._stream.start_time * self._stream.time_base), 0.0)
+        else:
+            # The length of the whole file may be that of its sound or its subtitles.
+            missing = self._stated(start) - max(end, self._media.clock.end() - start)
         return missing if missing > max(LEAST_MISSING, MISSING * (end + missing)) else 0.0
 
     def _stated(self, start: float) -> float:
@@ -79,6 +82,13 @@ class Ending:
             return float(first) + float(self._stream.duration * self._stream.time_base) - start
         whole = self._media.container.duration
         return whole / 1e6 - start if whole else 0.0
+
+    def _length_is_its_own(self) -> bool:
+        """Whether the file states how long its picture is; FFmpeg gives streams without that the length of the file."""
+        stream, whole = self._stream, self._media.container
+        if stream.duration is None or stream.start_time is None:
+            return False
+        return bool(abs(stream.duration * stream.time_base - (whole.duration or 0) / 1e6) > stream.time_base)
 
     def _durations_follow_decoding(self) -> bool:
         """In MP4 and its kin, where pictures are shown in another order than they are decoded."""

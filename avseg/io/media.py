@@ -10,9 +10,13 @@ from typing import Any
 
 from avseg.io.clock import Clock
 from avseg.io.orientation import Orientation, orientation_of
-from avseg.io.streams import MediaError, codec_name, picture_stream, sound_stream, sound_streams
+from avseg.io.streams import MediaError, codec_name, picture_stream, sound_stream, sound_streams, stated_rate
 
 __all__ = ["Media", "MediaError", "SoundInfo", "VideoInfo", "open_media", "probe", "why_silent"]
+
+DECODED_AT = ("avi", "asf", "asf_o")
+"""Formats that say when a picture is decoded. When it is shown, FFmpeg guesses from that, and wrongly where pictures
+wait for later ones; its decoders give pictures in the order of showing."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ class VideoInfo:
     width: int
     height: int
     fps: float
-    """Mean frame rate as the file states it; nobody has counted the frames."""
+    """Mean frame rate as the file states it, 25 where it states none that can be right; nobody has counted."""
     duration: float
     """s, as the file states it, 0 where it states none; `Pictures.end` is where the frames really end."""
     codec: str
@@ -72,7 +76,7 @@ class Media:
     def packets(self) -> Iterator[Any]:
         """Packets of picture and sound on one clock; a cut end or a fault of the container ends them."""
         used = {stream.index for stream in (self.picture, self.sound) if stream is not None}
-        return self.clock.repaired(_demuxed(self.container), used)
+        return self.clock.repaired(_demuxed(self.container, self.picture), used)
 
     def frames(self, stream: Any) -> Iterator[Any]:
         """All frames of picture or sound that can be decoded; damaged packets are passed over."""
@@ -96,15 +100,17 @@ class Media:
             return
 
 
-def _demuxed(container: Any) -> Iterator[Any]:
+def _demuxed(container: Any, picture: Any | None) -> Iterator[Any]:
     from av.error import FFmpegError
 
-    packets = container.demux()
+    packets, guessed = container.demux(), container.format.name in DECODED_AT
     while True:
         try:
             packet = next(packets)
         except (StopIteration, FFmpegError):
             return
+        if guessed and picture is not None and packet.stream.index == picture.index:
+            packet.pts = None
         yield packet
 
 
@@ -161,7 +167,7 @@ def probe(path: str | Path) -> VideoInfo:
             path=media.path,
             width=width,
             height=height,
-            fps=float(stream.average_rate or stream.guessed_rate or 25),
+            fps=stated_rate(stream) or 25.0,
             duration=stated_duration(media),
             codec=stream.codec_context.name,
             orientation=orientation,

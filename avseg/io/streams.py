@@ -6,6 +6,9 @@ import re
 from pathlib import Path
 from typing import Any
 
+HIGHEST = 480.0
+"""Pictures a second; a header that claims more is not believed."""
+
 
 class MediaError(ValueError):
     """A file that cannot be read as video (or sound); the message is one sentence for the user."""
@@ -28,14 +31,15 @@ def picture_stream(container: Any, path: str | Path) -> Any:
             f"{path} has a picture of codec {codec_name(container, pictures[0])}, which FFmpeg cannot decode here; "
             "convert it to a usual codec such as H.264"
         )
-    held = ", ".join(sorted({stream.type for stream in container.streams})) or "no streams"
+    kinds = {"cover" if _is_cover(stream) else stream.type for stream in container.streams}
+    held = ", ".join(sorted(kinds)) or "no streams"
     raise MediaError(f"{path} has no picture (it holds {held}); a video with a picture stream is wanted")
 
 
 def sound_streams(container: Any, picture: Any | None = None) -> list[Any]:
     """The sound streams that belong to `picture` (its programme in a transport stream, else all), best first.
 
-    FFmpeg's choice comes first (the first of the most channels); those that cannot be decoded are among them.
+    The choice of FFmpeg's library comes first; those that cannot be decoded are among them.
     """
     best = container.streams.best("audio", picture)
     if best is None:
@@ -53,6 +57,12 @@ def sound_stream(container: Any, picture: Any | None = None) -> Any | None:
 def can_be_decoded(stream: Any) -> bool:
     """Whether FFmpeg has a decoder for it."""
     return stream.codec_context is not None
+
+
+def stated_rate(stream: Any) -> float:
+    """Pictures a second as the file states them, the first of its figures that can be right; 0 where there is none."""
+    rates = (float(rate) for rate in (stream.average_rate, stream.guessed_rate) if rate)
+    return next((rate for rate in rates if rate <= HIGHEST), 0.0)
 
 
 def codec_name(container: Any, stream: Any) -> str:

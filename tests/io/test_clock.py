@@ -217,3 +217,13 @@ def test_programmes_do_not_share_a_clock(tmp_path: Path) -> None:
             writer.write(picture, time)
     assert beeps(tmp_path / "o.mp4") == pytest.approx([1.0], abs=0.06)
     assert np.isfinite(probe(tmp_path / "o.mp4").duration)
+
+
+@pytest.mark.parametrize("suffix", ["avi", "asf"])
+def test_pictures_that_wait_for_later_ones_are_even_where_the_file_says_when_they_are_decoded(
+    tmp_path: Path, suffix: str
+) -> None:
+    path = record(tmp_path / f"a.{suffix}", 4, [1.0, 3.0], b_frames=3)
+    times = [time for time, _ in iter_frames(path)]
+    assert np.diff(times) == pytest.approx(0.04, abs=0.002) and len(times) == 100
+    assert flashes(path) == pytest.approx([1.0, 3.0], abs=0.002)

@@ -16,7 +16,7 @@ from avseg.inference import Segmenter, predict_folder
 from avseg.io.video import VideoWriter, iter_frames, probe
 from inference.fake import fake
 from inference.media import make, tone
-from inference.recordings import FPS, beep, flash, shown_at
+from inference.recordings import FPS, beep, flash, record, shown_at
 from inference.test_segmenter import bright
 
 RATE = 16000
@@ -130,7 +130,9 @@ def test_a_header_that_claims_a_thousand_pictures_a_second_is_not_believed(tmp_p
             frame.pts = i * 40
             out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
-    assert probe(path).fps == pytest.approx(1000)
+    with av.open(str(path)) as held:
+        assert held.streams.video[0].average_rate == 1000
+    assert probe(path).fps == 25
     result = Segmenter(fake(), fps=1).predict(path)
     assert result.duration == pytest.approx(2.0, abs=0.01) and result.rate == pytest.approx(FPS, rel=0.01)
     out_path = result.save_video(tmp_path / "o.mp4")
@@ -195,4 +197,35 @@ def test_streams_that_are_not_used_do_not_make_a_file_cut_short(
             out.mux(packet)
     with caplog.at_level(logging.WARNING):
         assert end_of(path) == pytest.approx(2.0, abs=0.01)
+    assert not caplog.records
+
+
+def test_fragments_without_the_first_of_them_are_no_file_cut_short(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is left of a live stream: fragments of MP4 that begin in its middle."""
+    path = record(tmp_path / "a.mp4", 6, b_frames=0, options={"movflags": "frag_keyframe+empty_moov+default_base_moof"})
+    content = path.read_bytes()
+    begins = [at - 4 for at in range(len(content)) if content[at : at + 4] == b"moof"]
+    path.write_bytes(content[: begins[0]] + content[begins[3] :])
+    with caplog.at_level(logging.WARNING):
+        assert 1.9 < end_of(path) < 4.1
+    assert not caplog.records
+
+
+def test_one_picture_with_a_longer_sound_is_no_file_cut_short(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """FFmpeg takes the length of the file for that of a picture stream whose length it cannot find out."""
+    path = tmp_path / "a.mkv"
+    record(tmp_path / "a.mp4", 0.04, sound=6.0, b_frames=2)
+    with av.open(str(tmp_path / "a.mp4")) as held, av.open(str(path), "w") as out:
+        streams = {stream: out.add_stream_from_template(stream) for stream in held.streams}
+        for packet in held.demux():
+            if packet.size:
+                packet.stream = streams[packet.stream]
+                out.mux(packet)
+    with av.open(str(path)) as held:
+        stream = held.streams.video[0]
+        assert stream.duration is not None and stream.duration * stream.time_base > 5
+    with caplog.at_level(logging.WARNING):
+        assert end_of(path) == pytest.approx(0.04, abs=0.001)
     assert not caplog.records

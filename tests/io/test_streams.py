@@ -7,11 +7,13 @@ from pathlib import Path
 
 import av
 import pytest
+from av.stream import Disposition
 
 from avseg.inference import Segmenter, predict_folder
 from avseg.io.media import MediaError
 from avseg.io.video import iter_frames, probe, read_audio
 from inference.fake import fake
+from inference.media import counting, make, tone
 from inference.recordings import beeps, flashes, multiplex, programme, record, renamed
 
 
@@ -75,3 +77,22 @@ def test_a_picture_that_cannot_be_decoded_is_named_by_its_codec(tmp_path: Path) 
     for use in (probe, lambda path: next(iter_frames(path))):
         with pytest.raises(MediaError, match=r"a.mov has a picture of codec zzzz, which FFmpeg cannot decode here"):
             use(path)
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mp3"])
+def test_a_song_with_a_cover_has_no_picture(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a.{suffix}"
+    make(tmp_path / "a.mkv", sound=tone(2, 44100), audio=("aac" if suffix == "mp4" else "mp3", "mono", 44100))
+    make(tmp_path / "b.mkv", counting(1), video=("mjpeg", "yuvj420p"))
+    parts = (tmp_path / "a.mkv", tmp_path / "b.mkv")
+    with av.open(str(parts[0])) as song, av.open(str(parts[1])) as cover, av.open(str(path), "w") as out:
+        streams = {stream: out.add_stream_from_template(stream) for stream in (*song.streams, *cover.streams)}
+        streams[cover.streams[0]].disposition = Disposition.attached_pic
+        for packet in (*song.demux(), *cover.demux()):
+            if packet.size:
+                packet.stream = streams[packet.stream]
+                out.mux(packet)
+    with pytest.raises(MediaError, match=r"has no picture \(it holds audio, cover\)"):
+        probe(path)
+    heard = read_audio(path)
+    assert heard is not None and heard[0].shape[1] / 44100 == pytest.approx(2.0, abs=0.1)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from avseg.io.media import MediaError
 from avseg.io.video import VideoWriter, iter_audio, iter_frames, probe, read_audio, write_video
@@ -306,3 +307,17 @@ def test_equal_pictures_give_equal_bytes_whatever_memory_held(tmp_path: Path) ->
         subprocess.run([sys.executable, "-c", code, str(path)], check=True, env={**os.environ, "MALLOC_PERTURB_": fill})
         written.append(path.read_bytes())
     assert written[0] == written[1]
+
+
+@pytest.mark.parametrize(("number", "red"), [(1, "top"), (3, "bottom"), (6, "right"), (8, "left")])
+def test_photographs_are_turned_as_their_exif_says(tmp_path: Path, number: int, red: str) -> None:
+    """PyAV does not open the data of a frame that bears EXIF."""
+    picture = Image.new("RGB", (96, 64))
+    picture.paste((255, 0, 0), (0, 0, 96, 32))
+    exif = Image.Exif()
+    exif[0x112] = number
+    picture.save(tmp_path / "a.jpg", exif=exif)
+    info, (_, shown) = probe(tmp_path / "a.jpg"), next(iter_frames(tmp_path / "a.jpg"))
+    assert (info.width, info.height) == ((96, 64) if red in ("top", "bottom") else (64, 96))
+    sides = {"top": shown[:20], "bottom": shown[-20:], "left": shown[:, :20], "right": shown[:, -20:]}
+    assert max(sides, key=lambda side: float(sides[side][..., 0].mean())) == red
