@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from avseg.synth.classes import KINDS
 from avseg.synth.difficulty import Difficulty, get_difficulty
 from avseg.synth.picture import RIM
-from avseg.synth.scene import Body, Scene, Swing, Visit, generator, place_scene
+from avseg.synth.scene import LONGEST_SIDE, Body, Scene, Swing, Visit, generator, place_scene
 from avseg.synth.shapes import REACH
 from avseg.synth.soundtrack import Soundtrack, Source, intervals_of
 
@@ -45,10 +45,10 @@ class VideoSpec:
     """The shortest and the longest time in s without a change of who sounds."""
 
     def __post_init__(self) -> None:
-        if not 1 <= self.seconds[0] <= self.seconds[1] or min(self.shape) < 8:
+        if not 1 <= self.seconds[0] <= self.seconds[1] or min(self.shape) < 8 or max(self.shape) > LONGEST_SIDE:
             raise ValueError(
                 f"got seconds {self.seconds} and size {self.size}, wanted 1 or more seconds, the fewest first, and "
-                "sides of at least 8 pixels"
+                f"sides of 8 to {LONGEST_SIDE} pixels"
             )
         if not 1 <= self.stretch[0] <= self.stretch[1]:
             raise ValueError(f"got stretch {self.stretch}, wanted 1 or more seconds, the fewest first")

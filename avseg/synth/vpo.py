@@ -31,7 +31,7 @@ from avseg.synth.classes import KINDS
 from avseg.synth.dataset import SPLITS as FIRST
 from avseg.synth.difficulty import Difficulty, get_difficulty
 from avseg.synth.picture import Picture, render
-from avseg.synth.scene import generator, place_scene
+from avseg.synth.scene import LONGEST_SIDE, generator, place_scene
 from avseg.synth.soundtrack import LEVEL
 from avseg.synth.timbres import SAMPLE_RATE, play
 from avseg.synth.world import SHOWN_AFTER
@@ -71,10 +71,15 @@ class VpoOptions:
     """What the report page plays is panned; the set itself serves both."""
 
     def __post_init__(self) -> None:
-        if min(self.shape) < 16 or (self.sounds or 3) < 3 or not 0 <= self.singles < 1:
+        if (
+            min(self.shape) < 16
+            or max(self.shape) > LONGEST_SIDE
+            or (self.sounds or 3) < 3
+            or not 0 <= self.singles < 1
+        ):
             raise ValueError(
-                f"got size {self.size}, sounds {self.sounds}, singles {self.singles}; wanted sides of at least 16 "
-                "pixels, 3 sounds, one for each split, and a share from 0 to below 1"
+                f"got size {self.size}, sounds {self.sounds}, singles {self.singles}; wanted sides of 16 "
+                f"to {LONGEST_SIDE} pixels, 3 sounds, one for each split, and a share from 0 to below 1"
             )
         get_difficulty(self.difficulty)
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from avseg.synth.classes import CLASSES
 from avseg.synth.difficulty import get_difficulty
 from avseg.synth.picture import Picture, render
-from avseg.synth.scene import Body, Scene, Swing, draw_backdrop, draw_colours, draw_scene, generator
+from avseg.synth.scene import LONGEST_SIDE, Body, Scene, Swing, draw_backdrop, draw_colours, draw_scene, generator
 from avseg.synth.soundtrack import Soundtrack, draw_soundtrack, render_sound, soundtrack_for
 from avseg.synth.timbres import SAMPLE_RATE
 from avseg.types import Clip, DenseTarget, InstanceTarget, Task
@@ -44,10 +44,11 @@ class ClipSpec:
     """How many bodies sound at some time; drawn when None."""
 
     def __post_init__(self) -> None:
-        if self.frames < 1 or min(self.shape) < 1 or self.fps <= 0 or (self.sources or 0) < 0:
+        sized = 1 <= min(self.shape) and max(self.shape) <= LONGEST_SIDE
+        if self.frames < 1 or not sized or self.fps <= 0 or (self.sources or 0) < 0:
             raise ValueError(
                 f"got frames {self.frames}, size {self.size}, fps {self.fps}, sources {self.sources}; "
-                "frames, size and fps must be positive and sources not negative"
+                f"frames, size and fps must be positive, sides at most {LONGEST_SIDE} pixels, and sources not negative"
             )
 
     @property

@@ -14,10 +14,12 @@ from avseg.synth.classes import CLASSES, KINDS
 from avseg.synth.dataset import SynthDataset
 from avseg.synth.difficulty import DIFFICULTIES
 from avseg.synth.picture import render
+from avseg.synth.programme import VideoSpec
 from avseg.synth.scene import TWIN_GAP
 from avseg.synth.shapes import REACH, SILHOUETTES, TEXTURES
 from avseg.synth.soundtrack import Source, render_sound, soundtrack_for
 from avseg.synth.timbres import SAMPLE_RATE, play
+from avseg.synth.vpo import VpoOptions
 from avseg.synth.world import ClipSpec, SynthClip, draw, ensemble, make_clip
 
 
@@ -224,6 +226,9 @@ def test_mistakes_are_named() -> None:
         make_clip(-1, 0)
     with pytest.raises(ValueError, match="must be positive"):
         make_clip(0, 0, frames=0)
+    for spec in (ClipSpec, VideoSpec, VpoOptions):
+        with pytest.raises(ValueError, match="8192 pixels"):
+            spec(size=(10**30, 64))
     with pytest.raises(ValueError, match="wanted 1 to 9"):
         ensemble(0, classes=[])
     with pytest.raises(ValueError, match="class id 9"):
