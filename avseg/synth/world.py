@@ -44,7 +44,7 @@ class ClipSpec:
     """How many bodies sound at some time; drawn when None."""
 
     def __post_init__(self) -> None:
-        sized = 1 <= min(self.shape) and max(self.shape) <= LONGEST_SIDE
+        sized = min(self.shape) >= 1 and max(self.shape) <= LONGEST_SIDE
         if self.frames < 1 or not sized or self.fps <= 0 or (self.sources or 0) < 0:
             raise ValueError(
                 f"got frames {self.frames}, size {self.size}, fps {self.fps}, sources {self.sources}; "
