@@ -92,8 +92,8 @@ def _published(path: Path, match: Match) -> Verdict:
         "taken by": record.command.replace("FILE", shlex.quote(str(path))),
     }
     problem = (
-        f"{path} is not {record.name} as published: {_counted(differences)}; fetch it again, unless it was trained "
-        "with other sizes"
+        f"{path} differs from {record.name}: {_counted(differences)}; fetch it again, unless it was trained with other "
+        "sizes"
     )
     return Verdict(rows, differences, problem if differences.count else "")
 

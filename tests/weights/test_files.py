@@ -124,7 +124,7 @@ def test_what_differs_is_said_and_fails(tmp_path: Path, capsys: pytest.CaptureFi
     assert run(["weights", "verify", str(tmp_path / "other.pth")]) == 1
     said = capsys.readouterr()
     assert said.err.count("\n") == 1
-    wanted = "is not tpavi_avss_r50 as published: 1 tensor missing, 12 tensors superfluous, 1 tensor of another shape"
+    wanted = "differs from tpavi_avss_r50: 1 tensor missing, 12 tensors superfluous, 1 tensor of another shape"
     assert wanted in said.err and "extra.0" in said.out
 
 
