@@ -14,17 +14,25 @@ from numpy.typing import NDArray
 HD_LINES = 720
 """The height of a picture from which BT.709 is the rule."""
 _UNSPECIFIED = 2
+_BT2020_CONSTANT_LUMINANCE = 10
 _BT709, _SMPTE170M, _LIMITED = 1, 6, 1
 """Numbers of ITU-T H.273, as they stand in the files."""
 
 
 def rgb_of(frame: Any, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """A decoded frame as (H, W, 3) uint8 RGB of `size` (H, W)."""
+    """A decoded frame as (H, W, 3) uint8 RGB of `size` (H, W).
+
+    Raises:
+        OSError: a matrix that FFmpeg does not know how to turn to RGB.
+    """
     from av.video.reformatter import Colorspace
 
     height, width = size
-    untold = frame.colorspace == _UNSPECIFIED and frame.height >= HD_LINES and not frame.format.is_rgb
-    source = Colorspace.ITU709 if untold else None
+    source = None
+    if frame.colorspace == _UNSPECIFIED and frame.height >= HD_LINES and not frame.format.is_rgb:
+        source = Colorspace.ITU709
+    elif frame.colorspace == _BT2020_CONSTANT_LUMINANCE:
+        source = Colorspace.BT2020
     picture: NDArray[np.uint8] = frame.to_ndarray(format="rgb24", width=width, height=height, src_colorspace=source)
     return picture
 

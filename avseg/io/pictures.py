@@ -60,7 +60,7 @@ class Pictures(Iterator[Timed]):
             frames = self._timed(media)
             if self._fps is not None:
                 frames = self._on_grid(frames, self._fps)
-            converter = _Converter()
+            converter = _Converter(self._path)
             for time, frame in frames:
                 yield time, converter.rgb(frame)
 
@@ -108,7 +108,8 @@ class Pictures(Iterator[Timed]):
 class _Converter:
     """Frames as RGB arrays of one size; a frame that is shown twice is converted once."""
 
-    def __init__(self) -> None:
+    def __init__(self, path: Path) -> None:
+        self._path = path
         self._frame: Any = None
         self._array: NDArray[np.uint8] | None = None
         self._size: tuple[int, int] | None = None
@@ -120,6 +121,12 @@ class _Converter:
             self._size = self._size or (frame.height, frame.width)
             # Asked of the first frame alone: a frame whose side data were looked at lives until garbage is collected.
             self._orientation = self._orientation or orientation_of(frame)
-            self._array = self._orientation.apply(rgb_of(frame, self._size))
+            try:
+                self._array = self._orientation.apply(rgb_of(frame, self._size))
+            except OSError as error:
+                raise MediaError(
+                    f"{self._path} has pictures ({frame.format.name}, matrix {int(frame.colorspace)} of ITU-T H.273) "
+                    "that FFmpeg cannot turn to RGB; convert it to a usual matrix such as BT.709"
+                ) from error
             self._frame = frame
         return self._array

@@ -10,6 +10,7 @@ import pytest
 from av.video.reformatter import Colorspace
 
 from avseg.io.colour import rgb_of
+from avseg.io.media import MediaError
 from avseg.io.video import iter_frames, probe, write_video
 
 RED = (200, 40, 60)
@@ -46,6 +47,27 @@ def test_video_that_tells_nothing_is_read_as_players_do(tmp_path: Path, height: 
 def test_pictures_stored_as_rgb_are_left_as_they_are(tmp_path: Path) -> None:
     frame = av.VideoFrame.from_ndarray(plain(720), format="rgb24")
     assert rgb_of(frame, (720, 96))[10, 10].tolist() == list(RED)
+
+
+def told(path: Path, number: int, *, matrix: Colorspace) -> Path:
+    """One picture coded by `matrix`, of a file that tells number `number` of ITU-T H.273."""
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("libx264", rate=10)
+        stream.height, stream.width, stream.pix_fmt, stream.codec_context.colorspace = 64, 96, "yuv420p", number
+        frame = av.VideoFrame.from_ndarray(plain(64), format="rgb24")
+        out.mux([*stream.encode(frame.reformat(format="yuv420p", dst_colorspace=matrix)), *stream.encode(None)])
+    return path
+
+
+def test_bt2020_of_constant_luminance_is_read_as_bt2020(tmp_path: Path) -> None:
+    path = told(tmp_path / "a.mp4", 10, matrix=Colorspace.BT2020)
+    assert np.abs(next(iter_frames(path))[1][10, 10].astype(int) - RED).max() <= 4
+
+
+def test_a_matrix_that_cannot_be_turned_to_rgb_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    path = told(tmp_path / "a.mp4", 14, matrix=Colorspace.BT2020)
+    with pytest.raises(MediaError, match=r"a.mp4 has pictures \(yuv420p, matrix 14 of .*\) that FFmpeg cannot"):
+        next(iter_frames(path))
 
 
 def test_names_with_a_colon_are_files_and_no_protocols(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
