@@ -45,8 +45,8 @@ SMALL = (
 )
 """A training of seconds."""
 SYNTH = ("--clips", "3", "--size", "48", "64")
-UNTRIED = ("train.workers", "train.compile", "train.trackers", "train.strategy")
-"""Fields of a recipe that start other programs."""
+UNTRIED = ("train.workers", "train.compile", "train.trackers", "train.strategy", "train.steps", "data.clips")
+"""Fields of a recipe that start other programs, or that may rightly ask for much work."""
 
 
 @dataclass(frozen=True)
@@ -297,7 +297,8 @@ def _recipe(sources: Sources, folder: Path, rng: Random) -> tuple[str, ...]:
     fields = importlib.import_module("avseg.engine.folder").flat(dataclasses.asdict(recipe))
     words: list[str] = []
     for name in rng.sample(sorted(set(fields) - set(UNTRIED)), rng.choice((1, 1, 2))):
-        words += ["--" + name.replace("_", "-"), rng.choice(changes.WORDS)]
+        words.append("--" + rng.choice(("", "", "no-")) * isinstance(fields[name], bool) + name.replace("_", "-"))
+        words += [] if isinstance(fields[name], bool) else changes.odd_words(fields[name], rng)
     return ("train", "demo", *SMALL, *words, "--out", "out/run")
 
 
@@ -315,12 +316,12 @@ def _options(sources: Sources, folder: Path, rng: Random) -> tuple[str, ...]:
     words = list(rng.choice(lines))
     for _ in range(rng.choice((1, 1, 2))):
         place = rng.randrange(1, len(words))
-        way = rng.randrange(4)
-        if way < 2 and words[place] != "--workers":
-            words[place] = rng.choice(changes.WORDS)
-        elif way == 2:
+        way = rng.randrange(8)
+        if way < 6 and not words[place].startswith("--"):
+            (words[place],) = changes.odd_words(int(words[place]) if words[place].isdigit() else "", rng)
+        elif way == 6:
             del words[place]
-        else:
+        elif way == 7:
             words.insert(place, words[place])
     return tuple(words)
 

@@ -25,6 +25,9 @@ WORDS = (
     *("\udcff", "'", '"', "[1]", "{}"),
 )
 """Words of a command line that stand where others are expected."""
+COUNTS = ("0", "-1", "1", "2", "3", "7", "9" * 30)
+"""Whole numbers for counts, also odd ones; none that asks for hours of work."""
+NUMBERS = (*COUNTS, "0.5", "-0.1", "1e308", "1e-320", "nan", "inf", "-inf")
 BOXES = (
     *(b"ftyp", b"moov", b"mvhd", b"tkhd", b"mdhd", b"elst", b"stsd", b"avc1", b"avcC", b"mp4a", b"esds", b"stts"),
     *(b"ctts", b"stsc", b"stsz", b"stco", b"stss", b"mdat", b"avih", b"strh", b"strf", b"idx1", b"movi", b"fmt "),
@@ -107,6 +110,17 @@ def spoilt(content: bytes, rng: Random, others: Sequence[bytes] = ()) -> bytes:
     ways: list[Callable[[bytes, Random], bytes]] = [cut, flip, flip, extreme, extreme, fields, fields, shuffle, replace]
     way = rng.randrange(len(ways) + bool(others))
     return ways[way](content, rng) if way < len(ways) else splice(content, rng.choice(list(others)), rng)
+
+
+def odd_words(value: Any, rng: Random) -> list[str]:
+    """Words for an option that has the value now: mostly of its type, so that more than the parser sees them."""
+    if isinstance(value, bool) or rng.random() < 0.2:
+        return [rng.choice(WORDS)]
+    if isinstance(value, (tuple, list)) and value:
+        return [odd_words(one, rng)[0] for one in value][: rng.choice((1, 2, 3, 9))] or ["0"]
+    if isinstance(value, int):
+        return [rng.choice(COUNTS)]
+    return [rng.choice(NUMBERS if isinstance(value, (float, type(None))) else WORDS)]
 
 
 def _place(length: int, rng: Random) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import random
+import sys
+from copy import copy
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -57,12 +59,28 @@ def write_checkpoint(folder: Path, step: int, state: dict[str, Any]) -> Path:
     """Write `folder/step-<step>.pt` aside, put it in place, and remove all but the newest two."""
     path = folder / f"step-{step:09d}.pt"
     with write_aside(path) as aside, aside.open("wb") as file:
-        torch.save({"format_version": FORMAT_VERSION, **state}, file)
+        torch.save(with_shared_strings({"format_version": FORMAT_VERSION, **state}), file)
         file.flush()
         os.fsync(file.fileno())
     for old in checkpoints(folder)[:-KEEP]:
         old.unlink()
     return path
+
+
+def with_shared_strings(value: Any) -> Any:
+    """The same nest of dicts, lists and tuples with one object for all strings that are equal.
+
+    A pickle names an object that it has met before by a number. Strings that were read from a file are other objects
+    than those of the code, so that a checkpoint's bytes would tell a resumed run from one that nobody stopped.
+    """
+    if isinstance(value, str):
+        return sys.intern(value)
+    if isinstance(value, dict):
+        made = copy(value)  # which keeps the versions of layers that a state dict has as an attribute
+        made.clear()
+        made.update((with_shared_strings(key), with_shared_strings(item)) for key, item in value.items())
+        return made
+    return type(value)(map(with_shared_strings, value)) if isinstance(value, (list, tuple)) else value
 
 
 def checkpoints(folder: Path) -> list[Path]:
