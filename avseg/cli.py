@@ -18,7 +18,7 @@ from avseg.commands import completion, convert, weights
 from avseg.commands import data as data_commands
 from avseg.commands.codes import codes
 from avseg.commands.errors import said
-from avseg.commands.parse import MISUSE, Command, did_you_mean, misuse
+from avseg.commands.parse import MISUSE, Command, did_you_mean, misuse, wrapped
 from avseg.commands.tables import print_table
 from avseg.commands.words import Hidden, ModelFile, Video
 from avseg.config import TrackOptions
@@ -254,7 +254,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _show_group(prog: str, commands: Mapping[str, Callable[..., Any]]) -> int:
     group = prog.removeprefix("avseg").strip()
-    description = (COMMANDS[group].__doc__ or "") if group else DESCRIPTION
+    description = wrapped((COMMANDS[group].__doc__ or "") if group else DESCRIPTION)
     entries = {name: _entry(command) for name, command in commands.items()}
     tyro.extras.subcommand_cli_from_dict(entries, prog=prog, description=description, args=["--help"])
     return 0

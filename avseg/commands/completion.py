@@ -78,11 +78,11 @@ SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
 def completion(shell: Positional[Literal["bash", "zsh", "fish"]]) -> int:
     """Print a script that completes commands, recipes, data sets and options with the Tab key.
 
-    In ~/.bashrc:                   eval "$(avseg completion bash)"
+    In ~/.bashrc: eval "$(avseg completion bash)"
 
-    In ~/.zshrc, behind compinit:   eval "$(avseg completion zsh)"
+    In ~/.zshrc, behind compinit: eval "$(avseg completion zsh)"
 
-    In ~/.config/fish/config.fish:  avseg completion fish | source
+    In ~/.config/fish/config.fish: avseg completion fish | source
 
     Args:
         shell: The shell that is to complete.

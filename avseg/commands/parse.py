@@ -7,7 +7,9 @@ import difflib
 import inspect
 import io
 import re
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
@@ -93,7 +95,17 @@ class Command:
     def _description(self) -> str:
         """What the command does, and how the options that its page leaves out are seen."""
         summary = self.what or re.split(r"\n+Args:", inspect.getdoc(self.kind) or "")[0]
-        return f"{summary}\n\nMore options: {self.prog} --help-all" if self.unusual else summary
+        return wrapped(f"{summary}\n\nMore options: {self.prog} --help-all" if self.unusual else summary)
+
+
+def wrapped(text: str) -> str:
+    """Paragraphs whose lines break where the terminal ends, which tyro does for all other texts.
+
+    It joins lines that begin with a letter again, so all but the first of a paragraph are indented.
+    """
+    width = shutil.get_terminal_size().columns
+    paragraphs = (" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
+    return "\n\n".join(textwrap.fill(paragraph, width, subsequent_indent="  ") for paragraph in paragraphs)
 
 
 def misuse(prog: str, sentence: str) -> NoReturn:

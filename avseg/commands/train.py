@@ -77,7 +77,7 @@ def command(name: str) -> Command:
         f"avseg train {name}",
         Train,
         Train(recipe),
-        what=f"Train a model by the recipe {name}, or several of its variants by --sweep.\n\n{describe()[name]}",
+        what=f"Train a model by the recipe {name}.\n\n{describe()[name]}",
         unusual=_unusual(recipe.init.needs),
         markers=(tyro.conf.AvoidSubcommands,),
     )
