@@ -84,7 +84,9 @@ def _read(path: Path, mapped: bool = False) -> tuple[NDArray[np.generic], int]:
             warnings.simplefilter("ignore", wavfile.WavFileWarning)  # chunks of other programs are no fault
             rate, samples = wavfile.read(path, mmap=mapped and _can_be_mapped(path))
     except Exception as error:
-        raise ValueError(f"{path} is not a whole WAV file ({error}); prepare or copy it again") from error
+        # scipy trips over a file that has neither of the parts that every WAV file has.
+        reason = "it has no `fmt ` and no `data`" if isinstance(error, UnboundLocalError) else error
+        raise ValueError(f"{path} is not a whole WAV file ({reason}); prepare or copy it again") from error
     if samples.size == 0:
         raise ValueError(f"{path} is a WAV file without samples; prepare or copy it again")
     return samples.reshape(len(samples), -1).T, int(rate)  # (A, S)

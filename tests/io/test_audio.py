@@ -81,7 +81,13 @@ def test_round_trip_of_stereo_and_clipping(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "words"), [(b"", "zero bytes"), (b"not a sound", "not a whole WAV"), (b"RIFF", "4 of the 8 bytes")]
+    ("data", "words"),
+    [
+        (b"", "zero bytes"),
+        (b"not a sound", "not a whole WAV"),
+        (b"RIFF", "4 of the 8 bytes"),
+        (b"RIFF\x04\0\0\0WAVE", "it has no `fmt ` and no `data`"),
+    ],
 )
 def test_broken_files_are_named(tmp_path: Path, data: bytes, words: str) -> None:
     (tmp_path / "a.wav").write_bytes(data)
