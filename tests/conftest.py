@@ -19,7 +19,7 @@ GOLDEN = Path(__file__).parent / "golden"
 def _two_threads() -> None:
     import torch
 
-    torch.set_num_threads(2)
+    torch.set_num_threads(max(1, 2 // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))))
 
 
 @pytest.fixture(scope="session")
