@@ -9,7 +9,7 @@ left, and JSON.
 
     OMP_NUM_THREADS=1 nice -n 15 python benchmarks/mutants.py --count 200 --seed 1 --json 200.json
     ... --before 200.json          the same again: what noticed a change the last time is asked first
-    ... --before 200.json --left --wide --asked 60      only what was left the last time, by more tests
+    ... --before 200.json --left --wide --asked 60      what was noticed is kept, the others asked more
 """
 
 from __future__ import annotations
@@ -39,8 +39,14 @@ from mutants_changes import Mutant, changes
 from mutants_tests import Known, Test, ends, start, wait_any, warm
 
 ROOMS = ("metrics", "losses", "inference", "io", "data", "nn", "engine", "models")
-FOLDERS = (*ROOMS, "contract")
-"""Folders of tests that are asked."""
+CONTRACTS = {
+    "metrics": ("contract/test_metrics.py",),
+    "data": ("contract/test_datasets.py",),
+    "models": ("contract/test_models.py",),
+}
+"""Tests that are asked besides those of the room."""
+ALL = tuple(f"{folder}/test_*.py" for folder in (*ROOMS, "contract"))
+"""Tests that are asked with `--wide`."""
 ROOT = Path(__file__).parents[1]
 SPARE = 30.0
 """s of processor time that collecting tests may take."""
@@ -78,18 +84,23 @@ def unpack(commit: str, folder: Path, tests: bool) -> None:
 
 
 def drawn(tree: Path, rooms: Sequence[str], count: int, seed: int, only: str | None = None) -> list[Mutant]:
-    """`count` changes, as many from each room, at most one of a token; `only`: the path of the one file to change."""
-    lists = []
+    """`count` changes, as many from each room, half of them of constants, at most one of a token.
+
+    `only`: the path of the one file to change.
+    """
+    lists, sources = [], {}
     for room in rooms:
         first: dict[tuple[str, int, int], Mutant] = {}
         for path in sorted((tree / "avseg" / room).rglob("*.py")):
             name = path.relative_to(tree).as_posix()
-            for mutant in changes(name, path.read_bytes()) if only in (None, name) else []:
+            sources[name] = path.read_bytes()
+            for mutant in changes(name, sources[name]) if only in (None, name) else []:
                 place = (mutant.path, mutant.start, mutant.end)
                 first[place] = min(mutant, first.get(place, mutant), key=lambda one: one.order(seed))
         ordered = sorted(first.values(), key=lambda one: one.order(seed))
-        fit = (one for one in ordered if one.parses((tree / one.path).read_bytes()))
-        lists.append(list(itertools.islice(fit, count)))
+        for constant in (False, True):
+            fit = (one for one in ordered if (one.kind == "constant") is constant and one.parses(sources[one.path]))
+            lists.append(list(itertools.islice(fit, count)))
     turns = itertools.chain.from_iterable(itertools.zip_longest(*lists))
     return [mutant for mutant in turns if mutant is not None][:count]
 
@@ -163,7 +174,7 @@ def campaign(
                 for compiled in file.parent.glob(f"__pycache__/{file.stem}.*"):
                     compiled.unlink()
                 cpu = FACTOR * sum(test.cpu for test in tests) + SPARE
-                pid = start(tree, work / tree.name, [test.name for test in tests], cpu)
+                pid = start(tree, work / f"of-{tree.name}", [test.name for test in tests], cpu)
                 running[pid], at[pid] = (time.monotonic(), WALL * cpu), (mutant, tests, tree, source)
             if running:
                 pid, code, cpu = wait_any(running)
@@ -171,7 +182,7 @@ def campaign(
                 mutant, tests, tree, source = at.pop(pid)
                 (tree / mutant.path).write_bytes(source)
                 free.append(tree)
-                yield judged(mutant, tests, code, cpu, work / tree.name)
+                yield judged(mutant, tests, code, cpu, work / f"of-{tree.name}")
 
 
 def table(tried: Sequence[Tried]) -> str:
@@ -227,35 +238,36 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--known", type=Path, help="JSON file for what tests call, kept for the next time")
     parser.add_argument("--before", type=Path, help="JSON file of an earlier run")
-    parser.add_argument("--left", action="store_true", help="try only what --before left")
+    parser.add_argument("--left", action="store_true", help="keep what was noticed --before, try the others")
     parser.add_argument("--json", type=Path, help="file for the figures and all changes")
     return parser.parse_args()
 
 
-def _rooms(options: argparse.Namespace, tree: Path) -> dict[str, list[Mutant]]:
-    """What to try, by room."""
-    mutants = drawn(tree, options.rooms, options.count, options.seed, options.file)
-    if options.left:
-        left = {one["key"] for one in _before(options) if not one["noticed"]}
-        mutants = [one for one in mutants if one.key in left]
-    return {room: [one for one in mutants if one.room == room] for room in options.rooms}
+def _before(options: argparse.Namespace) -> dict[str, Tried]:
+    """By key of the change, what an earlier run found."""
+    read = json.loads(options.before.read_text(encoding="utf-8"))["all"] if options.before else []
+    entries = [{name: value for name, value in one.items() if name != "key"} for one in read]
+    found = [Tried(**{**one, "mutant": Mutant(**one["mutant"])}) for one in entries]
+    return {one.mutant.key: one for one in found}
 
 
-def _before(options: argparse.Namespace) -> list[dict[str, Any]]:
-    return list(json.loads(options.before.read_text(encoding="utf-8"))["all"]) if options.before else []
-
-
-def _test_files(tree: Path, folders: Sequence[str]) -> list[str]:
-    files = [path for folder in folders for path in sorted((tree / "tests" / folder).glob("test_*.py"))]
+def _test_files(tree: Path, patterns: Sequence[str]) -> list[str]:
+    files = [path for pattern in patterns for path in sorted((tree / "tests").glob(pattern))]
     return [path.relative_to(tree).as_posix() for path in files]
 
 
 def _tried(options: argparse.Namespace, known: Known, trees: Sequence[Path], work: Path) -> Iterator[Tried]:
-    first = {one["key"]: one["by"] for one in _before(options)}
-    for room, mutants in _rooms(options, trees[0]).items():
-        names = _test_files(trees[0], FOLDERS if options.wide else (room, "contract"))
+    before = _before(options)
+    drew = drawn(trees[0], options.rooms, options.count, options.seed, options.file)
+    kept = {one.key for one in drew if options.left and one.key in before and before[one.key].noticed}
+    yield from (before[one.key] for one in drew if one.key in kept)
+    for room in options.rooms:
+        mutants = [one for one in drew if one.room == room and one.key not in kept]
+        near = (f"{room}/test_*.py", *CONTRACTS.get(room, ()))
+        names = _test_files(trees[0], ALL if options.wide else near)
         note_missing(known, names if mutants else [], work, options.workers)
         tests = known.tests(names)
+        first = {key: one.by for key, one in before.items()}
         plan = [(one, asked(known, tests, one, options.asked, first.get(one.key, ""))) for one in mutants]
         for one in campaign(known, trees, plan, work):
             _say(f"{'noticed by ' + one.by if one.noticed else 'LEFT'} {one.cpu:.1f} s {_place(one)}")
