@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from avseg.data.aviseg_json import Size, Track, Video, read_truth, size_of, track_target
-from avseg.data.base import ClipFiles, need_root, refuse_options
+from avseg.data.base import ClipFiles, need_root, need_shipped, refuse_options
 from avseg.data.config import DataConfig
 from avseg.data.geometry import Geometry
 from avseg.data.sound import read_sound
@@ -26,6 +26,10 @@ from avseg.types import Clip, Task, TrackTarget
 OPTIONS = ("replacement", "features", "silent_videos")
 FEATURES = 128
 """Numbers that stand for the sound of a second."""
+_ADVICE = (
+    "make them with `avseg data prepare aviseg --raw DIR --root DIR --vggish FILE`, where FILE holds the published "
+    "weights of VGGish, or let the model hear the sound itself (--data.audio wav --model.audio-network small)"
+)
 
 
 def open_aviseg(config: DataConfig, split: str, root: Path | None) -> AVISeg:
@@ -54,6 +58,8 @@ class AVISeg:
         self.suite = config.suite or "aviseg"
         self.videos = [video for video in self.truth.videos if self._is_wanted(video)]
         self.ids = [video.name for video in self.videos]
+        if config.audio == "features":
+            need_shipped(config, [self.files(index).features for index in range(len(self.videos))], _ADVICE)
         self.video_ids = {video.name: video.id for video in self.truth.videos}
         """Number in the file by name, also of videos that are left out."""
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from avseg.data.base import ClipFiles, Row, check_names, need_root, read_table, refuse_options
+from avseg.data.base import ClipFiles, Row, check_names, need_root, need_shipped, read_table, refuse_options
 from avseg.data.classes import s4_categories
 from avseg.data.config import DataConfig
 from avseg.data.geometry import Geometry, channels_first
@@ -83,7 +83,7 @@ class AVSBenchObject:
     task = Task("binary")
 
     def __init__(self, config: DataConfig, split: str, root: Path, layout: Layout) -> None:
-        refuse_options(config, (*COMPAT, "log_mel", "binary"))
+        refuse_options(config, (*COMPAT, "log_mel", "binary", *(() if layout.bitmaps else ("mask_mode",))))
         if config.audio == "log_mel" and config.compat:
             raise ValueError(
                 f"{', '.join(config.compat)} (--data.compat) changes the sound of {config.name!r}, which --data.audio "
@@ -94,6 +94,9 @@ class AVSBenchObject:
         self.config, self.split, self.root, self.layout = config, split, root, layout
         self.rows = [row for row in table if row["split"] == split]
         self.ids = [row["name"] for row in self.rows]
+        if config.audio == "log_mel":
+            advice = f"make them (avseg data prepare {config.name}) or read the sound (--data.audio wav)"
+            need_shipped(config, [self.files(index).log_mel for index in range(len(self.rows))], advice)
         self.categories = _categories(table)
         self.suite = config.suite or "avsbench_object"
 

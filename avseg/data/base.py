@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Protocol, runtime_checkable
 
@@ -15,6 +15,10 @@ from avseg.data.geometry import Geometry
 from avseg.types import Clip, Target, Task
 
 Row = dict[str, str]
+OF_TRAINING = ("augment", "scales", "clip_frames", "reach", "sides", "longest")
+"""Fields of `DataConfig` that say what training does to clips."""
+GENERAL = ("name", "root", "sample_rate", "stereo", "labels_at", "suite", *OF_TRAINING)
+"""Fields of `DataConfig` that every data set has."""
 
 
 @dataclass(frozen=True)
@@ -165,26 +169,58 @@ def is_plain(name: str) -> bool:
 
 
 def refuse_options(config: DataConfig, known: Sequence[str]) -> None:
-    """Refuse options that the data set does not have.
+    """Refuse options that the data set does not have, whatever field of `config` asks for them.
 
     Args:
-        known: What it has of the values of `config.compat`, and of log_mel, features, parts, binary, sounds, mix and
-            silent_videos.
+        known: Fields of `DataConfig` that it has beside those that every set has (`GENERAL`), values of
+            `config.compat`, and values of `config.audio` other than `wav`.
 
     Raises:
         ValueError: one that it has not is asked for.
     """
-    asked: list[str] = list(config.compat)
-    asked += [name for name in ("parts", "binary", "sounds", "silent_videos", "mix") if getattr(config, name)]
+    plain = DataConfig()
+    changed = [f.name for f in fields(config) if getattr(config, f.name) != getattr(plain, f.name)]
+    asked = {name: _option(name) for name in changed if name not in (*GENERAL, "audio", "compat")}
+    asked |= {name: f"--data.compat {name}" for name in config.compat}
     if config.audio != "wav":
-        asked.append(config.audio)
-    wrong = [name for name in asked if name not in known]
+        asked[config.audio] = f"--data.audio {config.audio}"
+    wrong = [f"{name} ({option})" for name, option in asked.items() if name not in known]
     if wrong:
-        has = f"of such options it has {', '.join(known)}" if known else "it has no such options"
+        has = f"beside what every set has, it has {', '.join(known)}" if known else "it has none of its own"
+        raise ValueError(f"the data set {config.name!r} has no option {' or '.join(wrong)}; {has}")
+
+
+def refuse_training_options(config: DataConfig, split: str) -> None:
+    """Refuse, where a split is only looked at, what nothing but training does or another split has.
+
+    Raises:
+        ValueError: such an option is asked for.
+    """
+    plain = DataConfig()
+    idle = [*OF_TRAINING, *(("held_out_clips",) if split == "train" else ("clips", "silent_videos"))]
+    wrong = [_option(name) for name in idle if getattr(config, name) != getattr(plain, name)]
+    if wrong:
         raise ValueError(
-            f"the data set {config.name!r} has no option {' or '.join(wrong)} (--data.compat, --data.audio, "
-            f"--data.parts, --data.binary, --data.sounds, --data.silent-videos, --data.mix); {has}"
+            f"{' and '.join(wrong)} changes nothing where the split {split} is only looked at; leave it out"
         )
+
+
+def need_shipped(config: DataConfig, paths: Sequence[Path | None], advice: str) -> None:
+    """Refuse to begin where files are missing that stand for the sound (`config.audio`).
+
+    Raises:
+        FileNotFoundError: some are not there; says how many, which is the first, and `advice`.
+    """
+    missing = [path for path in paths if path is not None and not path.is_file()]
+    if missing:
+        raise FileNotFoundError(
+            f"{len(missing)} of {len(paths)} files that --data.audio {config.audio} reads are missing, the first is "
+            f"{missing[0]}; {advice}"
+        )
+
+
+def _option(name: str) -> str:
+    return f"--data.{name.replace('_', '-')}"
 
 
 def need_root(config: DataConfig, root: Path | None) -> Path:

@@ -191,8 +191,8 @@ def _next(batches: Iterator[Any]) -> Batch | None:
         if not str(error).startswith("DataLoader worker"):
             raise
         raise RuntimeError(
-            f"a process that reads clips came to its end ({str(error).strip()}); where memory is short, take fewer of them "
-            "(--train.workers, --workers) or smaller batches"
+            f"a process that reads clips came to its end ({str(error).strip()}); where memory is short, take fewer of "
+            "them (--train.workers, --workers) or smaller batches"
         ) from error
     if isinstance(batch, _Failure):
         raise batch.error from _RemoteError(f"\n{batch.trace}")

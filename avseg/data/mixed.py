@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from avseg.config import did_you_mean
-from avseg.data.avsbench import MS3, S4, AVSBenchObject, Layout
-from avseg.data.base import need_root
+from avseg.data.avsbench import COMPAT, MS3, S4, AVSBenchObject, Layout
+from avseg.data.base import need_root, refuse_options
 from avseg.data.config import DataConfig
 from avseg.data.geometry import Geometry
 from avseg.types import Clip, Task
@@ -36,6 +36,7 @@ class MixedAVSBench:
     task = Task("binary")
 
     def __init__(self, config: DataConfig, split: str, root: Path) -> None:
+        refuse_options(config, ("mix", "mask_mode", *COMPAT, "log_mel", "binary"))
         mix = config.mix or ONCE_AND_SEVEN_TIMES
         if wrong := sorted(set(mix) - set(PARTS)):
             raise ValueError(f"data.mix names {wrong[0]!r}; {did_you_mean(wrong[0], PARTS)}")
@@ -80,5 +81,5 @@ class MixedAVSBench:
 
 def _opened(name: str, config: DataConfig, split: str, root: Path) -> AVSBenchObject:
     layout, folder = PARTS[name]
-    own = replace(config, name=name, mix={})
+    own = replace(config, name=name, mix={}, mask_mode=config.mask_mode if name == "ms3" else "auto")
     return AVSBenchObject(own, split, root if (root / layout.table).is_file() else root / folder, layout)

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from avseg.synth.videos import SynthVideos
 
 
+OPTIONS = ("difficulty", "kind", "clips", "held_out_clips", "frames", "size", "seed")
+
+
 def open_synth(config: DataConfig, split: str, root: Path | None = None) -> SynthDataset | SynthVideos:
     """One split of the world `config.seed`; val and test share no clip with each other or with training.
 
@@ -24,7 +27,15 @@ def open_synth(config: DataConfig, split: str, root: Path | None = None) -> Synt
     from avseg.synth.dataset import SynthDataset
 
     compat = ("replacement",) if config.kind == "instance" else ()
-    refuse_options(config, (*compat, "log_mel", "features"))  # the last two are refused below, in words of its own
+    # The world's own fields; of `audio` it has nothing else, which is refused below in words of its own.
+    refuse_options(
+        config, (*OPTIONS, *compat, *(("keep",) if config.kind != "instance" else ()), "log_mel", "features")
+    )
+    if config.root is not None:
+        raise ValueError(
+            f"the data set 'synth' is made in memory and reads no folder, but --data.root is {config.root}; leave it "
+            "out, or name the data set that lies there (--data.name)"
+        )
     if config.audio != "wav" or config.sample_rate != 16000:
         raise ValueError("the synthetic world gives sound at 16 kHz; use --data.audio wav --data.sample-rate 16000")
     clips = config.clips if split == "train" else config.held_out_clips

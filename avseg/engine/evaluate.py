@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import distributed
 
-from avseg.data.base import ClipDataset, SizedReader, TruthReader
+from avseg.data.base import ClipDataset, SizedReader, TruthReader, refuse_training_options
 from avseg.data.config import DataConfig
 from avseg.data.geometry import Geometry
 from avseg.data.loader import make_loader, workers_here
@@ -176,18 +176,22 @@ def evaluate_file(
         overlays: Pictures of so many best and so many worst clips.
 
     Raises:
-        ValueError: overlays without a folder, a model of another task than the data set, unknown names.
+        ValueError: overlays without a folder, a model of another task than the data set, unknown names, options that
+            change nothing here.
     """
     from avseg.data import build_dataset
     from avseg.models import load_model
 
     if overlays and out is None:
         raise ValueError("overlay pictures need a folder to be written to; give --out DIR")
+    refuse_training_options(data, split)
     dataset = build_dataset(data, split)
     protocols = [protocol] if isinstance(protocol, str) else list(protocol)
     metrics = metrics_of(dataset.task, suites or [dataset.suite], protocols)
     started = time.monotonic()
     if are_results(model_path):
+        if batch_size != 1 or device not in ("auto", "cpu"):
+            raise ValueError(f"{model_path} holds tracks and no model; leave out --batch-size and --device")
         tracks = read_tracks(Path(model_path), dataset)
         score(tracks.values(), dataset, metrics)
         report = report_of(metrics, model_path, data, split, started)

@@ -34,10 +34,12 @@ def train_recipe(recipe: Recipe, run_dir: Path, *, resume: bool = True) -> Path:
     val = recipe.val or recipe.data
     train_set = build_dataset(recipe.data, "train")
     val_set = build_dataset(val if val.root else replace(val, root=recipe.data.root), "val")
+    begins = newest_checkpoint(RunFolder(run_dir).checkpoints) is None
+    if begins:
+        check_init(recipe.init)
     torch.manual_seed(recipe.train.seed)
     model = build_model(recipe.model, train_set.task)
-    if newest_checkpoint(RunFolder(run_dir).checkpoints) is None:
-        check_init(recipe.init)
+    if begins:
         init = recipe.init
         files = {"backbone": init.backbone, "vggish": init.vggish, "audio": init.audio, "model_file": init.model}
         if init.detector is not None:

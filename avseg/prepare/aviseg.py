@@ -84,10 +84,15 @@ def prepare_aviseg(
     A video that cannot be made is reported and the others go on.
 
     Raises:
-        ValueError, FileNotFoundError: no file of truth, one that contradicts itself, or weights of another network.
+        ValueError, FileNotFoundError: no file of truth, one that contradicts itself, weights of another network, or
+            choices of features without any weights.
         OSError: the disk is full or `out` cannot be written.
     """
     raw, out = Path(raw), Path(out)
+    if vggish is None and (short, resampling) != ("zeros", RESAMPLING):
+        raise ValueError(
+            "--short and --resampling say how features are made; give the weights they need (--vggish FILE)"
+        )
     network = None if vggish is None else _vggish(vggish)
     clear_stale(out, below=True)
     jobs = _jobs(raw, out)

@@ -47,10 +47,15 @@ class MoreOptions(AVISegOptions):
             ValueError: an option that was set and is of another data set.
         """
         values = asdict(self)
-        takes = {"aviseg": [field.name for field in fields(AVISegOptions)], "vpo": ["singles", "stereo"]}
-        own = takes.get("vpo" if name.startswith("vpo") else name, [])
-        defaults = MoreOptions()
-        stray = [key for key in values if key not in (*own, "stereo") and values[key] != getattr(defaults, key)]
+        takes = {
+            "aviseg": [field.name for field in fields(AVISegOptions)],
+            "vpo_ss": ["stereo"],
+            "vpo_ms": ["stereo"],
+            "vpo_msmi": ["singles", "stereo"],
+        }
+        own, defaults = takes.get(name, []), MoreOptions()
+        has = own or ["stereo"]  # AVISeg's sound has two channels anyway
+        stray = [key for key in values if key not in has and values[key] != getattr(defaults, key)]
         if stray:
             told = ", ".join("--" + key.replace("_", "-") for key in stray)
             raise ValueError(

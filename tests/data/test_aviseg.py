@@ -311,7 +311,7 @@ def test_features_that_are_none(folder: AVISegFolder) -> None:
     with pytest.raises(ValueError, match=r"dd.npy is not a whole NPY file of numbers"):
         open_split(folder, audio="features")[0]
     path.unlink()
-    with pytest.raises(FileNotFoundError, match=r"dd.npy are missing; make them .* or read the sound"):
+    with pytest.raises(FileNotFoundError, match=r"1 of 2 files .*dd\.npy; make them with .*--vggish FILE"):
         open_split(folder, audio="features")[0]
 
 

@@ -166,7 +166,7 @@ def test_device_auto_says_what_it_is(caplog: pytest.LogCaptureFixture) -> None:
     assert find_device("cpu") == torch.device("cpu")
 
 
-DATA = DataConfig(name="synth", clips=2, held_out_clips=3, frames=5, size=64)
+DATA = DataConfig(name="synth", held_out_clips=3, frames=5, size=64)
 
 
 @pytest.fixture(scope="module")
