@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -29,7 +30,7 @@ def tpavi(
     """
     from avseg.models.tpavi.convert import convert_file
 
-    return _convert("tpavi", checkpoint, lambda: convert_file(checkpoint, out, variant=variant, vggish=vggish))
+    return _convert("tpavi", checkpoint, out, lambda: convert_file(checkpoint, out, variant=variant, vggish=vggish))
 
 
 def cavp(
@@ -47,7 +48,7 @@ def cavp(
     """
     from avseg.models.cavp.convert import convert_file
 
-    return _convert("cavp", checkpoint, lambda: convert_file(checkpoint, out, variant=variant))
+    return _convert("cavp", checkpoint, out, lambda: convert_file(checkpoint, out, variant=variant))
 
 
 def avism(
@@ -69,24 +70,23 @@ def avism(
     """
     from avseg.models.avism.convert import convert_file
 
-    return _convert(
-        "avism", checkpoint, lambda: convert_file(checkpoint, out, vggish=vggish, classes=classes, side=side)
-    )
+    make = functools.partial(convert_file, vggish=vggish, classes=classes, side=side)
+    return _convert("avism", checkpoint, out, lambda: make(checkpoint, out))
 
 
-def _convert(family: str, checkpoint: Path, convert_file: Callable[[], Path]) -> int:
+def _convert(family: str, checkpoint: Path, out: Path, convert_file: Callable[[], Path]) -> int:
     """Convert, and print what came of it; an error says what the file is where it is no checkpoint of the family."""
     try:
-        out = convert_file()
+        convert_file()
     except ValueError as error:
-        if found := _another(family, checkpoint):
+        if found := _another(family, checkpoint, out):
             raise ValueError(found) from error
         raise
     print(described(checkpoint, out))
     return 0
 
 
-def _another(family: str, checkpoint: Path) -> str | None:
+def _another(family: str, checkpoint: Path, out: Path) -> str | None:
     """A sentence about a file that is something else than a checkpoint of `family`, as far as that is known."""
     from avseg.models.convert import read_checkpoint
     from avseg.weights import recognise
@@ -105,8 +105,8 @@ def _another(family: str, checkpoint: Path) -> str | None:
         return None
     if match is None or match.record.family == family:
         return None
-    command = match.record.command.replace("FILE", file)
-    return f"{checkpoint} is no {family} checkpoint but {match.record.what}; what takes it is: {command}"
+    command = match.record.command.replace("FILE", file).replace("model.safetensors", shlex.quote(str(out)))
+    return f"{checkpoint} is not of {family} but of {match.record.what}; run {command}"
 
 
 def described(checkpoint: Path, out: Path) -> str:
@@ -123,10 +123,10 @@ def described(checkpoint: Path, out: Path) -> str:
     }
     lines = [f"{out} is made of {checkpoint}"]
     lines += [f"  {name:<9} {value}" for name, value in rows.items()]
-    return "\n".join([*lines, *next_lines(out, header.config, header.family)])
+    return "\n".join([*lines, *next_lines(out, header.config)])
 
 
-def next_lines(out: Path, config: dict[str, object], family: str) -> list[str]:
+def next_lines(out: Path, config: Mapping[str, object]) -> list[str]:
     """The commands that use a model file, as they can be typed."""
     file = shlex.quote(str(out))
     if config.get("audio_network") == "none":
