@@ -17,6 +17,8 @@ from avseg.synth.soundtrack import Soundtrack, Source, intervals_of
 
 SHOWN_AFTER = 0.5
 """The frame of the second [k, k + 1) is the picture at k + 0.5 s."""
+LONGEST = 86_400
+"""s of a video; more is a slip of the keyboard."""
 MOST_BODIES = 6
 _AT_ONCE = (0.035, 0.285, 0.48, 0.14, 0.06)
 """How likely 0, 1, ... bodies sound at once; a tenth of them is not seen. AVISeg: 6 %, 36 %, 46 %, 8 %, 4 %."""
@@ -45,9 +47,10 @@ class VideoSpec:
     """The shortest and the longest time in s without a change of who sounds."""
 
     def __post_init__(self) -> None:
-        if not 1 <= self.seconds[0] <= self.seconds[1] or min(self.shape) < 8 or max(self.shape) > LONGEST_SIDE:
+        timed = 1 <= self.seconds[0] <= self.seconds[1] <= LONGEST
+        if not timed or min(self.shape) < 8 or max(self.shape) > LONGEST_SIDE:
             raise ValueError(
-                f"got seconds {self.seconds} and size {self.size}, wanted 1 or more seconds, the fewest first, and "
+                f"got seconds {self.seconds} and size {self.size}, wanted 1 to {LONGEST} seconds, the fewest first, and "
                 f"sides of 8 to {LONGEST_SIDE} pixels"
             )
         if not 1 <= self.stretch[0] <= self.stretch[1]:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from avseg.synth.vpo import VpoSummary
 
 TRUTH_VERSION = 1
+MOST_CLIPS = 1_000_000
+"""On disk; more would be a slip of the keyboard."""
 VIDEO_FPS = 16
 """At 16 frames a second the published extraction, 15/16 s into each second, falls on a frame."""
 VPO_SETS = ("vpo_ss", "vpo_ms", "vpo_msmi")
@@ -93,8 +95,10 @@ def write(
             difficulty, size and those of `AVISegOptions`.
 
     Raises:
-        ValueError: an unknown layout or difficulty, or fewer than three clips.
+        ValueError: an unknown layout or difficulty, fewer than three clips, or more than a million.
     """
+    if clips > MOST_CLIPS:
+        raise ValueError(f"got {clips} clips, wanted at most {MOST_CLIPS}")
     clear_stale(Path(root), below=True)
     if kind in VPO_SETS:
         from avseg.synth.vpo import write_vpo

@@ -6,6 +6,8 @@ from concurrent.futures import ProcessPoolExecutor
 from hashlib import sha256
 from multiprocessing import get_context
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -21,6 +23,7 @@ from avseg.synth.soundtrack import Source, render_sound, soundtrack_for
 from avseg.synth.timbres import SAMPLE_RATE, play
 from avseg.synth.vpo import VpoOptions
 from avseg.synth.world import ClipSpec, SynthClip, draw, ensemble, make_clip
+from avseg.synth.writers import write
 
 
 def digest(index: int) -> str:
@@ -219,7 +222,7 @@ def test_splits_share_no_clip_and_names_are_stable() -> None:
     assert len({kind.avss for kind in KINDS}) == len(KINDS) == 8
 
 
-def test_mistakes_are_named() -> None:
+def test_mistakes_are_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="did you mean 'standard'"):
         make_clip(0, 0, difficulty="standart")
     with pytest.raises(ValueError, match="must be 0 or greater"):
@@ -229,6 +232,11 @@ def test_mistakes_are_named() -> None:
     for spec in (ClipSpec, VideoSpec, VpoOptions):
         with pytest.raises(ValueError, match="8192 pixels"):
             spec(size=(10**30, 64))
+    with pytest.raises(ValueError, match="1 to 86400 seconds"):
+        VideoSpec(seconds=(1, 10**30))
+    for kind in ("s4", "avs_1s7m", "vpo_ss", "aviseg"):
+        with pytest.raises(ValueError, match="at most 1000000"):
+            write(kind, tmp_path, 10**30, 0)
     with pytest.raises(ValueError, match="wanted 1 to 9"):
         ensemble(0, classes=[])
     with pytest.raises(ValueError, match="class id 9"):
