@@ -50,8 +50,8 @@ class VideoSpec:
         timed = 1 <= self.seconds[0] <= self.seconds[1] <= LONGEST
         if not timed or min(self.shape) < 8 or max(self.shape) > LONGEST_SIDE:
             raise ValueError(
-                f"got seconds {self.seconds} and size {self.size}, wanted 1 to {LONGEST} seconds, the fewest first, and "
-                f"sides of 8 to {LONGEST_SIDE} pixels"
+                f"got seconds {self.seconds} and size {self.size}, wanted 1 to {LONGEST} seconds, the fewest first, "
+                f"and sides of 8 to {LONGEST_SIDE} pixels"
             )
         if not 1 <= self.stretch[0] <= self.stretch[1]:
             raise ValueError(f"got stretch {self.stretch}, wanted 1 or more seconds, the fewest first")
