@@ -115,8 +115,8 @@ def ended_in_any_case(running: dict[int, tuple[float, float]]) -> Iterator[None]
             forked.kill(pid)
 
 
-def note_missing(known: Known, names: Sequence[str], work: Path, workers: int) -> None:
-    """Run test files that are not known once, noting what they call."""
+def note_missing(known: Known, names: Sequence[str], work: Path, workers: int, most: float) -> None:
+    """Run test files that are not known once, each up to `most` s of processor time, noting what they call."""
     left, places = known.missing(names), [work / f"noted{i}" for i in range(workers)]
     running: dict[int, tuple[float, float]] = {}
     at: dict[int, tuple[str, Path]] = {}
@@ -124,7 +124,7 @@ def note_missing(known: Known, names: Sequence[str], work: Path, workers: int) -
         while left or running:
             while left and places:
                 name, place = left.pop(0), places.pop()
-                pid = start(known.tree, place, [name], 600, noting=True)
+                pid = start(known.tree, place, [name], 600, noting=most)
                 running[pid], at[pid] = (time.monotonic(), 3600.0), (name, place)
             pid, code, cpu = wait_any(running)
             del running[pid]
@@ -235,6 +235,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--file", help="change only this file, as avseg/io/rle.py")
     parser.add_argument("--wide", action="store_true", help="ask the tests of all rooms, not of the room alone")
     parser.add_argument("--asked", type=float, default=20.0, help="s of processor time of tests for a change")
+    parser.add_argument(
+        "--noted", type=float, default=60.0, help="s of processor time of a test file while it is noted"
+    )
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--known", type=Path, help="JSON file for what tests call, kept for the next time")
     parser.add_argument("--before", type=Path, help="JSON file of an earlier run")
@@ -265,7 +268,7 @@ def _tried(options: argparse.Namespace, known: Known, trees: Sequence[Path], wor
         mutants = [one for one in drew if one.room == room and one.key not in kept]
         near = (f"{room}/test_*.py", *CONTRACTS.get(room, ()))
         names = _test_files(trees[0], ALL if options.wide else near)
-        note_missing(known, names if mutants else [], work, options.workers)
+        note_missing(known, names if mutants else [], work, options.workers, options.noted)
         tests = known.tests(names)
         first = {key: one.by for key, one in before.items()}
         plan = [(one, asked(known, tests, one, options.asked, first.get(one.key, ""))) for one in mutants]

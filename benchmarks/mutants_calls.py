@@ -24,11 +24,14 @@ def note_calls(tree: str, path: str) -> None:
         code = frame.f_code
         if code in SEEN:
             return
-        SEEN.add(code)
         test = os.environ.get(CURRENT)
         if test and code.co_filename.startswith(package):
             name = code.co_filename[len(tree) + 1 :]
-            os.write(file, f"{test.rpartition(' ')[0]}\t{name}\t{code.co_qualname}\n".encode())
+            try:
+                os.write(file, f"{test.rpartition(' ')[0]}\t{name}\t{code.co_qualname}\n".encode())
+            except OSError:
+                return  # a test of a full disk; the next call is noted
+        SEEN.add(code)
 
     sys.settrace(called)
     threading.settrace(called)

@@ -77,6 +77,8 @@ class _Plugin:
     """Notes how each test ended, and how long it took, in a file with one line of JSON a test."""
 
     path: Path
+    most: float
+    """s of processor time after which no test begins."""
     _begun: float = 0.0
     _failed: set[str] = field(default_factory=set)
 
@@ -84,6 +86,8 @@ class _Plugin:
     def pytest_runtest_protocol(self, item: Any) -> Any:
         self._begun = _processor()
         SEEN.clear()
+        if self._begun > self.most:
+            item.session.shouldfail = "the time is over"
         return (yield)
 
     @pytest.hookimpl(wrapper=True)
@@ -138,7 +142,7 @@ def warm() -> None:
         raise RuntimeError(f"the process has {threads} threads, wanted 1; set OMP_NUM_THREADS=1")
 
 
-def start(tree: Path, work: Path, names: Sequence[str], cpu: float, noting: bool = False) -> int:
+def start(tree: Path, work: Path, names: Sequence[str], cpu: float, noting: float | None = None) -> int:
     """Begin tests of `tree` in a fork; the number of the process, which leads a group of its own.
 
     Args:
@@ -146,23 +150,24 @@ def start(tree: Path, work: Path, names: Sequence[str], cpu: float, noting: bool
         work: a folder for what the tests write; emptied before. `ended.jsonl` in it tells how each test ended.
         names: of tests or test files, from the root of the tree.
         cpu: s of processor time after which the system ends the process.
-        noting: note the functions that are called in `calls.txt`; and go on after a failure.
+        noting: note the functions that are called in `calls.txt` and go on after a failure; s of processor time after
+            which no further test begins.
     """
     shutil.rmtree(work, ignore_errors=True)
     (work / "site").mkdir(parents=True)
     words = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "not slow", "--rootdir", str(tree)]
-    words += [*([] if noting else ["-x"]), "--basetemp", str(work / "tmp"), "--tb=line", *names]
+    words += [*(["-x"] if noting is None else []), "--basetemp", str(work / "tmp"), "--tb=line", *names]
 
     def run() -> int:
         paths = [str(tree)]
-        if noting:
+        if noting is not None:
             text = STARTED.format(here=str(Path(__file__).parent), tree=str(tree), calls=str(work / "calls.txt"))
             (work / "site" / "sitecustomize.py").write_text(text, encoding="utf-8")
             paths.insert(0, str(work / "site"))
             note_calls(str(tree), str(work / "calls.txt"))
         os.environ["PYTHONPATH"] = os.pathsep.join(paths)
         sys.path.insert(0, str(tree))
-        return int(pytest.main(words, plugins=[_Plugin(work / "ended.jsonl")]))
+        return int(pytest.main(words, plugins=[_Plugin(work / "ended.jsonl", noting or cpu)]))
 
     def limit() -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
