@@ -1,16 +1,17 @@
-"""Pictures of the best and the worst clips of an evaluation: truth above, prediction below, frame by frame."""
+"""Pictures of the best and the worst clips of an evaluation: frames, truth and prediction, row by row with captions."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from avseg.engine.report import Report
@@ -18,8 +19,9 @@ from avseg.io.image import write_png
 from avseg.io.rle import decode
 from avseg.metrics.tracks import as_tracks
 from avseg.render.overlay import overlay
-from avseg.render.palette import palette
+from avseg.render.palette import Colour, palette
 from avseg.types import (
+    IGNORE,
     Clip,
     DensePrediction,
     DenseTarget,
@@ -56,47 +58,117 @@ def write_pictures(task: Task, report: Report, folder: Path, count: int, look: L
     for end, rank, row in chosen:
         clip_name = re.sub(r"[^\w.-]+", "_", str(row["id"]))
         path = folder / f"{end}_{rank:02d}_{shown}_{float(row[name]):.3f}_{protocol}_{clip_name}.png"
-        write_png(path, clip_picture(*look(int(row["index"])), task))
+        title = f"{row['id']}: {name} {float(row[name]):.3f} ({protocol}), number {rank} of the {end}"
+        write_png(path, clip_picture(*look(int(row["index"])), task, title))
         paths.append(path)
     return paths
 
 
-def clip_picture(clip: Clip, prediction: Prediction, task: Task) -> Picture:
-    """(2 H, T W, 3) uint8: frames with their truth above the same frames with the prediction.
+def clip_picture(clip: Clip, prediction: Prediction, task: Task, title: str = "") -> Picture:
+    """(h, w, 3) uint8: frames as they are, with their truth, and with the prediction, one row below the other.
 
+    Each row has a caption with its name and the names of what is painted in it, each frame its second.
     Of dense labels the first ten frames; of tracks ten frames from all over the clip, made smaller where they are
     large.
+
+    Args:
+        title: Written above all.
     """
     if isinstance(prediction, InstancePrediction):
         assert isinstance(clip.target, (InstanceTarget, TrackTarget))
-        return _tracks_picture(clip, as_tracks(clip.target), prediction, task)
-    assert isinstance(clip.target, DenseTarget) and isinstance(prediction, DensePrediction)
-    names = dict(enumerate(task.classes, 1))
-    columns = []
-    for frame in range(min(len(clip.frames), MOST_FRAMES)):
-        truth, predicted = clip.target.labels[frame].numpy(), prediction.labels(frame).cpu().numpy()
-        picture = _sized(clip.frames[frame], truth.shape)
-        labels = [np.where(ids == 255, 0, ids) for ids in (truth, predicted)]
-        columns.append(np.concatenate([overlay(picture, ids, names, palette(task)) for ids in labels]))
-    return np.concatenate(columns, 1)
+        chosen, rows = _of_tracks(clip, as_tracks(clip.target), prediction, task)
+    else:
+        assert isinstance(clip.target, DenseTarget) and isinstance(prediction, DensePrediction)
+        chosen, rows = _of_labels(clip.target, prediction, task)
+    pictures = [_sized(clip.frames[frame], rows[0].maps[0].shape) for frame in chosen]
+    heads = [_head(clip, frame) for frame in chosen]
+    return _sheet(title, heads, pictures, rows, palette(task))
 
 
-def _tracks_picture(clip: Clip, truth: TrackTarget, prediction: InstancePrediction, task: Task) -> Picture:
-    def named(classes: Tensor, scores: Sequence[float] | None = None) -> dict[int, str]:
+@dataclass(frozen=True)
+class _Row:
+    """What is painted into a row of frames."""
+
+    caption: str
+    maps: list[npt.NDArray[np.int64]]
+    """(h, w) ids of each frame, 0 where nothing is painted."""
+    names: dict[int, str]
+    """By id."""
+
+    def shown(self) -> list[int]:
+        """The ids that are painted in some frame."""
+        return [number for number in np.unique(np.stack(self.maps)).tolist() if number]
+
+
+def _of_labels(target: DenseTarget, prediction: DensePrediction, task: Task) -> tuple[list[int], list[_Row]]:
+    chosen = list(range(min(len(target.labels), MOST_FRAMES)))
+    names = dict(enumerate(task.classes, 1)) or {1: "sounding"}
+    maps = [target.labels[frame].numpy() for frame in chosen], [prediction.labels(f).cpu().numpy() for f in chosen]
+    judged = [[np.where(ids == IGNORE, 0, ids) for ids in row] for row in maps]
+    return chosen, [_Row("truth", judged[0], names), _Row("prediction", judged[1], names)]
+
+
+def _of_tracks(
+    clip: Clip, truth: TrackTarget, prediction: InstancePrediction, task: Task
+) -> tuple[list[int], list[_Row]]:
+    def row(caption: str, masks: Sequence[Sequence[Rle | None]], classes: Tensor, scores: Sequence[float]) -> _Row:
         words = [task.classes[number - 1] for number in classes.tolist()]
-        return {i: word if scores is None else f"{word} {scores[i - 1]:.2f}" for i, word in enumerate(words, 1)}
+        names = {i: f"{word} {scores[i - 1]:.2f}" if scores else word for i, word in enumerate(words, 1)}
+        return _Row(caption, [_numbers([track[frame] for track in masks], truth.size) for frame in chosen], names)
 
-    rows = [
-        (truth.masks, named(truth.classes)),
-        (prediction.masks, named(prediction.classes, prediction.scores.tolist())),
+    chosen = np.unique(np.linspace(0, len(clip.frames) - 1, MOST_FRAMES).round().astype(int)).tolist()
+    return chosen, [
+        row("truth", truth.masks, truth.classes, ()),
+        row("prediction", prediction.masks, prediction.classes, prediction.scores.tolist()),
     ]
-    columns = []
-    for frame in np.unique(np.linspace(0, len(clip.frames) - 1, MOST_FRAMES).round().astype(int)).tolist():
-        maps = [_numbers([track[frame] for track in masks], truth.size) for masks, _ in rows]
-        picture = _sized(clip.frames[frame], maps[0].shape)
-        painted = [overlay(picture, ids, names, palette(task)) for ids, (_, names) in zip(maps, rows, strict=True)]
-        columns.append(np.concatenate(painted))
-    return np.concatenate(columns, 1)
+
+
+def _head(clip: Clip, frame: int) -> str:
+    """What stands above a frame."""
+    assert clip.target is not None
+    there = bool(clip.target.annotated[frame])
+    return f"{float(clip.times[frame]):g} s" + ("" if there else ", no truth")
+
+
+def _sheet(
+    title: str, heads: Sequence[str], pictures: Sequence[Picture], rows: Sequence[_Row], colours: npt.NDArray[np.uint8]
+) -> Picture:
+    """All rows with their captions."""
+    height, width = pictures[0].shape[:2]
+    letters = min(max(12, round(height / 14)), 24)
+    whole = width * len(pictures)
+    columns = np.concatenate([_line([(head, None)], width, letters) for head in heads], 1)
+    parts = [_line([(title, None)], whole, letters)] if title else []
+    parts += [_line([("picture", None)], whole, letters), columns, np.concatenate(pictures, 1)]
+    for row in rows:
+        painted = [
+            overlay(picture, ids, row.names if len(set(row.names.values())) > 1 else {}, colours)
+            for picture, ids in zip(pictures, row.maps, strict=True)
+        ]
+        words: list[tuple[str, Colour | None]] = [(row.caption, None)]
+        words += [(row.names[number], tuple(colours[number].tolist())) for number in row.shown()] or [("nothing", None)]
+        parts += [_line(words, whole, letters), np.concatenate(painted, 1)]
+    return np.concatenate(parts)
+
+
+def _line(words: Sequence[tuple[str, Colour | None]], width: int, letters: int) -> Picture:
+    """(h, width, 3) dark words on white, each behind a square of its colour; those without room are counted."""
+    font, margin = ImageFont.load_default(letters), letters // 2
+    image = Image.new("RGB", (width, letters + 2 * margin), "white")
+    draw, middle, left = ImageDraw.Draw(image), letters // 2 + margin, margin
+    for number, (text, colour) in enumerate(words):
+        square = 0 if colour is None else letters
+        rest = f"and {len(words) - number} more"
+        room = width - margin - (font.getlength(rest) if number + 1 < len(words) else 0)
+        if number and left + square + margin + font.getlength(text) > room:
+            draw.text((left, middle), rest, fill="black", font=font, anchor="lm")
+            break
+        if colour is not None:
+            draw.rectangle((left, margin, left + letters - 1, margin + letters - 1), fill=colour)
+            left += letters + margin // 2
+        draw.text((left, middle), text, fill="black", font=font, anchor="lm")
+        left += round(font.getlength(text)) + 2 * margin
+    return np.asarray(image)
 
 
 def _numbers(masks: Sequence[Rle | None], size: tuple[int, int]) -> npt.NDArray[np.int64]:

@@ -197,7 +197,7 @@ def test_a_model_file_leaves_a_table_a_json_a_csv_and_pictures(model_file: Path,
     assert "protocol repaired" in table and f"{report.scores['J_sounding']:.4f}" in table
     pictures = sorted(path.name for path in (tmp_path / "overlays").iterdir())
     assert [name.split("_")[0] for name in pictures] == ["best", "worst"] and all("repaired" in n for n in pictures)
-    assert Image.open(tmp_path / "overlays" / pictures[0]).size == (5 * 64, 2 * 64)
+    assert Image.open(tmp_path / "overlays" / pictures[0]).size == (5 * 64, 3 * 64 + 5 * 24)
 
 
 def test_several_suites_and_protocols_are_judged_in_one_pass(model_file: Path, tmp_path: Path) -> None:

@@ -142,7 +142,7 @@ def test_a_model_leaves_its_tracks_and_they_score_as_it_does(
     assert {entry["video_id"] for entry in tracks} <= set(range(11, 11 + VIDEOS))
     pictures = sorted((tmp_path / "overlays").iterdir())
     assert [path.name.split("_")[0] for path in pictures] == ["best", "worst"]
-    assert all(Image.open(path).size == (FRAMES * SIZE[1], 2 * SIZE[0]) for path in pictures)
+    assert all(Image.open(path).size == (FRAMES * SIZE[1], 3 * SIZE[0] + 5 * 24) for path in pictures)
     with monkeypatch.context() as patch:
         patch.setattr("avseg.data.aviseg._read_frames", lambda *_: pytest.fail("a picture was opened"))
         again = evaluate_file(tmp_path / "predictions.json", data, protocol=protocols)
@@ -155,7 +155,7 @@ def test_pictures_show_tracks_in_different_colours(loaded: Knows, root: Path, tm
         picture = np.asarray(Image.open(path)).astype(int)
         coloured = (picture.max(2) - picture.min(2)) > 20
         prediction = loaded.known[path.stem[path.stem.index("video") :]]
-        assert coloured[SIZE[0] :].any() == any(mask is not None for track in prediction.masks for mask in track)
+        assert coloured[-SIZE[0] :].any() == any(mask is not None for track in prediction.masks for mask in track)
 
 
 def test_the_command_line_scores_a_file_of_tracks(
