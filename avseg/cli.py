@@ -34,12 +34,12 @@ DESCRIPTION = (
 
 
 def demo(out: Path = Path("avseg-demo"), clips: int = 40, device: Device = "auto") -> int:
-    """See it work: make clips, segment what sounds in them, write a video and a page.
+    """Show avseg at work: make clips, segment what sounds in them, write a video and a page.
 
     Args:
         out: Folder for the page, the overlay video and the figures.
-        clips: Held-out clips that are scored.
-        device: auto, cpu, cuda, cuda:1, mps.
+        clips: How many held-out clips are scored.
+        device: Where the model runs: auto, cpu, cuda, cuda:1 or mps.
     """
     from avseg.demo.run import run_demo
 
@@ -63,14 +63,14 @@ def predict(
     Args:
         videos: Video files, folders of them, or patterns such as "clips/*.mp4".
         model: A model file, a Hugging Face Hub id, or "demo" for the small model of the synthetic world.
-        out: One folder per video is written here. A finished result stays, and what it lacks is added.
-        fps: Masks per second of video. By default 5, and 1 of models that see a whole clip, such as AVISM.
+        out: Folder of the results, with one folder per video. A finished result is kept; only what it lacks is added.
+        fps: Masks per second of video. The default is 5, or 1 for models that see a whole clip, such as AVISM.
         overlay: Write an MP4 with the masks painted in and the original sound.
-        masks: How masks are stored.
-        device: auto, cpu, cuda, cuda:1, mps.
+        masks: The form in which masks are stored; none stores no masks.
+        device: Where the model runs: auto, cpu, cuda, cuda:1 or mps.
         tracks: Of models that track objects.
-        overwrite: Replace results that are there, also those of another model or rate.
-        verbose: Show what FFmpeg says of the files.
+        overwrite: Replace results that are already there, also those of another model or rate.
+        verbose: Print the warnings and errors of FFmpeg.
     """
     from avseg.inference.folder import predict_paths
 
@@ -116,21 +116,21 @@ def evaluate(
     overlays: int = 0,
     device: Device = "auto",
 ) -> int:
-    """Score a model, or predicted tracks, on a data set: a table, a JSON, a CSV with a row per clip.
+    """Score a model, or predicted tracks, on a data set, and print the scores; --out writes JSON, CSV and pictures too.
 
     Args:
         model: A model file, a Hugging Face Hub id, or "demo"; or a JSON of tracks in the form of YouTube-VIS.
         data: The data set: --data.name s4 --data.root DIR.
         split: The part of the data set.
-        protocol: published, repaired or cavp, or several of them (docs/metrics.md); of AVISeg published and repaired
-            are aviseg_upstream and aviseg.
-        suites: Metric suites to judge by, all in one pass: avsbench_object, avsbench_semantic, vpo, aviseg. By default
-            the data set's own.
+        protocol: One or several of published, repaired and cavp (docs/metrics.md). For AVISeg, published means
+            aviseg_upstream and repaired means aviseg.
+        suites: Metric suites, all in one pass: avsbench_object, avsbench_semantic, vpo, aviseg. The default is the data
+            set's own.
         out: Folder for result.json, clips.csv, predictions.json (tracks) and overlays.
-        batch_size: Clips at a time; changes no score.
+        batch_size: Clips per batch; the scores do not depend on it.
         workers: Processes that read clips.
-        overlays: Pictures of so many best and worst clips (needs --out).
-        device: auto, cpu, cuda, cuda:1, mps.
+        overlays: Write pictures of this many best and this many worst clips (needs --out).
+        device: Where the model runs: auto, cpu, cuda, cuda:1 or mps.
     """
     from avseg.engine.evaluate import evaluate_file
 
@@ -152,7 +152,7 @@ def evaluate(
 
 
 def models() -> int:
-    """List the model families and their published variants."""
+    """List the model families with their published settings and backbones."""
     from avseg.models.table import describe
 
     print_table("models", describe())
@@ -160,7 +160,7 @@ def models() -> int:
 
 
 def recipes() -> int:
-    """List the recipes."""
+    """List the recipes that avseg train takes."""
     from avseg.recipes import describe
 
     print_table("recipes", [{"recipe": name, "what": what} for name, what in describe().items()])
@@ -168,7 +168,7 @@ def recipes() -> int:
 
 
 def doctor() -> int:
-    """Say what this machine offers: versions, devices, codecs."""
+    """Print what this machine offers: versions, devices, codecs."""
     from avseg.doctor import describe
 
     print_table("doctor", describe())

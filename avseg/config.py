@@ -98,11 +98,13 @@ class TrackOptions:
     """What a prediction may change of a model that tracks objects; None leaves the model's own setting."""
 
     score: float | None = None
-    """Tracks whose score is not above this are dropped (published AVISM: 0.3)."""
+    """Models that track objects: drop tracks whose score is not above this (published AVISM: 0.3)."""
     candidates: int | None = None
-    """How many (query, class) pairs of the highest probability may become tracks (published AVISM: 100)."""
+    """Models that track objects: how many (query, class) pairs of the highest probability may become tracks (published
+    AVISM: 100)."""
     frames_in_memory: int | None = None
-    """Longer videos keep their maps in a temporary file in half precision (published AVISM: 36)."""
+    """Models that track objects: longer videos keep their maps in a temporary file in half precision (published
+    AVISM: 36)."""
 
     def applied(self, config: C) -> C:
         """`config`, a dataclass, with the fields that are given here.

@@ -45,7 +45,7 @@ def names_on(text: str) -> set[str]:
     """Options that a page lists: they stand at the beginnings of its lines."""
     lines = [line.strip("│ ") for line in text.splitlines()]
     heads = [re.split(r"\s{2,}", line)[0] for line in lines if line.startswith("-")]
-    return {name for head in heads for name in re.findall(r"(?<![\w-])--?[a-z][\w.-]*", head)}
+    return {name.rstrip(".") for head in heads for name in re.findall(r"(?<![\w-])--?[a-z][\w.-]*", head)}
 
 
 @pytest.mark.parametrize("words", PAGES, ids=" ".join)

@@ -20,7 +20,7 @@ def codes(
     clips: int = 8,
     device: str = "auto",
 ) -> int:
-    """Show which codes a QDFormer hears when, beside spectrum and masks, on one page.
+    """Write a page that shows which codes of a QDFormer fire when, beside spectrum and masks.
 
     Args:
         model: A QDFormer model: a file, or a Hugging Face Hub id.
@@ -29,7 +29,7 @@ def codes(
         data: The data set: --data.name s4 --data.root DIR.
         split: The part of the data set.
         clips: How many clips of the split are shown, evenly spread; of a video, how many of its first parts.
-        device: auto, cpu, cuda, cuda:1 or mps.
+        device: Where the model runs: auto, cpu, cuda, cuda:1 or mps.
     """
     from itertools import islice
 

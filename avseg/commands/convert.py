@@ -43,8 +43,8 @@ def cavp(
     Args:
         checkpoint: The published file, with or without the state of its optimisers.
         out: The model file to write (.safetensors).
-        variant: The setting of the weights. The tensors tell it, but for the size of AVSS: 224 x 224 pixels are taken
-            for granted, and avss stands for full size.
+        variant: The setting of the weights. The tensors tell it, except for the size of AVSS: its weights are taken
+            as those of 224 x 224 pixels unless this is avss, which stands for full size.
     """
     from avseg.models.cavp.convert import convert_file
 

@@ -23,17 +23,17 @@ def synth(
     size: tuple[int, int] | None = None,
     more: Annotated[MoreOptions, arg(name="")] = MoreOptions(),
 ) -> int:
-    """Write the synthetic world in a data set's own layout; VPO through its builder.
+    """Write synthetic clips in the layout of a data set; VPO is built of them as it is of real ones.
 
     Args:
-        name: Whose layout.
+        name: The data set whose layout is written.
         root: Folder to write.
-        clips: How many clips, over all splits.
+        clips: Number of clips, over all splits.
         seed: The same seed gives the same bytes.
         difficulty: How hard the clips are.
-        workers: Processes; 0 takes one for every core.
-        video: Write the raw MP4 files as well (not of VPO; of AVISeg see --movies).
-        size: Height and width of the pictures; by default 224 224, 240 320 of VPO, and 360 640 of AVISeg.
+        workers: Number of processes; 0 takes one for every core.
+        video: Write the raw MP4 files as well. VPO has none; for AVISeg see --movies.
+        size: Height and width of the pictures. The default is 224 224, for VPO 240 320, for AVISeg 360 640.
         more: Choices of single data sets.
     """
     from avseg.synth.writers import write
@@ -53,17 +53,17 @@ def prepare(
     resampling: Literal["exact", "resampy_0.2", "resampy_0.4"] = "resampy_0.2",
     workers: int = 0,
 ) -> int:
-    """Make a data set's folder of raw videos and label files; picks up where it was stopped.
+    """Make the folder of a data set from raw videos and label files; a stopped run goes on where it was.
 
     Args:
-        name: Which data set.
+        name: The data set.
         raw: Folder with the raw videos and the meta-data CSV (AVISeg: the JSON files and movies, or frames and sounds).
         root: Folder to write.
         vggish: aviseg: the published VGGish weights; without them no features of the sound are made.
         short: aviseg: what stands for a second whose sound ends too early: log-mel zeros, as published, or silence.
         resampling: aviseg: how sound is brought to 16 kHz for the features (docs/audio.md): as resampy up to 0.2.2 did,
             as it does from 0.3 on, or exactly. Which version made the shipped features is unknown.
-        workers: Processes; 0 takes one for every core.
+        workers: Number of processes; 0 takes one for every core.
     """
     if name == "aviseg":
         from avseg.models.convert import read_checkpoint
@@ -91,12 +91,12 @@ def build_vpo(
     stereo: bool = False,
     options: Annotated[BuildOptions, arg(name="")] = BuildOptions(),
 ) -> int:
-    """Build VPO-SS, VPO-MS or VPO-MSMI of COCO instances and labelled sounds; picks up where it was stopped.
+    """Build VPO-SS, VPO-MS or VPO-MSMI from COCO instances and labelled sounds; a stopped run goes on where it was.
 
     Args:
         kind: One sounding object, several classes, or several instances of one class told apart by position.
         instances: COCO instances JSON.
-        images: Folder of its pictures.
+        images: Folder of the COCO pictures.
         sounds: CSV of (clip, label) or of (YouTube id, start, label, split), as VGGSound's.
         out: Folder to write.
         seed: The same seed gives the same bytes.
@@ -111,11 +111,11 @@ def build_vpo(
 
 
 def check(name: Positional[Literal["s4", "ms3", "avss", "aviseg", "vpo_ss", "vpo_ms", "vpo_msmi"]], root: Path) -> int:
-    """Say what is missing in a data set's folder; exit status 1 if anything is wrong.
+    """Print what is missing or wrong in the folder of a data set; the exit status is then 1.
 
     Args:
-        name: Which data set.
-        root: Its folder.
+        name: The data set.
+        root: The folder of the data set.
     """
     from avseg.prepare.check import check
 

@@ -28,12 +28,12 @@ class Train:
 
     recipe: Annotated[Recipe, arg(name="")]
     out: Path | None = None
-    """Run folder; by default runs/<recipe>."""
+    """Folder of the run. The default is runs/RECIPE."""
     resume: bool = True
-    """Go on from the last checkpoint of the run folder where there is one."""
+    """Go on from the last checkpoint in the folder of the run, if there is one."""
     sweep: Annotated[tuple[str, ...], tyro.conf.UseAppendAction, arg(metavar="FIELD=VALUE,VALUE")] = ()
-    """FIELD=VALUE,VALUE: a run for every value, and where this is given more than once for every combination, one after
-    the other in folders below `out`, with a table in sweep.json (docs/training.md)."""
+    """Train once for every value of a field; where this is given several times, once for every combination. The runs
+    lie in folders below --out, and their table in sweep.json (docs/training.md)."""
 
 
 @dataclass(frozen=True)

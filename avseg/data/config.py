@@ -66,9 +66,9 @@ class DataConfig:
     """Where predictions are judged: at the size of the label files, or at that of the network's input; `auto` is the
     data set's own protocol."""
     suite: str | None = None
-    """Metric suite of validation and evaluation; None: the data set's own."""
+    """Metric suite of validation and evaluation. The default is the data set's own."""
     parts: tuple[Literal["v1s", "v1m", "v2"], ...] = ()
-    """AVSS: only clips of these parts; empty: all."""
+    """AVSS: only clips of these parts. By default all are read."""
     mix: dict[str, int] = field(default_factory=dict)
     """avs_1s7m: how often an epoch of training has the clips of S4 and of MS3; empty: `s4` once and `ms3` seven times.
     What is not named, or comes 0 times, is in no split."""

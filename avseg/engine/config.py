@@ -100,7 +100,7 @@ class TrainConfig:
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     """Numbers that the model calculates with; fp16 needs a GPU."""
     ema: float | None = None
-    """Decay of the moving average of weights; None: none is kept."""
+    """Decay of the moving average of weights. By default none is kept."""
     compile: bool = False
     """Compile the network with torch.compile."""
     strategy: Literal["ddp", "fsdp2"] = "ddp"

@@ -21,7 +21,7 @@ class BuildOptions:
     """The builder's choices beside its inputs (docs/vpo.md)."""
 
     class_map: Path | None = None
-    """JSON of the sound labels of each VPO class; None: our suggestion."""
+    """JSON of the sound labels of each VPO class. The default is avseg's suggestion (docs/vpo.md)."""
     change: tuple[str, ...] = ()
     """Changes of single classes of the map, as `mouse=mouse clicking` or `car=car passing by;race car, auto racing`;
     nothing behind the equals sign leaves a class out."""
@@ -30,17 +30,17 @@ class BuildOptions:
     captions: Path | None = None
     """COCO captions JSON, which names lone people in pictures that `persons` does not know."""
     audios: Path | None = None
-    """Folder of the WAV files; None: `audios` beside the index, or the index's own folder."""
+    """Folder of the WAV files. The default is `audios` beside the table of sounds, or the folder of the table."""
     min_area: float = 0.01
     """Smaller instances, as a share of the picture, never sound."""
     sources: tuple[int, int] | None = None
-    """The fewest and the most sounding objects of a sample; None: 2 to 3 for MS, 1 to 2 for MSMI."""
+    """The fewest and the most sounding objects of a sample. The default is 2 to 3 for MS and 1 to 2 for MSMI."""
     per_image: int | None = None
-    """SS: at most so many samples of one picture; None: one for every instance that fits."""
+    """SS: at most this many samples of one picture. By default every instance that fits has one."""
     cap: int | None = None
-    """At most so many sounding instances of a class, over all splits."""
+    """At most this many sounding instances of a class, over all splits."""
     samples: int | None = None
-    """Exactly so many samples, over all splits; None: all there are."""
+    """Exactly this many samples, over all splits. By default all that there are."""
     separation: float = 0.1
     """MSMI: an instance sounds only where others of its class are this far to its side (share of the width)."""
     singles: bool = True
@@ -58,7 +58,7 @@ class BuildOptions:
     examples: int = 12
     """Samples shown on the report page."""
     workers: int = 0
-    """Processes; 0 takes one for every core, 1 stays in this process. Changes no byte."""
+    """Number of processes; 0 takes one for every core, 1 stays in this process. The result does not depend on it."""
 
     def __post_init__(self) -> None:
         if len(self.fractions) != 3 or min(self.fractions) < 0 or abs(sum(self.fractions) - 1) > 1e-6:
