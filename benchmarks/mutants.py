@@ -124,7 +124,7 @@ def note_missing(known: Known, names: Sequence[str], work: Path, workers: int, m
         while left or running:
             while left and places:
                 name, place = left.pop(0), places.pop()
-                pid = start(known.tree, place, [name], 600, noting=most)
+                pid = start(known.tree, place, [name], 600, most, noting=True)
                 running[pid], at[pid] = (time.monotonic(), 3600.0), (name, place)
             pid, code, cpu = wait_any(running)
             del running[pid]
@@ -136,10 +136,9 @@ def note_missing(known: Known, names: Sequence[str], work: Path, workers: int, m
             _say(f"noted {name}: status {code}, {cpu:.1f} s, {len(left)} files left")
 
 
-def asked(known: Known, tests: Sequence[Test], mutant: Mutant, most: float, first: str) -> list[Test]:
+def asked(concerned: Sequence[Test], most: float, first: str) -> list[Test]:
     """Tests for a change: the one that noticed it before, then the quickest, up to `most` s."""
-    concerned = known.concerned(tests, mutant.path, mutant.function)
-    concerned.sort(key=lambda test: (test.name != first, test.cpu))
+    concerned = sorted(concerned, key=lambda test: (test.name != first, test.cpu))
     sums = itertools.accumulate(test.cpu + 0.02 for test in concerned)
     return [test for test, used in zip(concerned, sums, strict=True) if used <= most] or concerned[:1]
 
@@ -147,15 +146,13 @@ def asked(known: Known, tests: Sequence[Test], mutant: Mutant, most: float, firs
 def judged(mutant: Mutant, tests: Sequence[Test], code: int, cpu: float, work: Path) -> Tried:
     """What a run of tests in `work` says, which ended with the exit status `code`."""
     failed = [one["name"] for one in ends(work) if one["end"] == "failed"]
-    if code == 0:
+    if code == 0 or (code == 1 and not failed):  # all passed, or the time was over
         return Tried(mutant, False, "", len(tests), cpu)
     by = failed[0] if failed else "takes too long" if code == -signal.SIGXCPU else f"ends with status {code}"
     return Tried(mutant, True, by, len(tests), cpu)
 
 
-def campaign(
-    known: Known, trees: Sequence[Path], plan: Sequence[tuple[Mutant, list[Test]]], work: Path
-) -> Iterator[Tried]:
+def campaign(trees: Sequence[Path], plan: Sequence[tuple[Mutant, list[Test]]], work: Path) -> Iterator[Tried]:
     """Try the changes, each in one of the `trees`, which are as before afterwards."""
     left, free = list(plan), list(trees)
     running: dict[int, tuple[float, float]] = {}
@@ -174,7 +171,7 @@ def campaign(
                 for compiled in file.parent.glob(f"__pycache__/{file.stem}.*"):
                     compiled.unlink()
                 cpu = FACTOR * sum(test.cpu for test in tests) + SPARE
-                pid = start(tree, work / f"of-{tree.name}", [test.name for test in tests], cpu)
+                pid = start(tree, work / f"of-{tree.name}", [test.name for test in tests], cpu, cpu - SPARE)
                 running[pid], at[pid] = (time.monotonic(), WALL * cpu), (mutant, tests, tree, source)
             if running:
                 pid, code, cpu = wait_any(running)
@@ -233,6 +230,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--working-tests", action="store_true", help="ask the tests of the working tree")
     parser.add_argument("--rooms", nargs="+", default=ROOMS, choices=ROOMS)
     parser.add_argument("--file", help="change only this file, as avseg/io/rle.py")
+    parser.add_argument("--quick", action="store_true", help="note nothing anew: ask whole files by what they import")
     parser.add_argument("--wide", action="store_true", help="ask the tests of all rooms, not of the room alone")
     parser.add_argument("--asked", type=float, default=20.0, help="s of processor time of tests for a change")
     parser.add_argument(
@@ -268,11 +266,15 @@ def _tried(options: argparse.Namespace, known: Known, trees: Sequence[Path], wor
         mutants = [one for one in drew if one.room == room and one.key not in kept]
         near = (f"{room}/test_*.py", *CONTRACTS.get(room, ()))
         names = _test_files(trees[0], ALL if options.wide else near)
-        note_missing(known, names if mutants else [], work, options.workers, options.noted)
+        if mutants and not options.quick:
+            note_missing(known, names, work, options.workers, options.noted)
         tests = known.tests(names)
         first = {key: one.by for key, one in before.items()}
-        plan = [(one, asked(known, tests, one, options.asked, first.get(one.key, ""))) for one in mutants]
-        for one in campaign(known, trees, plan, work):
+        plan = []
+        for one in mutants:
+            concerned = [*known.concerned(tests, one.path, one.function), *known.unnoted(names, one.path)]
+            plan.append((one, asked(concerned, options.asked, first.get(one.key, ""))))
+        for one in campaign(trees, plan, work):
             _say(f"{'noticed by ' + one.by if one.noticed else 'LEFT'} {one.cpu:.1f} s {_place(one)}")
             yield one
 

@@ -45,6 +45,8 @@ OUTSIDE = (
     "tyro",
 )
 """What is imported before the first fork."""
+GUESS = 5.0
+"""s of processor time of a test file that is not known."""
 ALL = "::*"
 """Stands behind the name of a file for all its tests."""
 STARTED = """
@@ -142,7 +144,7 @@ def warm() -> None:
         raise RuntimeError(f"the process has {threads} threads, wanted 1; set OMP_NUM_THREADS=1")
 
 
-def start(tree: Path, work: Path, names: Sequence[str], cpu: float, noting: float | None = None) -> int:
+def start(tree: Path, work: Path, names: Sequence[str], cpu: float, most: float, noting: bool = False) -> int:
     """Begin tests of `tree` in a fork; the number of the process, which leads a group of its own.
 
     Args:
@@ -150,24 +152,24 @@ def start(tree: Path, work: Path, names: Sequence[str], cpu: float, noting: floa
         work: a folder for what the tests write; emptied before. `ended.jsonl` in it tells how each test ended.
         names: of tests or test files, from the root of the tree.
         cpu: s of processor time after which the system ends the process.
-        noting: note the functions that are called in `calls.txt` and go on after a failure; s of processor time after
-            which no further test begins.
+        most: s of processor time after which no further test begins.
+        noting: note the functions that are called in `calls.txt` and go on after a failure.
     """
     shutil.rmtree(work, ignore_errors=True)
     (work / "site").mkdir(parents=True)
     words = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "not slow", "--rootdir", str(tree)]
-    words += [*(["-x"] if noting is None else []), "--basetemp", str(work / "tmp"), "--tb=line", *names]
+    words += [*([] if noting else ["-x"]), "--basetemp", str(work / "tmp"), "--tb=line", *names]
 
     def run() -> int:
         paths = [str(tree)]
-        if noting is not None:
+        if noting:
             text = STARTED.format(here=str(Path(__file__).parent), tree=str(tree), calls=str(work / "calls.txt"))
             (work / "site" / "sitecustomize.py").write_text(text, encoding="utf-8")
             paths.insert(0, str(work / "site"))
             note_calls(str(tree), str(work / "calls.txt"))
         os.environ["PYTHONPATH"] = os.pathsep.join(paths)
         sys.path.insert(0, str(tree))
-        return int(pytest.main(words, plugins=[_Plugin(work / "ended.jsonl", noting or cpu)]))
+        return int(pytest.main(words, plugins=[_Plugin(work / "ended.jsonl", most)]))
 
     def limit() -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -192,7 +194,11 @@ class Known:
         self.tree = tree
         self.path = path
         self._kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        self.importers = _importers(tree)
+        self.importers: dict[str, set[str]] = {}
+        """By path of a module of avseg: paths of the modules and test files that import it."""
+        for file, modules in _imports(tree).items():
+            for module in modules:
+                self.importers.setdefault(module, set()).add(file)
 
     def mark(self, name: str) -> str:
         """What tells that a test file is the one that was noted."""
@@ -216,14 +222,25 @@ class Known:
         aside.replace(self.path)
 
     def tests(self, names: Iterable[str]) -> list[Test]:
-        """Those of these files that pass, the quickest first."""
+        """Those of these files that are known and pass, the quickest first."""
+        names = list(names)
+        unknown = set(self.missing(names))
         found = [
             Test(one["name"], one["cpu"], frozenset((path, function) for path, function in one["calls"]))
             for name in names
-            for one in self._kept.get(name, {}).get("tests", [])
+            if name not in unknown
+            for one in self._kept[name]["tests"]
             if one["end"] == "passed"
         ]
         return sorted(found, key=lambda test: test.cpu)
+
+    def unnoted(self, names: Iterable[str], path: str) -> list[Test]:
+        """Whole test files that are not known and import the module or what imports it, its namesake first."""
+        direct = self.importers.get(path, set())
+        further = {file for module in direct for file in self.importers.get(module, ())}
+        near = [name for name in self.missing(names) if name in direct | further]
+        near.sort(key=lambda name: (Path(path).stem not in name, name not in direct))
+        return [Test(name, GUESS, frozenset()) for name in near]
 
     def concerned(self, tests: Sequence[Test], path: str, function: str) -> list[Test]:
         """Those that call the function. Of a module's own body: those that call anything of it or of its importers;
@@ -236,18 +253,17 @@ class Known:
         return inside + [test for test in tests if path not in test.paths and near & test.paths]
 
 
-def _importers(tree: Path) -> dict[str, set[str]]:
-    """By path of a module of avseg: paths of those that import it."""
+def _imports(tree: Path) -> dict[str, set[str]]:
+    """By path of a module of avseg or a test file: paths of the modules that it imports."""
     found: dict[str, set[str]] = defaultdict(set)
-    for file in sorted((tree / "avseg").rglob("*.py")):
+    for file in sorted([*(tree / "avseg").rglob("*.py"), *(tree / "tests").rglob("*.py")]):
         for node in ast.walk(ast.parse(file.read_bytes())):
             if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("avseg"):
                 place = Path(*node.module.split("."))
                 targets = [place.with_suffix(".py"), place / "__init__.py"]
                 targets += [place / f"{alias.name}.py" for alias in node.names]
-                for target in targets:
-                    if (tree / target).exists():
-                        found[target.as_posix()].add(file.relative_to(tree).as_posix())
+                name = file.relative_to(tree).as_posix()
+                found[name] |= {target.as_posix() for target in targets if (tree / target).exists()}
     return found
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 import pytest
+import torch
 
 from avseg.losses import info_nce
 from avseg.losses.config import AVMConfig, ContrastConfig, QueryConfig, SetConfig
@@ -51,4 +51,8 @@ def test_the_first_wrong_value_is_refused_by_name(kind: type, name: str, value: 
 
 
 def test_the_term_of_pixels_alone_has_the_temperature_of_the_configuration() -> None:
-    assert inspect.signature(info_nce).parameters["temperature"].default == ContrastConfig().temperature == 0.1
+    pixels = torch.nn.functional.normalize(torch.randn(6, 4, generator=torch.Generator().manual_seed(0)), dim=1)
+    labels = torch.tensor([1, 1, 1, 2, 2, 2])
+    assert ContrastConfig().temperature == 0.1
+    assert torch.equal(info_nce(pixels, labels), info_nce(pixels, labels, 0.1))
+    assert not torch.equal(info_nce(pixels, labels), info_nce(pixels, labels, 0.2))
