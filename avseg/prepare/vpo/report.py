@@ -73,7 +73,8 @@ def _size(report: BuildReport, samples: Sequence[Sample]) -> str:
 
 def _class_rows(samples: Sequence[Sample]) -> list[tuple[str, list[int]]]:
     counts = Counter((s.instance.category, sample.split) for sample in samples for s in sample.sources)
-    names = sorted({name for name, _ in counts}, key=lambda name: -sum(counts[name, split] for split in SPLITS))
+    sums = {name: sum(counts[name, split] for split in SPLITS) for name, _ in counts}
+    names = sorted(sums, key=lambda name: (-sums[name], name))  # a set has another order in every process
     return [(name, [counts[name, split] for split in SPLITS]) for name in names]
 
 
