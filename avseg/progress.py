@@ -132,7 +132,8 @@ class Progress:
     def sentence(self) -> str:
         """`prepare s4: 20 of 100 clips, 3.4 clips/s, 24 s left`."""
         pace = self.pace
-        return f"{self.title}: {self.counted}{', ' * (bool(pace) and not pace.startswith('in '))}{pace}"
+        between = "" if not pace else " " if pace.startswith("in ") else ", "
+        return f"{self.title}: {self.counted}{between}{pace}"
 
 
 def is_terminal() -> bool:
