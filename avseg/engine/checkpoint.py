@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import sys
 from copy import copy
 from dataclasses import asdict, dataclass
@@ -113,8 +114,10 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def remove_leavings(folder: Path) -> None:
-    """Remove half-written files that a killed process left in a run folder."""
+    """Remove half-written files and folders that a killed process left in a run folder."""
     for pattern in (".*.part", ".*.part.*"):
-        for path in folder.glob(pattern):
-            if path.is_file():
+        for path in list(folder.glob(pattern)):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
                 path.unlink()

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from avseg.config import ModelConfig, from_dict, to_dict
-from avseg.io.files import write_aside
+from avseg.io.files import clear_stale, folder_aside, write_aside
 from avseg.models import config_class, model_class
 from avseg.models.base import Model, load_plain, plain_name, plain_state, run_buffers
 from avseg.models.header import Header, read_header, sort_notes
@@ -51,9 +51,14 @@ def save_model(model: Model[Any], path: str | Path, notes: Mapping[str, str] | N
     header = Header(model.config.family, to_dict(model.config), model.task.to_dict(), notes=dict(notes or {}))
     of_run = run_buffers(model)
     state = {n: tensor.detach().cpu().contiguous() for n, tensor in plain_state(model).items() if n not in of_run}
-    with write_aside(path) as aside:
-        save_file(state, aside, metadata=header.to_metadata())
-        sort_notes(aside)  # safetensors orders them at random, and one model has one file
+    clear_stale(path.parent)
+    # safetensors writes to a file of its own beside the one it is asked for, which a killed process leaves; in a folder
+    # that bears our mark it is found.
+    with write_aside(path) as aside, folder_aside(path) as folder:
+        own = folder / FILE_NAME
+        save_file(state, own, metadata=header.to_metadata())
+        sort_notes(own)  # safetensors orders them at random, and one model has one file
+        own.replace(aside)
     return path
 
 

@@ -103,6 +103,27 @@ def test_a_model_has_one_file_byte_by_byte(tmp_path: Path) -> None:
     assert read_header(first).notes == notes and load_model(first).task == small_model().task
 
 
+DIES = """
+import os, sys
+from pathlib import Path
+import avseg.models.files as files
+from models.small import small_model
+def killed(state, path, metadata):
+    Path(path).with_name(".tmpXX").write_bytes(b"half")  # what safetensors itself writes to
+    os._exit(0)
+files.save_file = killed
+files.save_model(small_model(), Path(sys.argv[1]))
+"""
+
+
+def test_what_a_killed_process_left_of_a_model_file_is_cleared(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    subprocess.run([sys.executable, "-c", DIES, str(path)], check=True, cwd=Path(__file__).parents[1])
+    assert [one.name for one in tmp_path.iterdir()] != []
+    save_model(small_model(), path)
+    assert [one.name for one in tmp_path.iterdir()] == ["model.safetensors"]
+
+
 def test_newer_format_unknown_family_and_unknown_field(saved: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="update avseg"):
         load_model(altered(saved, tmp_path, format_version="2"))
