@@ -106,6 +106,19 @@ def test_every_truncation_is_named(tmp_path: Path) -> None:
             read_wav(tmp_path / "a.wav")
 
 
+@pytest.mark.parametrize(("named", "streamed"), [(2**31 - 9, False), (2**31 - 8, True), (2**32 - 1, True)])
+def test_a_length_of_two_gigabytes_or_more_stands_for_a_pipe(tmp_path: Path, named: int, streamed: bool) -> None:
+    write_wav(tmp_path / "a.wav", torch.full((1, 50), 0.5), 16000)
+    content = bytearray((tmp_path / "a.wav").read_bytes())
+    content[4:8] = named.to_bytes(4, "little")
+    (tmp_path / "a.wav").write_bytes(content)
+    if streamed:
+        assert read_wav(tmp_path / "a.wav")[0].tolist() == [[0.5] * 50]
+    else:
+        with pytest.raises(ValueError, match="of the 2147483647 bytes its header names"):
+            read_wav(tmp_path / "a.wav")
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"b\.wav is missing"):
         read_wav(tmp_path / "b.wav")

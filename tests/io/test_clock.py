@@ -205,6 +205,13 @@ def test_packets_without_stamps_pass_in_their_place() -> None:
     assert [packet.dts is None for packet in done] == [stamp is None for stamp in stamps]
 
 
+def test_packets_that_state_no_duration_last_as_long_as_the_step_before_them() -> None:
+    clock = Clock(may_restart=True)
+    list(clock.repaired(fakes(list(EVEN), length=0.0), {0}))
+    assert clock.end() == pytest.approx(EVEN[-1] + 0.04, abs=1e-6)
+    assert clock.decoding(0) == pytest.approx(EVEN[-1] + 0.04, abs=1e-6)
+
+
 def test_programmes_do_not_share_a_clock(tmp_path: Path) -> None:
     one = record(tmp_path / "1.ts", 3, [1.0], options=programme(1))
     two = record(tmp_path / "2.ts", 3, [2.0], options=programme(2))

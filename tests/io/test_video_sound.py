@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from avseg.io.video import read_audio
+from avseg.io.video_writer import pieces_of
 from inference.media import make
 from inference.recordings import remux
 
@@ -53,3 +54,12 @@ def test_a_longer_hole_is_filled_with_as_much_silence(tmp_path: Path, millisecon
 def test_of_a_longer_overlap_the_first_is_kept(tmp_path: Path, milliseconds: int) -> None:
     wanted = np.concatenate([loud()[0, :BREAK], loud()[0, BREAK + milliseconds * RATE // 1000 :]])
     assert moved(tmp_path, -milliseconds) == pytest.approx(wanted, abs=1e-4)
+
+
+@pytest.mark.parametrize("samples", [0, 1, RATE - 1, RATE, RATE + 1, 3 * RATE])
+def test_sound_a_second_at_a_time_joins_to_the_whole(samples: int) -> None:
+    sound = np.random.default_rng(1).uniform(-1, 1, (2, samples)).astype(np.float32)
+    pieces = list(pieces_of(sound, RATE))
+    assert [begin for begin, _, _ in pieces] == list(range(len(pieces))) and all(rate == RATE for *_, rate in pieces)
+    assert all(piece.shape[1] <= RATE for _, piece, _ in pieces)
+    assert np.array_equal(np.concatenate([sound[:, :0], *(piece for _, piece, _ in pieces)], axis=1), sound)
