@@ -30,6 +30,8 @@ MISUSES = [
     ("data check avism --root x", "did you mean aviseg?"),
     ("data check s4", "--root DIR is missing"),
     ("predict", "VIDEO and --model MODEL are missing"),
+    ("predict --model demo", "VIDEO is missing"),
+    ("predict --model demo --", "VIDEO is missing"),
     ("predict a.mp4 --model", "--model wants MODEL behind it, got nothing"),
     ("predict a.mp4 --model demo --mask png", "there is no option --mask; did you mean --masks?"),
     (

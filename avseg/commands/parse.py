@@ -65,11 +65,15 @@ class Command:
         complaint = io.StringIO()
         try:
             with contextlib.redirect_stderr(complaint):
-                return self._by_tyro(words, left_out)
+                found = self._by_tyro(words, left_out)
         except SystemExit as end:
             if not end.code:
                 raise
             misuse(self.prog, self._mistake(words) or _plain(complaint.getvalue()))
+        # tyro takes no words at all where any number may stand, also where at least one is wanted.
+        if sentence := _missing(read_words(words, self.options), self.options):
+            misuse(self.prog, sentence)
+        return found
 
     def _mistake(self, words: Sequence[str]) -> str | None:
         known = self.options
@@ -122,6 +126,10 @@ def mistake(words: Sequence[str], options: Sequence[Option]) -> str | None:
             return f"{before.name} is a switch and takes no value, got {item.name!r}"
         if sentence := _wrong_word(item, options):
             return sentence
+    return _missing(given, options)
+
+
+def _missing(given: Sequence[Given], options: Sequence[Option]) -> str | None:
     taken = [item.option for item in given]
     missing = [option.shown for option in options if option.required and option not in taken]
     return f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing" if missing else None
