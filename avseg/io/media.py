@@ -10,10 +10,22 @@ from typing import Any
 
 from avseg.io.clock import Clock
 from avseg.io.orientation import Orientation, orientation_of
-from avseg.io.streams import MediaError, codec_name, picture_stream, sound_stream, sound_streams, stated_rate
+from avseg.io.streams import (
+    MediaError,
+    can_be_decoded,
+    codec_name,
+    picture_stream,
+    sound_stream,
+    sound_streams,
+    stated_rate,
+)
 
 __all__ = ["Media", "MediaError", "SoundInfo", "VideoInfo", "open_media", "probe", "why_silent"]
 
+OPTIONS = {"protocol_whitelist": "file", "merge_pmt_versions": "1"}
+"""Of FFmpeg, for every file: local files alone; streams of a transport stream that get other numbers are the same."""
+LONG_LOOK = {"probesize": str(2**26), "analyzeduration": str(60 * 10**6)}
+"""Bytes and microseconds in which FFmpeg looks for streams."""
 DECODED_AT = ("avi", "asf", "asf_o")
 """Formats that say when a picture is decoded. When it is shown, FFmpeg guesses from that, and wrongly where pictures
 wait for later ones; its decoders give pictures in the order of showing."""
@@ -107,7 +119,8 @@ def _demuxed(container: Any, picture: Any | None) -> Iterator[Any]:
     while True:
         try:
             packet = next(packets)
-        except (StopIteration, FFmpegError):
+        except (StopIteration, FFmpegError, IndexError):
+            # PyAV stumbles at the end over streams that began in mid-file; all packets have been given by then.
             return
         if guessed and picture is not None and packet.stream.index == picture.index:
             packet.pts = None
@@ -129,7 +142,7 @@ def open_media(path: str | Path) -> Iterator[Media]:
     if path.stat().st_size == 0:
         raise MediaError(f"{path} is empty (0 bytes); the copy or download that made it did not finish")
     try:
-        container = av.open(str(path.resolve()), options={"protocol_whitelist": "file"}, metadata_errors="ignore")
+        container = _opened(path)
     except PermissionError as error:
         raise MediaError(f"{path} may not be read: {error.strerror}") from error
     except (av.error.FFmpegError, ValueError) as error:
@@ -140,6 +153,17 @@ def open_media(path: str | Path) -> Iterator[Media]:
     with container:
         picture = _picture_or_none(container, path)
         yield Media(path, container, picture, sound_stream(container, picture), Clock.of(container))
+
+
+def _opened(path: Path) -> Any:
+    """The container; where a usual look finds no sound, after a longer one: streams may begin late."""
+    import av
+
+    found: Any = av.open(str(path.resolve()), options=OPTIONS, metadata_errors="ignore")
+    if any(can_be_decoded(sound) and sound.codec_context.sample_rate for sound in found.streams.audio):
+        return found
+    found.close()
+    return av.open(str(path.resolve()), options=OPTIONS | LONG_LOOK, metadata_errors="ignore")
 
 
 def _picture_or_none(container: Any, path: Path) -> Any | None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 from av.stream import Disposition
 
@@ -96,3 +98,42 @@ def test_a_song_with_a_cover_has_no_picture(tmp_path: Path, suffix: str) -> None
         probe(path)
     heard = read_audio(path)
     assert heard is not None and heard[0].shape[1] / 44100 == pytest.approx(2.0, abs=0.1)
+
+
+@pytest.mark.parametrize("suffix", ["ts", "mpg", "flv"])
+def test_sound_that_begins_late_is_heard(tmp_path: Path, suffix: str) -> None:
+    """FFmpeg looks for streams in the first 5 MB alone; those it finds later made PyAV fail at the end of the file."""
+    path = tmp_path / f"a.{suffix}"
+    noise = np.random.default_rng(0).integers(0, 255, (8, 480, 640, 3), dtype=np.uint8)
+    with av.open(str(path), "w") as out:
+        picture = out.add_stream("flv" if suffix == "flv" else "mpeg2video", rate=25)
+        picture.height, picture.width, picture.pix_fmt = 480, 640, "yuv420p"
+        picture.codec_context.bit_rate, picture.codec_context.gop_size = 40_000_000, 1
+        sound = out.add_stream("mp3" if suffix == "flv" else "mp2", rate=44100)
+        sound.codec_context.layout = "mono"
+        for number in range(100):
+            frame = av.VideoFrame.from_ndarray(noise[number % 8], format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            out.mux(picture.encode(frame))
+        out.mux(picture.encode(None))
+        for number, begin in enumerate(range(0, 44100, 1152)):
+            wave = np.ascontiguousarray(tone(1, 44100)[:, begin : begin + 1152])
+            form = "s16p" if suffix == "flv" else "s16"
+            frame = av.AudioFrame.from_ndarray((wave * 32767).astype(np.int16), format=form, layout="mono")
+            frame.sample_rate, frame.pts, frame.time_base = 44100, 3 * 44100 + number * 1152, Fraction(1, 44100)
+            out.mux(sound.encode(frame))
+        out.mux(sound.encode(None))
+    assert path.stat().st_size > 6_000_000
+    assert len(list(iter_frames(path))) == 100
+    heard = read_audio(path, 16000, 1)
+    assert heard is not None and beeps(path)[0] == pytest.approx(3.0, abs=0.1)
+
+
+def test_streams_of_joined_recordings_may_have_other_numbers(tmp_path: Path) -> None:
+    one, two = record(tmp_path / "1.ts", 3, [1.0]), tmp_path / "2.ts"
+    record(two, 3, [1.0], options={"mpegts_start_pid": "512"})
+    three = record(tmp_path / "3.ts", 3, [1.0], options=programme(2))
+    path = tmp_path / "a.ts"
+    path.write_bytes(one.read_bytes() + two.read_bytes() + three.read_bytes())
+    seen, heard = flashes(path), beeps(path)
+    assert seen == pytest.approx([1.0, 4.0, 7.0], abs=0.06) and heard == pytest.approx(seen, abs=0.06)
