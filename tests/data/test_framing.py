@@ -266,6 +266,17 @@ def test_a_loader_draws_the_frame_before_it_reads(avss: Any, augment: Any) -> No
             assert target.sounding is not None and target.sounding.tolist() == sounding_of(clip)
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1), (1, 2, 0), (2, 1, 0), (0, 1)])
+def test_a_reader_takes_over_the_first_transforms_alone_in_any_order(avss: Any, order: tuple[int, ...]) -> None:
+    dataset: Any = build_dataset(DataConfig(name="avss", root=avss.root), "train")
+    stages = [(OneFrame(), Geometry(InputSpec((16, 16))), HorizontalFlip(1.0))[number] for number in order]
+    wanted = [apply(stages, dataset[i], Draw(2, 0).generator(i)) for i in range(3)]
+    batch = next(iter(make_loader(dataset, stages, batch_size=3, seed=2)))
+    for frames, target, clip in zip(batch.frames, batch.targets or [], wanted, strict=True):
+        assert torch.equal(frames[: len(clip.frames)], clip.frames)
+        assert isinstance(target, DenseTarget) and torch.equal(target.labels, labels_of(clip))
+
+
 def test_frames_that_are_not_drawn_are_not_opened(avss: Any) -> None:
     config = DataConfig(name="avss", root=avss.root, augment=CAVP)
     dataset = build_dataset(config, "train")
