@@ -72,11 +72,29 @@ class OptimConfig:
             raise ValueError(
                 "optim.schedule is 'steps' without optim.milestones; name the steps, as (32000,), or take 'constant'"
             )
+        self._refuse_idle()
         if any(step < 0 for step in self.milestones) or self.drop <= 0:
             raise ValueError(
                 f"optim.milestones are {self.milestones} and optim.drop is {self.drop}; wanted steps from 0 on and a "
                 "factor over 0"
             )
+
+    def _refuse_idle(self) -> None:
+        """Refuse figures of an algorithm or a schedule that no part has."""
+        algorithms = {self.algorithm, *(part.algorithm for part in self.parts.values())}
+        schedules = {self.schedule, *(part.schedule for part in self.parts.values())}
+        for name, plain, owners, there in (
+            ("momentum", 0.9, {"sgd"}, algorithms),
+            ("betas", (0.9, 0.999), {"adam", "adamw"}, algorithms),
+            ("power", 0.9, {"poly"}, schedules),
+            ("drop", 0.1, {"steps"}, schedules),
+        ):
+            value = getattr(self, name)
+            if (tuple(value) if isinstance(plain, tuple) else value) != plain and not owners & there:
+                raise ValueError(
+                    f"optim.{name} is {value}, but it is of {' and '.join(sorted(owners))} alone, which no part of the "
+                    "model is given; leave it out"
+                )
 
 
 @dataclass(frozen=True)

@@ -168,13 +168,19 @@ def banner(run: BannerFacts) -> list[str]:
         f"training {run.family} on {run.data}: {run.clips} clips"
         + (f", {run.held_out} to validate" * (run.held_out > 0)),
         f"  model   {sizes}",
-        f"  device  {run.device}, {run.precision}, {run.readers} processes read clips",
+        f"  device  {run.device}, {run.precision}, {_readers(run.readers)}",
         f"  length  {run.steps} steps in {run.epochs} epoch{'s' * (run.epochs != 1)}, {batch}",
         f"  folder  {run.folder}",
     ]
     if run.done:
         lines.append(f"goes on from step {run.done} of {run.steps}")
     return lines
+
+
+def _readers(count: int) -> str:
+    if count == 0:
+        return "clips are read in between"
+    return f"{count} processes read clips" if count > 1 else "1 process reads clips"
 
 
 def in_millions(count: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -75,7 +76,7 @@ def test_every_algorithm_goes_downhill(algorithm: str) -> None:
 
 
 def test_rates_follow_their_formulas() -> None:
-    config = OptimConfig(warmup_steps=4, power=2.0)
+    config = OptimConfig(warmup_steps=4, schedule="poly", power=2.0)
     assert [rate_factor("constant", s, 24, config) for s in range(6)] == [0.25, 0.5, 0.75, 1.0, 1.0, 1.0]
     assert rate_factor("poly", 14, 24, config) == 0.25
     assert rate_factor("cosine", 14, 24, config) == pytest.approx(0.5)
@@ -244,3 +245,20 @@ def test_norms_embeddings_and_position_tables_may_be_spared() -> None:
     whole = {names[id(p)] for p in decaying["params"]}
     assert {"conv.bias", "level_embed", "attention.in_proj_bias", "window.qkv.bias", "window.proj.weight"} <= whole
     assert len(whole) + 10 == len(names)
+
+
+@pytest.mark.parametrize(
+    ("idle", "owner"),
+    [
+        ({"momentum": 0.5}, {"algorithm": "sgd"}),
+        ({"algorithm": "sgd", "betas": (0.5, 0.9)}, {"algorithm": "adamw"}),
+        ({"power": 2.0}, {"schedule": "poly"}),
+        ({"drop": 0.5}, {"schedule": "steps", "milestones": (3,)}),
+    ],
+)
+def test_figures_of_what_no_part_has_are_refused(idle: dict[str, Any], owner: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="no part of the model"):
+        OptimConfig(**idle)
+    OptimConfig(**{**idle, **owner})
+    if "milestones" not in owner:  # it is enough that one part has it
+        OptimConfig(**idle, parts={"head": GroupConfig(**owner)})
