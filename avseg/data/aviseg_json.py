@@ -148,7 +148,7 @@ def read_truth(path: Path) -> TruthFile:
         categories = {int(entry["id"]): str(entry["name"]) for entry in tables["categories"]}
     except KeyError as error:
         raise ValueError(f"{path} has no {error}; wanted the form of YouTube-VIS (docs/datasets.md)") from None
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ValueError(f"{path} is no whole file of truth ({error}); download or copy it again") from error
     if not categories:
         raise ValueError(f"{path} has an empty table of categories; wanted their ids and names")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -149,14 +149,18 @@ def class_names(root: Path) -> tuple[str, ...]:
         return avss_classes()
     try:
         numbers = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not JSON ({error}); copy it again or remove it") from error
     wanted = len(avss_classes())
-    if not isinstance(numbers, dict) or len(numbers) != wanted or list(numbers.values()) != sorted(numbers.values()):
+    if not isinstance(numbers, dict) or len(numbers) != wanted or not _rise(list(numbers.values())):
         raise ValueError(
             f"{path} must map {wanted} names to rising numbers, background first; copy it again or remove it"
         )
     return tuple(numbers)
+
+
+def _rise(numbers: list[Any]) -> bool:
+    return all(type(number) is int for number in numbers) and numbers == sorted(numbers)
 
 
 @cache

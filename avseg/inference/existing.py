@@ -91,7 +91,7 @@ def read_result(folder: Path) -> dict[str, Any] | None:
     """result.json of a folder; None where there is none that can be read."""
     try:
         found = json.loads((folder / RESULT_NAME).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
 

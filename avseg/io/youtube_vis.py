@@ -90,7 +90,7 @@ def read_results(path: Path, dataset: Videos) -> Iterator[InstancePrediction]:
         raise FileNotFoundError(f"there are no results {path}")
     try:
         entries = json.loads(path.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is no whole JSON ({error}); write or copy it again") from error
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise ValueError(f"{path} is no list of tracks; wanted [{{video_id, score, category_id, segmentations}}, ...]")

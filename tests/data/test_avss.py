@@ -121,7 +121,10 @@ def test_class_names_follow_the_folder(avss: Any) -> None:
     assert open_avss(avss).task.classes[-1] == "woman"
 
 
-@pytest.mark.parametrize("text", ['{"background": 1}', "[1, 2]", "{"])
+MIXED = json.dumps({str(number): number if number else "x" for number in range(71)})
+
+
+@pytest.mark.parametrize("text", ['{"background": 1}', "[1, 2]", "{", MIXED, MIXED.replace('"x"', "null"), "[" * 10**5])
 def test_a_wrong_class_list_is_named(avss: Any, text: str) -> None:
     (avss.root / "label2idx.json").write_text(text)
     with pytest.raises(ValueError, match=r"label2idx\.json"):

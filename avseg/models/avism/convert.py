@@ -181,7 +181,7 @@ def read_classes(path: Path) -> tuple[str, ...]:
     try:
         rows = json.loads(Path(path).read_text(encoding="utf-8"))["categories"]
         return tuple(str(row["name"]) for row in sorted(rows, key=lambda row: int(row["id"])))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"{path} has no categories with id and name; give the data set's annotations") from error
 
 

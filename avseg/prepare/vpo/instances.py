@@ -98,7 +98,7 @@ def _load(path: Path) -> Record:
         raise FileNotFoundError(f"the instances {path} are missing")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not JSON ({error})") from error
     wanted = {"images": ("id", "file_name", "height", "width"), "annotations": ("id", "image_id", "category_id")}
     wanted["categories"] = ("id", "name")

@@ -45,7 +45,7 @@ def read_class_map(path: Path | None, changes: Sequence[str] = ()) -> ClassMap:
     source = Path(path) if path else files("avseg.prepare.vpo").joinpath("class_map.json")
     try:
         content = json.loads(source.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"the class map {path} is not JSON ({error})") from error
     table = content.get("map", content) if isinstance(content, dict) else None
     if not isinstance(table, dict) or not all(_is_labels(labels) for labels in table.values()):
