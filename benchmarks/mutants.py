@@ -52,6 +52,8 @@ SPARE = 30.0
 """s of processor time that collecting tests may take."""
 FACTOR = 3.0
 """Tests that take so many times as long as without the change have noticed it."""
+SLACK = 1.5
+"""No test begins after so many times what the tests took without the change."""
 WALL = 12.0
 """s by the clock for each s of processor time, as other programs may run beside."""
 
@@ -171,7 +173,9 @@ def campaign(trees: Sequence[Path], plan: Sequence[tuple[Mutant, list[Test]]], w
                 for compiled in file.parent.glob(f"__pycache__/{file.stem}.*"):
                     compiled.unlink()
                 cpu = FACTOR * sum(test.cpu for test in tests) + SPARE
-                pid = start(tree, work / f"of-{tree.name}", [test.name for test in tests], cpu, cpu - SPARE)
+                pid = start(
+                    tree, work / f"of-{tree.name}", [test.name for test in tests], cpu, SLACK * (cpu - SPARE) / FACTOR
+                )
                 running[pid], at[pid] = (time.monotonic(), WALL * cpu), (mutant, tests, tree, source)
             if running:
                 pid, code, cpu = wait_any(running)
@@ -264,7 +268,7 @@ def _tried(options: argparse.Namespace, known: Known, trees: Sequence[Path], wor
     yield from (before[one.key] for one in drew if one.key in kept)
     for room in options.rooms:
         mutants = [one for one in drew if one.room == room and one.key not in kept]
-        near = (f"{room}/test_*.py", *CONTRACTS.get(room, ()))
+        near = (f"{room}/test_*.py", *(() if options.quick else CONTRACTS.get(room, ())))
         names = _test_files(trees[0], ALL if options.wide else near)
         if mutants and not options.quick:
             note_missing(known, names, work, options.workers, options.noted)

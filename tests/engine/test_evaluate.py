@@ -196,7 +196,12 @@ def test_a_model_file_leaves_a_table_a_json_a_csv_and_pictures(model_file: Path,
     table = str(report)
     assert "protocol repaired" in table and f"{report.scores['J_sounding']:.4f}" in table
     pictures = sorted(path.name for path in (tmp_path / "overlays").iterdir())
-    assert [name.split("_")[0] for name in pictures] == ["best", "worst"] and all("repaired" in n for n in pictures)
+    scores = sorted(float(row["J"]) for row in rows)
+    assert [name.split("_")[:4] for name in pictures] == [
+        ["best", "01", "J", f"{scores[-1]:.3f}"],
+        ["worst", "01", "J", f"{scores[0]:.3f}"],
+    ]
+    assert all("repaired" in name for name in pictures)
     assert Image.open(tmp_path / "overlays" / pictures[0]).size == (5 * 64, 3 * 64 + 5 * 24)
 
 
