@@ -48,7 +48,7 @@ def test_every_run_has_a_folder_and_a_row(tmp_path: Path) -> None:
     folders = [f"optim.lr={rate},train.seed={seed}" for rate in RATES for seed in (0, 1)]
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == sorted(folders)
     written = table(tmp_path)
-    assert (written["kind"], written["recipe"]) == ("avseg.sweep", "tiny")
+    assert (written["kind"], written["format_version"], written["recipe"]) == ("avseg.sweep", 1, "tiny")
     assert [row["folder"] for row in written["runs"]] == folders
     assert rows(tmp_path / folders[0])[0]["lr"]["stem"] == 1e-3
     assert rows(tmp_path / folders[2])[0]["lr"]["stem"] == 1e-2
