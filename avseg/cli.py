@@ -247,7 +247,7 @@ def run(arguments: Sequence[str]) -> int:
     word = rest[0] if head in GROUPS and rest else "--help" if head in GROUPS else head
     if word not in ("-h", "--help", "--help-all"):
         known = [*behind, "--help", "--version"]
-        misuse(command, f"there is no {'option' if word[:1] == '-' else 'command'} {word}{did_you_mean(word, known)}")
+        misuse(command, f"there is no {'option' if word[:1] == '-' else 'command'} {word!r}{did_you_mean(word, known)}")
     assert isinstance(behind, Mapping)
     return _show_group(command, behind)
 

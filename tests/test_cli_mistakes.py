@@ -82,6 +82,12 @@ def test_wrong_names_are_one_sentence_with_the_nearest(words: str, sentence: str
     assert "\n" not in said(error.value) and not (tmp_path / "out").exists()
 
 
+def test_a_word_without_letters_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run(["data", ""])
+    assert "there is no command ''" in capsys.readouterr().err
+
+
 def test_no_long_list_stands_beside_a_near_name() -> None:
     assert did_you_mean("tpavi_s4_r5", RECIPES) == "did you mean 'tpavi_s4_r50'?"
     assert did_you_mean("bash_", ["bash", "zsh"]) == "did you mean 'bash'? Known: bash, zsh"
