@@ -203,7 +203,7 @@ def test_avss_keeps_the_size_of_the_video_and_its_channels(tmp_path: Path) -> No
 
 
 def test_an_unknown_name_and_a_missing_table_are_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="did you mean 's4'. Known: avss, ms3, s4"):
+    with pytest.raises(ValueError, match=r"did you mean 's4'\? Known: avss, ms3, s4"):
         prepare("s5", tmp_path, tmp_path / "out")
     with pytest.raises(FileNotFoundError, match=r"ms3_meta_data\.csv is missing"):
         prepare("ms3", tmp_path, tmp_path / "out")
