@@ -54,6 +54,8 @@ MISUSES = [
     ("train demo --sweep train.seed=0,x", "--train.seed wants a whole number, got 'x'"),
     ("train demo --sweep model.self_attention=Tru", "did you mean True?"),
     ("completion bsh", "did you mean bash?"),
+    (f"train demo --model.audio-width {'9' * 30}", "--model.audio-width got a number of 30 digits, and the largest is"),
+    ("data synth s4 --root x --seed 9223372036854775808", "--seed got a number of 19 digits"),
 ]
 
 

@@ -25,5 +25,5 @@ def _sentence(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if any(line.startswith(("Original Traceback", "Traceback (most recent call last)")) for line in lines):
         lines = lines[-1:]  # of another process: its last line is the error itself
-    text = " ".join(lines)
+    text = " ".join(lines).split(" Exception raised from ")[0]  # torch's own frames follow
     return text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."

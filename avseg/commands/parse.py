@@ -21,6 +21,8 @@ from avseg.commands.words import Hidden, both, deferred, registry
 
 MISUSE = 2
 """Exit status where the words of a command line are wrong."""
+LARGEST = 2**63 - 1
+"""The largest whole number that torch takes."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,10 @@ class Command:
             if not end.code:
                 raise
             misuse(self.prog, self._mistake(words) or _plain(complaint.getvalue()))
-        # tyro takes no words at all where any number may stand, also where at least one is wanted.
-        if sentence := _missing(read_words(words, self.options), self.options):
+        # tyro takes no words at all where any number may stand, also where at least one is wanted, and numbers of any
+        # length.
+        given = read_words(words, self.options)
+        if sentence := _missing(given, self.options) or _too_large(given):
             misuse(self.prog, sentence)
         return found
 
@@ -127,6 +131,16 @@ def mistake(words: Sequence[str], options: Sequence[Option]) -> str | None:
         if sentence := _wrong_word(item, options):
             return sentence
     return _missing(given, options)
+
+
+def _too_large(given: Sequence[Given]) -> str | None:
+    """The whole numbers that no tensor can have as its size, and torch answers with its own stack."""
+    for item in given:
+        for value in item.values if item.option is not None and item.option.kind is int else ():
+            digits = value.lstrip("+-0")
+            if digits.isdecimal() and (len(digits) > 19 or int(digits) > LARGEST):
+                return f"{item.name} got a number of {len(digits)} digits, and the largest is {LARGEST}"
+    return None
 
 
 def _missing(given: Sequence[Given], options: Sequence[Option]) -> str | None:
