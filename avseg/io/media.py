@@ -107,9 +107,12 @@ class Media:
             yield from frames
         # After a cut end nothing has told the decoder to give what it holds; elsewhere there is nothing left.
         try:
-            yield from stream.codec_context.decode(None)
+            held = stream.codec_context.decode(None)
         except FFmpegError:
             return
+        for frame in held:
+            frame.time_base = frame.time_base or stream.time_base  # PyAV sets it where there is a packet
+            yield frame
 
 
 def _demuxed(container: Any, picture: Any | None) -> Iterator[Any]:

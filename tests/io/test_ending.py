@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from avseg.inference import Segmenter, predict_folder
+from avseg.io import media
 from avseg.io.video import VideoWriter, iter_frames, probe
 from inference.fake import fake
 from inference.media import make, tone
@@ -229,3 +230,15 @@ def test_one_picture_with_a_longer_sound_is_no_file_cut_short(tmp_path: Path, ca
     with caplog.at_level(logging.WARNING):
         assert end_of(path) == pytest.approx(0.04, abs=0.001)
     assert not caplog.records
+
+
+def test_pictures_that_the_decoder_holds_when_a_file_breaks_off_are_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault of the container ends the packets before the one that tells the decoder to give what it holds."""
+    path = shown_at(tmp_path / "a.mp4", list(range(0, 1000, 40)))
+    with av.open(str(path)) as held:
+        stamps = sorted(packet.pts * packet.time_base for packet in held.demux() if packet.size)
+    read = media._demuxed
+    monkeypatch.setattr(media, "_demuxed", lambda *words: (packet for packet in read(*words) if packet.size))
+    assert [time for time, _ in iter_frames(path)] == pytest.approx([float(stamp) for stamp in stamps], abs=1e-6)
