@@ -56,9 +56,9 @@ def repeated(source: Path, path: Path, seconds: int) -> Path:
     with write_aside(path) as aside, av.open(str(aside), "w") as out:
         copies, rounds = {}, max(1, round(seconds / SEGMENT))
         for number in range(rounds):
-            with open_media(source) as container:
-                copies = copies or {s.index: out.add_stream_from_template(s) for s in container.streams}
-                for packet in container.demux():
+            with open_media(source) as media:
+                copies = copies or {s.index: out.add_stream_from_template(s) for s in media.container.streams}
+                for packet in media.container.demux():
                     if packet.size and 0 <= packet.pts * packet.time_base < SEGMENT:
                         shift = round(number * SEGMENT / packet.time_base)
                         packet.pts, packet.dts = packet.pts + shift, packet.dts + shift
