@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "targets": set(),
     "types": {"targets"},
     "config": set(),
+    "registry": {"config"},
     "version": set(),
     "device": set(),
     "progress": set(),
