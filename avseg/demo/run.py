@@ -14,7 +14,7 @@ from avseg.demo.listening import HELD_OUT_SEED, SOUNDS, Answer, HeldOut, eight_s
 from avseg.demo.page import SCORE_COLUMNS, Scores, score_rows, write_page
 from avseg.device import find_device, one_thread
 from avseg.inference.segmenter import Segmenter
-from avseg.io.files import write_text
+from avseg.io.files import clear_stale, write_text
 from avseg.models import load_model
 
 FORMAT_VERSION = 1
@@ -41,6 +41,7 @@ def run_demo(out: Path, *, clips: int = 40, device: str = "auto") -> int:
     """
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
+    clear_stale(out)
     with one_thread():  # in a network this small several wait for each other longer than they work
         _run(out, clips, find_device(device))
     return 0

@@ -22,6 +22,7 @@ from avseg.engine.judges import computed, metrics_of
 from avseg.engine.processes import leaving_together
 from avseg.engine.report import Report
 from avseg.engine.results import FILE, are_results, keep, read_tracks, report_of, write_tracks
+from avseg.io.files import clear_stale
 from avseg.metrics.base import Metric
 from avseg.progress import Progress
 from avseg.types import Batch, Clip, Prediction, Target, Task
@@ -218,6 +219,8 @@ def evaluate_file(
 def _write(report: Report, out: Path | None, overlays: int, dataset: ClipDataset, look: Look) -> None:
     if out is None:
         return
+    for folder in (out, out / "overlays"):
+        clear_stale(folder)
     report.write(out)
     if overlays:
         from avseg.engine.pictures import write_pictures

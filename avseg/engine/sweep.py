@@ -14,6 +14,7 @@ from typing import Any
 
 from avseg.engine.config import Recipe
 from avseg.engine.folder import RunFolder, write_json
+from avseg.io.files import clear_stale
 
 FORMAT_VERSION = 1
 TABLE = "sweep.json"
@@ -153,4 +154,5 @@ def _write(out: Path, name: str, outcomes: Sequence[Outcome]) -> None:
     }
     if any("train.seed" in outcome.values for outcome in outcomes):
         values["over_seeds"] = figures_by_setting(outcomes)
+    clear_stale(out)
     write_json(out / TABLE, values)

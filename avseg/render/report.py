@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from avseg.io.files import write_text
+from avseg.io.files import clear_stale, write_text
 from avseg.render.palette import Colour
 
 _STYLE = """
@@ -195,7 +195,8 @@ class Page:
         )
 
     def write(self, path: Path) -> Path:
-        """Write the page, whole or not at all."""
+        """Write the page, whole or not at all; what killed processes left half-written beside it is removed."""
+        clear_stale(path.parent)
         write_text(path, self.html())
         return path
 

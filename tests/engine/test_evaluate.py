@@ -26,6 +26,7 @@ from avseg.engine.judges import computed
 from avseg.metrics import SUITES, avsbench_object
 from avseg.models.base import Model
 from avseg.types import Batch, Clip, DensePrediction, DenseTarget, Task
+from killed_writer import half_written
 
 SIZE = 16
 
@@ -283,6 +284,17 @@ def test_two_processes_give_the_bits_of_one(model_file: Path, tmp_path: Path) ->
         facts = json.loads((tmp_path / f"rank{rank}.json").read_text())
         assert facts == {"main": rank == 0, "scores": alone.scores, "rows": alone.rows}
     assert json.loads((tmp_path / "report" / "result.json").read_text())["scores"] == alone.scores
+
+
+def test_what_a_killed_evaluation_left_is_cleared_by_the_next_one(model_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "overlays").mkdir()
+    pieces = half_written(
+        tmp_path / "result.json", tmp_path / "predictions.json", tmp_path / "overlays" / "best_01.png"
+    )
+    (tmp_path / ".mine.part").touch()
+    evaluate_file(model_file, replace(DATA, held_out_clips=1), out=tmp_path, device="cpu")
+    assert not any(piece.exists() for piece in pieces)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".mine.part", "clips.csv", "overlays", "result.json"]
 
 
 def test_overlays_need_a_folder(model_file: Path) -> None:

@@ -19,6 +19,7 @@ from avseg.engine.sweep import Outcome, Variant, figures_by_setting, sweep
 from avseg.engine.train import train
 from avseg.recipes import get_recipe
 from avseg.types import Task
+from killed_writer import half_written
 
 RATES = ("1e-3", "1e-2")
 
@@ -74,9 +75,10 @@ def test_finished_runs_are_skipped_and_failed_ones_do_not_end_the_sweep(tmp_path
     assert "became nan" in table(tmp_path)["runs"][1]["error"] and len(begun) == 4
     assert [o.state for o in sweep(four(), tmp_path, "tiny", failing)] == ["finished"] * 4
     assert begun[4:] == ["optim.lr=1e-3,train.seed=1"]
-    # A wider sweep finds what is there.
+    # A wider sweep finds what is there, and clears what a killed one left.
+    (piece,) = half_written(tmp_path / "sweep.json")
     assert [o.state for o in sweep(four("0", "1", "2"), tmp_path, "tiny", failing)] == ["finished"] * 6
-    assert begun[5:] == ["optim.lr=1e-3,train.seed=2", "optim.lr=1e-2,train.seed=2"]
+    assert begun[5:] == ["optim.lr=1e-3,train.seed=2", "optim.lr=1e-2,train.seed=2"] and not piece.exists()
 
 
 def test_a_stopped_sweep_goes_on(tmp_path: Path) -> None:

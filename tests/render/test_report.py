@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from avseg.render import Page
+from killed_writer import half_written
 
 VOID = {"meta", "img", "br", "link"}
 
@@ -97,3 +98,9 @@ def test_charts_say_their_numbers_and_samples_can_be_played() -> None:
     assert "<div>4</div>" in page.html() and "&lt;cat&gt;" in page.html()
     assert [a["src"] for tag, a in seen if tag == "audio"] == ["data:audio/wav;base64,UklGRg=="]
     assert [a["alt"] for tag, a in seen if tag == "img"] == ["a dog"]
+
+
+def test_what_a_killed_process_left_beside_a_page_is_cleared(tmp_path: Path) -> None:
+    half_written(tmp_path / "codes.html")
+    path = Page("Codes", "").write(tmp_path / "codes.html")
+    assert list(tmp_path.iterdir()) == [path] and path.read_text(encoding="utf-8").startswith("<!doctype html>")
