@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from avseg.lazy import attach
 from avseg.version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -46,17 +46,4 @@ _ROOMS = ("data", "engine", "inference", "io", "losses", "metrics", "models", "n
 
 __all__ = ["__version__", *_HOMES]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        value = getattr(importlib.import_module(_HOMES[name]), name)
-    elif name in _ROOMS:
-        value = importlib.import_module(f"avseg.{name}")
-    else:
-        raise AttributeError(f"module 'avseg' has no attribute {name!r}")
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *_ROOMS})
+__getattr__, __dir__ = attach(__name__, _HOMES, _ROOMS)

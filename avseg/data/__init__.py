@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from avseg.config import InputSpec as InputSpec
 from avseg.config import did_you_mean
 from avseg.data.config import DataConfig as DataConfig
+from avseg.lazy import attach
 
 if TYPE_CHECKING:
     from avseg.data.base import ClipDataset as ClipDataset
@@ -46,6 +47,8 @@ _HOMES = {
 
 __all__ = ["DATASETS", "SPLITS", "DataConfig", "InputSpec", "build_dataset", *_HOMES]
 
+__getattr__, __dir__ = attach(__name__, _HOMES)
+
 
 def build_dataset(config: DataConfig, split: str, root: Path | None = None) -> ClipDataset:
     """The `split` (train, val, test) of the data set that `config` names; `root` overrides `config.root`.
@@ -61,11 +64,3 @@ def build_dataset(config: DataConfig, split: str, root: Path | None = None) -> C
     module, name = DATASETS[config.name].split(":")
     dataset: ClipDataset = getattr(importlib.import_module(module), name)(config, split, root or config.root)
     return dataset
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'avseg.data' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
+
+from avseg.lazy import attach
 
 if TYPE_CHECKING:
     from avseg.engine.config import GroupConfig as GroupConfig
@@ -43,14 +44,4 @@ class _Engine(ModuleType):
 
 sys.modules[__name__].__class__ = _Engine
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'avseg.engine' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = attach(__name__, _HOMES)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from avseg.lazy import attach
 
 if TYPE_CHECKING:
     from avseg.inference.folder import Report as Report
@@ -15,19 +16,15 @@ if TYPE_CHECKING:
     from avseg.inference.windows import windows as windows
 
 _HOMES = {
-    "FrameResult": "result",
-    "Report": "folder",
-    "Result": "result",
-    "Segmenter": "segmenter",
-    "predict_folder": "folder",
-    "predict_paths": "folder",
-    "windows": "windows",
+    "FrameResult": ".result",
+    "Report": ".folder",
+    "Result": ".result",
+    "Segmenter": ".segmenter",
+    "predict_folder": ".folder",
+    "predict_paths": ".folder",
+    "windows": ".windows",
 }
 
-__all__ = ["FrameResult", "Report", "Result", "Segmenter", "predict_folder", "predict_paths", "windows"]
+__all__ = [*_HOMES]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'avseg.inference' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"avseg.inference.{_HOMES[name]}"), name)
+__getattr__, __dir__ = attach(__name__, _HOMES)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from avseg.lazy import attach
 
 if TYPE_CHECKING:
     from avseg.losses.audio_visual import avm_loss as avm_loss
@@ -28,20 +29,6 @@ _HOMES = {
     "sounding_loss": "avseg.losses.dense",
 }
 
-__all__ = [
-    "AVMConfig",
-    "ContrastConfig",
-    "avm_loss",
-    "binary_loss",
-    "contrastive_loss",
-    "info_nce",
-    "pixel_loss",
-    "semantic_loss",
-    "sounding_loss",
-]
+__all__ = [*_HOMES]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'avseg.losses' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+__getattr__, __dir__ = attach(__name__, _HOMES)

@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from avseg.config import ModelConfig, did_you_mean
+from avseg.lazy import attach
 
 if TYPE_CHECKING:
     from avseg.models.base import Model as Model
@@ -36,6 +37,8 @@ _HOMES = {
 
 __all__ = ["MODELS", "config_class", "model_class", *_HOMES]
 
+__getattr__, __dir__ = attach(__name__, _HOMES)
+
 
 def model_class(family: str) -> type[Model[Any]]:
     """The class of a family.
@@ -65,9 +68,3 @@ def _address(family: str) -> tuple[str, str]:
         raise ValueError(f"there is no model family {family!r}; {did_you_mean(family, MODELS)}")
     module, name = MODELS[family].split(":")
     return module, name
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'avseg.models' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)

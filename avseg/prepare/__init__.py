@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from avseg.lazy import attach
 
 if TYPE_CHECKING:
     from avseg.prepare.avsbench import prepare as prepare
 
-__all__ = ["prepare"]
+_HOMES = {"prepare": ".avsbench"}
+__all__ = [*_HOMES]
 
-
-def __getattr__(name: str) -> Any:
-    if name != "prepare":
-        raise AttributeError(f"module 'avseg.prepare' has no attribute {name!r}")
-    from avseg.prepare.avsbench import prepare
-
-    return prepare
+__getattr__, __dir__ = attach(__name__, _HOMES)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from avseg.lazy import attach
 
 if TYPE_CHECKING:
     from avseg.synth.classes import CLASSES as CLASSES
@@ -19,29 +20,19 @@ if TYPE_CHECKING:
     from avseg.synth.writers import write as write
 
 _HOMES = {
-    "CLASSES": "classes",
-    "DIFFICULTIES": "difficulty",
-    "SynthClip": "world",
-    "SynthDataset": "dataset",
-    "SynthVideo": "video",
-    "SynthVideos": "videos",
-    "VideoSpec": "programme",
-    "ensemble": "world",
-    "make_clip": "world",
-    "make_video": "video",
-    "write": "writers",
+    "CLASSES": ".classes",
+    "DIFFICULTIES": ".difficulty",
+    "SynthClip": ".world",
+    "SynthDataset": ".dataset",
+    "SynthVideo": ".video",
+    "SynthVideos": ".videos",
+    "VideoSpec": ".programme",
+    "ensemble": ".world",
+    "make_clip": ".world",
+    "make_video": ".video",
+    "write": ".writers",
 }
 
-__all__ = list(_HOMES)
+__all__ = [*_HOMES]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'avseg.synth' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"avseg.synth.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+__getattr__, __dir__ = attach(__name__, _HOMES)
