@@ -1,0 +1,42 @@
+"""The keys and types of result.json, format version 1, stay."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from avseg.inference import predict_paths
+from avseg.models import build_model, save_model
+from avseg.types import Task
+from contract.small import small_config
+from inference.recordings import record
+
+SCHEMA = json.loads((Path(__file__).parents[1] / "golden" / "house" / "result_schema.json").read_text(encoding="utf-8"))
+
+
+def schema(value: Any, path: str = "") -> set[str]:
+    """`path: type` of every value; entries of a list count as one."""
+    if isinstance(value, dict):
+        return {line for key, inner in value.items() for line in schema(inner, f"{path}.{key}" if path else key)}
+    if isinstance(value, list):
+        return {line for inner in value for line in schema(inner, f"{path}[]")} or {f"{path}[]: none"}
+    return {f"{path}: {type(value).__name__}"}
+
+
+@pytest.mark.parametrize("kind", ["semantic", "instance"])
+def test_result_json_keeps_its_schema(kind: str, tmp_path: Path) -> None:
+    video = record(tmp_path / "film.mp4", 3.0, (1.0,))
+    torch.manual_seed(0)
+    task = Task(kind, ("dog", "cello"))  # type: ignore[arg-type]
+    model = build_model(small_config("avism" if kind == "instance" else "tpavi"), task)
+    save_model(model, tmp_path / "model.safetensors")
+    report = predict_paths(
+        [str(video)], str(tmp_path / "model.safetensors"), tmp_path / "out", fps=1, overlay=False, masks="rle"
+    )
+    assert report.exit_code == 0
+    found = json.loads((tmp_path / "out" / "film" / "result.json").read_text(encoding="utf-8"))
+    assert sorted(schema(found)) == SCHEMA[kind]
