@@ -24,12 +24,14 @@ from avseg.commands.words import Hidden, ModelFile, Video
 from avseg.config import TrackOptions
 from avseg.data.config import DataConfig
 from avseg.recipes import RECIPES
+from avseg.registry import add_plugin
 from avseg.version import __version__
 
 Device = str
 DESCRIPTION = (
     "Audio-visual segmentation: mark the pixels of the things that make the sound.\n\n"
-    "avseg COMMAND --help says more of a command; avseg --version prints the version."
+    "avseg COMMAND --help says more of a command; avseg --version prints the version. Every command takes "
+    "--plugin MODULE, which adds the models, data sets and recipes of a module or .py file of your own."
 )
 
 
@@ -232,6 +234,7 @@ def command_of(words: Sequence[str]) -> tuple[Command, list[str]] | tuple[str, M
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and give its exit status."""
+    arguments = without_plugins(arguments)
     head, rest = (arguments[0] if arguments else "--help"), list(arguments[1:])
     if head in ("--version", "-V"):
         print(f"avseg {__version__}")
@@ -250,6 +253,22 @@ def run(arguments: Sequence[str]) -> int:
         misuse(command, f"there is no {'option' if word[:1] == '-' else 'command'} {word!r}{did_you_mean(word, known)}")
     assert isinstance(behind, Mapping)
     return _show_group(command, behind)
+
+
+def without_plugins(arguments: Sequence[str]) -> list[str]:
+    """The words without every `--plugin MODULE`, wherever they stand; the modules are imported.
+
+    Raises:
+        ValueError: a module that cannot be imported.
+    """
+    words = [part for word in arguments for part in (word.split("=", 1) if word.startswith("--plugin=") else [word])]
+    while "--plugin" in words:
+        place = words.index("--plugin")
+        if place + 1 == len(words):
+            misuse("avseg", "--plugin wants the name of a module on the Python path, or a .py file")
+        add_plugin(words[place + 1])
+        del words[place : place + 2]
+    return words
 
 
 def _show_group(prog: str, commands: Mapping[str, Callable[..., Any]]) -> int:

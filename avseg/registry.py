@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Generic, TypeVar
 
 from avseg.config import did_you_mean
@@ -20,8 +22,8 @@ from avseg.config import did_you_mean
 T = TypeVar("T")
 
 PLUGINS = "AVSEG_PLUGINS"
-"""Environment variable: modules to import before names are looked up, with commas between them. Processes that a
-command starts inherit it."""
+"""Environment variable: modules or .py files to import before names are looked up, separated as in PATH. Processes that
+a command starts inherit it."""
 
 
 @dataclass(frozen=True)
@@ -120,21 +122,40 @@ def _entries_of(group: str) -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in entry_points(group=group)}
 
 
+def add_plugin(name: str) -> None:
+    """Import a plug-in from now on, here and in processes that this one starts.
+
+    Args:
+        name: A module on the Python path or in the current folder, or a path that ends in `.py`.
+
+    Raises:
+        ValueError: it cannot be imported.
+    """
+    if name.endswith(".py"):
+        name = str(Path(name).resolve())
+    names = [*filter(None, os.environ.get(PLUGINS, "").split(os.pathsep)), name]
+    os.environ[PLUGINS] = os.pathsep.join(dict.fromkeys(names))
+    _import_plugin(name)
+
+
 def import_plugins() -> None:
     """Import the modules that `AVSEG_PLUGINS` names, which add their records.
 
     Raises:
         ValueError: one that cannot be imported.
     """
-    for name in filter(None, os.environ.get(PLUGINS, "").split(",")):
-        _import_plugin(name.strip())
+    for name in filter(None, os.environ.get(PLUGINS, "").split(os.pathsep)):
+        _import_plugin(name)
 
 
 @cache
 def _import_plugin(name: str) -> None:
+    folder = Path(name).parent if name.endswith(".py") else Path.cwd()
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))
     try:
-        importlib.import_module(name)
+        importlib.import_module(Path(name).stem if name.endswith(".py") else name)
     except Exception as error:
         raise ValueError(
-            f"the plug-in {name!r} cannot be imported: {error}; --plugin wants a module on the Python path"
+            f"the plug-in {name} cannot be imported ({error}); --plugin wants a module on the Python path or a .py file"
         ) from error

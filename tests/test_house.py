@@ -47,7 +47,7 @@ MAY_IMPORT = {
     },
     "inference": {"types", "config", "io", "render", "data", "models", "version", "nn", "device", "progress"},
     "weights": {"config", "types", "models", "nn.empty"},
-    "recipes": {"config", "data", "models", "engine", "losses"},
+    "recipes": {"config", "registry", "data", "models", "engine", "losses"},
 }
 FREE = {"cli", "commands", "demo", "doctor", "__main__", "__init__", "web"}
 

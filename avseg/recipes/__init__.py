@@ -2,72 +2,75 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 
-from avseg.config import did_you_mean
 from avseg.engine.config import Recipe
+from avseg.registry import Registry
 
-RECIPES = {
-    "demo": "avseg.recipes.demo:demo",
-    "tpavi_s4_r50": "avseg.recipes.tpavi:tpavi_s4_r50",
-    "tpavi_s4_pvt": "avseg.recipes.tpavi:tpavi_s4_pvt",
-    "tpavi_ms3_r50": "avseg.recipes.tpavi:tpavi_ms3_r50",
-    "tpavi_ms3_pvt": "avseg.recipes.tpavi:tpavi_ms3_pvt",
-    "tpavi_ms3_r50_from_s4": "avseg.recipes.tpavi:tpavi_ms3_r50_from_s4",
-    "tpavi_ms3_pvt_from_s4": "avseg.recipes.tpavi:tpavi_ms3_pvt_from_s4",
-    "tpavi_avss_r50": "avseg.recipes.tpavi:tpavi_avss_r50",
-    "tpavi_avss_pvt": "avseg.recipes.tpavi:tpavi_avss_pvt",
-    "tpavi_vpo_ss_r50": "avseg.recipes.tpavi:tpavi_vpo_ss_r50",
-    "tpavi_vpo_ms_r50": "avseg.recipes.tpavi:tpavi_vpo_ms_r50",
-    "tpavi_vpo_msmi_r50": "avseg.recipes.tpavi:tpavi_vpo_msmi_r50",
-    "cavp_avss_r50": "avseg.recipes.cavp:cavp_avss_r50",
-    "cavp_avss_224_r50": "avseg.recipes.cavp:cavp_avss_224_r50",
-    "cavp_v1s_r50": "avseg.recipes.cavp:cavp_v1s_r50",
-    "cavp_v1m_r50": "avseg.recipes.cavp:cavp_v1m_r50",
-    "cavp_s4_r50": "avseg.recipes.cavp:cavp_s4_r50",
-    "cavp_ms3_r50": "avseg.recipes.cavp:cavp_ms3_r50",
-    "cavp_single_r50": "avseg.recipes.cavp:cavp_single_r50",
-    "cavp_salient_r50": "avseg.recipes.cavp:cavp_salient_r50",
-    "cavp_vpo_ss_r50": "avseg.recipes.cavp:cavp_vpo_ss_r50",
-    "cavp_vpo_ms_r50": "avseg.recipes.cavp:cavp_vpo_ms_r50",
-    "cavp_vpo_msmi_r50": "avseg.recipes.cavp:cavp_vpo_msmi_r50",
-    "cavp_vpo_ss_stereo_r50": "avseg.recipes.cavp:cavp_vpo_ss_stereo_r50",
-    "cavp_vpo_ms_stereo_r50": "avseg.recipes.cavp:cavp_vpo_ms_stereo_r50",
-    "cavp_vpo_msmi_stereo_r50": "avseg.recipes.cavp:cavp_vpo_msmi_stereo_r50",
-    "cavp_vpo_ss_r101": "avseg.recipes.cavp:cavp_vpo_ss_r101",
-    "cavp_vpo_ms_r101": "avseg.recipes.cavp:cavp_vpo_ms_r101",
-    "cavp_vpo_ss_hrnet": "avseg.recipes.cavp:cavp_vpo_ss_hrnet",
-    "cavp_vpo_ms_hrnet": "avseg.recipes.cavp:cavp_vpo_ms_hrnet",
-    "cavp_vpo_ss_ocr": "avseg.recipes.cavp:cavp_vpo_ss_ocr",
-    "cavp_vpo_ms_ocr": "avseg.recipes.cavp:cavp_vpo_ms_ocr",
-    "cavp_stereo_small": "avseg.recipes.cavp_small:cavp_stereo_small",
-    "cavp_stereo_small_coordinates": "avseg.recipes.cavp_small:cavp_stereo_small_coordinates",
-    "cavp_mono_small": "avseg.recipes.cavp_small:cavp_mono_small",
-    "cavp_mono_small_coordinates": "avseg.recipes.cavp_small:cavp_mono_small_coordinates",
-    "cavp_contrast_small": "avseg.recipes.cavp_small:cavp_contrast_small",
-    "cavp_no_contrast_small": "avseg.recipes.cavp_small:cavp_no_contrast_small",
-    "avism_r50": "avseg.recipes.avism:avism_r50",
-    "avism_r50_coco": "avseg.recipes.avism:avism_r50_coco",
-    "avism_swinl": "avseg.recipes.avism:avism_swinl",
-    "avism_swinl_coco": "avseg.recipes.avism:avism_swinl_coco",
-    "avism_small": "avseg.recipes.avism_small:avism_small",
-    "avism_small_deaf_masks": "avseg.recipes.avism_small:avism_small_deaf_masks",
-    "qdformer_small": "avseg.recipes.qdformer_small:qdformer_small",
-    "qdformer_1s7m_r50": "avseg.recipes.qdformer:qdformer_1s7m_r50",
-    "qdformer_1s7m_swin_t": "avseg.recipes.qdformer:qdformer_1s7m_swin_t",
-    "qdformer_1s7m_video_swin_t": "avseg.recipes.qdformer:qdformer_1s7m_video_swin_t",
-    "qdformer_s4_r50": "avseg.recipes.qdformer:qdformer_s4_r50",
-    "qdformer_s4_swin_t": "avseg.recipes.qdformer:qdformer_s4_swin_t",
-    "qdformer_s4_video_swin_t": "avseg.recipes.qdformer:qdformer_s4_video_swin_t",
-    "qdformer_ms3_r50": "avseg.recipes.qdformer:qdformer_ms3_r50",
-    "qdformer_ms3_swin_t": "avseg.recipes.qdformer:qdformer_ms3_swin_t",
-    "qdformer_ms3_video_swin_t": "avseg.recipes.qdformer:qdformer_ms3_video_swin_t",
-    "qdformer_avss_r50": "avseg.recipes.qdformer:qdformer_avss_r50",
-    "qdformer_avss_swin_t": "avseg.recipes.qdformer:qdformer_avss_swin_t",
-    "qdformer_avss_video_swin_t": "avseg.recipes.qdformer:qdformer_avss_video_swin_t",
-}
-"""Name -> module:function, imported on use; one line a recipe."""
+RECIPES: Registry[Callable[[], Recipe]] = Registry(
+    "recipe",
+    "avseg.recipes",
+    {
+        "demo": "avseg.recipes.demo:demo",
+        "tpavi_s4_r50": "avseg.recipes.tpavi:tpavi_s4_r50",
+        "tpavi_s4_pvt": "avseg.recipes.tpavi:tpavi_s4_pvt",
+        "tpavi_ms3_r50": "avseg.recipes.tpavi:tpavi_ms3_r50",
+        "tpavi_ms3_pvt": "avseg.recipes.tpavi:tpavi_ms3_pvt",
+        "tpavi_ms3_r50_from_s4": "avseg.recipes.tpavi:tpavi_ms3_r50_from_s4",
+        "tpavi_ms3_pvt_from_s4": "avseg.recipes.tpavi:tpavi_ms3_pvt_from_s4",
+        "tpavi_avss_r50": "avseg.recipes.tpavi:tpavi_avss_r50",
+        "tpavi_avss_pvt": "avseg.recipes.tpavi:tpavi_avss_pvt",
+        "tpavi_vpo_ss_r50": "avseg.recipes.tpavi:tpavi_vpo_ss_r50",
+        "tpavi_vpo_ms_r50": "avseg.recipes.tpavi:tpavi_vpo_ms_r50",
+        "tpavi_vpo_msmi_r50": "avseg.recipes.tpavi:tpavi_vpo_msmi_r50",
+        "cavp_avss_r50": "avseg.recipes.cavp:cavp_avss_r50",
+        "cavp_avss_224_r50": "avseg.recipes.cavp:cavp_avss_224_r50",
+        "cavp_v1s_r50": "avseg.recipes.cavp:cavp_v1s_r50",
+        "cavp_v1m_r50": "avseg.recipes.cavp:cavp_v1m_r50",
+        "cavp_s4_r50": "avseg.recipes.cavp:cavp_s4_r50",
+        "cavp_ms3_r50": "avseg.recipes.cavp:cavp_ms3_r50",
+        "cavp_single_r50": "avseg.recipes.cavp:cavp_single_r50",
+        "cavp_salient_r50": "avseg.recipes.cavp:cavp_salient_r50",
+        "cavp_vpo_ss_r50": "avseg.recipes.cavp:cavp_vpo_ss_r50",
+        "cavp_vpo_ms_r50": "avseg.recipes.cavp:cavp_vpo_ms_r50",
+        "cavp_vpo_msmi_r50": "avseg.recipes.cavp:cavp_vpo_msmi_r50",
+        "cavp_vpo_ss_stereo_r50": "avseg.recipes.cavp:cavp_vpo_ss_stereo_r50",
+        "cavp_vpo_ms_stereo_r50": "avseg.recipes.cavp:cavp_vpo_ms_stereo_r50",
+        "cavp_vpo_msmi_stereo_r50": "avseg.recipes.cavp:cavp_vpo_msmi_stereo_r50",
+        "cavp_vpo_ss_r101": "avseg.recipes.cavp:cavp_vpo_ss_r101",
+        "cavp_vpo_ms_r101": "avseg.recipes.cavp:cavp_vpo_ms_r101",
+        "cavp_vpo_ss_hrnet": "avseg.recipes.cavp:cavp_vpo_ss_hrnet",
+        "cavp_vpo_ms_hrnet": "avseg.recipes.cavp:cavp_vpo_ms_hrnet",
+        "cavp_vpo_ss_ocr": "avseg.recipes.cavp:cavp_vpo_ss_ocr",
+        "cavp_vpo_ms_ocr": "avseg.recipes.cavp:cavp_vpo_ms_ocr",
+        "cavp_stereo_small": "avseg.recipes.cavp_small:cavp_stereo_small",
+        "cavp_stereo_small_coordinates": "avseg.recipes.cavp_small:cavp_stereo_small_coordinates",
+        "cavp_mono_small": "avseg.recipes.cavp_small:cavp_mono_small",
+        "cavp_mono_small_coordinates": "avseg.recipes.cavp_small:cavp_mono_small_coordinates",
+        "cavp_contrast_small": "avseg.recipes.cavp_small:cavp_contrast_small",
+        "cavp_no_contrast_small": "avseg.recipes.cavp_small:cavp_no_contrast_small",
+        "avism_r50": "avseg.recipes.avism:avism_r50",
+        "avism_r50_coco": "avseg.recipes.avism:avism_r50_coco",
+        "avism_swinl": "avseg.recipes.avism:avism_swinl",
+        "avism_swinl_coco": "avseg.recipes.avism:avism_swinl_coco",
+        "avism_small": "avseg.recipes.avism_small:avism_small",
+        "avism_small_deaf_masks": "avseg.recipes.avism_small:avism_small_deaf_masks",
+        "qdformer_small": "avseg.recipes.qdformer_small:qdformer_small",
+        "qdformer_1s7m_r50": "avseg.recipes.qdformer:qdformer_1s7m_r50",
+        "qdformer_1s7m_swin_t": "avseg.recipes.qdformer:qdformer_1s7m_swin_t",
+        "qdformer_1s7m_video_swin_t": "avseg.recipes.qdformer:qdformer_1s7m_video_swin_t",
+        "qdformer_s4_r50": "avseg.recipes.qdformer:qdformer_s4_r50",
+        "qdformer_s4_swin_t": "avseg.recipes.qdformer:qdformer_s4_swin_t",
+        "qdformer_s4_video_swin_t": "avseg.recipes.qdformer:qdformer_s4_video_swin_t",
+        "qdformer_ms3_r50": "avseg.recipes.qdformer:qdformer_ms3_r50",
+        "qdformer_ms3_swin_t": "avseg.recipes.qdformer:qdformer_ms3_swin_t",
+        "qdformer_ms3_video_swin_t": "avseg.recipes.qdformer:qdformer_ms3_video_swin_t",
+        "qdformer_avss_r50": "avseg.recipes.qdformer:qdformer_avss_r50",
+        "qdformer_avss_swin_t": "avseg.recipes.qdformer:qdformer_avss_swin_t",
+        "qdformer_avss_video_swin_t": "avseg.recipes.qdformer:qdformer_avss_video_swin_t",
+    },
+)
+"""Functions that return a recipe, imported on use; one line a recipe."""
 
 __all__ = ["RECIPES", "describe", "get_recipe"]
 
@@ -78,17 +81,9 @@ def get_recipe(name: str) -> Recipe:
     Raises:
         ValueError: no such recipe, with the nearest name.
     """
-    return _function(name)()
+    return RECIPES.find(name)()
 
 
 def describe() -> dict[str, str]:
     """What each recipe is, in one line."""
-    return {name: (_function(name).__doc__ or "").strip().splitlines()[0] for name in RECIPES}
-
-
-def _function(name: str) -> Callable[[], Recipe]:
-    if name not in RECIPES:
-        raise ValueError(f"no recipe is called {name!r}; {did_you_mean(name, RECIPES)}")
-    module, function = RECIPES[name].split(":")
-    found: Callable[[], Recipe] = getattr(importlib.import_module(module), function)
-    return found
+    return {name: (recipe.__doc__ or "").strip().partition("\n")[0] for name, recipe in RECIPES.items()}
