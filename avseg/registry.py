@@ -27,7 +27,7 @@ a command starts inherit it."""
 
 
 @dataclass(frozen=True)
-class Source:
+class Origin:
     """Where a record comes from."""
 
     package: str
@@ -106,12 +106,12 @@ class Registry(Mapping[str, T], Generic[T]):
             raise ValueError(f"there is a {self.what} {name!r} already; give yours another name")
         self._added[name] = record
 
-    def source(self, name: str) -> Source | None:
+    def source(self, name: str) -> Origin | None:
         """Where a record comes from; None for ours."""
         if name in self._own:
             return None
         entry = self._entries().get(name)
-        return Source(entry.dist.name, entry.dist.version) if entry and entry.dist else Source("", "")
+        return Origin(entry.dist.name, entry.dist.version) if entry and entry.dist else Origin("", "")
 
     def _entries(self) -> dict[str, EntryPoint]:
         return {name: entry for name, entry in _entries_of(self.group).items() if name not in self._own}
