@@ -169,6 +169,11 @@ class Clip:
                 f"{name} has {len(self.frames)} frames but audio features for {self.audio_features.shape[0]}"
             )
 
+    @property
+    def result_size(self) -> tuple[int, int]:
+        """(H, W) of what is predicted: `output_size`, or that of frames."""
+        return self.output_size or (self.frames.shape[2], self.frames.shape[3])
+
     def take(self, frames: Sequence[int]) -> Clip:
         """Picture, features and target of some frames; the sound stays whole, windows are cut by time."""
         index = torch.as_tensor(list(frames), dtype=torch.int64)
@@ -240,7 +245,7 @@ class Batch:
             audio_lengths=torch.tensor([clip.audio.shape[1] for clip in clips]),
             audio_start=torch.tensor([clip.audio_start for clip in clips], dtype=torch.float64),
             sample_rate=clips[0].sample_rate,
-            output_sizes=[clip.output_size or (clip.frames.shape[2], clip.frames.shape[3]) for clip in clips],
+            output_sizes=[clip.result_size for clip in clips],
             targets=_collate_targets(clips, length),
             audio_features=_collate_features(clips, length),
         )

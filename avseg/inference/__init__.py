@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from avseg.inference.folder import Report as Report
     from avseg.inference.folder import predict_folder as predict_folder
     from avseg.inference.folder import predict_paths as predict_paths
-    from avseg.inference.result import FrameResult as FrameResult
+    from avseg.inference.records import FrameResult as FrameResult
     from avseg.inference.result import Result as Result
     from avseg.inference.segmenter import Segmenter as Segmenter
     from avseg.inference.windows import windows as windows
 
 _HOMES = {
-    "FrameResult": ".result",
+    "FrameResult": ".records",
     "Report": ".folder",
     "Result": ".result",
     "Segmenter": ".segmenter",

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from avseg.config import TrackOptions
-from avseg.inference.existing import Existing, read_result
-from avseg.inference.result import MaskKind
-from avseg.inference.saving import Written, write_video_result
+from avseg.inference.export.existing import Existing, read_result
+from avseg.inference.export.files import RESULT_NAME, Header, facts_of
+from avseg.inference.export.saving import Written, write_video_result
+from avseg.inference.records import MaskKind
 from avseg.inference.segmenter import Segmenter
 from avseg.inference.source import check_hears
-from avseg.inference.writer import RESULT_NAME, Header, video_facts
 from avseg.io.files import clear_stale, is_visible
 from avseg.io.media import MediaError, VideoInfo, probe
 from avseg.models.files import load_model
@@ -167,7 +167,7 @@ def _predict(segmenter: Segmenter, video: Path, report: Report, folder: Path, wa
     info = probe(video)
     header = Header(segmenter.describe(), segmenter.model.task, segmenter.fps, wanted.masks, wanted.overlay)
     existing = Existing.of(folder)
-    contradiction = existing.contradiction(header, video_facts(info))
+    contradiction = existing.contradiction(header, facts_of(info))
     if contradiction and not wanted.overwrite:
         raise FileExistsError(contradiction)
     replacing = wanted.overwrite

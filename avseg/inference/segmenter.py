@@ -16,8 +16,9 @@ import torch
 from avseg.config import Temporal, TrackOptions, to_dict
 from avseg.data.geometry import Geometry
 from avseg.device import find_device
-from avseg.inference.found import found_in, tracks_of
-from avseg.inference.result import FrameResult, FrameStream, Result
+from avseg.inference.objects import objects_in, tracks_of
+from avseg.inference.records import FrameResult, FrameStream, Measured
+from avseg.inference.result import Result
 from avseg.inference.source import channels_wanted, check_channels, clips_of, pictures_of
 from avseg.inference.windows import Grid, block_length, heard, usual_rate, windows
 from avseg.io.media import VideoInfo, probe
@@ -89,12 +90,9 @@ class Segmenter:
             task=self.model.task,
             fps=self.fps,
             model=self.name,
-            source=info.path,
-            info=info,
+            source=info,
             size=(info.height, info.width),
-            duration=stream.end,
-            rate=stream.fps,
-            damaged=stream.damaged,
+            measured=stream.measured,
         )
 
     def _of_clip(self, clip: Clip) -> Result:
@@ -107,10 +105,8 @@ class Segmenter:
             fps=self.fps,
             model=self.name,
             source=clip,
-            info=None,
-            size=clip.output_size or (clip.frames.shape[2], clip.frames.shape[3]),
-            duration=float(clip.times[-1]) + step,
-            rate=1 / step,
+            size=clip.result_size,
+            measured=Measured(1 / step, float(clip.times[-1]) + step),
         )
 
     def stream(self, video: str | Path) -> FrameStream:
@@ -173,7 +169,7 @@ class Segmenter:
 
     def _segment(self, clip: Clip, shown: Sequence[float], sized: bool = False) -> list[FrameResult]:
         """Results of a clip's frames in order; `shown` are the times they bear."""
-        size = clip.output_size or (clip.frames.shape[2], clip.frames.shape[3])
+        size = clip.result_size
         clip = replace(clip, target=None, output_size=size)
         clip = clip if sized else Geometry(self.model.config.input)(clip)
         tracking = self.model.tracking(self.tracks)
@@ -194,8 +190,8 @@ class Segmenter:
         sounds = heard(times, self.model.config.audio)
         tracks = tracks_of(prediction, self.model.task)
         for k, time in enumerate(shown):
-            found = found_in(prediction, k, self.model.task)
-            yield FrameResult(k, time, sounds[k], prediction.size, found, tracks)
+            objects = objects_in(prediction, k, self.model.task)
+            yield FrameResult(k, time, sounds[k], prediction.size, objects, tracks)
 
     def _batches(self, groups: list[list[int]]) -> Iterable[list[list[int]]]:
         longest = max(len(group) for group in groups)

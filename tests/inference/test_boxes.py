@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from avseg.inference import Segmenter
-from avseg.inference.found import found_in
-from avseg.inference.result import Found
+from avseg.inference.objects import objects_in
+from avseg.inference.records import Detection
 from avseg.io.rle import encode
 from avseg.types import Clip, InstancePrediction, Task
 from inference.fake import fake
@@ -31,7 +31,7 @@ def picture(box: tuple[int, int, int, int], size: tuple[int, int] = (32, 48)) ->
 
 @pytest.mark.parametrize("box", [BOX, (0, 0, 48, 32), (47, 31, 1, 1), (0, 30, 7, 2), (46, 0, 2, 7)])
 def test_of_a_mask(box: tuple[int, int, int, int]) -> None:
-    found = Found.of(picture(box), (1, 1, "dog"), 0.5)
+    found = Detection.of(1, 1, "dog", 0.5, encode(picture(box)))
     assert found.box == box and found.area == picture(box).sum()
 
 
@@ -44,7 +44,7 @@ def test_of_a_track() -> None:
         track_ids=torch.tensor([1]),
         size=(32, 48),
     )
-    (found,) = found_in(prediction, 1, Task("instance", ("dog",)))
+    (found,) = objects_in(prediction, 1, Task("instance", ("dog",)))
     assert found.box == BOX and found.area == picture(BOX).sum()
 
 

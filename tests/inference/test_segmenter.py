@@ -12,7 +12,7 @@ import torch
 
 from avseg.config import AudioWindow, InputSpec, Temporal
 from avseg.inference import Segmenter, predict_folder
-from avseg.inference.found import full_size
+from avseg.inference.objects import full_size
 from avseg.io.media import MediaError
 from avseg.io.rle import decode, encode
 from avseg.io.video import iter_frames, probe, read_audio, write_video

@@ -232,7 +232,7 @@ def test_a_full_disk_while_maps_are_stored_is_one_sentence(video: Path, tmp_path
 def test_a_dense_result_has_no_tracks(video: Path) -> None:
     result = Segmenter(fake(), fps=1).predict(video)
     assert result.tracks == () and all("score" not in one for one in result.sounding)
-    with pytest.raises(ValueError, match="a binary model told of it"):
+    with pytest.raises(ValueError, match="its binary model does not track"):
         result.to_prediction()
 
 

@@ -135,7 +135,7 @@ def test_a_header_that_claims_a_thousand_pictures_a_second_is_not_believed(tmp_p
         assert held.streams.video[0].average_rate == 1000
     assert probe(path).fps == 25
     result = Segmenter(fake(), fps=1).predict(path)
-    assert result.duration == pytest.approx(2.0, abs=0.01) and result.rate == pytest.approx(FPS, rel=0.01)
+    assert result.duration == pytest.approx(2.0, abs=0.01) and result.measured.fps == pytest.approx(FPS, rel=0.01)
     out_path = result.save_video(tmp_path / "o.mp4")
     assert end_of(out_path) == pytest.approx(2.0, abs=0.01) and probe(out_path).fps == pytest.approx(FPS, rel=0.01)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from avseg.inference import found
-from avseg.inference.found import full_size
+from avseg.inference import objects
+from avseg.inference.objects import full_size
 from avseg.types import DensePrediction
 
 
@@ -18,7 +18,7 @@ def test_full_size_is_the_same_to_the_edges_in_strips_of_any_height(
 ) -> None:
     logits = torch.randn(1, channels, 14, 18, generator=torch.Generator().manual_seed(2))
     prediction = DensePrediction("p", logits, size)
-    monkeypatch.setattr(found, "STRIP", rows * max(channels, 2) * size[1])
+    monkeypatch.setattr(objects, "STRIP", rows * max(channels, 2) * size[1])
     labels, confidence = full_size(prediction, 0)
     wanted, probability = prediction.labels(0), prediction.probabilities(0)
     assert torch.equal(torch.from_numpy(labels).long(), wanted)

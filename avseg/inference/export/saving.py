@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from avseg.inference.existing import Existing, place
-from avseg.inference.overlay import OptionalOverlay, save_overlay
-from avseg.inference.result import FrameResult, FrameStream, MaskKind, Result
-from avseg.inference.writer import OVERLAY_NAME, Header, Sink, measured, video_facts, write_frames
+from avseg.inference.export.existing import Existing, place
+from avseg.inference.export.files import OVERLAY_NAME, Header, Sink, facts_of, write_frames
+from avseg.inference.export.overlay import OptionalOverlay, save_overlay
+from avseg.inference.records import FrameResult, FrameStream, Measured
 from avseg.io.files import folder_aside
 from avseg.io.media import VideoInfo
 from avseg.progress import Progress
+from avseg.types import Clip
 
 
 @dataclass(frozen=True)
 class Written:
     """What was written of a video."""
 
-    masks: int
-    """Frames with masks."""
     sounding: list[dict[str, Any]]
     """When each object sounds; see `Result.sounding`."""
     duration: float
@@ -32,19 +32,16 @@ class Written:
     """Why a wanted overlay is missing; empty where nothing is."""
 
 
-def save_result(result: Result, folder: Path, masks: MaskKind | None, *, overlay: bool) -> Path:
+def save_frames(
+    folder: Path, source: VideoInfo | Clip, frames: Sequence[FrameResult], measured: Measured, header: Header
+) -> Path:
     """See `Result.save`."""
-    height, width = result.size
-    facts = video_facts(result.info) if result.info else {"width": width, "height": height, "sound": None}
-    facts = measured({"file": result.id, **facts}, fps=result.rate, duration=result.duration)
-    facts |= {"damaged_packets": result.damaged}
-    model = {"name": result.model, "task": result.task.to_dict()}
-    header = Header(model, result.task, result.fps, masks, overlay)
+    facts = facts_of(source)
     with folder_aside(folder) as aside:
-        draft = write_frames(aside, header, str(facts["file"]), result.frames)
-        if overlay:
-            save_overlay(result, aside / OVERLAY_NAME)
-        draft.finish(header.to_dict(facts))
+        draft = write_frames(aside, header, facts["file"], frames)
+        if header.overlay:
+            save_overlay(aside / OVERLAY_NAME, source, frames, header.task, measured.fps)
+        draft.finish(header.to_dict({**facts, **measured.to_dict()}))
         place(aside, folder, replacing=True)
     return folder
 
@@ -63,26 +60,24 @@ def write_video_result(
         header: What is to be written.
         replacing: Remove the result that was there; otherwise its outputs stay beside the new ones.
     """
-    begun = perf_counter()
+    begun, facts = perf_counter(), facts_of(info)
     with folder_aside(existing.folder) as aside:
         overlay = OptionalOverlay(aside / OVERLAY_NAME, info, header.task) if header.overlay else None
         with Progress(max(round(info.duration), 1) if info.duration else None, info.path.name, "second") as progress:
             sinks: list[Sink] = [lambda frame: _show(progress, frame)]
             try:
-                draft = write_frames(aside, header, info.path.name, frames, sinks + ([overlay.add] if overlay else []))
+                draft = write_frames(aside, header, facts["file"], frames, sinks + ([overlay.add] if overlay else []))
                 if overlay is not None:
                     overlay.close()
             finally:
                 if overlay is not None:
                     overlay.abandon()
-        fault = "" if overlay is None else overlay.fault
-        facts = measured(video_facts(info), fps=frames.fps, duration=frames.end)
-        facts |= {"damaged_packets": frames.damaged}
-        head = replace(header, overlay=header.overlay and not fault).to_dict(facts)
+        fault, measured = "" if overlay is None else overlay.fault, frames.measured
+        head = replace(header, overlay=header.overlay and not fault).to_dict({**facts, **measured.to_dict()})
         draft.finish(head if replacing else existing.kept(head))
         place(aside, existing.folder, replacing=replacing)
-    sounding = draft.intervals.closed(frames.end)
-    return Written(draft.count, sounding, frames.end, perf_counter() - begun, fault)
+    sounding = draft.intervals.closed(measured.duration)
+    return Written(sounding, measured.duration, perf_counter() - begun, fault)
 
 
 def _show(progress: Progress, frame: FrameResult) -> None:

@@ -15,13 +15,13 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from avseg.inference.found import class_names
-from avseg.inference.result import FrameResult, Intervals, MaskKind, TrackTable
+from avseg.inference.records import FrameResult, MaskKind, class_names
+from avseg.inference.timeline import Intervals, TrackTable
 from avseg.io.image import write_png
 from avseg.io.media import VideoInfo
 from avseg.io.youtube_vis import write_results
 from avseg.render.palette import palette
-from avseg.types import Task
+from avseg.types import Clip, Task
 from avseg.version import __version__
 
 FORMAT = "avseg.result"
@@ -65,23 +65,21 @@ class Header:
         }
 
 
-def video_facts(info: VideoInfo) -> dict[str, Any]:
-    """What result.json says of the video before it is read; `measured` adds the rest."""
-    sound = info.sound
+def facts_of(source: VideoInfo | Clip) -> dict[str, Any]:
+    """What result.json says of a video before it is read, or of a clip; `Measured` adds the rest."""
+    if isinstance(source, Clip):
+        height, width = source.result_size
+        return {"file": source.id, "width": width, "height": height, "sound": None}
+    sound = source.sound
     return {
-        "file": info.path.name,
-        "bytes": info.path.stat().st_size,
-        "width": info.width,
-        "height": info.height,
+        "file": source.path.name,
+        "bytes": source.path.stat().st_size,
+        "width": source.width,
+        "height": source.height,
         "sound": None
         if sound is None
         else {"codec": sound.codec, "sample_rate": sound.sample_rate, "channels": sound.channels},
     }
-
-
-def measured(facts: Mapping[str, Any], **figures: float) -> dict[str, Any]:
-    """The facts of a video with the figures that are known when its last picture was decoded."""
-    return {**facts, **{name: round(figure, 6) for name, figure in figures.items()}}
 
 
 class Draft:
@@ -140,14 +138,14 @@ def _frame_dict(frame: FrameResult) -> dict[str, Any]:
         "heard": [round(second, 6) for second in frame.heard],
         "objects": [
             {
-                "id": found.id,
-                "class_id": found.class_id,
-                "class": found.name,
-                "score": round(found.score, 4),
-                "area": found.area,
-                "box": list(found.box),
+                "id": one.id,
+                "class_id": one.class_id,
+                "class": one.name,
+                "score": round(one.score, 4),
+                "area": one.area,
+                "box": list(one.box),
             }
-            for found in frame.objects
+            for one in frame.objects
         ],
     }
 
@@ -170,7 +168,7 @@ def _rle_masks(folder: Path, task: Task) -> Iterator[Sink]:
 
 
 def _write_rle(file: TextIO, frame: FrameResult) -> None:
-    masks = [{"id": found.id, "rle": found.rle} for found in frame.objects]
+    masks = [{"id": one.id, "rle": one.rle} for one in frame.objects]
     file.write(json.dumps({"index": frame.index, "masks": masks}) + "\n")
 
 

@@ -10,24 +10,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from avseg.inference.result import Found, Track
-from avseg.io.rle import area, box
+from avseg.inference.records import Detection, Track, class_names
+from avseg.io.rle import area, encode
 from avseg.types import DensePrediction, InstancePrediction, Prediction, Task
 
-BINARY_NAME = "sounding"
-"""What the one foreground of a binary task is called."""
 MOST_TRACKS = 255
 """What label maps can tell apart."""
 STRIP = 1 << 22
 """Logits that are held at the video's size at once: 71 classes of a large picture would fill gigabytes."""
 
 
-def class_names(task: Task) -> tuple[str, ...]:
-    """Foreground names; `names[i - 1]` is that of class id i."""
-    return task.classes or (BINARY_NAME,)
-
-
-def found_in(prediction: Prediction, frame: int, task: Task) -> tuple[Found, ...]:
+def objects_in(prediction: Prediction, frame: int, task: Task) -> tuple[Detection, ...]:
     """The objects of one frame of a prediction, in the order of their ids."""
     if isinstance(prediction, InstancePrediction):
         return _tracks(prediction, frame, task)
@@ -75,11 +68,11 @@ def _strip(logits: Tensor, size: tuple[int, int], top: int, bottom: int) -> Tens
     return F.interpolate(between[None], (bottom - top, width), mode="bilinear", align_corners=False)[0]
 
 
-def _classes(labels: NDArray[np.uint8], confidence: NDArray[np.float32], names: Sequence[str]) -> tuple[Found, ...]:
+def _classes(labels: NDArray[np.uint8], confidence: NDArray[np.float32], names: Sequence[str]) -> tuple[Detection, ...]:
     areas = np.bincount(labels.ravel(), minlength=len(names) + 1)
     sums = np.bincount(labels.ravel(), weights=confidence.ravel(), minlength=len(names) + 1)
     return tuple(
-        Found.of(labels == i, (i, i, names[i - 1]), float(sums[i] / areas[i]))
+        Detection.of(i, i, names[i - 1], float(sums[i] / areas[i]), encode(labels == i))
         for i in np.flatnonzero(areas).tolist()
         if i > 0
     )
@@ -108,12 +101,11 @@ def _number(track_id: int) -> int:
     return (track_id - 1) % MOST_TRACKS + 1
 
 
-def _tracks(prediction: InstancePrediction, frame: int, task: Task) -> tuple[Found, ...]:
+def _tracks(prediction: InstancePrediction, frame: int, task: Task) -> tuple[Detection, ...]:
     """Tracks seen in this frame, in the order of their numbers."""
-    found = []
+    seen = []
     for track, masks in zip(tracks_of(prediction, task), prediction.masks, strict=True):
         rle = masks[frame]
-        pixels = 0 if rle is None else area(rle)
-        if rle is not None and pixels:
-            found.append(Found(track.id, track.class_id, track.name, track.score, pixels, box(rle), rle))
-    return tuple(sorted(found, key=lambda one: one.id))
+        if rle is not None and area(rle):
+            seen.append(Detection.of(track.id, track.class_id, track.name, track.score, rle))
+    return tuple(sorted(seen, key=lambda one: one.id))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -10,7 +10,7 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from avseg.inference.result import SEEN, FrameResult, Result
+from avseg.inference.records import SEEN, FrameResult
 from avseg.io.downmix import mixed
 from avseg.io.files import write_aside
 from avseg.io.media import VideoInfo
@@ -128,25 +128,24 @@ class OptionalOverlay:
             self._path.unlink(missing_ok=True)
 
 
-def save_overlay(result: Result, path: Path) -> Path:
-    """See `Result.save_video`."""
-    if isinstance(result.source, Clip):
-        return _save_clip(result, result.source, path)
-    assert result.info is not None
-    with write_aside(path) as aside, OverlayVideo(aside, result.info, result.task) as video:
-        for frame in result.frames:
+def save_overlay(path: Path, source: VideoInfo | Clip, frames: Sequence[FrameResult], task: Task, fps: float) -> Path:
+    """See `Result.save_video`; `fps`: pictures a second of the source."""
+    if isinstance(source, Clip):
+        return _save_clip(path, source, frames, task, fps)
+    with write_aside(path) as aside, OverlayVideo(aside, source, task) as video:
+        for frame in frames:
             video.add(frame)
     return path
 
 
-def _save_clip(result: Result, clip: Clip, path: Path) -> Path:
+def _save_clip(path: Path, clip: Clip, frames: Sequence[FrameResult], task: Task, fps: float) -> Path:
     """Every frame of the clip at its time, with the clip's sound from the first frame on."""
-    first, colours = float(clip.times[0]), palette(result.task)
+    first, colours = float(clip.times[0]), palette(task)
     lead = round((first - clip.audio_start) * clip.sample_rate)
     sound = np.pad(clip.audio.numpy()[:, max(lead, 0) :], ((0, 0), (max(-lead, 0), 0)))
     pieces = pieces_of(mixed(sound, [], min(len(sound), 2)), clip.sample_rate)
-    with write_aside(path) as aside, VideoWriter(aside, result.rate, sound=pieces) as writer:
-        for picture, frame in zip(clip.frames, result.frames, strict=True):
+    with write_aside(path) as aside, VideoWriter(aside, fps, sound=pieces) as writer:
+        for picture, frame in zip(clip.frames, frames, strict=True):
             painted = paint_of(frame, colours).on(picture.permute(1, 2, 0).numpy())
             writer.write(painted, frame.time - first)
     return path

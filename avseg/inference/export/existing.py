@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from avseg.inference.writer import FORMAT_VERSION, MASK_NAMES, OVERLAY_NAME, RESULT_NAME, TRACKS_NAME, Header
+from avseg.inference.export.files import FORMAT_VERSION, MASK_NAMES, OVERLAY_NAME, RESULT_NAME, TRACKS_NAME, Header
 
 OUTPUTS = (*(name.split("/")[0] for name in MASK_NAMES.values()), TRACKS_NAME, OVERLAY_NAME)
 """Files and folders that may stand beside result.json."""

@@ -1,0 +1,161 @@
+"""What is told of a video: objects of a frame, tracks, frames, and what was measured while pictures were decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avseg.io.pictures import Pictures
+from avseg.io.rle import area, box, decode
+from avseg.types import Rle, Task
+
+MaskKind = Literal["png", "rle", "npz"]
+SEEN = 0.001
+"""Share of the picture that a mask must cover for its object to count as sounding; smaller specks are noise."""
+BINARY_NAME = "sounding"
+"""What the one foreground of a binary task is called."""
+
+
+def class_names(task: Task) -> tuple[str, ...]:
+    """Foreground names; `names[i - 1]` is that of class id i."""
+    return task.classes or (BINARY_NAME,)
+
+
+@dataclass(frozen=True)
+class Detection:
+    """One object in one frame."""
+
+    id: int
+    """Its value in label maps: the class id, or the number of the object where objects are told apart. 1 to 255."""
+    class_id: int
+    """1..K; 1 for binary tasks."""
+    name: str
+    score: float
+    """Mean probability of the pixels inside the mask, 0 to 1; for tracked objects the score of the track."""
+    area: int
+    """Pixels."""
+    box: tuple[int, int, int, int]
+    """Left, top, width, height in pixels."""
+    rle: Rle
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """(H, W) bool."""
+        return decode(self.rle)
+
+    @classmethod
+    def of(cls, number: int, class_id: int, name: str, score: float, rle: Rle) -> Detection:
+        """With area and box of the mask, which has at least one pixel; `number` is its id."""
+        return cls(number, class_id, name, score, area(rle), box(rle), rle)
+
+
+@dataclass(frozen=True)
+class Track:
+    """One object that was tracked through a video, whether it sounds just now or not."""
+
+    id: int
+    """Its value in label maps, 1 to 255."""
+    class_id: int
+    """1..K."""
+    name: str
+    """Of the class."""
+    score: float
+    """0 to 1."""
+
+
+@dataclass(frozen=True)
+class FrameResult:
+    """The sounding objects of one picture."""
+
+    index: int
+    time: float
+    """s from the first picture of the video, when this one is shown."""
+    heard: tuple[float, float]
+    """s, begin and end of the sound that the model heard with it."""
+    size: tuple[int, int]
+    """(H, W) of the video."""
+    objects: tuple[Detection, ...]
+    tracks: tuple[Track, ...] = ()
+    """All that is tracked in the video, best first; empty for models that do not track."""
+
+    @property
+    def labels(self) -> NDArray[np.uint8]:
+        """(H, W) ids of objects, 0 is background; where objects overlap the one with the highest score lies on top."""
+        labels = np.zeros(self.size, np.uint8)
+        for one in sorted(self.objects, key=lambda one: one.score):
+            labels[one.mask] = one.id
+        return labels
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """(H, W) everything that sounds."""
+        return self.labels > 0
+
+    @property
+    def names(self) -> dict[int, str]:
+        """The name of each id."""
+        return {one.id: one.name for one in self.objects}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What is known of a video when its last picture is decoded, as result.json says it."""
+
+    fps: float
+    """Pictures a second, on average."""
+    duration: float
+    """s, the end of the last picture."""
+    damaged_packets: int = 0
+    """Of picture and sound."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types, rounded to microseconds."""
+        return {
+            "fps": round(self.fps, 6),
+            "duration": round(self.duration, 6),
+            "damaged_packets": self.damaged_packets,
+        }
+
+
+class FrameStream(Iterator[FrameResult]):
+    """Results frame by frame; `measured` is final after the last one."""
+
+    def __init__(self, frames: Iterator[FrameResult], pictures: Pictures) -> None:
+        self._frames = frames
+        self._pictures = pictures
+
+    def __next__(self) -> FrameResult:
+        return next(self._frames)
+
+    @property
+    def measured(self) -> Measured:
+        """Of the pictures decoded so far."""
+        end = self._pictures.end
+        return Measured(self._pictures.count / end if end else 0.0, end, self._pictures.damaged)
+
+
+class PerFrame(Sequence[NDArray[Any]]):
+    """One array a frame, made when asked for; `numpy.asarray` stacks them all."""
+
+    def __init__(self, frames: Sequence[FrameResult], read: Callable[[FrameResult], NDArray[Any]]) -> None:
+        self._frames = frames
+        self._read = read
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return PerFrame(self._frames[index], self._read)
+        return self._read(self._frames[index])
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        return map(self._read, self._frames)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        stacked = np.stack(list(self)) if self._frames else np.zeros((0, 0, 0), np.uint8)
+        return stacked if dtype is None else stacked.astype(dtype)
