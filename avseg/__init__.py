@@ -8,7 +8,8 @@ from avseg.lazy import attach
 from avseg.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from avseg.data import build_dataset as build_dataset
+    from avseg.datasets import build_dataset as build_dataset
+    from avseg.datasets import list_datasets as list_datasets
     from avseg.engine import evaluate as evaluate
     from avseg.engine import train as train
     from avseg.inference import Result as Result
@@ -30,7 +31,8 @@ _HOMES = {
     "load_model": "avseg.models",
     "save_model": "avseg.models",
     "build_model": "avseg.models",
-    "build_dataset": "avseg.data",
+    "build_dataset": "avseg.datasets",
+    "list_datasets": "avseg.datasets",
     "train": "avseg.engine",
     "evaluate": "avseg.engine",
     "Clip": "avseg.types",
@@ -42,7 +44,10 @@ _HOMES = {
     "InstancePrediction": "avseg.types",
 }
 
-_ROOMS = ("data", "engine", "inference", "io", "losses", "metrics", "models", "nn", "recipes", "render", "synth")
+_ROOMS = (
+    *("data", "datasets", "engine", "inference", "io", "losses", "metrics", "models", "nn"),
+    *("recipes", "render", "synth"),
+)
 
 __all__ = ["__version__", *_HOMES]
 

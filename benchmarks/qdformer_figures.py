@@ -15,6 +15,7 @@ from torch import Tensor
 from avseg.data import DataConfig
 from avseg.data.noise import mixed, with_noise
 from avseg.data.transforms import Geometry
+from avseg.datasets.world.clips import SynthDataset
 from avseg.engine.evaluate import evaluate
 from avseg.inference.codes import check_codes
 from avseg.metrics import SUITES
@@ -22,7 +23,7 @@ from avseg.metrics.codes import area_under_curve, kept_codes, matches, mutual_in
 from avseg.models.base import Model, in_evaluation
 from avseg.models.qdformer.output import QDFormerOutput
 from avseg.nn.quantizer import usage
-from avseg.synth import CLASSES, SynthClip, SynthDataset
+from avseg.synth import CLASSES, SynthClip
 from avseg.synth.soundtrack import render_sound, soundtrack_for
 from avseg.types import Batch, Clip, DenseTarget
 

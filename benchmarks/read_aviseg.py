@@ -25,8 +25,8 @@ from PIL import Image, ImageFilter
 
 from avseg.config import InputSpec
 from avseg.data import DataConfig, build_dataset, eval_transforms, train_transforms
-from avseg.data.aviseg import AVISeg
 from avseg.data.loader import _Key, _Prepared
+from avseg.datasets.aviseg.reader import AVISeg
 from avseg.io.audio import write_wav
 
 FRAMES, TRACKS = 60, 3

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
@@ -12,14 +11,11 @@ from torch.nn import functional as F
 
 from avseg.config import InputSpec
 from avseg.data.geometry import Geometry
+from avseg.datasets.spec import Recount
 from avseg.types import IGNORE, Clip, DenseTarget, InstanceTarget, Target
 
 FILL = (123, 116, 103)
 """The mean colour of ImageNet on 8 bit: what stands beside a picture that is smaller than the part wanted of it."""
-
-Recount: TypeAlias = Literal["labels", "foreground", "keep"]
-"""What `target.sounding` is of a part of the picture: the classes that its labels show (`labels`); the classes as they
-were, or none where no foreground is left (`foreground`, for labels without classes); the classes as they were."""
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,12 @@ from torch import Tensor
 from avseg.config import InputSpec, did_you_mean
 from avseg.data.base import FrameChooser
 from avseg.data.config import DataConfig
-from avseg.data.framing import OneFrame, RandomCrop, RandomScale, Recount, Resize, Window
+from avseg.data.framing import OneFrame, RandomCrop, RandomScale, Resize, Window
 from avseg.data.geometry import Geometry as Geometry
 from avseg.data.jitter import Jitter, Photometric
 from avseg.data.tracks import MovingCrop, Rasterise, Seen, ShorterSide, SomeFrames
+from avseg.datasets import spec_of
+from avseg.datasets.spec import Recount
 from avseg.types import IGNORE, Clip, DenseTarget, InstanceTarget, Target, TrackTarget
 
 Transform: TypeAlias = Callable[[Clip, torch.Generator], Clip]
@@ -27,7 +29,7 @@ def train_transforms(config: DataConfig, spec: InputSpec) -> list[Transform]:
     """What `config.augment` names, in its order; labels stay on the grid of the frames.
 
     Where it names none of `size`, `crop` and `shorter_side`, the geometry of the published training of TPAVI comes
-    first. AVSS: shorter side, then centre crop. The others: the rule of `spec` (their files have its size already).
+    first: the rule of `spec`, or (`DatasetSpec.training_crop`) shorter side, then centre crop.
     Behind `some_frames` run lengths become masks, and instances that are left in no frame go.
 
     Raises:
@@ -44,23 +46,22 @@ def train_transforms(config: DataConfig, spec: InputSpec) -> list[Transform]:
         # Behind leading draws of frames, so that a loader makes them before it reads.
         draws = [isinstance(stage, (FrameChooser, Rasterise)) for stage in stages]
         begin = [*draws, False].index(False)
-        stages.insert(begin, Geometry(spec, crop=config.name == "avss"))
+        stages.insert(begin, Geometry(spec, crop=spec_of(config).training_crop))
     return [*stages, Seen()] if "some_frames" in config.augment else stages
 
 
 def eval_transforms(config: DataConfig, spec: InputSpec, protocol: str = "published") -> list[Transform]:
     """Frames sized by the rule of `spec`; truth as annotated, and predictions wanted back at its size.
 
-    `config.labels_at` says where that is. By itself ("auto") only the published protocol of AVSS scores labels resized
-    to the network's input.
+    `config.labels_at` says where that is, or by itself ("auto") the record of the data set.
 
     Raises:
         ValueError: an unknown protocol.
     """
     if protocol not in PROTOCOLS:
         raise ValueError(f"no protocol is called {protocol!r}; {did_you_mean(protocol, PROTOCOLS)}")
-    own = config.name == "avss" and protocol == "published"
-    return [Geometry(spec, resize_labels=own if config.labels_at == "auto" else config.labels_at == "input")]
+    own = spec_of(config).labels_at.get(protocol, "file")
+    return [Geometry(spec, resize_labels=(own if config.labels_at == "auto" else config.labels_at) == "input")]
 
 
 def apply(transforms: Sequence[Transform], clip: Clip, generator: torch.Generator) -> Clip:
@@ -138,14 +139,9 @@ SIZING = {"size", "crop", "shorter_side"}
 
 
 def recount_of(config: DataConfig) -> Recount:
-    """What becomes of `target.sounding` where training sees a part of the picture.
-
-    VPO-SS keeps the class of its row, and the synthetic world what sounds in it.
-    """
-    if config.name in ("vpo_ss", "synth"):
-        return "keep"
-    semantic = config.name in ("avss", "single", "vpo_ms", "vpo_msmi") and not config.binary
-    return "labels" if semantic else "foreground"
+    """What becomes of `target.sounding` where training sees a part of the picture."""
+    recount = spec_of(config).recount
+    return recount(config) if callable(recount) else recount
 
 
 def _blend(frames: Tensor, plain: Tensor, share: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ Empty: TypeAlias = Literal["null", "rle"]
 
 
 class Videos(Protocol):
-    """What results must fit; `avseg.data.aviseg.AVISeg` is one."""
+    """What results must fit; `avseg.datasets.aviseg.reader.AVISeg` is one."""
 
     ids: list[str]
     """Names of the videos that are read, in order."""

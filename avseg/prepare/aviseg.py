@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from avseg.data import SPLITS
-from avseg.data.aviseg_json import TruthFile, Video, read_truth
+from avseg.datasets.aviseg.truth import TruthFile, Video, read_truth
 from avseg.io.audio import read_wav, write_wav
 from avseg.io.files import clear_stale, is_visible, write_aside
 from avseg.io.image import write_jpeg

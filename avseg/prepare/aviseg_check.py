@@ -11,9 +11,9 @@ from typing import Any
 from PIL import Image
 
 from avseg.data import SPLITS
-from avseg.data.aviseg import read_features
-from avseg.data.aviseg_json import Size, TruthFile, Video, read_truth, size_of, track_target
 from avseg.data.classes import aviseg_classes
+from avseg.datasets.aviseg.reader import read_features
+from avseg.datasets.aviseg.truth import Size, TruthFile, Video, read_truth, size_of, track_target
 from avseg.io.audio import open_wav
 from avseg.prepare.check import CheckReport, Fault
 from avseg.prepare.jobs import run_jobs

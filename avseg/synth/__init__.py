@@ -8,12 +8,10 @@ from avseg.lazy import attach
 
 if TYPE_CHECKING:
     from avseg.synth.classes import CLASSES as CLASSES
-    from avseg.synth.dataset import SynthDataset as SynthDataset
     from avseg.synth.difficulty import DIFFICULTIES as DIFFICULTIES
     from avseg.synth.programme import VideoSpec as VideoSpec
     from avseg.synth.video import SynthVideo as SynthVideo
     from avseg.synth.video import make_video as make_video
-    from avseg.synth.videos import SynthVideos as SynthVideos
     from avseg.synth.world import SynthClip as SynthClip
     from avseg.synth.world import ensemble as ensemble
     from avseg.synth.world import make_clip as make_clip
@@ -23,9 +21,7 @@ _HOMES = {
     "CLASSES": ".classes",
     "DIFFICULTIES": ".difficulty",
     "SynthClip": ".world",
-    "SynthDataset": ".dataset",
     "SynthVideo": ".video",
-    "SynthVideos": ".videos",
     "VideoSpec": ".programme",
     "ensemble": ".world",
     "make_clip": ".world",

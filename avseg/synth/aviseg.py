@@ -18,13 +18,13 @@ from avseg.io.files import write_aside, write_text
 from avseg.io.image import write_jpeg
 from avseg.prepare.jobs import run_jobs
 from avseg.synth.classes import CLASSES
-from avseg.synth.dataset import SPLITS
 from avseg.synth.options import AVISegOptions
 from avseg.synth.polygons import Segmentation, box_of, segmentation_of
 from avseg.synth.programme import VideoSpec
 from avseg.synth.seconds import render_seconds
 from avseg.synth.timbres import SAMPLE_RATE
 from avseg.synth.video import SynthVideo, Track, make_video, write_movie
+from avseg.synth.world import SPLITS
 from avseg.synth.writers import TRUTH_VERSION, WriteSummary
 
 _HELD_OUT = 0.15

@@ -28,13 +28,13 @@ from avseg.prepare.vpo.options import BuildOptions
 from avseg.prepare.vpo.sounds import read_class_map
 from avseg.prepare.vpo.splits import quotas
 from avseg.synth.classes import KINDS
-from avseg.synth.dataset import SPLITS as FIRST
 from avseg.synth.difficulty import Difficulty, get_difficulty
 from avseg.synth.picture import Picture, render
 from avseg.synth.scene import LONGEST_SIDE, generator, place_scene
 from avseg.synth.soundtrack import LEVEL
 from avseg.synth.timbres import SAMPLE_RATE, play
 from avseg.synth.world import SHOWN_AFTER
+from avseg.synth.world import SPLITS as FIRST
 from avseg.synth.writers import VPO_SETS
 
 TWIN_GAP = 0.3

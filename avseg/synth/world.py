@@ -27,6 +27,8 @@ TASKS = {
     "instance": Task("instance", CLASSES),
 }
 Kind = Literal["binary", "semantic", "instance"]
+SPLITS = {"train": 0, "val": 1_000_000_000, "test": 2_000_000_000}
+"""Where the clip numbers of each split begin; no clip is in two splits of one seed."""
 
 
 @dataclass(frozen=True)

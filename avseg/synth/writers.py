@@ -15,12 +15,11 @@ from avseg.device import one_thread
 from avseg.io.files import clear_stale, write_text
 from avseg.prepare.jobs import run_jobs
 from avseg.synth.classes import CLASSES
-from avseg.synth.dataset import SPLITS
 from avseg.synth.difficulty import get_difficulty
 from avseg.synth.layouts import LAYOUTS, Layout, Place
 from avseg.synth.picture import iter_frames
 from avseg.synth.timbres import SAMPLE_RATE
-from avseg.synth.world import ClipSpec, SynthClip, make_clip
+from avseg.synth.world import SPLITS, ClipSpec, SynthClip, make_clip
 
 if TYPE_CHECKING:
     from avseg.synth.vpo import VpoSummary

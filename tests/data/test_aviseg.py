@@ -15,10 +15,10 @@ from scipy.io import wavfile
 from aviseg_folder import SIZE, A, AVISegFolder, B, C, make, mask
 from avseg.config import InputSpec
 from avseg.data import DataConfig, build_dataset, eval_transforms
-from avseg.data.aviseg import AVISeg
 from avseg.data.base import FrameReader
 from avseg.data.classes import aviseg_classes, aviseg_palette
 from avseg.data.geometry import Geometry
+from avseg.datasets.aviseg.reader import AVISeg
 from avseg.io.rle import decode
 from avseg.types import Clip, TrackTarget
 

@@ -12,8 +12,8 @@ from PIL import Image
 
 from avseg.config import InputSpec
 from avseg.data import DataConfig, build_dataset, make_loader, train_transforms
-from avseg.data.avsbench import ms3_mask
 from avseg.data.classes import s4_categories
+from avseg.datasets.avsbench.reader import ms3_mask
 from avseg.io.image import read_rgb
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from avseg.data.aviseg_json import read_truth
+from avseg.datasets.aviseg.truth import read_truth
 from avseg.prepare.vpo.instances import read_instances
 from avseg.prepare.vpo.persons import Persons, read_persons
 from avseg.prepare.vpo.sounds import read_class_map

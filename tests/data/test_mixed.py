@@ -14,8 +14,8 @@ from avseg.data.base import FrameReader
 from avseg.data.config import DataConfig
 from avseg.data.geometry import Geometry
 from avseg.data.loader import make_loader
-from avseg.data.mixed import MixedAVSBench
 from avseg.data.transforms import train_transforms
+from avseg.datasets.avsbench.mixed import MixedAVSBench
 from avseg.synth.writers import WriteSummary, write
 from avseg.types import DenseTarget
 

@@ -13,7 +13,7 @@ from avseg.config import InputSpec
 from avseg.data import DataConfig, build_dataset
 from avseg.data.classes import s4_categories, single_classes
 from avseg.data.geometry import Geometry
-from avseg.synth.dataset import SPLITS
+from avseg.datasets.world.clips import SPLITS
 from avseg.synth.layouts import SINGLE_CATEGORIES
 from avseg.synth.world import make_clip
 from avseg.synth.writers import write

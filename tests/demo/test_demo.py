@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from avseg.config import from_dict
+from avseg.datasets.world.clips import SynthDataset
 from avseg.demo import MODEL_FILE
 from avseg.demo.film import OBJECTS, SECONDS, draw_film
 from avseg.demo.listening import HELD_OUT_SEED, HeldOut
@@ -22,7 +23,6 @@ from avseg.io.media import probe
 from avseg.io.video import read_audio
 from avseg.models import load_model, read_header
 from avseg.recipes import get_recipe
-from avseg.synth import SynthDataset
 from killed_writer import half_written
 
 

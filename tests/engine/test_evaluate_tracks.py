@@ -144,7 +144,7 @@ def test_a_model_leaves_its_tracks_and_they_score_as_it_does(
     assert [path.name.split("_")[0] for path in pictures] == ["best", "worst"]
     assert all(Image.open(path).size == (FRAMES * SIZE[1], 3 * SIZE[0] + 5 * 24) for path in pictures)
     with monkeypatch.context() as patch:
-        patch.setattr("avseg.data.aviseg._read_frames", lambda *_: pytest.fail("a picture was opened"))
+        patch.setattr("avseg.datasets.aviseg.reader._read_frames", lambda *_: pytest.fail("a picture was opened"))
         again = evaluate_file(tmp_path / "predictions.json", data, protocol=protocols)
     assert repr(again.scores) == repr(report.scores) and again.rows == report.rows
 

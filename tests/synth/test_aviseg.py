@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 
 from avseg.data import DataConfig, build_dataset
+from avseg.datasets.world.videos import SynthVideos
 from avseg.io.rle import decode
 from avseg.synth.classes import CLASSES
-from avseg.synth.dataset import SPLITS
 from avseg.synth.polygons import box_of, outlines, segmentation_of
 from avseg.synth.programme import VideoSpec, draw_video
 from avseg.synth.scene import STRIDE, Swing, Visit
@@ -23,7 +23,7 @@ from avseg.synth.seconds import render_seconds
 from avseg.synth.soundtrack import pulses
 from avseg.synth.timbres import SAMPLE_RATE
 from avseg.synth.video import MOVIE_FPS, SynthVideo, make_video, write_movie
-from avseg.synth.videos import SynthVideos
+from avseg.synth.world import SPLITS
 from avseg.synth.writers import write
 from avseg.types import InstanceTarget, TrackTarget
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
+from avseg.datasets.world.clips import SynthDataset
 from avseg.synth.classes import CLASSES, KINDS
-from avseg.synth.dataset import SynthDataset
 from avseg.synth.difficulty import DIFFICULTIES
 from avseg.synth.picture import render
 from avseg.synth.programme import VideoSpec

@@ -12,9 +12,8 @@ import pytest
 import torch
 
 from avseg.data import DataConfig, build_dataset
-from avseg.synth.dataset import SPLITS
 from avseg.synth.layouts import avss_codes
-from avseg.synth.world import make_clip
+from avseg.synth.world import SPLITS, make_clip
 from avseg.synth.writers import VIDEO_FPS, write
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from avseg.data import SPLITS, DataConfig, build_dataset
 from avseg.data.classes import vpo_classes
-from avseg.data.vpo import VPO, read_mask
-from avseg.data.vpo_table import Sample
+from avseg.datasets.vpo.reader import VPO, read_mask
+from avseg.datasets.vpo.table import Sample
 from avseg.io.audio import open_wav
 from avseg.io.image import open_image
 from avseg.prepare.check import CheckReport, Fault

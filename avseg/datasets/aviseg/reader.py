@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from avseg.data.aviseg_json import Size, Track, Video, read_truth, size_of, track_target
 from avseg.data.base import ClipFiles, need_root, need_shipped, refuse_options
 from avseg.data.config import DataConfig
 from avseg.data.geometry import Geometry
 from avseg.data.sound import read_sound
+from avseg.datasets.aviseg.truth import Size, Track, Video, read_truth, size_of, track_target
 from avseg.io.image import open_image
 from avseg.types import Clip, Task, TrackTarget
 

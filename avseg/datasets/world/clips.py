@@ -7,11 +7,8 @@ from typing import Literal
 
 from avseg.config import did_you_mean
 from avseg.data.config import DataConfig
-from avseg.synth.world import TASKS, ClipSpec, SynthClip, make_clip
+from avseg.synth.world import SPLITS, TASKS, ClipSpec, SynthClip, make_clip
 from avseg.types import Clip
-
-SPLITS = {"train": 0, "val": 1_000_000_000, "test": 2_000_000_000}
-"""Where the clip numbers of each split begin; no clip is in two splits of one seed."""
 
 
 class SynthDataset:

@@ -9,8 +9,8 @@ from avseg.data.base import refuse_options
 from avseg.data.config import DataConfig
 
 if TYPE_CHECKING:
-    from avseg.synth.dataset import SynthDataset
-    from avseg.synth.videos import SynthVideos
+    from avseg.datasets.world.clips import SynthDataset
+    from avseg.datasets.world.videos import SynthVideos
 
 
 OPTIONS = ("difficulty", "kind", "clips", "held_out_clips", "frames", "size", "seed")
@@ -19,12 +19,12 @@ OPTIONS = ("difficulty", "kind", "clips", "held_out_clips", "frames", "size", "s
 def open_synth(config: DataConfig, split: str, root: Path | None = None) -> SynthDataset | SynthVideos:
     """One split of the world `config.seed`; val and test share no clip with each other or with training.
 
-    The kind `instance` gives long videos of `config.frames` seconds with tracks (`avseg.synth.videos`).
+    The kind `instance` gives long videos of `config.frames` seconds with tracks (`avseg.datasets.world.videos`).
 
     Raises:
         ValueError: log-mel windows are asked for, or another sample rate than the world's 16 kHz.
     """
-    from avseg.synth.dataset import SynthDataset
+    from avseg.datasets.world.clips import SynthDataset
 
     compat = ("replacement",) if config.kind == "instance" else ()
     # The world's own fields; of `audio` it has nothing else, which is refused below in words of its own.
@@ -56,8 +56,8 @@ def open_synth(config: DataConfig, split: str, root: Path | None = None) -> Synt
 
 
 def _open_videos(config: DataConfig, split: str, videos: int) -> SynthVideos:
+    from avseg.datasets.world.videos import SynthVideos
     from avseg.synth.programme import VideoSpec
-    from avseg.synth.videos import SynthVideos
 
     spec = VideoSpec(config.difficulty, (config.frames, config.frames), config.size)
     dataset = SynthVideos(videos, config.seed, split=split, spec=spec, stereo=config.stereo)

@@ -21,7 +21,7 @@ from avseg.data.classes import vpo_classes, vpo_mask_ids
 from avseg.data.config import DataConfig
 from avseg.data.geometry import Geometry, channels_first
 from avseg.data.sound import pan, read_centre
-from avseg.data.vpo_table import MS, MSMI, SS, Sample, Source, Subset, read_samples
+from avseg.datasets.vpo.table import MS, MSMI, SS, Sample, Source, Subset, read_samples
 from avseg.io.image import open_image
 from avseg.types import IGNORE, Clip, DenseTarget, Task
 

@@ -8,10 +8,9 @@ from functools import lru_cache
 from avseg.config import did_you_mean
 from avseg.data.config import DataConfig
 from avseg.data.geometry import Geometry
-from avseg.synth.dataset import SPLITS
 from avseg.synth.programme import VideoSpec
 from avseg.synth.video import SynthVideo, make_video
-from avseg.synth.world import TASKS
+from avseg.synth.world import SPLITS, TASKS
 from avseg.types import Clip
 
 

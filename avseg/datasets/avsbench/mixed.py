@@ -10,10 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from avseg.config import did_you_mean
-from avseg.data.avsbench import COMPAT, MS3, S4, AVSBenchObject, Layout
 from avseg.data.base import need_root, refuse_options
 from avseg.data.config import DataConfig
 from avseg.data.geometry import Geometry
+from avseg.datasets.avsbench.reader import COMPAT, MS3, S4, AVSBenchObject, Layout
 from avseg.types import Clip, Task
 
 PARTS: dict[str, tuple[Layout, str]] = {"s4": (S4, "Single-source"), "ms3": (MS3, "Multi-sources")}

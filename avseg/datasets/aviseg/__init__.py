@@ -1,0 +1,1 @@
+"""AVISeg: long videos with tracks."""

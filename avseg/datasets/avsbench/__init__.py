@@ -1,0 +1,1 @@
+"""AVSBench-object: S4, MS3, and both together."""

@@ -1,0 +1,1 @@
+"""AVSBench-semantic (AVSS)."""

@@ -1,0 +1,15 @@
+"""The record of AVSBench-semantic (AVSS). Imports no torch."""
+
+from avseg.data.config import DataConfig
+from avseg.datasets.spec import DatasetSpec
+
+AVSS = DatasetSpec(
+    name="avss",
+    config=DataConfig,
+    open="avseg.datasets.avss.reader:open_avss",
+    suite="avsbench_semantic",
+    what="AVSBench-semantic",
+    labels_at={"published": "input"},
+    recount=lambda config: "foreground" if config.binary else "labels",
+    training_crop=True,
+)

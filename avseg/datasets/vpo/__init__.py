@@ -1,0 +1,1 @@
+"""VPO: VPO-SS, VPO-MS and VPO-MSMI."""
