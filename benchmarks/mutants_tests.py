@@ -80,7 +80,8 @@ class _Plugin:
 
     path: Path
     most: float
-    """s of processor time after which no test begins."""
+    """s of processor time from the beginning of the first test after which no other begins."""
+    _first: float | None = None
     _begun: float = 0.0
     _failed: set[str] = field(default_factory=set)
 
@@ -88,7 +89,8 @@ class _Plugin:
     def pytest_runtest_protocol(self, item: Any) -> Any:
         self._begun = _processor()
         SEEN.clear()
-        if self._begun > self.most:
+        self._first = self._begun if self._first is None else self._first
+        if self._begun - self._first > self.most:
             item.session.shouldfail = "the time is over"
         return (yield)
 
@@ -152,7 +154,7 @@ def start(tree: Path, work: Path, names: Sequence[str], cpu: float, most: float,
         work: a folder for what the tests write; emptied before. `ended.jsonl` in it tells how each test ended.
         names: of tests or test files, from the root of the tree.
         cpu: s of processor time after which the system ends the process.
-        most: s of processor time after which no further test begins.
+        most: s of processor time after which no further test begins; importing and collecting do not count.
         noting: note the functions that are called in `calls.txt` and go on after a failure.
     """
     shutil.rmtree(work, ignore_errors=True)

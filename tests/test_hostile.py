@@ -110,3 +110,19 @@ def test_trees_are_compared_file_by_file(kill: ModuleType, tmp_path: Path) -> No
     (tmp_path / ".b.part").write_bytes(b"2")
     found = kill.differences(before, kill.digests(tmp_path))
     assert found == ("missing: a", "too many: .b.part", "differs: summary.json")
+
+
+def test_a_stop_by_sigterm_has_its_status_its_word_and_leaves_nothing(kill: ModuleType, tmp_path: Path) -> None:
+    folder = tmp_path / "killed"
+    (folder / "out").mkdir(parents=True)
+
+    def told(text: str, status: int = 130) -> tuple[str, ...]:
+        (tmp_path / "killed.err").write_text(text, encoding="utf-8")
+        return tuple(kill.left_behind(status, folder))
+
+    assert told("train 3/8\navseg: stopped\n") == told("", -signal.SIGTERM) == ()
+    traceback = "Traceback (most recent call last):\nKeyboardInterrupt\navseg: stopped\n"
+    for wrong in (told(""), told(traceback), told("avseg: stopped\n", 1), told("avseg: stopped\n", -signal.SIGKILL)):
+        assert len(wrong) == 1 and wrong[0].startswith("a stopped start ended with")
+    (folder / "out" / ".best.0-1-2.part.safetensors").touch()
+    assert told("avseg: stopped\n") == ("left: .best.0-1-2.part.safetensors",)

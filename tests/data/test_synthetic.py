@@ -77,6 +77,11 @@ def test_the_world_by_name(kind: Any, classes: int) -> None:
     assert sets["val"].config == config
 
 
+def test_the_world_has_a_thousand_clips_and_forty_held_out() -> None:
+    config = DataConfig(name="synth")
+    assert [len(build_dataset(config, split)) for split in ("train", "val", "test")] == [1000, 40, 40]
+
+
 def test_the_world_has_one_sample_rate_and_no_pickles() -> None:
     with pytest.raises(ValueError, match="16 kHz"):
         build_dataset(DataConfig(name="synth", sample_rate=8000), "train")

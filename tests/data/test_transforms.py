@@ -43,8 +43,8 @@ def instances(clip: Clip, count: int) -> InstanceTarget:
     return InstanceTarget(masks, ids, ids, torch.ones(2, dtype=torch.bool))
 
 
-def draw() -> torch.Generator:
-    return torch.Generator().manual_seed(0)
+def draw(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
 
 
 def test_flip_swaps_left_and_right_of_picture_truth_and_sound() -> None:
@@ -162,6 +162,12 @@ def test_no_jitter_changes_nothing_and_all_frames_change_alike() -> None:
     jittered = ColourJitter(0.5)(still, draw()).frames
     assert torch.equal(jittered[0], jittered[1])
     assert not torch.equal(jittered, still.frames)
+
+
+def test_factors_of_the_jitter_lie_around_one() -> None:
+    grey = replace(make_clip(), frames=torch.full((2, 3, 4, 4), 100, dtype=torch.uint8))
+    seen = [float(ColourJitter(0.3)(grey, draw(seed)).frames[0, 0, 0, 0]) for seed in range(60)]
+    assert 70 <= min(seen) < 80 and 120 < max(seen) <= 130
 
 
 def test_muting_takes_the_sound_and_what_sounded_with_it() -> None:

@@ -13,7 +13,7 @@ from torch import nn
 from avseg.cli import run
 from avseg.config import AudioWindow, InputSpec, Temporal
 from avseg.data import DataConfig, build_dataset
-from avseg.inference.codes import HEIGHT, check_codes, coded_clips, coded_video, use_of_codes
+from avseg.inference.codes import check_codes, coded_clips, coded_video, use_of_codes
 from avseg.io.video import write_video
 from avseg.models.base import Model
 from avseg.models.qdformer.config import CodebookConfig, QDFormerConfig
@@ -86,7 +86,7 @@ def test_a_video_s_parts_have_their_codes_pictures_and_sound(video: Path) -> Non
     # The last block is filled up for the network; what fills it is not told of.
     assert second.frame_codes is not None and second.frame_codes.tolist() == [[0, 0], [1, 1]]
     assert second.times == pytest.approx([3, 4]) and second.clip_codes.tolist() == [2, 3]
-    assert second.marked.shape == (2, HEIGHT, 2 * HEIGHT, 3) and second.truth is None and second.sounding is None
+    assert second.marked.shape == (2, 112, 224, 3) and second.truth is None and second.sounding is None
     assert second.spectra is not None and second.spectra.shape == (2, 96, 64)
     assert second.spectra[1].mean() > second.spectra[0].mean()
     assert (second.marked[1] - second.marked[0].astype(int)).std() > 10
@@ -98,7 +98,7 @@ def test_clips_of_a_data_set_come_with_their_truth() -> None:
     (clip,) = coded_clips(model, dataset, [2])
     target = dataset[2].target
     assert clip.id == dataset.ids[2] and clip.truth is not None and clip.sounding is not None
-    assert clip.truth.shape == clip.marked.shape == (3, HEIGHT, HEIGHT, 3)
+    assert clip.truth.shape == clip.marked.shape == (3, 112, 112, 3)
     assert [len(names) for names in clip.sounding] == target.sounding.sum(1).tolist()
     assert {name for names in clip.sounding for name in names} <= set(dataset.task.classes)
 

@@ -390,3 +390,19 @@ def test_a_real_model_goes_from_file_to_masks(videos: Path, tmp_path: Path) -> N
     check(told, SCHEMA)
     assert report.exit_code == 0 and told["model"]["family"] == "tpavi" and told["model"]["name"] == "m.safetensors"
     assert len(told["frames"]) == 4 and (tmp_path / "out" / "good" / "overlay.mp4").is_file()
+
+
+def test_the_record_numbers_classes_from_one(videos: Path, tmp_path: Path) -> None:
+    run(videos / "good.mp4", tmp_path / "binary")
+    red = [np.full((48, 64, 3), (230, 20, 20), np.uint8)] * 10
+    path = write_video(tmp_path / "red.mp4", red, 10, tone(1, RATE), RATE)
+    semantic = Segmenter(fake(Task("semantic", ("red thing", "green thing"))), fps=1)
+    predict_folder(semantic, [path], tmp_path / "semantic")
+    binary, told = (
+        json.loads((tmp_path / name / "result.json").read_text(encoding="utf-8"))
+        for name in ("binary/good", "semantic/red")
+    )
+    assert [(one["id"], one["name"]) for one in binary["classes"]] == [(1, "sounding")]
+    assert [(one["id"], one["name"]) for one in told["classes"]] == [(1, "red thing"), (2, "green thing")]
+    assert {one["class_id"] for one in told["sounding"]} == {1}
+    assert len({tuple(one["colour"]) for one in told["classes"]} | {(0, 0, 0)}) == 3

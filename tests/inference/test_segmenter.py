@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -129,6 +130,7 @@ def test_a_clip_is_segmented_as_it_is() -> None:
     assert result.size == (128, 192) and result.labels[0].shape == (128, 192)
     assert [bool(mask.any()) for mask in result.masks] == [True, True, True, False, False]
     assert result.frames[2].heard == pytest.approx((1.92, 2.895))
+    assert Segmenter(fake(), fps=1).predict(replace(clip, output_size=None)).size == (64, 96)
 
 
 @pytest.mark.parametrize("fps", [1, 5])
@@ -260,6 +262,18 @@ def test_odd_sizes_work_down_to_one_pixel(tmp_path: Path, size: tuple[int, int])
     assert result.size == size and result.masks[0].all()
     overlay = probe(result.save_video(tmp_path / "o.mp4"))
     assert (overlay.height, overlay.width) == (size[0] + size[0] % 2, size[1] + size[1] % 2)
+
+
+def test_what_falls_silent_twice_has_two_intervals(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "twice.mp4", scene(9), 10, sounding(9, (1, 2), (5, 6)), RATE)
+    result = Segmenter(fake(), fps=1).predict(path)
+    heard = [frame.index for frame in result.frames if frame.objects]
+    groups = [[index for index in heard if index < 4], [index for index in heard if index > 4]]
+    (one,) = result.sounding
+    assert len(one["intervals"]) == 2 and 4 not in heard and heard[0] > 0 and heard[-1] < 8
+    for (begin, end), group in zip(one["intervals"], groups, strict=True):
+        middles = [sum(result.frames[index].heard) / 2 for index in (group[0] - 1, group[0], group[-1], group[-1] + 1)]
+        assert (begin, end) == pytest.approx((sum(middles[:2]) / 2, sum(middles[2:]) / 2), abs=2e-3)
 
 
 def test_semantic_results_name_their_classes(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -15,6 +16,7 @@ from PIL import Image
 
 from avseg.io.media import MediaError
 from avseg.io.video import VideoWriter, iter_audio, iter_frames, probe, read_audio, write_video
+from avseg.io.voice import voice_of
 from inference.media import counting, make, number_of, tone, turn
 
 Streams = tuple[tuple[str, str], tuple[str, str, int]]
@@ -283,6 +285,26 @@ def test_a_cut_end_is_told_and_what_came_before_is_used(tmp_path: Path, caplog: 
     with caplog.at_level(logging.WARNING):
         frames = list(iter_frames(path))
     assert 5 < len(frames) < 35 and "cut short" in caplog.text
+
+
+def test_sound_is_written_beside_the_picture_it_belongs_to(tmp_path: Path) -> None:
+    pieces = [(k / 2, np.zeros((1, 8000), np.float32), 16000) for k in range(4)]
+    with av.open(str(tmp_path / "a.mp4"), "w") as out:
+        voice = voice_of(out, iter(pieces))
+        assert voice is not None
+        given = [[packet.pts * packet.time_base for packet in voice.until(time)] for time in (0.0, 0.0, 1.0)]
+    # AAC gives a packet when two more have come; each call reads on up to its time.
+    assert given[0] and max(given[0]) < 0.5 and not given[1] and 0.8 < max(given[2]) < 1.5
+
+
+def test_the_quality_is_that_of_nineteen_by_default(tmp_path: Path) -> None:
+    pictures = np.random.default_rng(0).integers(0, 255, (4, 48, 64, 3), dtype=np.uint8)
+    for name, options in (("default", {}), ("19", {"crf": 19}), ("18", {"crf": 18})):
+        with VideoWriter(tmp_path / f"{name}.mp4", 10, **options) as writer:
+            for picture in pictures:
+                writer.write(picture)
+    written = {path.stem: path.read_bytes() for path in tmp_path.iterdir()}
+    assert written["default"] == written["19"] != written["18"]
 
 
 def test_a_wrong_rate_is_refused(tmp_path: Path) -> None:

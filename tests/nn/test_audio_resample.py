@@ -110,3 +110,10 @@ def test_bad_rates_and_whole_numbers_are_refused() -> None:
         resample(torch.ones(1, 10, dtype=torch.int16), 44100, 16000)
     with pytest.raises(ValueError, match=r"'published' .* wanted one of 'exact', 'resampy_0\.2', 'resampy_0\.4'"):
         resample(torch.ones(1, 10), 44100, 16000, form="published")  # type: ignore[arg-type]
+
+
+def test_pieces_of_the_work_may_be_as_small_as_one_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    sound = torch.randn(3, 4000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    whole = resample(sound, 44100, 16000)
+    monkeypatch.setattr(module, "_CHUNK", 1)
+    assert torch.allclose(resample(sound, 44100, 16000), whole, rtol=0, atol=1e-12)
