@@ -23,6 +23,7 @@ from avseg.commands.tables import print_table
 from avseg.commands.words import Hidden, ModelFile, Video
 from avseg.config import TrackOptions
 from avseg.data.config import DataConfig
+from avseg.metrics import SUITES, describe_protocols
 from avseg.recipes import RECIPES
 from avseg.registry import add_plugin
 from avseg.version import __version__
@@ -106,12 +107,21 @@ def train(arguments: Sequence[str]) -> int:
     return run_train(arguments[0], arguments[1:])
 
 
+# Annotations are looked up when a command is asked for, which is early enough to import what plug-ins add.
+def _protocols() -> str:
+    return f"One or several protocols (docs/metrics.md). {describe_protocols()}."
+
+
+def _suites() -> str:
+    return f"Metric suites, all in one pass: {', '.join(SUITES)}. The default is the data set's own."
+
+
 def evaluate(
     model: Positional[ModelFile[str]],
     data: DataConfig,
     split: Literal["train", "val", "test"] = "test",
-    protocol: tuple[str, ...] = ("published",),
-    suites: tuple[str, ...] = (),
+    protocol: Annotated[tuple[str, ...], arg(help=_protocols())] = ("published",),
+    suites: Annotated[tuple[str, ...], arg(help=_suites())] = (),
     out: Path | None = None,
     batch_size: int = 1,
     workers: int = 2,
@@ -124,10 +134,8 @@ def evaluate(
         model: A model file, a Hugging Face Hub id, or "demo"; or a JSON of tracks in the form of YouTube-VIS.
         data: The data set: --data.name s4 --data.root DIR.
         split: The part of the data set.
-        protocol: One or several of published, repaired and cavp (docs/metrics.md). For AVISeg, published means
-            aviseg_upstream and repaired means aviseg.
-        suites: Metric suites, all in one pass: avsbench_object, avsbench_semantic, vpo, aviseg. The default is the data
-            set's own.
+        protocol: One or several, by suite (docs/metrics.md).
+        suites: Metric suites, all in one pass; by default the data set's own.
         out: Folder for result.json, clips.csv, predictions.json (tracks) and overlays.
         batch_size: Clips per batch; the scores do not depend on it.
         workers: Processes that read clips.

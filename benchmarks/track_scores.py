@@ -22,8 +22,10 @@ from published_tracks import published_scores
 from pycocotools import mask as coco
 
 from avseg.io.rle import encode
-from avseg.metrics import aviseg
+from avseg.metrics import SUITES
 from avseg.types import InstancePrediction, Rle, Task, TrackTarget
+
+aviseg = SUITES["aviseg"]
 
 CLASSES = 26
 PROTOCOLS = ("aviseg_upstream", "aviseg")

@@ -98,9 +98,9 @@ def _datasets() -> Iterable[str]:
 
 
 def _protocols() -> Iterable[str]:
-    from avseg.metrics import PROTOCOLS
+    from avseg.metrics import known_protocols
 
-    return PROTOCOLS
+    return known_protocols()
 
 
 def _suites() -> Iterable[str]:

@@ -18,11 +18,10 @@ from avseg.data.jitter import Jitter, Photometric
 from avseg.data.tracks import MovingCrop, Rasterise, Seen, ShorterSide, SomeFrames
 from avseg.datasets import spec_of
 from avseg.datasets.spec import Recount
+from avseg.metrics import known_protocols
 from avseg.types import IGNORE, Clip, DenseTarget, InstanceTarget, Target, TrackTarget
 
 Transform: TypeAlias = Callable[[Clip, torch.Generator], Clip]
-
-PROTOCOLS = ("published", "repaired", "cavp", "aviseg_upstream", "aviseg")
 
 
 def train_transforms(config: DataConfig, spec: InputSpec) -> list[Transform]:
@@ -58,8 +57,8 @@ def eval_transforms(config: DataConfig, spec: InputSpec, protocol: str = "publis
     Raises:
         ValueError: an unknown protocol.
     """
-    if protocol not in PROTOCOLS:
-        raise ValueError(f"no protocol is called {protocol!r}; {did_you_mean(protocol, PROTOCOLS)}")
+    if protocol not in known_protocols():
+        raise ValueError(f"no protocol is called {protocol!r}; {did_you_mean(protocol, known_protocols())}")
     own = spec_of(config).labels_at.get(protocol, "file")
     return [Geometry(spec, resize_labels=(own if config.labels_at == "auto" else config.labels_at) == "input")]
 

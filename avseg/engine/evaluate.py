@@ -23,6 +23,7 @@ from avseg.engine.processes import leaving_together
 from avseg.engine.report import Report
 from avseg.engine.results import FILE, are_results, keep, read_tracks, report_of, write_tracks
 from avseg.io.files import clear_stale
+from avseg.metrics import SUITES
 from avseg.metrics.base import Metric
 from avseg.progress import Progress
 from avseg.types import Batch, Clip, Prediction, Target, Task
@@ -257,8 +258,8 @@ def _transforms_for(model: Model[Any], dataset: ClipDataset, metrics: Sequence[M
 
 
 def _check_tasks(model: Model[Any], dataset: ClipDataset, metrics: Sequence[Metric]) -> None:
-    binary_judge = all(metric.suite == "avsbench_object" for metric in metrics) and model.task.kind != "instance"
-    if model.task != dataset.task and not binary_judge:
+    classes_matter = model.task.kind == "instance" or not all(SUITES[m.suite].foreground_only for m in metrics)
+    if model.task != dataset.task and classes_matter:
         raise ValueError(
             f"the model solves {_words(model.task)}, the data set {dataset.config.name!r} has {_words(dataset.task)}; "
             "take a model that was trained for it"

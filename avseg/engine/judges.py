@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from avseg.config import did_you_mean
-from avseg.metrics import PROTOCOLS, PROTOCOLS_OF, SUITES, own_name
+from avseg.metrics import SUITES, SuiteSpec, known_protocols
 from avseg.metrics.base import Metric, Row
 from avseg.types import Task
 
@@ -20,32 +20,26 @@ def metrics_of(task: Task, suites: Sequence[str], protocols: Sequence[str]) -> l
         ValueError: an unknown name, none at all, a suite that has none of the protocols, or a protocol that none of
             the suites has.
     """
-    suites, protocols = list(dict.fromkeys(suites)), list(dict.fromkeys(protocols))
-    if not suites or not protocols:
-        raise ValueError(f"give one or more suites ({', '.join(SUITES)}) and protocols ({', '.join(PROTOCOLS)})")
-    for suite in suites:
-        if suite not in SUITES:
-            raise ValueError(f"no metric suite is called {suite!r}; {did_you_mean(suite, SUITES)}")
-    unknown = next((protocol for protocol in protocols if protocol not in PROTOCOLS), None)
-    if unknown is not None:
-        raise ValueError(f"no protocol is called {unknown!r}; {did_you_mean(unknown, PROTOCOLS)}")
-    for protocol in protocols:
-        if len(protocols) > 1 and not any(_has(suite, protocol) for suite in suites):
-            raise ValueError(f"none of the suites {', '.join(suites)} has the protocol {protocol!r} (docs/metrics.md)")
-    return [
-        metric for suite in suites for protocol in _own(suite, protocols) for metric in SUITES[suite](task, protocol)
-    ]
+    wanted = list(dict.fromkeys(protocols))
+    if not suites or not wanted:
+        raise ValueError(
+            f"give one or more suites ({', '.join(SUITES)}) and protocols ({', '.join(known_protocols())})"
+        )
+    records = [SUITES.find(suite) for suite in dict.fromkeys(suites)]
+    for protocol in wanted:
+        if protocol not in known_protocols():
+            raise ValueError(f"no protocol is called {protocol!r}; {did_you_mean(protocol, known_protocols())}")
+        if len(wanted) > 1 and not any(suite.has(protocol) for suite in records):
+            names = ", ".join(suite.name for suite in records)
+            raise ValueError(f"none of the suites {names} has the protocol {protocol!r} (docs/metrics.md)")
+    return [metric for suite in records for protocol in _own(suite, wanted) for metric in suite(task, protocol)]
 
 
-def _has(suite: str, protocol: str) -> bool:
-    return own_name(suite, protocol) in PROTOCOLS_OF[suite]
-
-
-def _own(suite: str, protocols: Sequence[str]) -> Sequence[str]:
+def _own(suite: SuiteSpec, protocols: Sequence[str]) -> Sequence[str]:
     """Those of the protocols that a suite has, by its own names for them; where it has none of them, all, so that it
     refuses them itself.
     """
-    own = dict.fromkeys(own_name(suite, protocol) for protocol in protocols if _has(suite, protocol))
+    own = dict.fromkeys(suite.own_name(protocol) for protocol in protocols if suite.has(protocol))
     return list(own) or protocols
 
 

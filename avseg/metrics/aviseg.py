@@ -9,9 +9,10 @@ from typing import Literal
 
 import numpy as np
 
-from avseg.metrics.base import Array, Row
+from avseg.metrics.base import Array, Metric, Row
 from avseg.metrics.fsla import fsla_counts, fsla_figures
 from avseg.metrics.hota import COUNTS, hota_counts, hota_figures
+from avseg.metrics.suites.aviseg import SPEC
 from avseg.metrics.tracks import ALPHAS, Ids, VideoTable, video_table
 from avseg.metrics.video_map import VideoTracks, map_figures
 from avseg.types import Prediction, Target, Task
@@ -51,6 +52,18 @@ class VideoScores:
         return self.id, b"".join(array.tobytes() for array in arrays)
 
 
+def track_metrics(task: Task, protocol: str, *, silent: Literal["empty", "absent"] = "empty") -> list[Metric]:
+    """FSLA, HOTA and mAP of tracks with all their parts.
+
+    Args:
+        task: Of the data set.
+        protocol: One of the suite's.
+        silent: What None in a prediction is to aviseg_upstream: an empty mask, as the published code writes it, or no
+            mask at all.
+    """
+    return [TrackScores(task, protocol, silent)]
+
+
 class TrackScores:
     """FSLA, HOTA and mAP with all their parts (docs/metrics.md), from the tracks of whole videos.
 
@@ -61,10 +74,9 @@ class TrackScores:
     looked up by what they are pairs of; figures that nothing stands behind are left out.
     """
 
-    suite = "aviseg"
+    suite = SPEC.name
 
-    def __init__(self, task: Task, protocol: str, silent: Literal["empty", "absent"] = "empty") -> None:
-        """`silent`: what None in a prediction is to aviseg_upstream, an empty mask or no mask at all."""
+    def __init__(self, task: Task, protocol: str, silent: Literal["empty", "absent"]) -> None:
         self.task, self.protocol, self.silent = task, protocol, silent
         self.videos: dict[int, VideoScores] = {}
 

@@ -7,9 +7,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from avseg.metrics.base import Array, ClipTable, Row, check_dense
+from avseg.metrics.base import Array, ClipTable, Metric, Row, check_dense
 from avseg.metrics.object import BETA2
 from avseg.metrics.semantic import EPS, frame_counts
+from avseg.metrics.suites.vpo import SPEC
 from avseg.types import IGNORE, DenseTarget, Prediction, Target, Task
 
 MULTI_PIXELS = 100
@@ -67,6 +68,11 @@ def shows_several(counts: Array, truth: DenseTarget, protocol: str) -> NDArray[n
     return labels > MULTI_LABELS
 
 
+def dataset_metrics(task: Task, protocol: str) -> list[Metric]:
+    """mIoU, F, FDR, F1 and accuracy from one confusion matrix of the data set; a binary task has two classes."""
+    return [DatasetScores(task, protocol)]
+
+
 class DatasetScores:
     """mIoU, F, FDR, F1 and accuracy of all annotated frames, from one confusion matrix; binary tasks have two classes.
 
@@ -81,9 +87,9 @@ class DatasetScores:
     Both: `*_multi` are of the frames that show several things (`shows_several`) alone, where there is one.
     """
 
-    suite = "vpo"
+    suite = SPEC.name
 
-    def __init__(self, task: Task, protocol: str = "published") -> None:
+    def __init__(self, task: Task, protocol: str) -> None:
         self.classes, self.protocol = max(task.channels, 2), protocol
         self.clips = ClipTable()
 

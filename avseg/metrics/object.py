@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from avseg.metrics.base import Array, ClipTable, Row, check_dense
-from avseg.types import IGNORE, DensePrediction, Prediction, Target
+from avseg.metrics.base import Array, ClipTable, Metric, Row, check_dense
+from avseg.metrics.suites.avsbench_object import SPEC
+from avseg.types import IGNORE, DensePrediction, Prediction, Target, Task
 
 BETA2 = 0.3
 """Weight of precision in F."""
@@ -103,16 +104,29 @@ def f_measure(hit: Array, predicted: Array, wanted: Array, eps: float = 0.0) -> 
     return np.nan_to_num(f, nan=0.0)
 
 
-class J:
-    """IoU of the foreground ("mIoU" in the AVSBench-object papers) over annotated frames.
+def foreground_metrics(task: Task, protocol: str, *, group: int | None = None) -> list[Metric]:
+    """J and F of the foreground; semantic clips are judged by their foreground (every class but 0).
+
+    Args:
+        task: Of the data set.
+        protocol: One of the suite's.
+        group: Clips whose F curves are averaged before the maximum is taken, in data-set order; by default those of
+            the protocol.
+    """
+    group = group or SPEC.clips_per_group.get(protocol, 1)
+    return [ForegroundIoU(protocol, group), ForegroundF(protocol, group)]
+
+
+class ForegroundIoU:
+    """J, the IoU of the foreground ("mIoU" in the AVSBench-object papers) over annotated frames.
 
     Published and cavp: mean over groups of `group` clips, in data-set order, of the mean over the group's frames.
     Repaired: mean over frames, and `J_sounding`, the mean over frames whose truth is not empty.
     """
 
-    suite = "avsbench_object"
+    suite = SPEC.name
 
-    def __init__(self, protocol: str = "published", group: int = 4) -> None:
+    def __init__(self, protocol: str, group: int) -> None:
         self.protocol, self.group = protocol, group
         self.clips = ClipTable()
 
@@ -123,7 +137,7 @@ class J:
         sounding = _count(truth & judged) > 0
         self.clips.put(index, prediction.id, np.stack([iou, sounding], 1))  # (M, 2)
 
-    def merge(self, other: J) -> None:
+    def merge(self, other: ForegroundIoU) -> None:
         self.clips.merge(other.clips)
 
     def compute(self) -> dict[str, float]:
@@ -140,16 +154,16 @@ class J:
         ]
 
 
-class F:
-    """Maximum over 255 thresholds of the mean F curve over annotated frames whose truth is not empty.
+class ForegroundF:
+    """F, the maximum over 255 thresholds of the mean F curve over annotated frames whose truth is not empty.
 
     Published and cavp: mean over groups of `group` clips, in data-set order, of each group's maximum, 0 for a group
     without such frames. Repaired: one maximum over the whole data set.
     """
 
-    suite = "avsbench_object"
+    suite = SPEC.name
 
-    def __init__(self, protocol: str = "published", group: int = 4) -> None:
+    def __init__(self, protocol: str, group: int) -> None:
         self.protocol, self.group = protocol, group
         self.clips = ClipTable()
 
@@ -161,7 +175,7 @@ class F:
         values = np.concatenate([[len(frames), len(curves)], curves.sum(0)])
         self.clips.put(index, prediction.id, values[None])  # (1, 2 + 255)
 
-    def merge(self, other: F) -> None:
+    def merge(self, other: ForegroundF) -> None:
         self.clips.merge(other.clips)
 
     def compute(self) -> dict[str, float]:

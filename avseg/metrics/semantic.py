@@ -6,9 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from avseg.metrics.base import Array, ClipTable, Row, check_dense
+from avseg.metrics.base import Array, ClipTable, Metric, Row, check_dense
 from avseg.metrics.object import f_measure
-from avseg.types import IGNORE, DensePrediction, DenseTarget, Prediction, Target
+from avseg.metrics.suites.avsbench_semantic import SPEC
+from avseg.types import IGNORE, DensePrediction, DenseTarget, Prediction, Target, Task
 
 PUBLISHED_FRAMES = 10
 """Frames to which the published evaluation pads every clip."""
@@ -79,6 +80,11 @@ def frame_scores(counts: Array, eps: float) -> Array:
     return np.stack([iou, f_measure(hit, predicted, wanted), present], 1)
 
 
+def class_metrics(task: Task, protocol: str) -> list[Metric]:
+    """mIoU and F over the classes of `task`, background included."""
+    return [SemanticScores(task.channels, protocol)]
+
+
 class SemanticScores:
     """mIoU and F over C classes: means over frames in which a class is present, then over classes.
 
@@ -92,9 +98,9 @@ class SemanticScores:
     another figure than the mean over frames.
     """
 
-    suite = "avsbench_semantic"
+    suite = SPEC.name
 
-    def __init__(self, classes: int, protocol: str = "published") -> None:
+    def __init__(self, classes: int, protocol: str) -> None:
         self.classes, self.protocol = classes, protocol
         self.clips = ClipTable()
 

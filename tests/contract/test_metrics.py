@@ -7,7 +7,7 @@ import itertools
 import pytest
 import torch
 
-from avseg.metrics import PROTOCOLS, PROTOCOLS_OF, SUITES
+from avseg.metrics import SUITES, known_protocols
 from avseg.types import DensePrediction, DenseTarget, Prediction, Target, Task
 from contract.clips import random_clip
 from track_world import random_video
@@ -34,7 +34,7 @@ def results(suite: str, n: int = 7) -> list[tuple[Prediction, Target]]:
 
 
 def cases() -> list[tuple[str, str]]:
-    return [(suite, protocol) for suite in SUITES for protocol in PROTOCOLS_OF[suite]]
+    return [(suite, protocol) for suite in SUITES for protocol in SUITES[suite].protocols]
 
 
 @pytest.mark.parametrize(("suite", "protocol"), cases())
@@ -71,10 +71,24 @@ def test_rows_name_every_clip(suite: str, protocol: str) -> None:
 
 @pytest.mark.parametrize("suite", list(SUITES))
 def test_unknown_protocol_says_what_there_is(suite: str) -> None:
-    with pytest.raises(ValueError, match="published"):
+    with pytest.raises(
+        ValueError, match=f"{suite} has no protocol 'publishd'; take {next(iter(SUITES[suite].protocols))}"
+    ):
         SUITES[suite](TASK_OF[suite], "publishd")
 
 
 def test_every_protocol_belongs_to_a_suite() -> None:
-    assert set(PROTOCOLS_OF) == set(SUITES)
-    assert {protocol for protocols in PROTOCOLS_OF.values() for protocol in protocols} == set(PROTOCOLS)
+    assert {name for suite in SUITES.values() for name in suite.protocols} == set(known_protocols())
+
+
+@pytest.mark.parametrize("suite", list(SUITES))
+def test_a_record_agrees_with_its_name_and_its_metrics(suite: str) -> None:
+    record = SUITES[suite]
+    assert record.name == suite and TASK_OF[suite].kind in record.kinds
+    assert set(record.aliases.values()) | set(record.clips_per_group) <= set(record.protocols)
+    for alias, own in record.aliases.items():
+        assert {metric.protocol for metric in record(TASK_OF[suite], alias)} == {own}
+    others = {"binary", "semantic", "instance"} - set(record.kinds)
+    for kind in others:
+        with pytest.raises(ValueError, match=f"{suite} judges .* {kind} one; choose another suite"):
+            record(Task(kind, () if kind == "binary" else ("dog",)), next(iter(record.protocols)))  # type: ignore[arg-type]

@@ -23,10 +23,12 @@ from avseg.device import find_device
 from avseg.engine import judges
 from avseg.engine.evaluate import evaluate, evaluate_file, score, share_of
 from avseg.engine.judges import computed
-from avseg.metrics import SUITES, avsbench_object
+from avseg.metrics import SUITES
 from avseg.models.base import Model
 from avseg.types import Batch, Clip, DensePrediction, DenseTarget, Task
 from killed_writer import half_written
+
+avsbench_object = SUITES["avsbench_object"]
 
 SIZE = 16
 

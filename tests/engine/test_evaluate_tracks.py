@@ -25,10 +25,12 @@ from avseg.engine.evaluate import _merge_processes, evaluate, evaluate_file, sco
 from avseg.engine.judges import metrics_of
 from avseg.engine.results import read_tracks
 from avseg.io.audio import write_wav
-from avseg.metrics import aviseg
+from avseg.metrics import SUITES
 from avseg.models.base import Model
 from avseg.types import Batch, InstancePrediction, Task, TrackTarget
 from track_world import random_video
+
+aviseg = SUITES["aviseg"]
 
 CLASSES = ("person", "violin", "dog")
 NUMBERS = (3, 5, 9)

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 import torch
 
-from avseg.metrics import OWN_NAMES, aviseg, own_name
+from avseg.metrics import SUITES
 from avseg.types import InstancePrediction, Rle, Task, TrackTarget
 from track_world import found_of, random_video, truth_of
+
+aviseg = SUITES["aviseg"]
 
 CASES = (
     "perfect_empty_rle_kept",
@@ -162,8 +164,9 @@ def test_a_test_set_of_nothing_but_silence_has_figures() -> None:
 
 
 def test_published_and_repaired_are_names_for_the_suites_own_protocols() -> None:
-    assert own_name("aviseg", "published") == aviseg(TASK, "published")[0].protocol == "aviseg_upstream"
-    assert own_name("aviseg", "repaired") == aviseg(TASK, "repaired")[0].protocol == "aviseg"
-    assert own_name("vpo", "published") == "published" and set(OWN_NAMES) == {"aviseg"}
+    assert aviseg.own_name("published") == aviseg(TASK, "published")[0].protocol == "aviseg_upstream"
+    assert aviseg.own_name("repaired") == aviseg(TASK, "repaired")[0].protocol == "aviseg"
+    assert SUITES["vpo"].own_name("published") == "published"
+    assert aviseg.has("repaired") and not aviseg.has("cavp")
     with pytest.raises(ValueError, match="the suite aviseg has no protocol 'cavp'; take aviseg_upstream or aviseg"):
         aviseg(TASK, "cavp")

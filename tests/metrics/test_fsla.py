@@ -10,9 +10,11 @@ import pytest
 from scipy.optimize import linear_sum_assignment
 
 from avseg.io.rle import decode
-from avseg.metrics import aviseg
+from avseg.metrics import SUITES
 from avseg.types import InstancePrediction, Task, TrackTarget
 from track_world import Box, found_of, random_video, truth_of
+
+aviseg = SUITES["aviseg"]
 
 TASK = Task("instance", ("person", "violin", "dog"))
 A, B, C = (2, 3, 10, 12), (2, 20, 10, 12), (16, 3, 10, 12)

@@ -10,11 +10,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from avseg.metrics import avsbench_object, avsbench_semantic
+from avseg.metrics import SUITES
 from avseg.metrics.dataset import DatasetScores, dataset_scores
 from avseg.metrics.semantic import EPS, SemanticScores, class_counts, frame_scores
 from avseg.types import DensePrediction, DenseTarget, Task
 from golden_arrays import arr
+
+avsbench_object, avsbench_semantic = (SUITES["avsbench_object"], SUITES["avsbench_semantic"])
 
 NEAR = {"rel": 0, "abs": 2e-6}
 
@@ -81,7 +83,7 @@ def test_sums_over_frames_of_every_class(golden: Any, name: str) -> None:
 @pytest.mark.parametrize("name", ["ignore_255", "noisy", "pred_all_background", "random"])
 def test_means_over_classes(golden: Any, name: str) -> None:
     case = golden("metrics.json")[f"colour/miou_fscore/c5/{name}"]
-    scores = scores_of(*semantic_inputs(name, case), [SemanticScores(5)], clip_length=10)
+    scores = scores_of(*semantic_inputs(name, case), [SemanticScores(5, "published")], clip_length=10)
     names = {"mIoU": "miou_all_classes", "F": "f_all_classes", "mIoU_noBg": "miou_drop_last", "F_noBg": "f_drop_last"}
     assert scores == {ours: pytest.approx(case["value"][theirs], **NEAR) for ours, theirs in names.items()}
 
@@ -125,7 +127,7 @@ def test_a_clip_of_five_frames_is_padded_with_perfect_background(golden: Any) ->
     logits = wave((10, 71, 224, 224), 0.0019, 2)[:5]
     logits[:, 0] += 1
     labels = ((torch.arange(5 * 224 * 224) // 977) % 71).reshape(5, 224, 224)
-    metric = SemanticScores(71)
+    metric = SemanticScores(71, "published")
     scores_of(logits, labels, [metric], clip_length=5)
     assert metric.clips.joined()[0, :3, 0] == pytest.approx(wanted, **NEAR)
 
@@ -154,7 +156,7 @@ def rounded(scores: dict[str, float]) -> list[float]:
 def test_scores_of_one_confusion_matrix(golden: Any, name: str) -> None:
     value = golden("metrics.json")[f"cavp/running/c5/{name}"]["value"]
     logits, target = running_inputs(name, golden("metrics.json")[f"cavp/running/c5/{name}"])
-    metric = DatasetScores(Task("semantic", tuple("abcd")))
+    metric = DatasetScores(Task("semantic", tuple("abcd")), "published")
     for frame, step in enumerate(value["steps_miou_acc"]):
         known = DenseTarget(target[frame][None], torch.ones(1, dtype=torch.bool))
         metric.update(DensePrediction(f"clip{frame}", logits[frame][None], (48, 48)), known, frame)

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from avseg.io.rle import decode
-from avseg.metrics import aviseg
+from avseg.metrics import SUITES
 from avseg.metrics.hota import hota_counts, hota_figures
 from avseg.types import InstancePrediction, Task, TrackTarget
 from track_world import found_of, random_video, truth_of
+
+aviseg = SUITES["aviseg"]
 
 TASK = Task("instance", ("person", "violin", "dog"))
 

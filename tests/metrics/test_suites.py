@@ -12,14 +12,16 @@ import numpy as np
 import pytest
 import torch
 
-from avseg.metrics import PROTOCOLS_OF, SUITES, avsbench_object
+from avseg.metrics import SUITES
 from avseg.metrics.base import ClipTable
 from avseg.metrics.semantic import SemanticScores, class_counts
 from avseg.types import DensePrediction, DenseTarget, InstancePrediction, Task
 
+avsbench_object = SUITES["avsbench_object"]
+
 BINARY, SEMANTIC = Task("binary"), Task("semantic", ("dog", "guitar", "car"))
-CASES = [(suite, p) for suite in SUITES if suite != "aviseg" for p in PROTOCOLS_OF[suite]]
-PROTOCOLS = PROTOCOLS_OF["avsbench_object"]
+CASES = [(suite, p) for suite in SUITES if suite != "aviseg" for p in SUITES[suite].protocols]
+PROTOCOLS = tuple(avsbench_object.protocols)
 
 
 def clip(seed: int, task: Task, frames: int = 3, silent: bool = False) -> tuple[DensePrediction, DenseTarget]:
@@ -219,7 +221,7 @@ def test_other_bad_input_is_refused() -> None:
         class_counts(torch.zeros(1, 1, 2).long(), torch.tensor([[[0, 7]]]), 4)
     wrong = DensePrediction("a", torch.zeros(3, 2, 12, 10), (12, 10))
     with pytest.raises(ValueError, match="2 classes, wanted 4"):
-        SemanticScores(4).update(wrong, target, 0)
+        SemanticScores(4, "published").update(wrong, target, 0)
 
 
 def test_clips_without_annotated_frames_have_no_score_of_their_own() -> None:

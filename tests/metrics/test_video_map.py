@@ -11,10 +11,12 @@ import pytest
 import torch
 
 from avseg.io.rle import decode, encode
-from avseg.metrics import aviseg
+from avseg.metrics import SUITES
 from avseg.metrics.video_map import AREAS, match
 from avseg.types import InstancePrediction, Rle, Task, TrackTarget
 from track_world import found_of, random_video, truth_of
+
+aviseg = SUITES["aviseg"]
 
 TASK = Task("instance", ("person", "violin", "dog"))
 SIZE = (300, 420)

@@ -1,0 +1,18 @@
+"""J and F of the foreground, as in AVSBench-object (Zhou et al. 2022)."""
+
+from __future__ import annotations
+
+from avseg.metrics.suites import SuiteSpec
+
+SPEC = SuiteSpec(
+    name="avsbench_object",
+    kinds=("binary", "semantic"),
+    protocols={
+        "published": "as the published code: means over groups of four clips, F the mean of their maxima",
+        "repaired": "every annotated frame counts once; one maximum of F over the whole data set",
+        "cavp": "as CAVP (Chen et al. 2024): one maximum of F per video",
+    },
+    make="avseg.metrics.object:foreground_metrics",
+    clips_per_group={"published": 4, "cavp": 1},
+    foreground_only=True,
+)

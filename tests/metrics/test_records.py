@@ -1,0 +1,56 @@
+"""A suite of another package is named wherever ours are: by its record alone."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+
+import pytest
+
+from avseg.cli import complete, run
+from avseg.data.config import DataConfig
+from avseg.data.transforms import eval_transforms
+from avseg.engine.judges import metrics_of
+from avseg.metrics import SUITES, SuiteSpec, known_protocols
+from avseg.metrics.base import Metric
+from avseg.metrics.object import foreground_metrics
+from avseg.models.tpavi.config import TPAVIConfig
+from avseg.types import Task
+
+
+def toy_metrics(task: Task, protocol: str, *, group: int = 2) -> list[Metric]:
+    return foreground_metrics(task, protocol, group=group)
+
+
+@pytest.fixture
+def toy(monkeypatch: pytest.MonkeyPatch) -> SuiteSpec:
+    monkeypatch.setattr(SUITES, "_added", {})
+    record = SuiteSpec("toy", ("binary",), {"plain": "as they are"}, f"{__name__}:toy_metrics", {"published": "plain"})
+    SUITES.add("toy", record)
+    return record
+
+
+def test_a_suite_of_another_package_judges_under_its_own_protocol(toy: SuiteSpec) -> None:
+    assert [m.protocol for m in metrics_of(Task("binary"), ["toy"], ["published"])] == ["plain", "plain"]
+    assert [m.group for m in SUITES["toy"](Task("binary"), "plain", group=3)] == [3, 3]  # type: ignore[attr-defined]
+    with pytest.raises(ValueError, match="the suite toy has no protocol 'cavp'; take plain"):
+        metrics_of(Task("binary"), ["toy"], ["cavp"])
+    assert "plain" in known_protocols()
+    assert eval_transforms(DataConfig(), TPAVIConfig().input, "plain")
+
+
+def test_help_and_completion_name_it(toy: SuiteSpec) -> None:
+    page = io.StringIO()
+    with contextlib.redirect_stdout(page), pytest.raises(SystemExit):
+        run(["evaluate", "--help"])
+    words = " ".join(page.getvalue().replace("│", " ").split())
+    assert "vpo, aviseg, toy." in words and "toy: plain (also called published)" in words
+    assert complete(["evaluate", "--suites", "t"])[:1] == ["toy"]
+    assert complete(["evaluate", "--protocol", "pl"])[:1] == ["plain"]
+
+
+def test_without_it_nothing_names_it() -> None:
+    with pytest.raises(ValueError, match="no metric suite is called 'toy'"):
+        metrics_of(Task("binary"), ["toy"], ["published"])
+    with pytest.raises(ValueError, match="no protocol is called 'plain'"):
+        eval_transforms(DataConfig(), TPAVIConfig().input, "plain")
