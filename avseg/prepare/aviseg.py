@@ -21,8 +21,8 @@ from avseg.io.image import write_jpeg
 from avseg.nn.mel import EXAMPLE_FRAMES, EXAMPLE_SAMPLES, SAMPLE_RATE, LogMel
 from avseg.nn.resample import Form, resample
 from avseg.nn.vggish import VGGish
-from avseg.prepare.avsbench import PrepareReport
 from avseg.prepare.jobs import run_jobs
+from avseg.prepare.report import PrepareReport
 from avseg.progress import tracked
 
 MOVIES = "movies"

@@ -15,8 +15,8 @@ from avseg.data.classes import aviseg_classes
 from avseg.datasets.aviseg.reader import read_features
 from avseg.datasets.aviseg.truth import Size, TruthFile, Video, read_truth, size_of, track_target
 from avseg.io.audio import open_wav
-from avseg.prepare.check import CheckReport, Fault
 from avseg.prepare.jobs import run_jobs
+from avseg.prepare.report import CheckReport, Fault
 
 PUBLISHED = {"train": 616, "val": 105, "test": 205}
 """Videos. That of val is what is left of the published 926."""

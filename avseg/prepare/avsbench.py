@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +18,7 @@ from avseg.io.image import write_jpeg, write_png
 from avseg.io.pickles import write_tensor
 from avseg.prepare.frames import extract_frames, stretch
 from avseg.prepare.jobs import run_jobs
+from avseg.prepare.report import PrepareReport
 
 log = logging.getLogger(__name__)
 
@@ -42,29 +43,6 @@ class _Job:
 class _Outcome:
     state: Literal["done", "skipped", "failed"]
     note: str = ""
-
-
-@dataclass
-class PrepareReport:
-    """What became of the clips."""
-
-    done: int = 0
-    skipped: int = 0
-    """Finished before."""
-    failed: list[tuple[str, str]] = field(default_factory=list)
-    """(clip, reason), in the order of the table."""
-    notes: list[tuple[str, str]] = field(default_factory=list)
-
-    @property
-    def exit_code(self) -> int:
-        """1 if a clip failed."""
-        return 1 if self.failed else 0
-
-    def __str__(self) -> str:
-        lines = [f"{self.done} clips made, {self.skipped} finished before, {len(self.failed)} failed"]
-        lines += [f"  {name}: {reason}" for name, reason in self.failed]
-        lines += [f"  note on {name}: {note}" for name, note in self.notes[:10]]
-        return "\n".join(lines)
 
 
 def prepare(name: str, raw: Path, out: Path, *, workers: int = 0) -> PrepareReport:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from avseg.data.geometry import Geometry
 from avseg.io.pickles import read_tensor
 from avseg.prepare.avsbench import TABLES
 from avseg.prepare.jobs import run_jobs
+from avseg.prepare.report import CheckReport, Fault
 
 PUBLISHED = {"s4": (3452, 740, 740), "ms3": (296, 64, 64), "avss": (8498, 1304, 1554)}
 """Clips of train, val, test. Those of AVSS are recalled from the paper and not confirmed."""
@@ -22,55 +22,6 @@ WHERE = (
     "the data are sent on request: see the AVSBench project page (OpenNLPLab/AVSBench) for the form, "
     "or write to the authors by e-mail"
 )
-SHOWN = 10
-
-
-@dataclass(frozen=True)
-class Fault:
-    """A clip that cannot be used, or a file that stands in the way of all."""
-
-    split: str
-    clip: str
-    reason: str
-
-
-@dataclass
-class CheckReport:
-    """Expected and found clips, and every fault."""
-
-    name: str
-    root: Path
-    expected: dict[str, int]
-    """Clips of each split; of the folder's own table where it holds the synthetic world."""
-    found: dict[str, int] = field(default_factory=dict)
-    """Clips of each split that the table lists."""
-    whole: dict[str, int] = field(default_factory=dict)
-    """Clips of each split that can be read."""
-    faults: list[Fault] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    where: str = WHERE
-    """Where the data come from."""
-
-    @property
-    def ok(self) -> bool:
-        """Nothing is wrong."""
-        return not self.faults
-
-    @property
-    def exit_code(self) -> int:
-        return 0 if self.ok else 1
-
-    def __str__(self) -> str:
-        lines = [f"{self.name} in {self.root}", f"{'split':8}{'expected':>10}{'listed':>10}{'whole':>10}"]
-        for split in SPLITS:
-            counts = (self.expected[split], self.found.get(split, 0), self.whole.get(split, 0))
-            lines.append(f"{split:8}" + "".join(f"{count:>10}" for count in counts))
-        lines += [f"note: {note}" for note in self.notes]
-        if self.ok:
-            return "\n".join([*lines, "all is there and can be read"])
-        lines.append(f"{len(self.faults)} faults, the first {min(len(self.faults), SHOWN)}:")
-        lines += [f"  {fault.split} {fault.clip}: {fault.reason}" for fault in self.faults[:SHOWN]]
-        return "\n".join([*lines, self.where])
 
 
 def check(name: str, root: Path, *, workers: int = 0) -> CheckReport:
@@ -95,7 +46,7 @@ def check(name: str, root: Path, *, workers: int = 0) -> CheckReport:
     if name not in TABLES:
         raise ValueError(f"no folder of {name!r} can be checked; {did_you_mean(name, (*TABLES, 'aviseg', *VPO_SETS))}")
     root = Path(root)
-    report = CheckReport(name, root, dict(zip(SPLITS, PUBLISHED[name], strict=True)))
+    report = CheckReport(name, root, dict(zip(SPLITS, PUBLISHED[name], strict=True)), where=WHERE)
     try:
         splits: dict[str, Any] = {split: build_dataset(DataConfig(name=name), split, root) for split in SPLITS}
     except (ValueError, OSError) as error:

@@ -22,10 +22,10 @@ from avseg.synth.options import AVISegOptions
 from avseg.synth.polygons import Segmentation, box_of, segmentation_of
 from avseg.synth.programme import VideoSpec
 from avseg.synth.seconds import render_seconds
+from avseg.synth.summary import TRUTH_VERSION, WriteSummary
 from avseg.synth.timbres import SAMPLE_RATE
 from avseg.synth.video import SynthVideo, Track, make_video, write_movie
 from avseg.synth.world import SPLITS
-from avseg.synth.writers import TRUTH_VERSION, WriteSummary
 
 _HELD_OUT = 0.15
 """Share of the videos in val, and in test."""

@@ -23,8 +23,9 @@ from avseg.io.files import write_text
 from avseg.io.image import write_jpeg
 from avseg.io.rle import encode
 from avseg.prepare.jobs import run_jobs
-from avseg.prepare.vpo.build import BuildReport, build_vpo
+from avseg.prepare.vpo.build import build_vpo
 from avseg.prepare.vpo.options import BuildOptions
+from avseg.prepare.vpo.records import BuildReport
 from avseg.prepare.vpo.sounds import read_class_map
 from avseg.prepare.vpo.splits import quotas
 from avseg.synth.classes import KINDS
@@ -32,10 +33,10 @@ from avseg.synth.difficulty import Difficulty, get_difficulty
 from avseg.synth.picture import Picture, render
 from avseg.synth.scene import LONGEST_SIDE, generator, place_scene
 from avseg.synth.soundtrack import LEVEL
+from avseg.synth.summary import VPO_SETS
 from avseg.synth.timbres import SAMPLE_RATE, play
 from avseg.synth.world import SHOWN_AFTER
 from avseg.synth.world import SPLITS as FIRST
-from avseg.synth.writers import VPO_SETS
 
 TWIN_GAP = 0.3
 """Two objects of one class stand at least this far apart (share of the width), by the middles of their boxes."""

@@ -18,19 +18,17 @@ from avseg.synth.classes import CLASSES
 from avseg.synth.difficulty import get_difficulty
 from avseg.synth.layouts import LAYOUTS, Layout, Place
 from avseg.synth.picture import iter_frames
+from avseg.synth.summary import TRUTH_VERSION, VPO_SETS, WriteSummary
 from avseg.synth.timbres import SAMPLE_RATE
 from avseg.synth.world import SPLITS, ClipSpec, SynthClip, make_clip
 
 if TYPE_CHECKING:
     from avseg.synth.vpo import VpoSummary
 
-TRUTH_VERSION = 1
 MOST_CLIPS = 1_000_000
 """On disk; more would be a slip of the keyboard."""
 VIDEO_FPS = 16
 """At 16 frames a second the published extraction, 15/16 s into each second, falls on a frame."""
-VPO_SETS = ("vpo_ss", "vpo_ms", "vpo_msmi")
-"""Written by `avseg.synth.vpo`."""
 OTHER_WORLD = 500_000
 """Added to the seed of the second part of a mixed data set."""
 _HELD_OUT = 0.15
@@ -47,22 +45,6 @@ class WriteOptions:
     size: int | tuple[int, int] = 224
     """The side of the pictures in pixels, or (H, W)."""
     stereo: bool = False
-
-
-@dataclass(frozen=True)
-class WriteSummary:
-    """What was written."""
-
-    kind: str
-    root: Path
-    counts: dict[str, int]
-    """Clips per split."""
-    seconds: float
-
-    def __str__(self) -> str:
-        counts = ", ".join(f"{count} {split}" for split, count in self.counts.items())
-        total = sum(self.counts.values())
-        return f"{total} clips ({counts}) in the layout of {self.kind} written to {self.root} in {self.seconds:.1f} s"
 
 
 @dataclass(frozen=True)

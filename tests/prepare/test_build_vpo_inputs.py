@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from avseg.prepare.vpo import BuildOptions, build_vpo
-from avseg.prepare.vpo.build import BuildReport
 from avseg.prepare.vpo.instances import read_instances
 from avseg.prepare.vpo.persons import Persons, read_persons
+from avseg.prepare.vpo.records import BuildReport
 from avseg.prepare.vpo.sounds import make_pools, read_class_map, read_sounds
 from coco_world import HEIGHT, World, usual
 

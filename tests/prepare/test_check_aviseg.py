@@ -11,7 +11,8 @@ from scipy.io import wavfile
 
 from aviseg_folder import AVISegFolder, make
 from avseg.cli import run
-from avseg.prepare.check import CheckReport, check
+from avseg.prepare.check import check
+from avseg.prepare.report import CheckReport
 
 
 @pytest.fixture

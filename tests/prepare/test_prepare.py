@@ -19,8 +19,8 @@ from avseg.io.pickles import read_tensor
 from avseg.io.video import write_video
 from avseg.nn.mel import log_mel_examples
 from avseg.prepare import avsbench, prepare
-from avseg.prepare.avsbench import PrepareReport
 from avseg.prepare.frames import extract_frames, published_indices, stretch
+from avseg.prepare.report import PrepareReport
 
 FPS, HEIGHT, WIDTH = 16, 36, 64
 

@@ -6,7 +6,7 @@ import hashlib
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from avseg.prepare.vpo.draw import Draw, Sample, split_pictures
 from avseg.prepare.vpo.instances import Picture, read_instances
 from avseg.prepare.vpo.options import FOLDERS, KINDS, SOUNDS, BuildOptions
 from avseg.prepare.vpo.persons import PERSON_CLASSES, read_persons
+from avseg.prepare.vpo.records import BuildReport
+from avseg.prepare.vpo.report import write_report
 from avseg.prepare.vpo.sounds import Pools, make_pools, read_class_map, read_sounds
 from avseg.prepare.vpo.splits import SPLITS
 from avseg.prepare.vpo.tables import (
@@ -40,43 +42,6 @@ from avseg.prepare.vpo.write import (
 
 log = logging.getLogger(__name__)
 FORMAT_VERSION = 1
-
-
-@dataclass
-class BuildReport:
-    """What became of a set."""
-
-    kind: str
-    out: Path
-    samples: dict[str, int] = field(default_factory=dict)
-    """Pictures of each split, those of VPO-MS that MSMI refers to included."""
-    classes: dict[str, int] = field(default_factory=dict)
-    """Sounding objects of each class."""
-    made: int = 0
-    """Pictures written now; the others were finished before."""
-    left_out: list[tuple[str, str]] = field(default_factory=list)
-    """(sample or clip, reason) of what could not be written."""
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def folder(self) -> Path:
-        return self.out / "VPO" / FOLDERS[self.kind]
-
-    @property
-    def exit_code(self) -> int:
-        """1 if something could not be written."""
-        return 1 if self.left_out else 0
-
-    def __str__(self) -> str:
-        counts = ", ".join(f"{self.samples.get(split, 0)} {split}" for split in SPLITS)
-        lines = [f"{FOLDERS[self.kind]} in {self.folder}: {sum(self.samples.values())} samples ({counts})"]
-        lines.append(f"  {self.made} pictures written now; look at {self.folder / 'report.html'}")
-        lines.append("  " + ", ".join(f"{name} {count}" for name, count in self.classes.items()))
-        lines += [f"  note: {note}" for note in self.notes]
-        lines += [f"  left out {name}: {reason}" for name, reason in self.left_out[:10]]
-        if len(self.left_out) > 10:
-            lines.append(f"  and {len(self.left_out) - 10} more; the manifest names them all")
-        return "\n".join(lines)
 
 
 @dataclass(frozen=True)
@@ -229,8 +194,6 @@ def _build(
     head |= {"left_out": [list(entry) for entry in report.left_out], "notes": report.notes}
     write_manifest(out, kind, head, [manifest_line(kind, s, positions[s.id]) for s in kept], singles)
     _count(report, rows, kept, singles)
-    from avseg.prepare.vpo.report import write_report
-
     write_report(report, kept, positions, seed, stereo, options)
     return report
 

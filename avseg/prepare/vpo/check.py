@@ -13,8 +13,8 @@ from avseg.datasets.vpo.reader import VPO, read_mask
 from avseg.datasets.vpo.table import Sample
 from avseg.io.audio import open_wav
 from avseg.io.image import open_image
-from avseg.prepare.check import CheckReport, Fault
 from avseg.prepare.jobs import run_jobs
+from avseg.prepare.report import CheckReport, Fault
 from avseg.prepare.vpo.mix import SAMPLE_RATE, SECONDS
 from avseg.prepare.vpo.options import FOLDERS
 from avseg.prepare.vpo.tables import finished, manifest, read_rows, table

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +16,11 @@ from avseg.io.image import open_image
 from avseg.prepare.vpo.draw import Sample
 from avseg.prepare.vpo.mix import SAMPLE_RATE, mix
 from avseg.prepare.vpo.options import FOLDERS, SOUNDS, BuildOptions
+from avseg.prepare.vpo.records import BuildReport
 from avseg.prepare.vpo.splits import SPLITS, rank
 from avseg.prepare.vpo.write import picture_place
 from avseg.render.overlay import overlay
 from avseg.render.report import Page
-
-if TYPE_CHECKING:
-    from avseg.prepare.vpo.build import BuildReport
 
 _WIDTH = 420
 _BINS = 20

@@ -1,0 +1,82 @@
+"""What became of a data set's folder: of its preparation, and of its check. Imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from avseg.data import SPLITS
+
+SHOWN = 10
+"""Faults and notes that a report prints."""
+
+
+@dataclass
+class PrepareReport:
+    """What became of the clips."""
+
+    done: int = 0
+    skipped: int = 0
+    """Finished before."""
+    failed: list[tuple[str, str]] = field(default_factory=list)
+    """(clip, reason), in the order of the table."""
+    notes: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        """1 if a clip failed."""
+        return 1 if self.failed else 0
+
+    def __str__(self) -> str:
+        lines = [f"{self.done} clips made, {self.skipped} finished before, {len(self.failed)} failed"]
+        lines += [f"  {name}: {reason}" for name, reason in self.failed]
+        lines += [f"  note on {name}: {note}" for name, note in self.notes[:10]]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A clip that cannot be used, or a file that stands in the way of all."""
+
+    split: str
+    clip: str
+    reason: str
+
+
+@dataclass
+class CheckReport:
+    """Expected and found clips, and every fault."""
+
+    name: str
+    root: Path
+    expected: dict[str, int]
+    """Clips of each split; of the folder's own table where it holds the synthetic world."""
+    found: dict[str, int] = field(default_factory=dict)
+    """Clips of each split that the table lists."""
+    whole: dict[str, int] = field(default_factory=dict)
+    """Clips of each split that can be read."""
+    faults: list[Fault] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    where: str = ""
+    """Where the data come from."""
+
+    @property
+    def ok(self) -> bool:
+        """Nothing is wrong."""
+        return not self.faults
+
+    @property
+    def exit_code(self) -> int:
+        return 0 if self.ok else 1
+
+    def __str__(self) -> str:
+        lines = [f"{self.name} in {self.root}", f"{'split':8}{'expected':>10}{'listed':>10}{'whole':>10}"]
+        for split in SPLITS:
+            counts = (self.expected[split], self.found.get(split, 0), self.whole.get(split, 0))
+            lines.append(f"{split:8}" + "".join(f"{count:>10}" for count in counts))
+        lines += [f"note: {note}" for note in self.notes]
+        if self.ok:
+            return "\n".join([*lines, "all is there and can be read"])
+        lines.append(f"{len(self.faults)} faults, the first {min(len(self.faults), SHOWN)}:")
+        lines += [f"  {fault.split} {fault.clip}: {fault.reason}" for fault in self.faults[:SHOWN]]
+        return "\n".join([*lines, self.where])
