@@ -142,7 +142,7 @@ def evaluate(
         overlays: Write pictures of this many best and this many worst clips (needs --out).
         device: Where the model runs: auto, cpu, cuda, cuda:1 or mps.
     """
-    from avseg.engine.evaluate import evaluate_file
+    from avseg.engine import evaluate_file
 
     report = evaluate_file(
         model,

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from avseg.data.config import DataConfig
-from avseg.engine.evaluate import evaluate_file
+from avseg.engine import evaluate_file
 from avseg.io.audio import read_wav, write_wav
 from avseg.synth.aviseg import write_aviseg
 

@@ -19,7 +19,7 @@ from typing import Any
 from stereo import HELD_OUT, TRAINED, train
 
 from avseg.data.config import DataConfig
-from avseg.engine.evaluate import evaluate_file
+from avseg.engine import evaluate_file
 from avseg.synth.writers import write
 
 RECIPES = ("cavp_contrast_small", "cavp_no_contrast_small")

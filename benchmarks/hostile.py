@@ -128,7 +128,7 @@ OPENERS: dict[str, Callable[[Path], Any]] = {
     ".npy": _lazily("numpy", "load"),
     ".npz": lambda path: {name: len(array) for name, array in importlib.import_module("numpy").load(path).items()},
     ".mp4": lambda path: [time for time, _ in importlib.import_module("avseg.io.video").iter_frames(path)],
-    ".pt": _lazily("avseg.engine.checkpoint", "read_checkpoint"),
+    ".pt": _lazily("avseg.engine.training.checkpoint", "read_checkpoint"),
     ".safetensors": _lazily("avseg.models", "load_model"),
 }
 """How what is written is opened."""

@@ -294,7 +294,7 @@ def _model(sources: Sources, folder: Path, rng: Random) -> tuple[str, ...]:
 
 def _recipe(sources: Sources, folder: Path, rng: Random) -> tuple[str, ...]:
     recipe = importlib.import_module("avseg.recipes").get_recipe("demo")
-    fields = importlib.import_module("avseg.engine.folder").flat(dataclasses.asdict(recipe))
+    fields = importlib.import_module("avseg.engine.training.folder").flat(dataclasses.asdict(recipe))
     words: list[str] = []
     for name in rng.sample(sorted(set(fields) - set(UNTRIED)), rng.choice((1, 1, 2))):
         words.append("--" + rng.choice(("", "", "no-")) * isinstance(fields[name], bool) + name.replace("_", "-"))

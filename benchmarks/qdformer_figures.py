@@ -16,7 +16,7 @@ from avseg.data import DataConfig
 from avseg.data.noise import mixed, with_noise
 from avseg.data.transforms import Geometry
 from avseg.datasets.world.clips import SynthDataset
-from avseg.engine.evaluate import evaluate
+from avseg.engine import evaluate
 from avseg.inference.codes import check_codes
 from avseg.metrics import SUITES
 from avseg.metrics.codes import area_under_curve, kept_codes, matches, mutual_information

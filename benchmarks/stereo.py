@@ -25,7 +25,7 @@ import torch
 
 from avseg.data import build_dataset, eval_transforms, make_loader
 from avseg.data.config import DataConfig
-from avseg.engine.evaluate import computed
+from avseg.engine.evaluation.report import computed
 from avseg.metrics import SUITES
 from avseg.models import load_model
 from avseg.recipes import get_recipe

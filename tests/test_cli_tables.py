@@ -7,7 +7,7 @@ import pytest
 from avseg.cli import run
 from avseg.commands.tables import print_table
 from avseg.commands.train import _print
-from avseg.engine.sweep import Outcome
+from avseg.engine.training.sweep import Outcome
 from avseg.models.table import describe
 from avseg.recipes import RECIPES
 

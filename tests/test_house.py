@@ -140,8 +140,8 @@ def test_core_imports_without_media_libraries() -> None:
         "import sys\n"
         f"for name in {blocked!r}: sys.modules[name] = None\n"
         "import avseg, avseg.models, avseg.engine, avseg.nn, avseg.losses, avseg.metrics, avseg.data\n"
-        "from avseg.models.tpavi.model import TPAVI\nfrom avseg.engine.train import train\n"
-        "from avseg.engine.evaluate import evaluate\nfrom avseg.data.loader import make_loader\nprint('fine')"
+        "from avseg.models.tpavi.model import TPAVI\nfrom avseg.engine import evaluate, train\n"
+        "from avseg.data.loader import make_loader\nprint('fine')"
     )
     assert run_python(code).strip() == "fine"
 

@@ -110,7 +110,7 @@ def _suites() -> Iterable[str]:
 
 
 def _trackers() -> Iterable[str]:
-    from avseg.engine.trackers import TRACKERS
+    from avseg.engine.training.trackers import TRACKERS
 
     return TRACKERS
 

@@ -16,10 +16,10 @@ from avseg.commands.tables import print_table
 from avseg.config import did_you_mean, to_dict
 from avseg.data.config import DataConfig
 from avseg.engine.config import InitConfig, OptimConfig, Recipe, TrainConfig
-from avseg.engine.trackers import check_trackers
+from avseg.engine.training.trackers import check_trackers
 
 if TYPE_CHECKING:
-    from avseg.engine.sweep import Outcome, Variant
+    from avseg.engine.training.sweep import Outcome, Variant
 
 
 @dataclass(frozen=True)
@@ -105,8 +105,8 @@ def run(name: str, arguments: Sequence[str]) -> int:
     departures = variants(asked.recipe, asked.sweep) if asked.sweep else []
     for recipe in (asked.recipe, *(departure.recipe for departure in departures)):
         check_trackers(recipe.train.trackers)
-    from avseg.engine.run import train_recipe
-    from avseg.engine.sweep import sweep
+    from avseg.engine.training.run import train_recipe
+    from avseg.engine.training.sweep import sweep
 
     if not asked.sweep:
         print(f"best model: {train_recipe(asked.recipe, out, resume=asked.resume)}")
@@ -127,8 +127,8 @@ def variants(recipe: Recipe, sweeps: Sequence[str]) -> list[Variant]:
     Raises:
         ValueError: no `=`, no value, a field twice, or one that the recipe does not have.
     """
-    from avseg.engine.folder import flat
-    from avseg.engine.sweep import Variant
+    from avseg.engine.training.folder import flat
+    from avseg.engine.training.sweep import Variant
 
     asked: dict[str, list[str]] = {}
     known = flat(to_dict(recipe))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from avseg.data import DataConfig
 from avseg.data.geometry import Geometry
 from avseg.datasets.world.clips import SynthDataset
-from avseg.engine.evaluate import evaluate
+from avseg.engine import evaluate
 from avseg.metrics import SUITES
 from avseg.models.base import Model
 from avseg.synth import CLASSES, SynthClip, ensemble

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from avseg.lazy import attach
 
@@ -13,35 +11,24 @@ if TYPE_CHECKING:
     from avseg.engine.config import OptimConfig as OptimConfig
     from avseg.engine.config import Recipe as Recipe
     from avseg.engine.config import TrainConfig as TrainConfig
-    from avseg.engine.evaluate import evaluate as evaluate
-    from avseg.engine.evaluate import evaluate_file as evaluate_file
-    from avseg.engine.evaluate import score as score
-    from avseg.engine.report import Report as Report
-    from avseg.engine.train import train as train
+    from avseg.engine.evaluation.evaluate import evaluate as evaluate
+    from avseg.engine.evaluation.evaluate import score as score
+    from avseg.engine.evaluation.files import evaluate_file as evaluate_file
+    from avseg.engine.evaluation.report import Report as Report
+    from avseg.engine.training.train import train as train
 
 _HOMES = {
     "GroupConfig": "avseg.engine.config",
     "OptimConfig": "avseg.engine.config",
     "Recipe": "avseg.engine.config",
     "TrainConfig": "avseg.engine.config",
-    "Report": "avseg.engine.report",
-    "evaluate": "avseg.engine.evaluate",
-    "evaluate_file": "avseg.engine.evaluate",
-    "score": "avseg.engine.evaluate",
-    "train": "avseg.engine.train",
+    "Report": "avseg.engine.evaluation.report",
+    "evaluate": "avseg.engine.evaluation.evaluate",
+    "evaluate_file": "avseg.engine.evaluation.files",
+    "score": "avseg.engine.evaluation.evaluate",
+    "train": "avseg.engine.training.train",
 }
 
 __all__ = [*_HOMES]
-
-
-class _Engine(ModuleType):
-    """Keeps `train` and `evaluate` the functions: importing the modules of these names would put the modules there."""
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        named_alike = name in _HOMES and isinstance(value, ModuleType)
-        super().__setattr__(name, getattr(value, name) if named_alike else value)
-
-
-sys.modules[__name__].__class__ = _Engine
 
 __getattr__, __dir__ = attach(__name__, _HOMES)

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from avseg.config import did_you_mean
 from avseg.metrics.suites import SuiteSpec as SuiteSpec
 from avseg.registry import Registry
+
+if TYPE_CHECKING:
+    from avseg.metrics.base import Metric
+    from avseg.types import Task
 
 SUITES: Registry[SuiteSpec] = Registry(
     "metric suite",
@@ -17,7 +25,7 @@ SUITES: Registry[SuiteSpec] = Registry(
 )
 """Suites by name, one line each: `SUITES[name](task, protocol)` gives fresh metrics."""
 
-__all__ = ["SUITES", "SuiteSpec", "describe_protocols", "known_protocols"]
+__all__ = ["SUITES", "SuiteSpec", "describe_protocols", "known_protocols", "metrics_of"]
 
 
 def known_protocols() -> tuple[str, ...]:
@@ -32,3 +40,33 @@ def describe_protocols() -> str:
 
 def _also(suite: SuiteSpec) -> str:
     return f" (also called {' and '.join(suite.aliases)})" if suite.aliases else ""
+
+
+def metrics_of(task: Task, suites: Sequence[str], protocols: Sequence[str]) -> list[Metric]:
+    """Fresh metrics of every suite, each under those of the protocols that it has.
+
+    Raises:
+        ValueError: an unknown name, none at all, a suite that has none of the protocols, or a protocol that none of
+            the suites has.
+    """
+    wanted = list(dict.fromkeys(protocols))
+    if not suites or not wanted:
+        raise ValueError(
+            f"give one or more suites ({', '.join(SUITES)}) and protocols ({', '.join(known_protocols())})"
+        )
+    records = [SUITES.find(suite) for suite in dict.fromkeys(suites)]
+    for protocol in wanted:
+        if protocol not in known_protocols():
+            raise ValueError(f"no protocol is called {protocol!r}; {did_you_mean(protocol, known_protocols())}")
+        if len(wanted) > 1 and not any(suite.has(protocol) for suite in records):
+            names = ", ".join(suite.name for suite in records)
+            raise ValueError(f"none of the suites {names} has the protocol {protocol!r} (docs/metrics.md)")
+    return [metric for suite in records for protocol in _own(suite, wanted) for metric in suite(task, protocol)]
+
+
+def _own(suite: SuiteSpec, protocols: Sequence[str]) -> Sequence[str]:
+    """Those of the protocols that a suite has, by its own names for them; where it has none of them, all, so that it
+    refuses them itself.
+    """
+    own = dict.fromkeys(suite.own_name(protocol) for protocol in protocols if suite.has(protocol))
+    return list(own) or protocols

@@ -75,7 +75,7 @@ class Model(nn.Module, ABC, Generic[Output]):
 
         A scalar is the mean over the batch's clips, and becomes that over a step's, as loss terms do. A vector (K,)
         counts how often each of K entries was taken; counts are added over batches, processes and steps
-        (`avseg.engine.log.Tallies`). Nothing here carries a gradient or waits for the device.
+        (`avseg.engine.training.log.Tallies`). Nothing here carries a gradient or waits for the device.
         """
         return {}
 

@@ -11,7 +11,7 @@ import pytest
 
 from avseg.data import DATASETS, DataConfig, build_dataset
 from avseg.data.base import GENERAL, OF_TRAINING
-from avseg.engine.evaluate import evaluate_file
+from avseg.engine import evaluate_file
 from avseg.recipes import RECIPES, get_recipe
 
 VPO = {"vpo_ss", "vpo_ms", "vpo_msmi"}

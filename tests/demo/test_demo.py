@@ -18,7 +18,7 @@ from avseg.demo.film import OBJECTS, SECONDS, draw_film
 from avseg.demo.listening import HELD_OUT_SEED, HeldOut
 from avseg.demo.page import spectrum
 from avseg.demo.run import run_demo
-from avseg.engine.run import train_recipe
+from avseg.engine.training.run import train_recipe
 from avseg.io.media import probe
 from avseg.io.video import read_audio
 from avseg.models import load_model, read_header

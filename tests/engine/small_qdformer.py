@@ -18,9 +18,9 @@ from avseg.config import InputSpec, Temporal
 from avseg.data.config import DataConfig
 from avseg.data.loader import make_loader
 from avseg.engine.config import OptimConfig, Recipe, TrainConfig
-from avseg.engine.optim import build_optimizer
 from avseg.engine.processes import leaving_together
-from avseg.engine.train import train
+from avseg.engine.training.optim import build_optimizer
+from avseg.engine.training.train import train
 from avseg.models.qdformer.config import CodebookConfig, LocalConfig, QDFormerConfig
 from avseg.models.qdformer.model import QDFormer
 from avseg.nn.quantizer import Quantizer

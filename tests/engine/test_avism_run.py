@@ -12,9 +12,9 @@ from tiny_run import Stop, assert_same_run, rows
 
 from avseg.cli import run as avseg
 from avseg.data.config import DataConfig
+from avseg.engine import evaluate_file
 from avseg.engine.config import Recipe
-from avseg.engine.evaluate import evaluate_file
-from avseg.engine.run import train_recipe
+from avseg.engine.training.run import train_recipe
 from avseg.losses.config import SetConfig
 from avseg.models import load_model
 from avseg.models.avism.config import AVISMConfig

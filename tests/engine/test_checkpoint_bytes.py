@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from avseg.engine.checkpoint import read_checkpoint, write_checkpoint
+from avseg.engine.training.checkpoint import read_checkpoint, write_checkpoint
 
 
 def test_a_state_that_was_read_is_written_as_it_was(tmp_path: Path) -> None:

@@ -20,10 +20,10 @@ from avseg.cli import run
 from avseg.config import InputSpec, ModelConfig
 from avseg.data.config import DataConfig
 from avseg.device import find_device
-from avseg.engine import judges
-from avseg.engine.evaluate import evaluate, evaluate_file, score, share_of
-from avseg.engine.judges import computed
-from avseg.metrics import SUITES
+from avseg.engine import evaluate, evaluate_file, score
+from avseg.engine.evaluation.evaluate import share_of
+from avseg.engine.evaluation.report import computed
+from avseg.metrics import SUITES, metrics_of
 from avseg.models.base import Model
 from avseg.types import Batch, Clip, DensePrediction, DenseTarget, Task
 from killed_writer import half_written
@@ -88,34 +88,34 @@ class Brightness(Model[Tensor]):
 
 
 def metrics_for(suites: list[str], protocols: list[str]) -> list[Any]:
-    return judges.metrics_of(Task("binary"), suites, protocols)
+    return metrics_of(Task("binary"), suites, protocols)
 
 
-def metrics_of(protocol: str = "published") -> list[Any]:
+def object_metrics(protocol: str = "published") -> list[Any]:
     return SUITES["avsbench_object"](Task("binary"), protocol)
 
 
 @pytest.mark.parametrize("protocol", ["published", "repaired"])
 def test_scores_depend_on_no_batch_size_and_no_worker(protocol: str) -> None:
-    wanted = evaluate(Brightness(), Clips(), metrics_of(protocol), device="cpu")
+    wanted = evaluate(Brightness(), Clips(), object_metrics(protocol), device="cpu")
     assert 0 < wanted["J"] < 1 and 0 < wanted["F"] < 1
     for size, workers in ((3, 0), (4, 2), (7, 0)):
-        got = evaluate(Brightness(), Clips(), metrics_of(protocol), batch_size=size, workers=workers, device="cpu")
+        got = evaluate(Brightness(), Clips(), object_metrics(protocol), batch_size=size, workers=workers, device="cpu")
         assert got == wanted
 
 
 def test_scores_are_those_of_clips_fed_by_hand() -> None:
-    model, clips, metrics = Brightness(), Clips(), metrics_of()
+    model, clips, metrics = Brightness(), Clips(), object_metrics()
     for index in range(len(clips)):
         clip = clips[index]
         for metric in metrics:
             metric.update(model.predict(Batch.collate([clip]))[0], clip.target, index)
-    assert evaluate(model, clips, metrics_of(), batch_size=2, device="cpu") == computed(metrics)
+    assert evaluate(model, clips, object_metrics(), batch_size=2, device="cpu") == computed(metrics)
 
 
 def test_a_training_model_goes_on_training() -> None:
     model = Brightness().train()
-    evaluate(model, Clips(2), metrics_of(), device="cpu")
+    evaluate(model, Clips(2), object_metrics(), device="cpu")
     assert model.training and model.network.training
 
 
@@ -139,24 +139,24 @@ def predictions_of(clips: Clips) -> list[DensePrediction]:
 def test_saved_predictions_score_as_the_model_does() -> None:
     clips = Clips()
     shuffled = predictions_of(clips)[::-1]
-    assert score(shuffled, clips, metrics_of()) == evaluate(Brightness(), clips, metrics_of(), device="cpu")
+    assert score(shuffled, clips, object_metrics()) == evaluate(Brightness(), clips, object_metrics(), device="cpu")
 
 
 def test_predictions_must_fit_the_data_set() -> None:
     clips = Clips(3)
     predictions = predictions_of(clips)
     with pytest.raises(ValueError, match="2 of 3 clips have no prediction: clip1, clip2"):
-        score(predictions[:1], clips, metrics_of())
+        score(predictions[:1], clips, object_metrics())
     with pytest.raises(ValueError, match="two predictions are for clip 'clip0'"):
-        score([predictions[0], *predictions], clips, metrics_of())
+        score([predictions[0], *predictions], clips, object_metrics())
     with pytest.raises(ValueError, match="'other', which the data set does not have"):
-        score([replace(predictions[0], id="other")], clips, metrics_of())
+        score([replace(predictions[0], id="other")], clips, object_metrics())
 
 
 def test_scores_of_several_protocols_keep_apart() -> None:
-    names = evaluate(Brightness(), Clips(), [*metrics_of("published"), *metrics_of("repaired")], device="cpu")
+    names = evaluate(Brightness(), Clips(), [*object_metrics("published"), *object_metrics("repaired")], device="cpu")
     assert list(names) == ["published/J", "published/F", "repaired/J", "repaired/J_sounding", "repaired/F"]
-    metrics = [*metrics_of(), *metrics_of()]
+    metrics = [*object_metrics(), *object_metrics()]
     with pytest.raises(ValueError, match="two metrics give the score 'J'"):
         evaluate(Brightness(), Clips(1), metrics, device="cpu")
     with pytest.raises(ValueError, match="no metric"):
@@ -270,7 +270,7 @@ def test_protocols_that_judge_other_sizes_are_not_mixed() -> None:
     clips = Clips(1)
     clips.config = DataConfig(name="avss")
     with pytest.raises(ValueError, match="published and repaired judge 'avss' at labels of different sizes"):
-        evaluate(Brightness(), clips, [*metrics_of("published"), *metrics_of("repaired")], device="cpu")
+        evaluate(Brightness(), clips, [*object_metrics("published"), *object_metrics("repaired")], device="cpu")
 
 
 def test_two_processes_give_the_bits_of_one(model_file: Path, tmp_path: Path) -> None:
@@ -311,7 +311,8 @@ def test_a_model_of_another_task_is_refused(model_file: Path) -> None:
 
 def test_engine_keeps_its_functions_whatever_was_imported_first() -> None:
     code = (
-        "import avseg.engine.evaluate, avseg.engine.report\nfrom avseg.engine import evaluate\nimport avseg\n"
+        "import avseg.engine.evaluation.evaluate, avseg.engine.training.train\n"
+        "from avseg.engine import evaluate\nimport avseg\n"
         "print(callable(evaluate), avseg.evaluate is evaluate)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split() == [

@@ -16,16 +16,16 @@ import torch
 from PIL import Image
 from torch import Tensor, distributed, nn
 
-import avseg.models
 from avseg.cli import run
 from avseg.config import InputSpec, ModelConfig
 from avseg.data import build_dataset
 from avseg.data.config import DataConfig
-from avseg.engine.evaluate import _merge_processes, evaluate, evaluate_file, score
-from avseg.engine.judges import metrics_of
-from avseg.engine.results import read_tracks
+from avseg.engine import evaluate, evaluate_file, score
+from avseg.engine.evaluation.evaluate import _merge_processes, judge
+from avseg.engine.evaluation.files import read_tracks
+from avseg.engine.evaluation.report import computed
 from avseg.io.audio import write_wav
-from avseg.metrics import SUITES
+from avseg.metrics import SUITES, metrics_of
 from avseg.models.base import Model
 from avseg.types import Batch, InstancePrediction, Task, TrackTarget
 from track_world import random_video
@@ -99,7 +99,7 @@ class Knows(Model[Tensor]):
 def loaded(monkeypatch: pytest.MonkeyPatch, pairs: list[Pair]) -> Knows:
     """The model that any model file holds."""
     model = Knows(pairs)
-    monkeypatch.setattr(avseg.models, "load_model", lambda *_, **__: model)
+    monkeypatch.setattr("avseg.engine.evaluation.files.load_model", lambda *_, **__: model)
     return model
 
 
@@ -118,10 +118,10 @@ def by_hand(pairs: list[Pair], protocol: str) -> dict[str, float]:
 @pytest.mark.parametrize(("batch_size", "workers"), [(1, 0), (3, 0), (2, 2)])
 def test_tracks_go_the_way_of_all_predictions(pairs: list[Pair], root: Path, batch_size: int, workers: int) -> None:
     dataset = build_dataset(config_of(root), "test")
-    kept: dict[int, Any] = {}
     metrics = metrics_of(dataset.task, [dataset.suite], ["published", "aviseg"])
     options: Any = {"batch_size": batch_size, "workers": workers, "device": "cpu"}
-    scores = evaluate(Knows(pairs), dataset, metrics, kept=kept, **options)
+    kept = judge(Knows(pairs), dataset, metrics, keep_tracks=True, **options)
+    scores = computed(metrics)
     wanted = {
         f"{name}/{key}": value for name in ("aviseg_upstream", "aviseg") for key, value in by_hand(pairs, name).items()
     }
@@ -183,7 +183,7 @@ def test_processes_share_what_they_keep(pairs: list[Pair], monkeypatch: pytest.M
     (mine, kept), other = part([0, 2, 4]), part([1, 3, 0])
     gathered = pickle.loads(pickle.dumps([(mine, kept), other]))
     monkeypatch.setattr(distributed, "all_gather_object", lambda into, _: into.__setitem__(slice(None), gathered))
-    _merge_processes(mine, kept, 2)
+    kept = _merge_processes(mine, kept, 2)
     assert mine[0].compute() == by_hand(pairs, "aviseg") and sorted(kept) == list(range(VIDEOS))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from avseg.engine.checkpoint import remove_leavings
+from avseg.engine.training.checkpoint import remove_leavings
 
 
 def test_files_and_folders_aside_are_removed_and_nothing_else(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ import torch
 from tiny_run import Stop, TinyModel, TinyOutput, TinyWorld, assert_same_run, recipe, rows, run
 from torch import Tensor
 
-from avseg.engine.log import Meter, Tallies, step_line
-from avseg.engine.train import train
+from avseg.engine.training.log import Meter, Tallies, step_line
+from avseg.engine.training.train import train
 from avseg.types import Task
 
 ENTRIES = 6
@@ -94,7 +94,7 @@ def test_counts_of_a_step_are_those_of_all_its_batches(tmp_path: Path, accumulat
     """Two batches of three clips, or one of six: the same clips in a step, of 64 pixels and two frames each."""
     of: dict[str, Any] = {"batch_size": 6 // accumulate, "accumulate": accumulate, "epochs": 1, "save_every": 1}
     watched(tmp_path, **of)
-    from avseg.engine.checkpoint import newest_checkpoint, read_checkpoint
+    from avseg.engine.training.checkpoint import newest_checkpoint, read_checkpoint
 
     newest = newest_checkpoint(tmp_path / "checkpoints")
     assert newest is not None

@@ -12,7 +12,7 @@ from timm.models.swin_transformer import WindowAttention
 from torch import nn
 
 from avseg.engine.config import GroupConfig, OptimConfig
-from avseg.engine.optim import CombinedOptimizer, MovingAverage, build_optimizer, rate_factor, set_rates
+from avseg.engine.training.optim import CombinedOptimizer, MovingAverage, build_optimizer, rate_factor, set_rates
 
 
 def two_parts() -> tuple[nn.Module, dict[str, list[nn.Parameter]]]:

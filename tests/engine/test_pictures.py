@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from avseg.engine import pictures
-from avseg.engine.pictures import clip_picture
+from avseg.engine.evaluation import pictures
+from avseg.engine.evaluation.pictures import clip_picture
 from avseg.types import Clip, DensePrediction, DenseTarget, Task
 
 SIDE, LINE = 70, 24

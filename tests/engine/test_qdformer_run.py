@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from small_qdformer import FRAMES, SMALL, VARIANTS, LocalPath, batch_of, built, local_steps, recipe, run
 from tiny_run import Stop, assert_same_run, rows
 
-from avseg.engine.setup import Objective
+from avseg.engine.training.objective import Objective
 from avseg.models import load_model
 from avseg.models.qdformer.config import QDFormerConfig
 from avseg.models.qdformer.model import QDFormer

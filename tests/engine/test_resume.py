@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 from tiny_run import assert_same_run
 
-from avseg.engine.lock import only_writer
+from avseg.engine.training.lock import only_writer
 
 SCRIPT = Path(__file__).parent / "tiny_run.py"
 HOLD = """
 import sys
 from pathlib import Path
-from avseg.engine.lock import only_writer
+from avseg.engine.training.lock import only_writer
 with only_writer(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
@@ -67,7 +67,7 @@ def test_a_forked_child_does_not_keep_the_folder(tmp_path: Path) -> None:
     if not hasattr(os, "fork"):
         pytest.skip("this system does not fork")
     code = (
-        "import os, sys, time\nfrom pathlib import Path\nfrom avseg.engine.lock import only_writer\n"
+        "import os, sys, time\nfrom pathlib import Path\nfrom avseg.engine.training.lock import only_writer\n"
         "with only_writer(Path(sys.argv[1])):\n"
         "    if os.fork() == 0:\n        os.write(1, b'child\\n'); time.sleep(20); os._exit(0)\n"
         "    os.write(1, b'parent\\n'); time.sleep(20)\n"

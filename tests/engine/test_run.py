@@ -12,8 +12,8 @@ from tiny_run import rows
 from avseg.config import InputSpec
 from avseg.data.config import DataConfig
 from avseg.engine.config import InitConfig, OptimConfig, Recipe, TrainConfig
-from avseg.engine.folder import RunFolder
-from avseg.engine.run import check_init, train_recipe
+from avseg.engine.training.folder import RunFolder
+from avseg.engine.training.run import check_init, train_recipe
 from avseg.models import load_model
 from avseg.models.tpavi.config import TPAVIConfig
 from avseg.recipes import get_recipe

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from tiny_run import Stop, assert_same_run, recipe, rows, run, run_hooked
 
-from avseg.engine.checkpoint import newest_checkpoint
 from avseg.engine.config import OptimConfig
-from avseg.engine.train import train
+from avseg.engine.training.checkpoint import newest_checkpoint
+from avseg.engine.training.train import train
 from avseg.models.header import read_header
 
 STEPS = OptimConfig(lr=1e-2, schedule="steps", milestones=(5,), clip_norm=0.01)

@@ -15,8 +15,8 @@ from avseg.cli import run as avseg
 from avseg.commands import train as command
 from avseg.commands.train import variants
 from avseg.engine.config import Recipe
-from avseg.engine.sweep import Outcome, Variant, figures_by_setting, sweep
-from avseg.engine.train import train
+from avseg.engine.training.sweep import Outcome, Variant, figures_by_setting, sweep
+from avseg.engine.training.train import train
 from avseg.recipes import get_recipe
 from avseg.types import Task
 from killed_writer import half_written
@@ -168,7 +168,7 @@ def test_the_command_runs_a_sweep(
             raise ValueError("no such folder")
         return train_tiny(replace(recipe(epochs=1), data=of.data, model=recipe().model), folder)
 
-    monkeypatch.setattr("avseg.engine.run.train_recipe", train_recipe)
+    monkeypatch.setattr("avseg.engine.training.run.train_recipe", train_recipe)
     words = ["--sweep", "train.seed=0,1", "--sweep", "train.ema=0.9", "--out", str(tmp_path)]
     assert avseg(["train", "tpavi_s4_r50", "--optim.lr", "1e-5", *words]) == 1
     assert [(of.train.seed, of.train.ema, of.optim.lr) for of in seen] == [(0, 0.9, 1e-5), (1, 0.9, 1e-5)]

@@ -14,15 +14,15 @@ from tiny_run import recipe, run
 
 from avseg.cli import run as avseg
 from avseg.engine.config import TrainConfig
-from avseg.engine.run import train_recipe
-from avseg.engine.trackers import TRACKERS, check_trackers
+from avseg.engine.training.run import train_recipe
+from avseg.engine.training.trackers import TRACKERS, check_trackers
 from avseg.recipes import get_recipe
 from extras import needs
 
 
 @pytest.fixture
 def _nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("avseg.engine.trackers.find_spec", lambda name: None)
+    monkeypatch.setattr("avseg.engine.training.trackers.find_spec", lambda name: None)
 
 
 @pytest.mark.extra
@@ -52,7 +52,9 @@ def test_a_tracker_that_is_not_installed_is_refused_with_its_extra(name: str, tm
 
 @pytest.mark.usefixtures("_nothing_installed")
 def test_a_missing_tracker_is_told_before_data_and_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("avseg.engine.run.build_dataset", lambda *_: pytest.fail("the data set was opened first"))
+    monkeypatch.setattr(
+        "avseg.engine.training.run.build_dataset", lambda *_: pytest.fail("the data set was opened first")
+    )
     with pytest.raises(ValueError, match=r"pip install 'avseg\[tensorboard\]'"):
         train_recipe(replace(get_recipe("demo"), train=TrainConfig(trackers=("tensorboard",))), tmp_path)
 
@@ -68,7 +70,7 @@ def test_a_sweep_tells_it_before_its_first_run(tmp_path: Path) -> None:
 def test_a_folder_called_as_a_tracker_is_no_package(monkeypatch: pytest.MonkeyPatch) -> None:
     """W&B keeps its runs in `wandb/`, which Python takes for a package without code."""
     folder = ModuleSpec("wandb", None, is_package=True)
-    monkeypatch.setattr("avseg.engine.trackers.find_spec", lambda name: folder)
+    monkeypatch.setattr("avseg.engine.training.trackers.find_spec", lambda name: folder)
     with pytest.raises(ValueError, match="not installed"):
         check_trackers(["wandb"])
 

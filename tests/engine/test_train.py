@@ -18,10 +18,11 @@ from timm.layers import BatchNormAct2d
 from tiny_run import Stop, TinyConfig, TinyModel, TinyWorld, assert_same_run, recipe, rows, run, run_hooked
 from torch import Tensor, nn
 
-from avseg.engine.checkpoint import newest_checkpoint, read_checkpoint
 from avseg.engine.config import GroupConfig, OptimConfig
-from avseg.engine.setup import in_float32, share_statistics
-from avseg.engine.train import train
+from avseg.engine.training.accelerator import share_statistics
+from avseg.engine.training.checkpoint import newest_checkpoint, read_checkpoint
+from avseg.engine.training.objective import in_float32
+from avseg.engine.training.train import train
 from avseg.models.header import read_header
 from avseg.types import Clip, Task
 

@@ -31,13 +31,13 @@ from torch.nn import functional as F
 from avseg.config import InputSpec, ModelConfig
 from avseg.data.config import DataConfig
 from avseg.data.loader import make_loader
-from avseg.engine.checkpoint import read_checkpoint, write_checkpoint
 from avseg.engine.config import GroupConfig, OptimConfig, Recipe, TrainConfig
-from avseg.engine.optim import MovingAverage, build_optimizer
 from avseg.engine.processes import leaving_together
-from avseg.engine.setup import Objective
-from avseg.engine.sharded import gathered_model, load_whole_state, whole_state
-from avseg.engine.train import train
+from avseg.engine.training.checkpoint import read_checkpoint, write_checkpoint
+from avseg.engine.training.objective import Objective
+from avseg.engine.training.optim import MovingAverage, build_optimizer
+from avseg.engine.training.sharded import gathered_model, load_whole_state, whole_state
+from avseg.engine.training.train import train
 from avseg.models.base import Model
 from avseg.models.header import read_header
 from avseg.types import Batch, Clip, DensePrediction, DenseTarget, Prediction, Task

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from avseg.data.config import DataConfig
-from avseg.engine.evaluate import evaluate_file
+from avseg.engine import evaluate_file
 
 if __name__ == "__main__":
     model, out, data, batch_size = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3]), int(sys.argv[4])

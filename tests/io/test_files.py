@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from avseg.engine.lock import only_writer
+from avseg.engine.training.lock import only_writer
 from avseg.io.files import clear_stale, write_aside, write_folder_aside, write_text
 from avseg.models import save_model
 from models.small import small_model

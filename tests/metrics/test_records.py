@@ -10,8 +10,7 @@ import pytest
 from avseg.cli import complete, run
 from avseg.data.config import DataConfig
 from avseg.data.transforms import eval_transforms
-from avseg.engine.judges import metrics_of
-from avseg.metrics import SUITES, SuiteSpec, known_protocols
+from avseg.metrics import SUITES, SuiteSpec, known_protocols, metrics_of
 from avseg.metrics.base import Metric
 from avseg.metrics.object import foreground_metrics
 from avseg.models.tpavi.config import TPAVIConfig

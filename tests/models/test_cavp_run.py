@@ -21,12 +21,12 @@ from launch import run_two
 
 from avseg.config import InputSpec
 from avseg.data.config import DataConfig
-from avseg.engine.checkpoint import read_checkpoint
 from avseg.engine.config import OptimConfig, Recipe, TrainConfig
-from avseg.engine.optim import MovingAverage
 from avseg.engine.processes import leaving_together
-from avseg.engine.setup import Objective
-from avseg.engine.train import train
+from avseg.engine.training.checkpoint import read_checkpoint
+from avseg.engine.training.objective import Objective
+from avseg.engine.training.optim import MovingAverage
+from avseg.engine.training.train import train
 from avseg.losses import ContrastConfig
 from avseg.models import build_model, load_model, save_model
 from avseg.models.cavp.config import CAVPConfig
@@ -167,8 +167,8 @@ def _in_one_of_two(folder: Path) -> None:
     from accelerate import Accelerator
     from accelerate.utils import DistributedDataParallelKwargs
 
-    from avseg.engine.checkpoint import write_checkpoint
-    from avseg.engine.state import RunState
+    from avseg.engine.training.checkpoint import write_checkpoint
+    from avseg.engine.training.state import RunState
 
     accelerator = Accelerator(cpu=True, kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)])
     rank = accelerator.process_index

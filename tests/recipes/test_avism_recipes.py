@@ -88,7 +88,7 @@ def test_the_model_has_the_parts_that_the_recipe_trains(name: str) -> None:
     """Without memory for the weights: a tenth of the rate for the backbone, and what decays by its kind."""
     import torch
 
-    from avseg.engine.optim import build_optimizer
+    from avseg.engine.training.optim import build_optimizer
     from avseg.models import build_model
     from avseg.nn.empty import WithoutInitialisation
     from avseg.types import Task

@@ -163,7 +163,7 @@ def test_the_model_has_the_parts_that_the_recipe_trains(name: str) -> None:
     """Every parameter under its part's optimiser; without memory for the weights."""
     import torch
 
-    from avseg.engine.optim import build_optimizer
+    from avseg.engine.training.optim import build_optimizer
     from avseg.models import build_model
     from avseg.types import Task
 

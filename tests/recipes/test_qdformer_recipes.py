@@ -58,7 +58,7 @@ def test_the_optimiser_has_what_learns(backbone: str, changes: dict[str, bool | 
     """Without memory for the weights: half the rate for the backbone; what is frozen, and VGGish, is not in it."""
     import torch
 
-    from avseg.engine.optim import build_optimizer
+    from avseg.engine.training.optim import build_optimizer
     from avseg.models import build_model
     from avseg.nn.empty import WithoutInitialisation
     from avseg.types import Task

@@ -1,4 +1,4 @@
-"""What an evaluation leaves behind: a table, result.json and clips.csv (docs/metrics.md)."""
+"""What metrics say together: their scores by name, and the report of an evaluation (docs/metrics.md)."""
 
 from __future__ import annotations
 
@@ -14,10 +14,50 @@ from typing import Any
 from avseg.config import to_dict
 from avseg.data.config import DataConfig
 from avseg.io.files import write_text
-from avseg.metrics.base import Row
+from avseg.metrics.base import Metric, Row
 from avseg.version import __version__
 
 FORMAT_VERSION = 2
+
+OF_THE_CLIP = ("index", "id")
+"""Entries of a row that are no scores."""
+
+
+def computed(metrics: Sequence[Metric]) -> dict[str, float]:
+    """All scores by name: `suite/protocol/score`, without the suite where there is one, nor the protocol.
+
+    Raises:
+        ValueError: two metrics give one name, or there is no metric.
+    """
+    if not metrics:
+        raise ValueError("no metric was given; take them from avseg.metrics.SUITES")
+    scores: dict[str, float] = {}
+    for metric, prefix in zip(metrics, _prefixes(metrics), strict=True):
+        for name, value in metric.compute().items():
+            if prefix + name in scores:
+                raise ValueError(f"two metrics give the score {prefix + name!r}; evaluate them one after the other")
+            scores[prefix + name] = value
+    return scores
+
+
+def merged_rows(metrics: Sequence[Metric]) -> list[Row]:
+    """The rows of several metrics, one per clip, their scores named as those of `computed`."""
+    rows: dict[float | int | str, Row] = {}
+    for metric, prefix in zip(metrics, _prefixes(metrics), strict=True):
+        for row in metric.rows():
+            named = {name if name in OF_THE_CLIP else prefix + name: value for name, value in row.items()}
+            rows.setdefault(row["index"], {}).update(named)
+    return list(rows.values())
+
+
+def _prefixes(metrics: Sequence[Metric]) -> list[str]:
+    """What goes before the scores of each metric, so that suites and protocols keep apart."""
+    several_suites = len({metric.suite for metric in metrics}) > 1
+    several_protocols = len({metric.protocol for metric in metrics}) > 1
+    return [
+        (f"{metric.suite}/" if several_suites else "") + (f"{metric.protocol}/" if several_protocols else "")
+        for metric in metrics
+    ]
 
 
 @dataclass(frozen=True)
@@ -31,11 +71,33 @@ class Report:
     rows: list[Row]
     """One row per clip in data-set order."""
     model: str
+    """The file of the model, or of the predictions."""
     data: DataConfig
     split: str
     seconds: float
     main: bool = True
     """False in all but the first of several processes, which alone writes and prints."""
+
+    @classmethod
+    def of(
+        cls, metrics: Sequence[Metric], model: str | Path, data: DataConfig, split: str, seconds: float, main: bool
+    ) -> Report:
+        """What metrics that have seen everything say.
+
+        Raises:
+            ValueError: two metrics give one name, or there is no metric.
+        """
+        return cls(
+            protocols=tuple(dict.fromkeys(metric.protocol for metric in metrics)),
+            suites=tuple(dict.fromkeys(metric.suite for metric in metrics)),
+            scores=computed(metrics),
+            rows=merged_rows(metrics),
+            model=str(model),
+            data=data,
+            split=split,
+            seconds=seconds,
+            main=main,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The content of result.json; a score that is not a number becomes null."""

@@ -12,10 +12,10 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast, gather_object
 
 from avseg.config import did_you_mean
-from avseg.engine.checkpoint import Position, random_state, read_checkpoint, set_random_state
-from avseg.engine.log import Tallies
-from avseg.engine.optim import MovingAverage
-from avseg.engine.sharded import gathered_model, load_whole_state, whole_state
+from avseg.engine.training.checkpoint import Position, random_state, read_checkpoint, set_random_state
+from avseg.engine.training.log import Tallies
+from avseg.engine.training.optim import MovingAverage
+from avseg.engine.training.sharded import gathered_model, load_whole_state, whole_state
 from avseg.models import save_model
 from avseg.models.base import Model, load_plain, plain_name, run_buffers
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from avseg.engine.report import Report
+from avseg.engine.evaluation.report import Report
 from avseg.io.image import write_png
 from avseg.io.rle import decode
 from avseg.metrics.tracks import as_tracks

@@ -1,35 +1,26 @@
-"""Evaluation: a model or saved predictions against a data set, in one process or several."""
+"""Predict every clip of a data set and score the predictions, in one process or several."""
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import distributed
 
-from avseg.data.base import ClipDataset, SizedReader, TruthReader, refuse_training_options
-from avseg.data.config import DataConfig
+from avseg.data.base import ClipDataset, SizedReader, TruthReader
 from avseg.data.geometry import Geometry
-from avseg.data.loader import make_loader, workers_here
+from avseg.data.loader import make_loader
 from avseg.data.transforms import Transform, apply, eval_transforms
 from avseg.device import find_device
-from avseg.engine.judges import computed, metrics_of
-from avseg.engine.processes import leaving_together
-from avseg.engine.report import Report
-from avseg.engine.results import FILE, are_results, keep, read_tracks, report_of, write_tracks
-from avseg.io.files import clear_stale
+from avseg.engine.evaluation.report import computed
 from avseg.metrics import SUITES
 from avseg.metrics.base import Metric
 from avseg.progress import Progress
-from avseg.types import Batch, Clip, Prediction, Target, Task
+from avseg.types import Batch, Clip, InstancePrediction, Prediction, Target
 
 if TYPE_CHECKING:
-    from avseg.engine.pictures import Look
     from avseg.models.base import Model
 
 
@@ -72,14 +63,14 @@ def share_of(clips: int, batch_size: int, rank: int, world: int) -> list[int]:
 def evaluate(
     model: Model[Any],
     dataset: ClipDataset,
-    metrics: Sequence[Metric],
+    metrics: Sequence[Metric] | None = None,
     *,
+    protocol: str | None = None,
     batch_size: int = 1,
     device: str = "auto",
     transforms: Sequence[Transform] | None = None,
     workers: int = 0,
     progress: bool = False,
-    kept: dict[int, Prediction] | None = None,
 ) -> dict[str, float]:
     """Predict every clip of `dataset` and score it; the scores by name.
 
@@ -87,18 +78,58 @@ def evaluate(
     last bit those of a single process.
 
     Args:
-        metrics: Fresh ones of `avseg.metrics.SUITES[dataset.suite](dataset.task, protocol)`; they keep the clips' rows.
-            Those of several suites and protocols share one pass.
+        metrics: Fresh ones, which keep the clips' rows; those of several suites and protocols share one pass. By
+            default those of the data set's own suite.
+        protocol: Of the default metrics: `published` where none is named.
         batch_size: Clips predicted together; no protocol depends on it.
         device: auto (CUDA, else MPS, else CPU), or a torch device.
         transforms: Default: the data set's evaluation transforms for this model and the metrics' protocols.
         workers: Processes that read clips; 0: this one.
         progress: Show a bar on a terminal, lines elsewhere.
-        kept: Gets the predicted tracks of every clip by its place in the data set, in all processes.
 
     Raises:
-        ValueError: no metric, protocols that judge truth of different sizes, clips without truth, no clip at all, or
-            batches of none.
+        ValueError: no metric, protocols that judge truth of different sizes, clips without truth, no clip at all,
+            batches of none, or a protocol beside metrics, which have their own.
+    """
+    metrics = _metrics(dataset, metrics, protocol)
+    judge(
+        model,
+        dataset,
+        metrics,
+        batch_size=batch_size,
+        device=device,
+        transforms=transforms,
+        workers=workers,
+        progress=progress,
+    )
+    return computed(metrics)
+
+
+def _metrics(dataset: ClipDataset, metrics: Sequence[Metric] | None, protocol: str | None) -> Sequence[Metric]:
+    if metrics is None:
+        return SUITES.find(dataset.suite)(dataset.task, protocol or "published")
+    if protocol is not None:
+        raise ValueError(f"metrics have protocols of their own; leave out protocol={protocol!r}, or the metrics")
+    return metrics
+
+
+def judge(
+    model: Model[Any],
+    dataset: ClipDataset,
+    metrics: Sequence[Metric],
+    *,
+    batch_size: int = 1,
+    device: str = "auto",
+    transforms: Sequence[Transform] | None = None,
+    workers: int = 0,
+    progress: bool = False,
+    keep_tracks: bool = False,
+) -> dict[int, InstancePrediction]:
+    """Show every clip of `dataset` to the model and to the metrics (`evaluate` has the arguments).
+
+    Returns:
+        With `keep_tracks` the predicted tracks of every clip by its place in the data set, in all processes. Dense
+        predictions are not kept: they would be too much.
     """
     if batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}, wanted at least 1")
@@ -107,10 +138,11 @@ def evaluate(
     place = find_device(device)
     if transforms is None:
         transforms = _transforms_for(model, dataset, metrics)
-    rank, world = _rank_and_world()
+    rank, world = rank_and_world()
     kind = SizedShare if isinstance(dataset, SizedReader) else Share
     share = kind(dataset, share_of(len(dataset), batch_size, rank, world))
     loader = make_loader(share, transforms, batch_size=batch_size, seed=0, shuffle=False, workers=workers)
+    tracks: dict[int, InstancePrediction] = {}
     model.to(place)
     with Progress(len(share), "evaluate", "clip", quiet=not progress or rank > 0) as shown:
         for batch in loader:
@@ -118,27 +150,31 @@ def evaluate(
                 target, index = _existing(batch, i), share.indices[batch.index[i]]
                 for metric in metrics:
                     metric.update(prediction, target, index)
-                if kept is not None:
-                    keep(kept, index, prediction)
+                if keep_tracks and isinstance(prediction, InstancePrediction):
+                    tracks[index] = _on_cpu(prediction)
             shown.advance(len(batch.ids))
-    _merge_processes(metrics, kept, world)
-    return computed(metrics)
+    return _merge_processes(metrics, tracks, world)
 
 
 def score(
     predictions: Iterable[Prediction],
     dataset: ClipDataset,
-    metrics: Sequence[Metric],
+    metrics: Sequence[Metric] | None = None,
     transforms: Sequence[Transform] = (),
+    *,
+    protocol: str | None = None,
 ) -> dict[str, float]:
     """Score predictions that were made elsewhere, one for every clip of `dataset`, matched by id.
 
     Args:
+        metrics: Fresh ones; by default those of the data set's own suite.
         transforms: Applied to each clip for its truth (a protocol may judge resized labels).
+        protocol: Of the default metrics: `published` where none is named.
 
     Raises:
         ValueError: a clip the data set does not have, two predictions for one clip, or clips without one.
     """
+    metrics = _metrics(dataset, metrics, protocol)
     places = {clip_id: index for index, clip_id in enumerate(dataset.ids)}
     missing = dict(places)
     for prediction in predictions:
@@ -154,96 +190,6 @@ def score(
     return computed(metrics)
 
 
-def evaluate_file(
-    model_path: str | Path,
-    data: DataConfig,
-    *,
-    split: str = "test",
-    protocol: str | Sequence[str] = "published",
-    suites: Sequence[str] = (),
-    out: Path | None = None,
-    batch_size: int = 1,
-    workers: int = 0,
-    device: str = "auto",
-    overlays: int = 0,
-) -> Report:
-    """Score a model file on a split of a data set, or tracks in the form of YouTube-VIS (a JSON).
-
-    Args:
-        model_path: A model, or predictions that somebody made of every video of the split.
-        protocol: One or several; each suite is judged under those of them that it has.
-        suites: Metric suites, all judged in one pass; by default the data set's own.
-        out: Folder for result.json, clips.csv, the tracks of an instance model (predictions.json) and, with `overlays`,
-            pictures of the best and the worst clips.
-        overlays: Pictures of so many best and so many worst clips.
-
-    Raises:
-        ValueError: overlays without a folder, a model of another task than the data set, unknown names, options that
-            change nothing here.
-    """
-    from avseg.data import build_dataset
-    from avseg.models import load_model
-
-    if overlays and out is None:
-        raise ValueError("overlay pictures need a folder to be written to; give --out DIR")
-    refuse_training_options(data, split)
-    dataset = build_dataset(data, split)
-    protocols = [protocol] if isinstance(protocol, str) else list(protocol)
-    metrics = metrics_of(dataset.task, suites or [dataset.suite], protocols)
-    started = time.monotonic()
-    if are_results(model_path):
-        if batch_size != 1 or device not in ("auto", "cpu"):
-            raise ValueError(f"{model_path} holds tracks and no model; leave out --batch-size and --device")
-        tracks = read_tracks(Path(model_path), dataset)
-        score(tracks.values(), dataset, metrics)
-        report = report_of(metrics, model_path, data, split, started)
-        _write(report, out, overlays, dataset, lambda index: (dataset[index], tracks[index]))
-        return report
-    with _processes(device) as place:
-        model = load_model(model_path, device=str(place))
-        _check_tasks(model, dataset, metrics)
-        kept: dict[int, Prediction] = {}
-        options: dict[str, Any] = {
-            "batch_size": batch_size,
-            "workers": workers_here(workers),
-            "kept": kept if out else None,
-        }
-        evaluate(model, dataset, metrics, device=str(place), progress=True, **options)
-        report = report_of(metrics, model_path, data, split, started, main=_rank_and_world()[0] == 0)
-        if report.main:
-            _write(report, out, overlays, dataset, _looker(model, dataset, report.protocols[0], kept))
-            if out is not None and kept:
-                write_tracks(out / FILE, kept, dataset)
-    return report
-
-
-def _write(report: Report, out: Path | None, overlays: int, dataset: ClipDataset, look: Look) -> None:
-    if out is None:
-        return
-    for folder in (out, out / "overlays"):
-        clear_stale(folder)
-    report.write(out)
-    if overlays:
-        from avseg.engine.pictures import write_pictures
-
-        write_pictures(dataset.task, report, out / "overlays", overlays, look)
-
-
-def _looker(model: Model[Any], dataset: ClipDataset, protocol: str, kept: Mapping[int, Prediction]) -> Look:
-    """What gives a clip and its prediction once more: tracks that were kept, else the model."""
-
-    def look(index: int) -> tuple[Clip, Prediction]:
-        if index in kept:
-            return dataset[index], kept[index]
-        transforms = eval_transforms(dataset.config, model.config.input, protocol=protocol)
-        clip = apply(transforms, dataset[index], torch.Generator().manual_seed(0))
-        place = next(model.parameters()).device
-        batch = Batch.collate([clip], getattr(dataset, "batch_frames", None)).to(place)
-        return clip, model.predict(batch)[0]
-
-    return look
-
-
 def _transforms_for(model: Model[Any], dataset: ClipDataset, metrics: Sequence[Metric]) -> Sequence[Transform]:
     """The data set's evaluation transforms, which every protocol of the metrics must agree on."""
     protocols = list(dict.fromkeys(metric.protocol for metric in metrics))
@@ -255,20 +201,6 @@ def _transforms_for(model: Model[Any], dataset: ClipDataset, metrics: Sequence[M
                 "sizes; evaluate them one after the other, or set --data.labels-at to file or input for both"
             )
     return wanted[0] if wanted else []
-
-
-def _check_tasks(model: Model[Any], dataset: ClipDataset, metrics: Sequence[Metric]) -> None:
-    classes_matter = model.task.kind == "instance" or not all(SUITES[m.suite].foreground_only for m in metrics)
-    if model.task != dataset.task and classes_matter:
-        raise ValueError(
-            f"the model solves {_words(model.task)}, the data set {dataset.config.name!r} has {_words(dataset.task)}; "
-            "take a model that was trained for it"
-        )
-
-
-def _words(task: Task) -> str:
-    article = "an" if task.kind == "instance" else "a"
-    return f"{article} {task.kind} task" + (f" of {len(task.classes)} classes" if task.classes else "")
 
 
 def _truth(dataset: ClipDataset, index: int, transforms: Sequence[Transform]) -> Target:
@@ -287,32 +219,29 @@ def _existing(batch: Batch, i: int) -> Target:
     return batch.targets[i].take(batch.valid[i].nonzero().flatten())
 
 
-def _rank_and_world() -> tuple[int, int]:
+def _on_cpu(prediction: InstancePrediction) -> InstancePrediction:
+    names = ("scores", "classes", "track_ids")
+    return replace(prediction, **{name: getattr(prediction, name).cpu() for name in names})
+
+
+def rank_and_world() -> tuple[int, int]:
+    """The number of this process, and of how many."""
     if distributed.is_available() and distributed.is_initialized():
         return distributed.get_rank(), distributed.get_world_size()
     return 0, 1
 
 
-def _merge_processes(metrics: Sequence[Metric], kept: dict[int, Prediction] | None, world: int) -> None:
+def _merge_processes(
+    metrics: Sequence[Metric], tracks: dict[int, InstancePrediction], world: int
+) -> dict[int, InstancePrediction]:
+    """Let the metrics take in what other processes saw; the tracks of all."""
     if world == 1:
-        return
+        return tracks
     everyone: list[Any] = [None] * world
-    distributed.all_gather_object(everyone, (list(metrics), kept))
-    for others, predictions in everyone:
+    distributed.all_gather_object(everyone, (list(metrics), tracks))
+    together: dict[int, InstancePrediction] = {}
+    for others, theirs in everyone:
         for mine, other in zip(metrics, others, strict=True):
             mine.merge(other)
-        if kept is not None:
-            kept.update(predictions)
-
-
-@contextmanager
-def _processes(device: str) -> Iterator[torch.device]:
-    """The device to work on; under torchrun or `accelerate launch`, with a process group while the block lasts."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or distributed.is_initialized():
-        yield find_device(device)
-        return
-    from accelerate import PartialState
-
-    with leaving_together():
-        state = PartialState(cpu=device == "cpu")
-        yield state.device if device == "auto" else torch.device(device)
+        together.update(theirs)
+    return together

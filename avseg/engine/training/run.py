@@ -10,12 +10,12 @@ from pathlib import Path
 import torch
 
 from avseg.data import build_dataset
-from avseg.engine.checkpoint import newest_checkpoint
 from avseg.engine.config import InitConfig, Recipe
-from avseg.engine.folder import RunFolder
 from avseg.engine.processes import leaving_together
-from avseg.engine.trackers import check_trackers
-from avseg.engine.train import train
+from avseg.engine.training.checkpoint import newest_checkpoint
+from avseg.engine.training.folder import RunFolder
+from avseg.engine.training.trackers import check_trackers
+from avseg.engine.training.train import train
 from avseg.models import build_model, initialise
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from avseg.engine.config import Recipe
-from avseg.engine.folder import RunFolder, write_json
+from avseg.engine.training.folder import RunFolder, write_json
 from avseg.io.files import clear_stale
 
 FORMAT_VERSION = 1
@@ -66,7 +66,7 @@ def sweep(variants: Sequence[Variant], out: Path, name: str, train: Callable[[Re
         variants: in the order of their runs.
         out: the folder of the sweep.
         name: of the recipe, for the table.
-        train: trains a recipe in a folder (`avseg.engine.run.train_recipe`).
+        train: trains a recipe in a folder (`avseg.engine.training.run.train_recipe`).
 
     Raises:
         ValueError: no variants, two with one folder, or several processes.

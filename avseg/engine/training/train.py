@@ -16,17 +16,18 @@ from accelerate.utils import set_seed
 from avseg.data.base import ClipDataset
 from avseg.data.loader import ClipLoader, make_loader, workers_here
 from avseg.data.transforms import eval_transforms, train_transforms
-from avseg.engine.checkpoint import Position, write_checkpoint
 from avseg.engine.config import Recipe
-from avseg.engine.evaluate import evaluate
-from avseg.engine.folder import RunFolder, flat, recipe_dict, write_json
-from avseg.engine.judges import metrics_of
-from avseg.engine.lock import only_writer
-from avseg.engine.log import BannerFacts, Meter, MetricsFile, banner, for_tracker, step_line
-from avseg.engine.optim import build_optimizer, set_rates
+from avseg.engine.evaluation.evaluate import evaluate
 from avseg.engine.processes import share_of_step
-from avseg.engine.setup import Objective, device_name, environment, make_accelerator, on_main, share_statistics
-from avseg.engine.state import RunState
+from avseg.engine.training.accelerator import device_name, environment, make_accelerator, on_main, share_statistics
+from avseg.engine.training.checkpoint import Position, write_checkpoint
+from avseg.engine.training.folder import RunFolder, flat, recipe_dict, write_json
+from avseg.engine.training.lock import only_writer
+from avseg.engine.training.log import BannerFacts, Meter, MetricsFile, banner, for_tracker, step_line
+from avseg.engine.training.objective import Objective
+from avseg.engine.training.optim import build_optimizer, set_rates
+from avseg.engine.training.state import RunState
+from avseg.metrics import metrics_of
 from avseg.models.base import Model
 from avseg.progress import Progress, is_due
 from avseg.types import Batch
@@ -66,7 +67,7 @@ def train(
         with ExitStack() as stack:
             on_main(accelerator, lambda: stack.enter_context(only_writer(folder.path)))
             checkpoint = on_main(accelerator, lambda: folder.claim(recipe, resume))
-            return _Run(accelerator, model, (train_set, val_set), recipe, folder).run(checkpoint)
+            return _Run(accelerator, model, train_set, val_set, recipe, folder).run(checkpoint)
     except KeyboardInterrupt:
         log.warning("interrupted; the same recipe goes on in %s from its newest checkpoint", folder.path)
         raise
@@ -82,12 +83,13 @@ class _Run:
         self,
         accelerator: Accelerator,
         model: Model[Any],
-        sets: tuple[ClipDataset, ClipDataset | None],
+        train_set: ClipDataset,
+        val_set: ClipDataset | None,
         recipe: Recipe,
         folder: RunFolder,
     ) -> None:
         self.accelerator, self.recipe, self.config, self.folder = accelerator, recipe, recipe.train, folder
-        self.train_set, self.val_set = sets
+        self.train_set, self.val_set = train_set, val_set
         set_seed(self.config.seed, device_specific=True)
         self.model = model.to(accelerator.device)
         if self.config.sync_batch_norm:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from avseg.config import ModelConfig, from_dict, to_dict
-from avseg.engine.checkpoint import newest_checkpoint, remove_leavings
 from avseg.engine.config import Recipe
+from avseg.engine.training.checkpoint import newest_checkpoint, remove_leavings
 from avseg.io.files import write_text
 
 FREE = {

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from avseg.config import did_you_mean
 from avseg.engine.config import GroupConfig, OptimConfig
-from avseg.engine.sharded import gathered, own_part, spread
+from avseg.engine.training.sharded import gathered, own_part, spread
 from avseg.models.base import plain_name, plain_state, run_buffers
 
 Parts = Mapping[str, Sequence[nn.Parameter]]

@@ -1,11 +1,10 @@
-"""What is settled before the first step: devices and precision through Accelerate, trackers, facts of the machine."""
+"""Devices, precision and processes through Accelerate, and the facts of the machine."""
 
 from __future__ import annotations
 
 import platform
 import sys
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,9 +15,7 @@ from accelerate.utils import DistributedDataParallelKwargs, FullyShardedDataPara
 from torch import nn
 
 from avseg.engine.config import TrainConfig
-from avseg.engine.trackers import check_trackers
-from avseg.models.base import plain_name, run_buffers
-from avseg.types import Batch
+from avseg.engine.training.trackers import check_trackers
 from avseg.version import __version__
 
 T = TypeVar("T")
@@ -97,47 +94,6 @@ def synchronised(model: nn.Module) -> nn.Module:
 
     converted: nn.Module = convert_sync_batchnorm(model)
     return converted
-
-
-class Objective(nn.Module):
-    """A model and its losses as one forward pass, which is what DDP and FSDP wrap.
-
-    The model runs under autocast where the precision asks for it; the losses never do: Accelerate turns outputs back to
-    float32 only in tensors, tuples and dicts, and the outputs of our families are dataclasses.
-    """
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-        self.measures: dict[str, torch.Tensor] = {}
-        """Of the latest batch (`Model.measures`). No output of `forward`, which DDP looks through for gradients."""
-        of_run = run_buffers(model)
-        # DDP reads this: every process keeps its own.
-        self._ddp_params_and_buffers_to_ignore = [
-            f"model.{name}" for name, _ in sorted(model.named_buffers()) if plain_name(name) in of_run
-        ]
-
-    def forward(self, batch: Batch) -> dict[str, torch.Tensor]:
-        output = self.model(batch)
-        with torch.autocast(batch.frames.device.type, enabled=False):
-            output = in_float32(output)
-            terms: dict[str, torch.Tensor] = self.model.losses(output, batch)  # type: ignore[operator]
-            with torch.no_grad():
-                self.measures = self.model.measures(output)  # type: ignore[operator]
-        return terms
-
-
-def in_float32(value: Any) -> Any:
-    """The same nest of dataclasses, dicts, lists and tuples with every half-precision tensor in float32."""
-    if isinstance(value, torch.Tensor):
-        return value.float() if value.dtype in (torch.float16, torch.bfloat16) else value
-    if is_dataclass(value) and not isinstance(value, type):
-        return replace(value, **{f.name: in_float32(getattr(value, f.name)) for f in fields(value) if f.init})
-    if isinstance(value, dict):
-        return {key: in_float32(item) for key, item in value.items()}
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*map(in_float32, value))
-    return type(value)(map(in_float32, value)) if isinstance(value, (list, tuple)) else value
 
 
 def environment(accelerator: Accelerator) -> dict[str, Any]:

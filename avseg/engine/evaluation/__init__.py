@@ -1,0 +1,1 @@
+"""A model or saved predictions against a data set: scores, reports, pictures."""

@@ -1,0 +1,180 @@
+"""Evaluation of files: a model, or tracks that somebody predicted, against a split; what it leaves in a folder."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import distributed
+
+from avseg.data import build_dataset
+from avseg.data.base import ClipDataset, refuse_training_options
+from avseg.data.config import DataConfig
+from avseg.data.loader import workers_here
+from avseg.data.transforms import apply, eval_transforms
+from avseg.device import find_device
+from avseg.engine.evaluation.evaluate import judge, rank_and_world, score
+from avseg.engine.evaluation.pictures import Look, write_pictures
+from avseg.engine.evaluation.report import Report
+from avseg.engine.processes import leaving_together
+from avseg.io.files import clear_stale
+from avseg.io.youtube_vis import read_results, write_results
+from avseg.metrics import SUITES, metrics_of
+from avseg.metrics.base import Metric
+from avseg.models import load_model
+from avseg.models.base import Model
+from avseg.types import Batch, Clip, InstancePrediction, Prediction, Task
+
+FILE = "predictions.json"
+"""Name of the file that an evaluation of tracks leaves in its folder."""
+
+
+def evaluate_file(
+    model_path: str | Path,
+    data: DataConfig,
+    *,
+    split: str = "test",
+    protocol: str | Sequence[str] = "published",
+    suites: Sequence[str] = (),
+    out: Path | None = None,
+    batch_size: int = 1,
+    workers: int = 0,
+    device: str = "auto",
+    overlays: int = 0,
+) -> Report:
+    """Score a model file on a split of a data set, or tracks in the form of YouTube-VIS (a JSON).
+
+    Args:
+        model_path: A model, or predictions that somebody made of every video of the split.
+        protocol: One or several; each suite is judged under those of them that it has.
+        suites: Metric suites, all judged in one pass; by default the data set's own.
+        out: Folder for result.json, clips.csv, the tracks of an instance model (predictions.json) and, with `overlays`,
+            pictures of the best and the worst clips.
+        overlays: Pictures of so many best and so many worst clips.
+
+    Raises:
+        ValueError: overlays without a folder, a model of another task than the data set, unknown names, options that
+            change nothing here.
+    """
+    if overlays and out is None:
+        raise ValueError("overlay pictures need a folder to be written to; give --out DIR")
+    refuse_training_options(data, split)
+    dataset = build_dataset(data, split)
+    protocols = [protocol] if isinstance(protocol, str) else list(protocol)
+    metrics = metrics_of(dataset.task, suites or [dataset.suite], protocols)
+    started = time.monotonic()
+    if are_results(model_path):
+        if batch_size != 1 or device not in ("auto", "cpu"):
+            raise ValueError(f"{model_path} holds tracks and no model; leave out --batch-size and --device")
+        tracks = read_tracks(Path(model_path), dataset)
+        score(tracks.values(), dataset, metrics)
+        report = Report.of(metrics, model_path, data, split, time.monotonic() - started, main=True)
+        _write(report, out, overlays, dataset, lambda index: (dataset[index], tracks[index]))
+        return report
+    with _processes(device) as place:
+        model = load_model(model_path, device=str(place))
+        _check_tasks(model, dataset, metrics)
+        kept = judge(
+            model,
+            dataset,
+            metrics,
+            batch_size=batch_size,
+            device=str(place),
+            workers=workers_here(workers),
+            progress=True,
+            keep_tracks=out is not None,
+        )
+        seconds, main = time.monotonic() - started, rank_and_world()[0] == 0
+        report = Report.of(metrics, model_path, data, split, seconds, main)
+        if report.main:
+            _write(report, out, overlays, dataset, _looker(model, dataset, report.protocols[0], kept))
+            if out is not None and kept:
+                write_tracks(out / FILE, kept, dataset)
+    return report
+
+
+def _write(report: Report, out: Path | None, overlays: int, dataset: ClipDataset, look: Look) -> None:
+    if out is None:
+        return
+    for folder in (out, out / "overlays"):
+        clear_stale(folder)
+    report.write(out)
+    if overlays:
+        write_pictures(dataset.task, report, out / "overlays", overlays, look)
+
+
+def _looker(model: Model[Any], dataset: ClipDataset, protocol: str, kept: Mapping[int, InstancePrediction]) -> Look:
+    """What gives a clip and its prediction once more: tracks that were kept, else the model."""
+
+    def look(index: int) -> tuple[Clip, Prediction]:
+        if index in kept:
+            return dataset[index], kept[index]
+        transforms = eval_transforms(dataset.config, model.config.input, protocol=protocol)
+        clip = apply(transforms, dataset[index], torch.Generator().manual_seed(0))
+        place = next(model.parameters()).device
+        batch = Batch.collate([clip], getattr(dataset, "batch_frames", None)).to(place)
+        return clip, model.predict(batch)[0]
+
+    return look
+
+
+def _check_tasks(model: Model[Any], dataset: ClipDataset, metrics: Sequence[Metric]) -> None:
+    classes_matter = model.task.kind == "instance" or not all(SUITES[m.suite].foreground_only for m in metrics)
+    if model.task != dataset.task and classes_matter:
+        raise ValueError(
+            f"the model solves {_words(model.task)}, the data set {dataset.config.name!r} has {_words(dataset.task)}; "
+            "take a model that was trained for it"
+        )
+
+
+def _words(task: Task) -> str:
+    article = "an" if task.kind == "instance" else "a"
+    return f"{article} {task.kind} task" + (f" of {len(task.classes)} classes" if task.classes else "")
+
+
+def are_results(source: str | Path) -> bool:
+    """Whether `avseg evaluate` is given predicted tracks instead of a model."""
+    return Path(source).suffix.lower() == ".json"
+
+
+def read_tracks(path: Path, dataset: ClipDataset) -> dict[int, Prediction]:
+    """The predictions of a file by their place in the data set.
+
+    Raises:
+        ValueError: a data set whose videos have no numbers, and all that `avseg.io.youtube_vis` refuses.
+        FileNotFoundError: no such file.
+    """
+    videos: Any = dataset
+    if not all(hasattr(dataset, name) for name in ("video_ids", "category_ids", "extent")):
+        raise ValueError(
+            f"{path} is taken for tracks in the form of YouTube-VIS, but the data set {dataset.config.name!r} holds "
+            "none; give a model file, or a data set whose truth is tracks"
+        )
+    places = {clip_id: index for index, clip_id in enumerate(dataset.ids)}
+    return {places[prediction.id]: prediction for prediction in read_results(path, videos)}
+
+
+def write_tracks(path: Path, predictions: Mapping[int, InstancePrediction], dataset: ClipDataset) -> Path:
+    """Write predictions, by their place in the data set, under the numbers that the data set has for its videos."""
+    tracks = [predictions[index] for index in sorted(predictions)]
+    numbers = getattr(dataset, "video_ids", None) or {clip_id: place for place, clip_id in enumerate(dataset.ids, 1)}
+    categories: Sequence[int] | None = getattr(dataset, "category_ids", None)
+    return write_results(tracks, path, numbers, categories=categories)
+
+
+@contextmanager
+def _processes(device: str) -> Iterator[torch.device]:
+    """The device to work on; under torchrun or `accelerate launch`, with a process group while the block lasts."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or distributed.is_initialized():
+        yield find_device(device)
+        return
+    from accelerate import PartialState
+
+    with leaving_together():
+        state = PartialState(cpu=device == "cpu")
+        yield state.device if device == "auto" else torch.device(device)

@@ -1,0 +1,1 @@
+"""A recipe to a trained model: the loop, its state, its files."""
