@@ -14,15 +14,13 @@ which others do not lengthen.
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
-from contrast import CLOCKS, in_turn, published_info_nce, published_pixels
+from contrast import published_info_nce, published_pixels
+from harness import conditions, in_turn, options_of, parser, tell
 from published_cavp import PublishedNetwork, published_cross_entropy
 from torch import Tensor
 from torch.nn import functional
@@ -235,28 +233,19 @@ def profiled(s: Subject, device: str) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
-    parser.add_argument("--quick", action="store_true", help="pictures of 96 pixels, one run each")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--clock", choices=CLOCKS, default="wall")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--batch", type=int, default=0, help="pictures, in place of the case's")
-    parser.add_argument("--profile", action="store_true", help="of our step, by operation, in place of figures")
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    shared = parser(__doc__, threads=2, clock=True, device=True)
+    shared.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
+    shared.add_argument("--quick", action="store_true", help="pictures of 96 pixels, one run each")
+    shared.add_argument("--repeats", type=int, default=3)
+    shared.add_argument("--batch", type=int, default=0, help="pictures, in place of the case's")
+    shared.add_argument("--profile", action="store_true", help="of our step, by operation, in place of figures")
+    options = options_of(shared)
     device, repeats = options.device, 1 if options.quick else options.repeats
 
     def timer(runs: dict[str, Callable[[], Any]]) -> dict[str, float]:
-        return in_turn(runs, repeats, CLOCKS[options.clock])
+        return {name: spent.of(options.clock) for name, spent in in_turn(runs, repeats, device=device).items()}
 
-    result: dict[str, Any] = {
-        "what": "CAVP, ResNet-50, DeepLabV3+, float32",
-        "clock": f"{options.clock}, {options.threads} CPU threads, {device}",
-        "torch": torch.__version__,
-    }
+    result: dict[str, Any] = {"what": "CAVP, ResNet-50, DeepLabV3+, float32", **conditions(options)}
     for name in options.cases:
         case = CASES[name]
         batch = options.batch or (case.batch if device == "cpu" else 16)
@@ -272,10 +261,7 @@ def main() -> None:
             "fusion": fusion_figures(s, timer),
             "relative_difference_of_a_step_in_float64": gradient_difference(case, device),
         }
-    text = json.dumps(result, indent=2)
-    print(text)
-    if options.out:
-        options.out.write_text(text + "\n", encoding="utf-8")
+    tell(result, options.out)
 
 
 if __name__ == "__main__":

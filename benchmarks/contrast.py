@@ -10,24 +10,19 @@ the product that gives the similarities and the two of their gradient.
 
 from __future__ import annotations
 
-import argparse
-import json
-import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
+from harness import Clock, conditions, in_turn, options_of, parser, peak_bytes, tell
 from torch import Tensor
 from torch.nn import functional
-from torch.profiler import ProfilerActivity, profile
 
 from avseg.losses import ContrastConfig, contrastive_loss, info_nce
 from avseg.losses.contrastive import on_grid, sample_pixels
 
 BATCH, CLASSES = 16, 21
 CONFIG = ContrastConfig()
-CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 Subject = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
@@ -118,36 +113,6 @@ def floor(pixels: Tensor) -> None:
     (similarity @ pixels).add_(similarity.T @ pixels)
 
 
-def in_turn(runs: dict[str, Callable[[], Any]], repeats: int, clock: Callable[[], float]) -> dict[str, float]:
-    """Seconds of the fastest run of each, after one for warmth."""
-    best = dict.fromkeys(runs, float("inf"))
-    for turn in range(repeats + 1):
-        for name, run in runs.items():
-            start = clock()
-            run()
-            if torch.cuda.is_available():
-                torch.cuda.synchronize()
-            best[name] = min(best[name], clock() - start) if turn else best[name]
-    return best
-
-
-def peak_megabytes(run: Callable[[], Any], device: str) -> float:
-    """Highest sum of what `run` allocates."""
-    if device != "cpu":
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        run()
-        return (torch.cuda.max_memory_allocated() - before) / 1e6
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
-        run()
-    total = peak = 0
-    events = [e for e in recorded.profiler.kineto_results.events() if e.name() == "[memory]"]
-    for event in sorted(events, key=lambda e: e.start_ns()):
-        total += event.nbytes()
-        peak = max(peak, total)
-    return peak / 1e6
-
-
 def differences(pixels: Tensor, classes: Tensor) -> dict[str, float]:
     """Of the same pixels: the values in float64 and float32, and the gradients relative to the largest."""
     found = {}
@@ -165,7 +130,7 @@ def differences(pixels: Tensor, classes: Tensor) -> dict[str, float]:
     return found
 
 
-def figures(grid: int, width: int, repeats: int, clock: Callable[[], float], device: str) -> dict[str, Any]:
+def figures(grid: int, width: int, repeats: int, clock: Clock, device: str) -> dict[str, Any]:
     subject = scene(grid, width, device)
     pixels, classes = chosen(subject)
     runs = {
@@ -173,8 +138,8 @@ def figures(grid: int, width: int, repeats: int, clock: Callable[[], float], dev
         "published": lambda: step(published, subject),
         "floor": lambda: floor(pixels),
     }
-    seconds = in_turn(runs, repeats, clock)
-    memory = {name: peak_megabytes(runs[name], device) for name in ("ours", "published")}
+    seconds = {name: spent.of(clock) for name, spent in in_turn(runs, repeats, device=device).items()}
+    memory = {name: peak_bytes(runs[name], device) / 1e6 for name in ("ours", "published")}
     return {
         "grid": [grid, grid],
         "pixels_compared": len(pixels),
@@ -187,27 +152,18 @@ def figures(grid: int, width: int, repeats: int, clock: Callable[[], float], dev
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="the smaller grid with 32 channels, one run each")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--clock", choices=CLOCKS, default="wall")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    shared = parser(__doc__, threads=2, clock=True, device=True)
+    shared.add_argument("--quick", action="store_true", help="the smaller grid with 32 channels, one run each")
+    options = options_of(shared)
     torch.manual_seed(0)
-    clock, width, repeats = CLOCKS[options.clock], 32 if options.quick else 304, 1 if options.quick else 3
+    width, repeats = (32, 1) if options.quick else (304, 3)
     grids = [56] if options.quick else [56, 128]
     result = {
         "what": f"contrastive term, {BATCH} pictures, {width} channels, float32, forward and backward",
-        "clock": f"{options.clock}, {options.threads} CPU threads, {options.device}",
-        "torch": torch.__version__,
-        "cases": [figures(grid, width, repeats, clock, options.device) for grid in grids],
+        **conditions(options),
+        "cases": [figures(grid, width, repeats, options.clock, options.device) for grid in grids],
     }
-    text = json.dumps(result, indent=2)
-    print(text)
-    if options.out:
-        options.out.write_text(text + "\n", encoding="utf-8")
+    tell(result, options.out)
 
 
 if __name__ == "__main__":

@@ -6,14 +6,9 @@ pass over the bytes that have to be read (prediction and truth).
 
 from __future__ import annotations
 
-import argparse
-import json
-import time
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 import torch
+from harness import milliseconds, options_of, parser, spent, tell
 from torch import Tensor
 from torch.nn import functional
 
@@ -56,42 +51,30 @@ def maps(frames: int, size: tuple[int, int], classes: int) -> tuple[Tensor, Tens
     return predicted, truth
 
 
-def timed(run: Callable[[], Any], repeats: int) -> tuple[float, Any]:
-    """Seconds of the fastest of `repeats` runs, and what the last one gave."""
-    seconds, result = [], None
-    for _ in range(repeats):
-        started = time.perf_counter()
-        result = run()
-        seconds.append(time.perf_counter() - started)
-    return min(seconds), result
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--frames", type=int, default=4)
-    parser.add_argument("--height", type=int, default=720)
-    parser.add_argument("--width", type=int, default=1280)
-    parser.add_argument("--classes", type=int, default=22)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--loops", type=int, default=2, help="runs of the loop over classes")
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    shared = parser(__doc__, threads=2)
+    shared.add_argument("--frames", type=int, default=4)
+    shared.add_argument("--height", type=int, default=720)
+    shared.add_argument("--width", type=int, default=1280)
+    shared.add_argument("--classes", type=int, default=22)
+    shared.add_argument("--loops", type=int, default=2, help="runs of the loop over classes")
+    options = options_of(shared)
     predicted, labels = maps(options.frames, (options.height, options.width), options.classes)
-    loop, expected = timed(lambda: loop_over_classes(predicted, labels, options.classes), options.loops)
-    ours, scores = timed(lambda: one_count(predicted, labels, options.classes), 10)
-    floor, _ = timed(lambda: (predicted.sum(), labels.sum()), 10)
+    loop = spent(lambda: loop_over_classes(predicted, labels, options.classes), options.loops, warm=False)
+    ours = spent(lambda: one_count(predicted, labels, options.classes), 10, warm=False)
+    floor = spent(lambda: (predicted.sum(), labels.sum()), 10, warm=False)
     figures = {
         "frames": options.frames,
         "size": [options.height, options.width],
         "classes": options.classes,
         "threads": options.threads,
-        "loop_ms_a_frame": round(1000 * loop / options.frames, 3),
-        "count_ms_a_frame": round(1000 * ours / options.frames, 3),
-        "floor_ms_a_frame": round(1000 * floor / options.frames, 3),
-        "times_faster": round(loop / ours, 1),
-        "largest_difference": max(abs(scores[name] - expected[name]) for name in expected),
+        "loop_ms_a_frame": milliseconds(loop.wall / options.frames),
+        "count_ms_a_frame": milliseconds(ours.wall / options.frames),
+        "floor_ms_a_frame": milliseconds(floor.wall / options.frames),
+        "times_faster": round(loop.wall / ours.wall, 1),
+        "largest_difference": max(abs(ours.result[name] - wanted) for name, wanted in loop.result.items()),
     }
-    print(json.dumps(figures))
+    tell(figures, options.out)
 
 
 if __name__ == "__main__":

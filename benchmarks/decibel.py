@@ -8,13 +8,11 @@ The floor is one bare FFT pass over the same frames. Prints JSON.
 
 from __future__ import annotations
 
-import argparse
-import json
-import time
 from collections.abc import Callable
 from typing import Any
 
 import torch
+from harness import milliseconds, options_of, parser, spent, tell
 from torch import Tensor
 
 from avseg.nn.decibel import decibel_mel, htk_mel_matrix
@@ -32,27 +30,17 @@ def plain(window: Tensor, mel: Tensor) -> Tensor:
 
 
 def fastest(run: Callable[[], Any], repeats: int, device: str) -> float:
-    """Milliseconds of the fastest of `repeats` runs, after one to warm up."""
-    clock = time.process_time if device == "cpu" else time.perf_counter
-    seconds = []
-    for _ in range(repeats + 1):
-        started = clock()
-        run()
-        if device == "cuda":
-            torch.cuda.synchronize()
-        seconds.append(clock() - started)
-    return round(1e3 * min(seconds[1:]), 3)
+    """Milliseconds: of the processor on the CPU, by the clock on a GPU."""
+    took = spent(run, repeats, warm=True, device=device)
+    return milliseconds(took.cpu if device == "cpu" else took.wall, 3)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--windows", type=int, default=32, help="16 pictures in stereo")
-    parser.add_argument("--seconds", type=float, default=3.0)
-    parser.add_argument("--repeats", type=int, default=10)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--device", default="cpu")
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    shared = parser(__doc__, threads=1, device=True)
+    shared.add_argument("--windows", type=int, default=32, help="16 pictures in stereo")
+    shared.add_argument("--seconds", type=float, default=3.0)
+    shared.add_argument("--repeats", type=int, default=10)
+    options = options_of(shared)
     generator = torch.Generator().manual_seed(0)
     sound = 0.1 * torch.randn(options.windows, round(options.seconds * 16000), generator=generator)
     sound = sound.to(options.device)
@@ -72,7 +60,7 @@ def main() -> None:
         "largest_difference": float((ours - theirs).abs().max()),
         "floor_one_fft_pass_ms": fastest(lambda: torch.fft.rfft(frames), options.repeats, options.device),
     }
-    print(json.dumps(result, indent=2))
+    tell(result, options.out)
 
 
 if __name__ == "__main__":

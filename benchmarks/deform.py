@@ -8,13 +8,11 @@ those of the process, all threads together. Prints JSON.
 
 from __future__ import annotations
 
-import argparse
-import json
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from harness import milliseconds, options_of, parser, spent, tell
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -70,16 +68,9 @@ SIDES: dict[str, Sampling] = {"ours": sample_maps, "plain": plain, "gather": gat
 
 
 def fastest(run: Callable[[], Any], repeats: int, device: str) -> float:
-    """Milliseconds of the fastest of `repeats` runs, after one to warm up."""
-    clock = time.process_time if device == "cpu" else time.perf_counter
-    seconds = []
-    for _ in range(repeats + 1):
-        started = clock()
-        run()
-        if device == "cuda":
-            torch.cuda.synchronize()
-        seconds.append(clock() - started)
-    return round(1e3 * min(seconds[1:]), 1)
+    """Milliseconds: of the processor on the CPU, by the clock on a GPU."""
+    took = spent(run, repeats, warm=True, device=device)
+    return milliseconds(took.cpu if device == "cpu" else took.wall, 1)
 
 
 def drawn(frames: int, sizes: Sequence[Size], device: str) -> list[Tensor]:
@@ -96,14 +87,11 @@ def drawn(frames: int, sizes: Sequence[Size], device: str) -> list[Tensor]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--frames", type=int, default=1)
-    parser.add_argument("--size", type=int, nargs=2, default=(384, 640), help="height and width of the picture")
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--device", default="cpu")
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    shared = parser(__doc__, threads=1, device=True)
+    shared.add_argument("--frames", type=int, default=1)
+    shared.add_argument("--size", type=int, nargs=2, default=(384, 640), help="height and width of the picture")
+    shared.add_argument("--repeats", type=int, default=5)
+    options = options_of(shared)
     height, width = options.size
     sizes = [(height // stride, width // stride) for stride in (32, 16, 8)]
     values, locations, weights = drawn(options.frames, sizes, options.device)
@@ -122,7 +110,7 @@ def main() -> None:
             difference = float((side(values, sizes, locations, weights) - wanted).abs().max())
         both = fastest(lambda side=side: step(side), options.repeats, options.device)
         result[name] = {"forward_ms": forward, "forward_backward_ms": both, "difference": difference}
-    print(json.dumps({"device": options.device, **result}, indent=1))
+    tell({"device": options.device, **result}, options.out)
 
 
 if __name__ == "__main__":

@@ -5,14 +5,9 @@ The floor is one pass over the bytes that have to be read (probabilities and tru
 
 from __future__ import annotations
 
-import argparse
-import json
-import time
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 import torch
+from harness import milliseconds, options_of, parser, spent, tell
 from torch import Tensor
 from torch.nn import functional
 
@@ -40,40 +35,28 @@ def masks(count: int, size: int) -> tuple[Tensor, Tensor]:
     return probabilities, probabilities + 0.5 * torch.rand(probabilities.shape, generator=generator) > 0.8
 
 
-def timed(run: Callable[[], Any], repeats: int) -> tuple[float, Any]:
-    """Seconds of the fastest of `repeats` runs, and what the last one gave."""
-    seconds, result = [], None
-    for _ in range(repeats):
-        started = time.perf_counter()
-        result = run()
-        seconds.append(time.perf_counter() - started)
-    return min(seconds), result
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--masks", type=int, default=100)
-    parser.add_argument("--size", type=int, default=224)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--loops", type=int, default=2, help="runs of the loop over thresholds")
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    shared = parser(__doc__, threads=2)
+    shared.add_argument("--masks", type=int, default=100)
+    shared.add_argument("--size", type=int, default=224)
+    shared.add_argument("--loops", type=int, default=2, help="runs of the loop over thresholds")
+    options = options_of(shared)
     probabilities, truth = masks(options.masks, options.size)
     judged = torch.ones_like(truth)
-    loop, expected = timed(lambda: loop_over_thresholds(probabilities, truth), options.loops)
-    ours, curves = timed(lambda: f_curve(probabilities, truth, judged), 20)
-    floor, _ = timed(lambda: (probabilities.sum(), truth.sum()), 20)
+    loop = spent(lambda: loop_over_thresholds(probabilities, truth), options.loops, warm=False)
+    ours = spent(lambda: f_curve(probabilities, truth, judged), 20, warm=False)
+    floor = spent(lambda: (probabilities.sum(), truth.sum()), 20, warm=False)
     figures = {
         "masks": options.masks,
         "size": options.size,
         "threads": options.threads,
-        "loop_ms": round(1000 * loop, 3),
-        "histogram_ms": round(1000 * ours, 3),
-        "floor_ms": round(1000 * floor, 3),
-        "times_faster": round(loop / ours, 1),
-        "largest_difference": float(np.abs(curves - expected.numpy()).max()),
+        "loop_ms": milliseconds(loop.wall),
+        "histogram_ms": milliseconds(ours.wall),
+        "floor_ms": milliseconds(floor.wall),
+        "times_faster": round(loop.wall / ours.wall, 1),
+        "largest_difference": float(np.abs(ours.result - loop.result.numpy()).max()),
     }
-    print(json.dumps(figures))
+    tell(figures, options.out)
 
 
 if __name__ == "__main__":

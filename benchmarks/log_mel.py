@@ -8,15 +8,13 @@ the first five pictures.
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
-import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
+from harness import milliseconds, options_of, parser, spent, tell
 
 from avseg.nn.mel import log_mel_examples
 from avseg.nn.resample import FILTERS, Form
@@ -69,13 +67,7 @@ def plain_log_mel(wave: np.ndarray) -> np.ndarray:
 
 
 def fastest(run: Callable[[], Any], repeats: int) -> float:
-    """Milliseconds of the fastest of `repeats` runs."""
-    seconds = []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        run()
-        seconds.append(time.perf_counter() - started)
-    return round(1e3 * min(seconds), 3)
+    return milliseconds(spent(run, repeats, warm=False).wall)
 
 
 def measure(seconds: float, rate: int, repeats: int, form: Form) -> dict[str, Any]:
@@ -117,20 +109,18 @@ def measure_vggish(repeats: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=10.0)
-    parser.add_argument("--rates", type=int, nargs="+", default=[16000, 44100, 48000])
-    parser.add_argument("--repeats", type=int, default=10)
-    parser.add_argument("--form", choices=["resampy_0.2", "resampy_0.4"], default="resampy_0.2")
-    parser.add_argument("--threads", type=int, default=2)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    shared = parser(__doc__, threads=2)
+    shared.add_argument("--seconds", type=float, default=10.0)
+    shared.add_argument("--rates", type=int, nargs="+", default=[16000, 44100, 48000])
+    shared.add_argument("--repeats", type=int, default=10)
+    shared.add_argument("--form", choices=["resampy_0.2", "resampy_0.4"], default="resampy_0.2")
+    options = options_of(shared)
     result = {
         "threads": options.threads,
         "log_mel": [measure(options.seconds, rate, options.repeats, options.form) for rate in options.rates],
         "vggish": measure_vggish(options.repeats),
     }
-    print(json.dumps(result, indent=2))
+    tell(result, options.out)
 
 
 if __name__ == "__main__":

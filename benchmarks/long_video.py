@@ -12,12 +12,10 @@ hundred candidates at the video's size as dense masks, and then drops ninety.
 
 from __future__ import annotations
 
-import argparse
 import json
-import subprocess
-import sys
 import tempfile
 import time
+from argparse import SUPPRESS, BooleanOptionalAction, Namespace
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from harness import in_own_process, options_of, parser, peak_mib, tell
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
@@ -160,37 +159,26 @@ def published(video: Path, side: int) -> dict[str, Any]:
     return {"seconds": round(seconds, 1), "tracks": len(kept), "peaks_mib": {**peaks, "all": peak_mib()}}
 
 
-def peak_mib() -> float:
-    """Of this process alone; ru_maxrss would start from that of the parent."""
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return round(int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024, 1)
-
-
-def fresh(arguments: argparse.Namespace, folder: Path, frames: int, way: str) -> dict[str, Any]:
+def fresh(arguments: Namespace, folder: Path, frames: int, way: str) -> dict[str, Any]:
     """What a process of its own says of a film of `frames` seconds."""
     video = folder / f"{frames}.mp4"
     if not video.exists():
         film(video, frames, tuple(arguments.size))
-    command = [sys.executable, __file__, "--one", str(video), "--way", way, "--threads", str(arguments.threads)]
-    command += ["--side", str(arguments.side)]
-    command += [] if arguments.overlay else ["--no-overlay"]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    said: dict[str, Any] = {"frames": frames, **json.loads(done.stdout.splitlines()[-1])}
-    return said
+    words = ["--one", str(video), "--way", way, "--threads", str(arguments.threads), "--side", str(arguments.side)]
+    words += [] if arguments.overlay else ["--no-overlay"]
+    return {"frames": frames, **in_own_process(__file__, words)}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--frames", type=int, nargs="*", default=[120, 480], help="lengths, ours")
-    parser.add_argument("--published", type=int, default=60, help="length, the published way; 0: not at all")
-    parser.add_argument("--size", type=int, nargs=2, default=[720, 1280], help="height and width of the video")
-    parser.add_argument("--side", type=int, default=360, help="shorter side of the pictures that the network sees")
-    parser.add_argument("--overlay", action=argparse.BooleanOptionalAction, default=True)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--one", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--way", choices=["ours", "published"], help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
+    shared = parser(__doc__, threads=2)
+    shared.add_argument("--frames", type=int, nargs="*", default=[120, 480], help="lengths, ours")
+    shared.add_argument("--published", type=int, default=60, help="length, the published way; 0: not at all")
+    shared.add_argument("--size", type=int, nargs=2, default=[720, 1280], help="height and width of the video")
+    shared.add_argument("--side", type=int, default=360, help="shorter side of the pictures that the network sees")
+    shared.add_argument("--overlay", action=BooleanOptionalAction, default=True)
+    shared.add_argument("--one", type=Path, help=SUPPRESS)
+    shared.add_argument("--way", choices=["ours", "published"], help=SUPPRESS)
+    arguments = options_of(shared)
     if arguments.one:
         with tempfile.TemporaryDirectory() as name:
             if arguments.way == "ours":
@@ -212,7 +200,7 @@ def main() -> None:
         result["mib_more_per_frame"] = round((peaks[-1] - peaks[0]) / (arguments.frames[-1] - arguments.frames[0]), 3)
     if peaks:
         result["first_within_limit"] = peaks[0] < LIMIT_GIB * 1024
-    print(json.dumps(result, indent=1))
+    tell(result, arguments.out)
 
 
 if __name__ == "__main__":

@@ -9,17 +9,14 @@ The floors stand beside: decoding and encoding alone, and the network alone on a
 
 from __future__ import annotations
 
-import argparse
-import json
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Callable
+from argparse import SUPPRESS
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from harness import in_own_process, options_of, parser, peak_mib, spent, tell
 
 from avseg.inference import Segmenter, predict_folder
 from avseg.inference.source import clips_of
@@ -86,13 +83,6 @@ def small_model() -> Segmenter:
     return Segmenter(build_model(config, Task("binary")), fps=5, device="cpu", name="small")
 
 
-def timed(work: Callable[[], object]) -> float:
-    """s."""
-    begin = time.perf_counter()
-    work()
-    return time.perf_counter() - begin
-
-
 def speed(segmenter: Segmenter, video: Path, folder: Path) -> dict[str, object]:
     """Seconds of each part alone, and of the whole with and without the overlay."""
     info = probe(video)
@@ -113,15 +103,15 @@ def speed(segmenter: Segmenter, video: Path, folder: Path) -> dict[str, object]:
 
     network()
     seconds = {
-        "decode all frames to RGB (floor)": timed(lambda: [None for _ in iter_frames(video)]),
-        "encode all frames (floor)": timed(encode),
-        "network alone (floor)": timed(network),
-        "decode, size and cut the network's pictures": timed(
+        "decode all frames to RGB (floor)": took(lambda: [None for _ in iter_frames(video)]),
+        "encode all frames (floor)": took(encode),
+        "network alone (floor)": took(network),
+        "decode, size and cut the network's pictures": took(
             lambda: [None for _ in clips_of(info, segmenter.model.config, segmenter.grid)]
         ),
-        "masks in memory": timed(lambda: [None for _ in segmenter.stream(video)]),
-        "masks as PNG": timed(lambda: predict_folder(segmenter, [video], folder / "a")),
-        "masks as PNG and overlay": timed(lambda: predict_folder(segmenter, [video], folder / "b", overlay=True)),
+        "masks in memory": took(lambda: [None for _ in segmenter.stream(video)]),
+        "masks as PNG": took(lambda: predict_folder(segmenter, [video], folder / "a")),
+        "masks as PNG and overlay": took(lambda: predict_folder(segmenter, [video], folder / "b", overlay=True)),
     }
     whole = seconds["masks as PNG and overlay"]
     floors = sum(value for name, value in seconds.items() if name.endswith("(floor)"))
@@ -135,36 +125,31 @@ def speed(segmenter: Segmenter, video: Path, folder: Path) -> dict[str, object]:
     }
 
 
-def peak_mib() -> float:
-    """Of this process alone; ru_maxrss would start from that of the parent."""
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
+def took(work: Any) -> float:
+    """s by the clock."""
+    return spent(work).wall
 
 
 def peak(model: str | None, video: Path, folder: Path, fps: float) -> dict[str, float]:
     """Peak memory in MiB and seconds of a fresh process that makes masks and overlay of `video`."""
-    command = [sys.executable, __file__, "--one", str(video), "--folder", str(folder), "--fps", str(fps)]
-    command += ["--model", model] if model else []
-    begin = time.perf_counter()
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return {"peak_mib": float(done.stdout.split()[-1]), "seconds": round(time.perf_counter() - begin, 1)}
+    words = ["--one", str(video), "--folder", str(folder), "--fps", str(fps), *(["--model", model] if model else [])]
+    run = spent(lambda: in_own_process(__file__, words))
+    return {"peak_mib": run.result, "seconds": round(run.wall, 1)}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", help="a model file; default: a small TPAVI of random weights")
-    parser.add_argument("--fps", type=float, default=5.0, help="masks a second")
-    parser.add_argument("--seconds", type=int, default=60, help="length of the video whose speed is taken")
-    parser.add_argument("--memory", action="store_true", help="peak memory by length instead of speed")
-    parser.add_argument("--minutes", type=float, nargs="+", default=[3, 30], help="lengths for --memory")
-    parser.add_argument("--width", type=int, default=640)
-    parser.add_argument("--height", type=int, default=360)
-    parser.add_argument("--video-fps", type=int, default=25)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--one", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
+    shared = parser(__doc__, threads=2)
+    shared.add_argument("--model", help="a model file; default: a small TPAVI of random weights")
+    shared.add_argument("--fps", type=float, default=5.0, help="masks a second")
+    shared.add_argument("--seconds", type=int, default=60, help="length of the video whose speed is taken")
+    shared.add_argument("--memory", action="store_true", help="peak memory by length instead of speed")
+    shared.add_argument("--minutes", type=float, nargs="+", default=[3, 30], help="lengths for --memory")
+    shared.add_argument("--width", type=int, default=640)
+    shared.add_argument("--height", type=int, default=360)
+    shared.add_argument("--video-fps", type=int, default=25)
+    shared.add_argument("--one", type=Path, help=SUPPRESS)
+    shared.add_argument("--folder", type=Path, help=SUPPRESS)
+    arguments = options_of(shared)
 
     def segmenter() -> Segmenter:
         if arguments.model is None:
@@ -193,7 +178,7 @@ def main() -> None:
         else:
             video = repeated(part, folder / "video.mp4", arguments.seconds)
             result["speed"] = speed(segmenter(), video, folder)
-        print(json.dumps(result, indent=1))
+        tell(result, arguments.out)
 
 
 if __name__ == "__main__":

@@ -10,19 +10,16 @@ fastest of its runs. Prints JSON.
 
 from __future__ import annotations
 
-import argparse
-import json
-import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
 import torch
 from deform import plain as plain_samples
+from harness import Clock, conditions, in_turn, options_of, parser, peak_bytes, peak_mib, tell
 from torch import Tensor
 from torch.nn import functional as F
-from tpavi import CLOCKS, in_turn, peak_bytes
 
 from avseg.models import build_model
 from avseg.models.qdformer.config import QDFormerConfig
@@ -86,7 +83,7 @@ def subject(size: int) -> tuple[QDFormer, Batch]:
     return model, Batch(**{**batch.__dict__, "draw": Draw(0, 0)})
 
 
-def forward_figures(model: QDFormer, batch: Batch, repeats: int, clock: Callable[[], float]) -> dict[str, Any]:
+def forward_figures(model: QDFormer, batch: Batch, repeats: int, clock: Clock) -> dict[str, Any]:
     model.eval()
     images = torch.randn(FRAMES, 3, *batch.frames.shape[-2:])
     sound = model.features(batch)
@@ -101,16 +98,13 @@ def forward_figures(model: QDFormer, batch: Batch, repeats: int, clock: Callable
     with torch.inference_mode():
         difference = (ours() - plain()).abs().max().item()
         largest = ours().abs().max().item()
-        seconds = in_turn(
-            {
-                "ours": ours,
-                "plain": plain,
-                "backbone": lambda: model.network.backbone(images),
-                "vggish": lambda: model.features(batch),
-            },
-            repeats,
-            clock,
-        )
+        runs = {
+            "ours": ours,
+            "plain": plain,
+            "backbone": lambda: model.network.backbone(images),
+            "vggish": lambda: model.features(batch),
+        }
+        seconds = {name: spent.of(clock) for name, spent in in_turn(runs, repeats).items()}
     return {
         "seconds": seconds,
         "ratio": seconds["ours"] / seconds["plain"],
@@ -120,7 +114,7 @@ def forward_figures(model: QDFormer, batch: Batch, repeats: int, clock: Callable
     }
 
 
-def step_figures(model: QDFormer, batch: Batch, repeats: int, clock: Callable[[], float]) -> dict[str, Any]:
+def step_figures(model: QDFormer, batch: Batch, repeats: int, clock: Clock) -> dict[str, Any]:
     model.train()
 
     def step() -> None:
@@ -136,7 +130,8 @@ def step_figures(model: QDFormer, batch: Batch, repeats: int, clock: Callable[[]
     def backbone() -> None:
         sum(level.sum() for level in model.network.backbone(images)).backward()
 
-    seconds = in_turn({"ours": step, "plain": plain, "backbone": backbone}, repeats, clock)
+    runs = {"ours": step, "plain": plain, "backbone": backbone}
+    seconds = {name: spent.of(clock) for name, spent in in_turn(runs, repeats).items()}
     return {"seconds": seconds, "ratio": seconds["ours"] / seconds["plain"], "floor_seconds": seconds["backbone"]}
 
 
@@ -147,34 +142,29 @@ def mask_figures(size: int) -> dict[str, Any]:
     parameters = (0.1 * torch.randn(FRAMES, 5, 2153)).requires_grad_()
     places = torch.rand(FRAMES, 5, 2)
     peaks = {
-        name: peak_bytes(lambda form=form: form(features, parameters, places)) / 1e6
+        name: peak_bytes(lambda form=form: form(features, parameters, places).sum().backward()) / 1e6
         for name, form in (("ours_MB", dynamic_masks), ("plain_MB", plain_masks))
     }
     return {**peaks, "ratio": peaks["ours_MB"] / peaks["plain_MB"]}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="pictures of 96 pixels, two runs each")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--clock", choices=CLOCKS, default="wall")
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    shared = parser(__doc__, threads=2, clock=True)
+    shared.add_argument("--quick", action="store_true", help="pictures of 96 pixels, two runs each")
+    options = options_of(shared)
     size, repeats = (96, 2) if options.quick else (224, 4)
-    clock = CLOCKS[options.clock]
     model, batch = subject(size)
     parameters = {name: sum(p.numel() for p in part.parameters()) for name, part in model.network.named_children()}
     result = {
         "what": f"QDFormer ResNet-50, one clip of {FRAMES} frames of {size} x {size}, fp32",
-        "clock": f"{options.clock}, {options.threads} CPU threads",
-        "torch": torch.__version__,
+        **conditions(options),
         "parameters": {**parameters, "all": sum(p.numel() for p in model.parameters())},
         "masks_of_a_layer_peak_memory": mask_figures(size),
-        "forward": forward_figures(model, batch, repeats, clock),
-        "training_step": step_figures(model, batch, repeats, clock),
+        "forward": forward_figures(model, batch, repeats, options.clock),
+        "training_step": step_figures(model, batch, repeats, options.clock),
     }
-    result["peak_rss_MiB"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-    print(json.dumps(result, indent=1))
+    result["peak_rss_MiB"] = round(peak_mib())
+    tell(result, options.out)
 
 
 if __name__ == "__main__":

@@ -8,19 +8,18 @@ one core (not by the clock, so that others on the machine count less), the least
 
 from __future__ import annotations
 
-import argparse
+import itertools
 import json
 import math
-import resource
 import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from harness import milliseconds, options_of, parser, peak_mib, spent, tell
 from PIL import Image, ImageFilter
 
 from avseg.config import InputSpec
@@ -43,7 +42,10 @@ def write_world(root: Path, videos: int, height: int, width: int) -> None:
         picture = (np.asarray(smooth) + rng.normal(0, 4, (height, width, 3))).clip(0, 255).astype(np.uint8)
         Image.fromarray(picture).save(folder / f"{k:05d}.jpg", quality=90)
     (root / "train" / "FEATAudios").mkdir()
-    np.save(root / "train" / "FEATAudios" / "v0.npy", rng.random((FRAMES, 128), dtype=np.float32))
+    features = root / "train" / "FEATAudios"
+    np.save(features / "v0.npy", rng.random((FRAMES, 128), dtype=np.float32))
+    for v in range(1, videos):
+        (features / f"v{v}.npy").hardlink_to(features / "v0.npy")
     write_wav(root / "train" / "WAVAudios" / "v0.wav", torch.rand(2, FRAMES * 44100) - 0.5, 44100)
     truth: dict[str, Any] = {"videos": [], "categories": [{"id": 1, "name": "a"}], "annotations": []}
     for v in range(videos):
@@ -68,23 +70,14 @@ def polygon(rng: np.random.Generator, height: int, width: int) -> list[list[floa
 
 
 def fastest(work: Callable[[], Any], runs: int) -> float:
-    """ms."""
-    times = []
-    for _ in range(runs):
-        begin = time.process_time()
-        work()
-        times.append(time.process_time() - begin)
-    return round(1000 * min(times), 1)
+    """ms of one core."""
+    return milliseconds(spent(work, runs, warm=False).cpu, 1)
 
 
 def typical(work: Callable[[int], Any], runs: int) -> float:
-    """ms."""
-    times = []
-    for run in range(runs):
-        begin = time.process_time()
-        work(run)
-        times.append(time.process_time() - begin)
-    return round(1000 * statistics.median(times), 1)
+    """ms of one core."""
+    numbers = itertools.count()
+    return milliseconds(spent(lambda: work(next(numbers)), runs, warm=False, pick=statistics.median).cpu, 1)
 
 
 def decode(paths: list[Path]) -> None:
@@ -94,21 +87,19 @@ def decode(paths: list[Path]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--videos", type=int, default=616)
-    parser.add_argument("--runs", type=int, default=20)
-    parser.add_argument("--size", type=int, nargs=2, default=(720, 1280), metavar=("HEIGHT", "WIDTH"))
-    options = parser.parse_args()
-    torch.set_num_threads(1)
+    shared = parser(__doc__, threads=1)
+    shared.add_argument("--videos", type=int, default=616)
+    shared.add_argument("--runs", type=int, default=20)
+    shared.add_argument("--size", type=int, nargs=2, default=(720, 1280), metavar=("HEIGHT", "WIDTH"))
+    options = options_of(shared)
     augment = ("some_frames", "moving_crop", "shorter_side", "flip")
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         write_world(root, options.videos, *options.size)
         config = DataConfig(name="aviseg", root=root, augment=augment, audio="features")
-        begin, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        dataset = build_dataset(config, "train")
-        opened = time.process_time() - begin
-        more = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+        before = peak_mib()
+        opened = spent(lambda: build_dataset(config, "train"))
+        dataset, more = opened.result, peak_mib() - before
         assert isinstance(dataset, AVISeg)
         heard = build_dataset(DataConfig(name="aviseg", root=root, augment=augment), "train")
         paths = list(dataset.files(0).frames)
@@ -123,14 +114,14 @@ def main() -> None:
             "read_5_frames_with_sound_ms": lambda: heard.read(0, None, chosen),  # type: ignore[attr-defined]
         }
         result: dict[str, Any] = {"json_mb": round((root / "train.json").stat().st_size / 1e6, 1)}
-        result |= {"open_s": round(opened, 2), "open_more_peak_mb": round(more / 1000)}
+        result |= {"open_s": round(opened.cpu, 2), "open_more_peak_mb": round(more * 1.048576)}
         result |= {name: fastest(work, options.runs) for name, work in cases.items()}
         for name, transforms in (("train_sample_ms", stages), ("train_sample_without_crop_ms", plain)):
             prepared = _Prepared(dataset, transforms, 0)
             result[name] = typical(lambda epoch, prepared=prepared: prepared[_Key(epoch, 0)], 3 * options.runs)
         result["decode_60_jpg_ms"] = fastest(lambda: decode(paths), 3)
         result["eval_60_frames_ms"] = fastest(lambda: dataset.read(0, sized), 3)  # type: ignore[arg-type]
-    print(json.dumps(result, indent=1))
+    tell(result, options.out)
 
 
 if __name__ == "__main__":

@@ -8,11 +8,8 @@ fastest of some runs, as seen by the clock (`ms`) and as spent on all cores (`cp
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import tempfile
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from harness import milliseconds, options_of, parser, spent, tell
 from PIL import Image, ImageFilter
 from torch import Tensor
 
@@ -78,15 +76,9 @@ def decode_only(path: Path) -> None:
 
 
 def fastest(run: Callable[[], Any], repeats: int) -> dict[str, float]:
-    """Milliseconds of the fastest of `repeats` runs, by the clock and of all cores."""
-    run()
-    times = []
-    for _ in range(repeats):
-        clock, cores = time.perf_counter(), time.process_time()
-        run()
-        times.append((time.perf_counter() - clock, time.process_time() - cores))
-    clocks, all_cores = zip(*times, strict=True)
-    return {"ms": round(1000 * min(clocks), 1), "cpu_ms": round(1000 * min(all_cores), 1)}
+    """Milliseconds by the clock and of all cores."""
+    took = spent(run, repeats, warm=True)
+    return {"ms": milliseconds(took.wall, 1), "cpu_ms": milliseconds(took.cpu, 1)}
 
 
 def measure(height: int, width: int, rate: int, repeats: int) -> dict[str, Any]:
@@ -120,12 +112,12 @@ def measure(height: int, width: int, rate: int, repeats: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=7)
-    options = parser.parse_args()
-    torch.set_num_threads(2)
+    shared = parser(__doc__, threads=2)
+    shared.add_argument("--repeats", type=int, default=7)
+    shared.add_argument("--quick", action="store_true", help="the smallest pictures alone")
+    options = options_of(shared)
     sizes = [(224, 224, 16000), (360, 640, 16000), (720, 1280, 16000), (720, 1280, 44100)]
-    print(json.dumps([measure(*size, options.repeats) for size in sizes], indent=1))
+    tell([measure(*size, options.repeats) for size in (sizes[:1] if options.quick else sizes)], options.out)
 
 
 if __name__ == "__main__":

@@ -8,16 +8,14 @@ process, one thread, files in the cache; the fastest of some rounds, by the time
 
 from __future__ import annotations
 
-import argparse
-import json
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from harness import options_of, parser, spent, tell
 from PIL import Image, ImageFilter
 from scipy.io import wavfile
 from torch import Tensor
@@ -83,13 +81,8 @@ def decode_only(sample: Any) -> None:
 
 def per_second(run: Callable[[int], Any], count: int, repeats: int) -> float:
     """Samples a second of one core in the fastest of `repeats` rounds."""
-    times = []
-    for _ in range(repeats + 1):
-        begun = time.process_time()
-        for index in range(count):
-            run(index)
-        times.append(time.process_time() - begun)
-    return round(count / min(times[1:]), 1)
+    took = spent(lambda: [run(index) for index in range(count)], repeats, warm=True)
+    return round(count / took.cpu, 1)
 
 
 def measure(count: int, repeats: int) -> dict[str, Any]:
@@ -127,12 +120,11 @@ def measure(count: int, repeats: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--samples", type=int, default=24)
-    parser.add_argument("--repeats", type=int, default=7)
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    print(json.dumps(measure(options.samples, options.repeats), indent=1))
+    shared = parser(__doc__, threads=1)
+    shared.add_argument("--samples", type=int, default=24)
+    shared.add_argument("--repeats", type=int, default=7)
+    options = options_of(shared)
+    tell(measure(options.samples, options.repeats), options.out)
 
 
 if __name__ == "__main__":

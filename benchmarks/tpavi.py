@@ -8,18 +8,14 @@ in one process with the same weights; each figure is the fastest of its runs.
 
 from __future__ import annotations
 
-import argparse
 import copy
-import json
-import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
+from harness import Clock, conditions, in_turn, options_of, parser, peak_bytes, tell
 from published_tpavi import PublishedBlock, PublishedNetwork
 from torch import Tensor, nn
-from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from avseg.models.tpavi.network import TPAVINetwork
@@ -39,38 +35,20 @@ def network(size: int) -> Subject:
     return ours, torch.randn(FRAMES, 3, size, size), torch.rand(FRAMES, 128)
 
 
-CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
-
-
-def in_turn(runs: dict[str, Callable[[], Any]], repeats: int, clock: Callable[[], float]) -> dict[str, float]:
-    """Seconds of the fastest run of each, after one for warmth."""
-    best = dict.fromkeys(runs, float("inf"))
-    for turn in range(repeats + 1):
-        for name, run in runs.items():
-            start = clock()
-            run()
-            best[name] = min(best[name], clock() - start) if turn else best[name]
-    return best
-
-
-def forward_figures(subject: Subject, repeats: int, clock: Callable[[], float]) -> dict[str, Any]:
+def forward_figures(subject: Subject, repeats: int, clock: Clock) -> dict[str, Any]:
     ours, images, audio = subject
     ours.eval()
     published = PublishedNetwork(ours).eval()
     laid_out = images.contiguous(memory_format=torch.channels_last)
     with torch.inference_mode():
         difference = (ours(images, audio)[0] - published(images, audio)).abs().max().item()
-        seconds = in_turn(
-            {
-                "ours": lambda: ours(images, audio),
-                "published": lambda: published(images, audio),
-                "backbone": lambda: ours.backbone(laid_out),
-            },
-            repeats,
-            clock,
-        )
-        gflop = {"ours": flops(lambda: ours(images, audio)), "published": flops(lambda: published(images, audio))}
-        gflop["backbone"] = flops(lambda: ours.backbone(laid_out))
+        runs = {
+            "ours": lambda: ours(images, audio),
+            "published": lambda: published(images, audio),
+            "backbone": lambda: ours.backbone(laid_out),
+        }
+        seconds = {name: spent.of(clock) for name, spent in in_turn(runs, repeats).items()}
+        gflop = {name: flops(run) for name, run in runs.items()}
     return {
         "seconds": seconds,
         "gflop": gflop,
@@ -82,7 +60,7 @@ def forward_figures(subject: Subject, repeats: int, clock: Callable[[], float]) 
     }
 
 
-def step_figures(subject: Subject, repeats: int, clock: Callable[[], float]) -> dict[str, Any]:
+def step_figures(subject: Subject, repeats: int, clock: Clock) -> dict[str, Any]:
     ours, images, audio = subject
     ours.train()
     published = PublishedNetwork(ours).train()
@@ -98,9 +76,8 @@ def step_figures(subject: Subject, repeats: int, clock: Callable[[], float]) -> 
     def backbone() -> None:
         sum(feature.sum() for feature in ours.backbone(laid_out)).backward()
 
-    seconds = in_turn(
-        {"ours": lambda: step(ours), "published": lambda: step(published), "backbone": backbone}, repeats, clock
-    )
+    runs = {"ours": lambda: step(ours), "published": lambda: step(published), "backbone": backbone}
+    seconds = {name: spent.of(clock) for name, spent in in_turn(runs, repeats).items()}
     return {
         "seconds": seconds,
         "ratio": seconds["ours"] / seconds["published"],
@@ -153,8 +130,8 @@ def memory_figures(size: int) -> dict[str, Any]:
         linear.train(mode == "training")
         quadratic.train(mode == "training")
         with torch.set_grad_enabled(mode == "training"):
-            ours = peak_bytes(lambda: linear(laid_out, audio, FRAMES)[0])
-            published = peak_bytes(lambda: quadratic(x, audio, FRAMES))
+            ours = peak_bytes(lambda: both_ways(linear(laid_out, audio, FRAMES)[0]))
+            published = peak_bytes(lambda: both_ways(quadratic(x, audio, FRAMES)))
         figures[mode] = {
             "ours_MB": ours / 1e6,
             "published_MB": published / 1e6,
@@ -168,42 +145,25 @@ def memory_figures(size: int) -> dict[str, Any]:
     return {**figures, "largest_difference": difference.abs().max().item()}
 
 
-def peak_bytes(run: Callable[[], Tensor]) -> int:
-    """Highest sum of allocations during a forward, and its backward where there is one."""
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
-        out = run()
-        if out.requires_grad:
-            out.sum().backward()
-    events = [e for e in recorded.profiler.kineto_results.events() if e.name() == "[memory]"]
-    total = peak = 0
-    for event in sorted(events, key=lambda e: e.start_ns()):
-        total += event.nbytes()
-        peak = max(peak, total)
-    return peak
+def both_ways(out: Tensor) -> None:
+    """The backward pass of a forward pass, where there is one."""
+    if out.requires_grad:
+        out.sum().backward()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="pictures of 96 pixels, two runs each")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--clock", choices=CLOCKS, default="wall")
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    shared = parser(__doc__, threads=2, clock=True)
+    shared.add_argument("--quick", action="store_true", help="pictures of 96 pixels, two runs each")
+    options = options_of(shared)
     size, repeats = (96, 2) if options.quick else (224, 5)
-    clock = CLOCKS[options.clock]
     result = {
         "what": f"TPAVI ResNet-50, {FRAMES} frames of {size} x {size}, fp32",
-        "clock": f"{options.clock}, {options.threads} CPU threads",
-        "torch": torch.__version__,
+        **conditions(options),
         "attention_block_peak_memory": memory_figures(size),
-        "forward": forward_figures(network(size), repeats, clock),
-        "training_step": step_figures(network(size), max(repeats - 2, 2), clock),
+        "forward": forward_figures(network(size), repeats, options.clock),
+        "training_step": step_figures(network(size), max(repeats - 2, 2), options.clock),
     }
-    text = json.dumps(result, indent=2)
-    print(text)
-    if options.out:
-        options.out.write_text(text + "\n", encoding="utf-8")
+    tell(result, options.out)
 
 
 if __name__ == "__main__":

@@ -9,15 +9,13 @@ else the machine does.
 
 from __future__ import annotations
 
-import argparse
-import json
-import resource
-import time
+from argparse import Namespace
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
+from harness import options_of, parser, peak_mib, spent, tell
 from published_tracks import published_scores
 from pycocotools import mask as coco
 
@@ -62,7 +60,7 @@ class Blob:
         return encode(mask)
 
 
-def video(seed: int, options: argparse.Namespace) -> Pair:
+def video(seed: int, options: Namespace) -> Pair:
     """One video of as many true as predicted tracks, of three classes."""
     draw = np.random.default_rng(seed)
     size, frames = (options.height, options.width), options.frames
@@ -81,7 +79,9 @@ def video(seed: int, options: argparse.Namespace) -> Pair:
 
 
 def ours(pairs: list[Pair], protocols: tuple[str, ...]) -> dict[str, dict[str, float]]:
-    metrics: list[Any] = [aviseg(Task("instance", tuple(map(str, range(CLASSES)))), name)[0] for name in protocols]
+    metrics: list[Any] = [
+        SUITES["aviseg"](Task("instance", tuple(map(str, range(CLASSES)))), name)[0] for name in protocols
+    ]
     for index, pair in enumerate(pairs):
         for metric in metrics:
             metric.update(*pair, index)
@@ -96,30 +96,22 @@ def floor(pairs: list[Pair]) -> None:
                 coco.iou([track[t] for track in prediction.masks], true, [0] * len(true))
 
 
-def timed(run: Any, *arguments: Any) -> tuple[float, float, Any]:
-    """Seconds on the clock, seconds of the processor, and what came of it."""
-    started, worked = time.perf_counter(), time.process_time()
-    result = run(*arguments)
-    return time.perf_counter() - started, time.process_time() - worked, result
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    shared = parser(__doc__, threads=1)
     for name, value in {"videos": 205, "frames": 60, "tracks": 10, "height": 360, "width": 640}.items():
-        parser.add_argument(f"--{name}", type=int, default=value)
-    parser.add_argument("--distinct", type=int, default=6, help="videos that are drawn")
-    parser.add_argument("--part", type=int, default=3, help="videos that the published way scores")
-    options = parser.parse_args()
+        shared.add_argument(f"--{name}", type=int, default=value)
+    shared.add_argument("--distinct", type=int, default=6, help="videos that are drawn")
+    shared.add_argument("--part", type=int, default=3, help="videos that the published way scores")
+    options = options_of(shared)
     drawn = [video(seed, options) for seed in range(options.distinct)]
     pairs = [
         (replace(drawn[i % len(drawn)][0], id=f"video{i:03d}"), replace(drawn[i % len(drawn)][1]))
         for i in range(options.videos)
     ]
     part = [(replace(prediction), replace(truth)) for prediction, truth in pairs[: options.part]]
-    _, plain, expected = timed(published_scores, part, CLASSES)
+    plain = spent(lambda: published_scores(part, CLASSES))
     own = ours(part, PROTOCOLS[:1])[PROTOCOLS[0]]
-    seconds, worked, scores = timed(ours, pairs, PROTOCOLS)
-    _, least, _ = timed(floor, pairs)
+    whole, least = spent(lambda: ours(pairs, PROTOCOLS)), spent(lambda: floor(pairs))
     figures = {
         "videos": options.videos,
         "distinct_videos": options.distinct,
@@ -127,18 +119,20 @@ def main() -> None:
         "tracks": options.tracks,
         "size": [options.height, options.width],
         "protocols": list(PROTOCOLS),
-        "ours_s": round(seconds, 2),
-        "ours_processor_s": round(worked, 2),
-        "floor_processor_s": round(least, 2),
+        "ours_s": round(whole.wall, 2),
+        "ours_processor_s": round(whole.cpu, 2),
+        "floor_processor_s": round(least.cpu, 2),
         "published_part_videos": options.part,
-        "published_part_processor_s": round(plain, 2),
-        "published_all_processor_s_extrapolated": round(plain * options.videos / options.part, 1),
-        "times_faster": round(plain / options.part / (worked / options.videos), 1),
-        "largest_difference": max(abs(own[name] - value) for name, value in expected.items()),
-        "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
-        "scores": {name: {k: round(v, 4) for k, v in list(values.items())[:3]} for name, values in scores.items()},
+        "published_part_processor_s": round(plain.cpu, 2),
+        "published_all_processor_s_extrapolated": round(plain.cpu * options.videos / options.part, 1),
+        "times_faster": round(plain.cpu / options.part / (whole.cpu / options.videos), 1),
+        "largest_difference": max(abs(own[name] - value) for name, value in plain.result.items()),
+        "peak_mib": round(peak_mib()),
+        "scores": {
+            name: {k: round(v, 4) for k, v in list(values.items())[:3]} for name, values in whole.result.items()
+        },
     }
-    print(json.dumps(figures))
+    tell(figures, options.out)
 
 
 if __name__ == "__main__":
