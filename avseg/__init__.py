@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from avseg.inference import Result as Result
     from avseg.inference import Segmenter as Segmenter
     from avseg.models import build_model as build_model
+    from avseg.models import create_model as create_model
+    from avseg.models import list_models as list_models
     from avseg.models import load_model as load_model
     from avseg.models import save_model as save_model
     from avseg.types import Batch as Batch
@@ -31,6 +33,8 @@ _HOMES = {
     "load_model": "avseg.models",
     "save_model": "avseg.models",
     "build_model": "avseg.models",
+    "create_model": "avseg.models",
+    "list_models": "avseg.models",
     "build_dataset": "avseg.datasets",
     "list_datasets": "avseg.datasets",
     "train": "avseg.engine",

@@ -16,14 +16,15 @@ from tyro.conf import Positional, arg
 
 from avseg.commands import completion, convert, weights
 from avseg.commands import data as data_commands
-from avseg.commands.codes import codes
 from avseg.commands.errors import said
 from avseg.commands.parse import MISUSE, Command, did_you_mean, misuse, wrapped
 from avseg.commands.tables import print_table
-from avseg.commands.words import Hidden, ModelFile, Video
+from avseg.commands.words import Hidden, ModelFile, Video, parameters_of
 from avseg.config import TrackOptions
 from avseg.data.config import DataConfig
 from avseg.metrics import SUITES, describe_protocols
+from avseg.models import FAMILIES, describe
+from avseg.models.spec import imported
 from avseg.recipes import RECIPES
 from avseg.registry import add_plugin
 from avseg.version import __version__
@@ -163,8 +164,6 @@ def evaluate(
 
 def models() -> int:
     """List the model families with their published settings and backbones."""
-    from avseg.models.table import describe
-
     print_table("models", describe())
     return 0
 
@@ -185,12 +184,11 @@ def doctor() -> int:
     return 0
 
 
-COMMANDS: dict[str, Callable[..., Any]] = {
+_COMMANDS: dict[str, Callable[..., Any]] = {
     "demo": demo,
     "predict": predict,
     "train": lambda: train(["--help"]),
     "evaluate": evaluate,
-    "codes": codes,
     "convert": lambda: None,
     "data": lambda: None,
     "weights": lambda: None,
@@ -199,45 +197,56 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "doctor": doctor,
     "completion": completion.completion,
 }
-COMMANDS["train"].__doc__ = train.__doc__
-COMMANDS["convert"].__doc__ = "Make a model file of published weights: tpavi, cavp, avism."
-COMMANDS["weights"].__doc__ = "Published weights: list them, verify what a file is."
-COMMANDS["data"].__doc__ = "Write, make and check data sets: synth, prepare, build-vpo, check."
-GROUPS: dict[str, dict[str, Callable[..., Any]]] = {
-    "data": {
+_COMMANDS["train"].__doc__ = train.__doc__
+_COMMANDS["convert"].__doc__ = "Make a model file of published weights of a family."
+_COMMANDS["weights"].__doc__ = "Published weights: list them, verify what a file is."
+_COMMANDS["data"].__doc__ = "Write, make and check data sets: synth, prepare, build-vpo, check."
+_GROUPS: dict[str, Callable[[], dict[str, Callable[..., Any]]]] = {
+    "data": lambda: {
         "synth": data_commands.synth,
         "prepare": data_commands.prepare,
         "build-vpo": data_commands.build_vpo,
         "check": data_commands.check,
     },
-    "convert": {"tpavi": convert.tpavi, "cavp": convert.cavp, "avism": convert.avism},
-    "weights": {"list": weights.list_weights, "verify": weights.verify},
+    "convert": convert.converters,
+    "weights": lambda: {"list": weights.list_weights, "verify": weights.verify},
 }
 _OF_TRAINING: Hidden = {"DataConfig": ("augment", "scales", "clip_frames", "reach", "sides", "longest")}
 _RARE: Hidden = {"DataConfig": ("clips", "silent_videos", "mix", "suite", "keep")}
-LEFT_OUT: dict[str, tuple[Hidden, Hidden]] = {"evaluate": (_OF_TRAINING, _RARE), "codes": (_OF_TRAINING, _RARE)}
-"""Fields that a command does not have, and those that only `--help-all` shows."""
+"""Fields that commands which do not train lack, and those that only `--help-all` shows."""
+
+
+def commands() -> dict[str, Callable[..., Any]]:
+    """Every command by its first word: ours, then those of single families."""
+    own = {name: address for spec in FAMILIES.values() for name, address in spec.commands.items()}
+    return {**_COMMANDS, **{name: imported(address) for name, address in own.items() if name not in _COMMANDS}}
+
+
+def group(head: str) -> dict[str, Callable[..., Any]]:
+    """The commands of a group by their second word; empty for a command that is none."""
+    return _GROUPS[head]() if head in _GROUPS else {}
 
 
 def command_of(words: Sequence[str]) -> tuple[Command, list[str]] | tuple[str, Mapping[str, Any]]:
     """The command that words name, and the words behind it; or, where they name none, what stands before the first
     word that is not known, and the names that may stand there.
     """
-    if not words or words[0] not in COMMANDS:
-        return "avseg", COMMANDS
+    if not words or (words[0] not in _COMMANDS and words[0] not in commands()):
+        return "avseg", commands()
     head, rest = words[0], list(words[1:])
     prog = f"avseg {head}"
-    if head not in GROUPS and head != "train":
-        absent, unusual = LEFT_OUT.get(head, ({}, {}))
-        return Command(prog, COMMANDS[head], absent=absent, unusual=unusual), rest
-    names: Mapping[str, Any] = RECIPES if head == "train" else GROUPS[head]
+    if head not in _GROUPS and head != "train":
+        found = _COMMANDS[head] if head in _COMMANDS else commands()[head]
+        reads_data = any(parameter.hint is DataConfig for parameter in parameters_of(found))
+        return Command(prog, found, absent=_OF_TRAINING, unusual=_RARE if reads_data else {}), rest
+    names: Mapping[str, Any] = RECIPES if head == "train" else group(head)
     if not rest or rest[0] not in names:
         return prog, names
     if head == "train":
         from avseg.commands.train import command
 
         return command(rest[0]), rest[1:]
-    return Command(f"{prog} {rest[0]}", GROUPS[head][rest[0]]), rest[1:]
+    return Command(f"{prog} {rest[0]}", names[rest[0]]), rest[1:]
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -255,7 +264,7 @@ def run(arguments: Sequence[str]) -> int:
     command, behind = command_of([head, *rest])
     if isinstance(command, Command):
         return int(command.parse(list(behind))() or 0)
-    word = rest[0] if head in GROUPS and rest else "--help" if head in GROUPS else head
+    word = rest[0] if head in _GROUPS and rest else "--help" if head in _GROUPS else head
     if word not in ("-h", "--help", "--help-all"):
         known = [*behind, "--help", "--version"]
         misuse(command, f"there is no {'option' if word[:1] == '-' else 'command'} {word!r}{did_you_mean(word, known)}")
@@ -279,10 +288,10 @@ def without_plugins(arguments: Sequence[str]) -> list[str]:
     return words
 
 
-def _show_group(prog: str, commands: Mapping[str, Callable[..., Any]]) -> int:
-    group = prog.removeprefix("avseg").strip()
-    description = wrapped((COMMANDS[group].__doc__ or "") if group else DESCRIPTION)
-    entries = {name: _entry(command) for name, command in commands.items()}
+def _show_group(prog: str, listed: Mapping[str, Callable[..., Any]]) -> int:
+    head = prog.removeprefix("avseg").strip()
+    description = wrapped((_COMMANDS[head].__doc__ or "") if head else DESCRIPTION)
+    entries = {name: _entry(command) for name, command in listed.items()}
     tyro.extras.subcommand_cli_from_dict(entries, prog=prog, description=description, args=["--help"])
     return 0
 

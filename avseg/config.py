@@ -85,7 +85,7 @@ class Temporal:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Base of every family's config; `family` is its name in `avseg.models.MODELS`."""
+    """Base of every family's config; `family` is its name in `avseg.models.FAMILIES`."""
 
     family: ClassVar[str] = ""
     input: InputSpec = InputSpec()

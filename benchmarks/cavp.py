@@ -28,9 +28,10 @@ from torch.profiler import ProfilerActivity, profile
 
 from avseg.losses import ContrastConfig, contrastive_loss
 from avseg.losses.dense import pixel_loss
-from avseg.models.cavp.config import CAVPConfig, Variant, published_config
+from avseg.models.cavp.config import CAVPConfig
 from avseg.models.cavp.convert import network_state
 from avseg.models.cavp.network import CAVPNetwork
+from avseg.models.cavp.presets import PRESETS, Variant
 from avseg.models.dense import sized
 from avseg.models.files import load_strictly
 
@@ -101,7 +102,8 @@ def subject(
     case: Case, device: str, dtype: torch.dtype = torch.float32, contrast: ContrastConfig | None = None
 ) -> Subject:
     torch.manual_seed(0)
-    config, batch, size = published_config(case.variant), case.batch, case.size
+    config, batch, size = PRESETS[case.variant](), case.batch, case.size
+    assert isinstance(config, CAVPConfig)
     published = PublishedNetwork(case.classes, config.output_stride, config.audio_network, config.audio_channels)
     ours = CAVPNetwork(case.classes, config)
     load_strictly(ours, network_state(published.state_dict()), "the transcription")

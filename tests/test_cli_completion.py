@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from avseg.cli import COMMANDS, complete, run
+from avseg.cli import commands, complete, run
 from avseg.commands.completion import FILES, SCRIPTS
 from avseg.data import DATASETS
 from avseg.recipes import RECIPES
@@ -54,7 +54,7 @@ def test_what_may_stand_at_the_cursor(typed: str, found: list[str]) -> None:
 
 
 def test_everything_is_offered_where_nothing_is_typed() -> None:
-    assert complete([""]) == [*COMMANDS, "--help", "--version"]
+    assert complete([""]) == [*commands(), "--help", "--version"]
     assert complete(["train", ""]) == [*RECIPES, "--help"]
     assert complete(["evaluate", "demo", "--data.name", ""]) == list(DATASETS)
 

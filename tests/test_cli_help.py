@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from avseg.cli import COMMANDS, GROUPS, command_of, run
+from avseg.cli import command_of, commands, group, run
 from avseg.commands.options import options_of
 from avseg.commands.parse import Command
 from avseg.config import InputSpec
@@ -20,8 +20,8 @@ from avseg.recipes import RECIPES
 
 RECIPES_SHOWN = ("tpavi_s4_r50", "tpavi_avss_pvt", "cavp_vpo_ms_ocr", "avism_r50_coco", "avism_small", "qdformer_small")
 PAGES = [
-    *([name] for name in COMMANDS if name != "train"),
-    *([group, name] for group, commands in GROUPS.items() for name in commands),
+    *([name] for name in commands() if name != "train"),
+    *([head, name] for head in commands() for name in group(head)),
     *(["train", name] for name in RECIPES_SHOWN),
 ]
 LEAVES = [words for words in PAGES if isinstance(command_of(words)[0], Command)]
@@ -141,15 +141,15 @@ def test_the_fields_that_evaluation_lacks_change_nothing_of_it() -> None:
 
 
 def test_switches_are_on_or_off_and_take_no_value() -> None:
-    (overlay,) = (option for option in options_of(COMMANDS["predict"]) if "--overlay" in option.names)
+    (overlay,) = (option for option in options_of(commands()["predict"]) if "--overlay" in option.names)
     assert overlay.names == ("--overlay", "--no-overlay") and overlay.arity == 0
 
 
 def test_groups_and_the_program_list_their_commands(page: Any) -> None:
     text = page([])
-    assert all(f"• {name} " in text for name in COMMANDS)
-    for group, commands in GROUPS.items():
-        assert all(f"• {name} " in page([group]) for name in commands)
+    assert all(f"• {name} " in text for name in commands())
+    for head in commands():
+        assert all(f"• {name} " in page([head]) for name in group(head))
 
 
 def test_pages_and_completion_need_no_torch() -> None:

@@ -15,7 +15,7 @@ import pytest
 from safetensors import SafetensorError
 
 from avseg import cli
-from avseg.cli import COMMANDS, main, run
+from avseg.cli import _COMMANDS, main, run
 from avseg.commands.errors import said
 from avseg.config import did_you_mean
 from avseg.recipes import RECIPES
@@ -135,7 +135,7 @@ def test_no_error_ends_in_a_traceback(
     def fails() -> int:
         raise error
 
-    monkeypatch.setitem(COMMANDS, "models", fails)
+    monkeypatch.setitem(_COMMANDS, "models", fails)
     monkeypatch.setattr(sys, "argv", ["avseg", "models"])
     monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
     monkeypatch.delenv("AVSEG_DEBUG", raising=False)

@@ -8,7 +8,7 @@ from avseg.cli import run
 from avseg.commands.tables import print_table
 from avseg.commands.train import _print
 from avseg.engine.training.sweep import Outcome
-from avseg.models.table import describe
+from avseg.models import describe
 from avseg.recipes import RECIPES
 
 FIGURES = {"J": 0.8123, "F": 0.9001, "FDR": 0.2002, "mIoU": 0.5503}

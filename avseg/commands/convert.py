@@ -1,77 +1,42 @@
-"""The commands of `avseg convert`. No torch is imported before one of them runs."""
+"""The commands of `avseg convert`, one for each family. No torch is imported before one of them runs."""
 
 from __future__ import annotations
 
-import functools
+import inspect
 import shlex
+import typing
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 from tyro.conf import Positional
 
 from avseg.commands.words import File, OutFile
+from avseg.models import FAMILIES, FamilySpec
 from avseg.models.header import read_header
+from avseg.models.spec import imported
+from avseg.weights import recognise
 
 
-def tpavi(
-    checkpoint: Positional[File[Path]],
-    out: OutFile,
-    variant: Literal["s4", "ms3", "avss"] | None = None,
-    vggish: Path | None = None,
-) -> int:
-    """Make a model file of an official TPAVI checkpoint.
-
-    Args:
-        checkpoint: The published weights of the segmentation network.
-        out: The model file to write (.safetensors).
-        variant: The setting of the weights. S4 and MS3 have the same tensors, so that it must be given for them.
-        vggish: The published VGGish weights, which are a file of their own and become part of the model.
-    """
-    from avseg.models.tpavi.convert import convert_file
-
-    return _convert("tpavi", checkpoint, out, lambda: convert_file(checkpoint, out, variant=variant, vggish=vggish))
+def converters() -> dict[str, Callable[..., int]]:
+    """The command of every family that has a converter."""
+    return {name: _command(spec) for name, spec in FAMILIES.items() if spec.convert}
 
 
-def cavp(
-    checkpoint: Positional[File[Path]],
-    out: OutFile,
-    variant: Literal["avss", "avss_224", "avsbench", "single", "vpo", "vpo_stereo"] | None = None,
-) -> int:
-    """Make a model file of an official CAVP checkpoint.
+def _command(spec: FamilySpec) -> Callable[..., int]:
+    """A family's converter as a command: checkpoint by its place, the model file as -o, the rest as it is typed."""
+    make = imported(spec.convert or "")
+    signature = inspect.signature(make)
 
-    Args:
-        checkpoint: The published file, with or without the state of its optimisers.
-        out: The model file to write (.safetensors).
-        variant: The setting of the weights. The tensors tell it, except for the size of AVSS: its weights are taken
-            as those of 224 x 224 pixels unless this is avss, which stands for full size.
-    """
-    from avseg.models.cavp.convert import convert_file
+    def command(*args: Any, **given: Any) -> int:
+        asked = signature.bind(*args, **given).arguments
+        return _convert(spec.name, asked["checkpoint"], asked["out"], lambda: make(**asked))
 
-    return _convert("cavp", checkpoint, out, lambda: convert_file(checkpoint, out, variant=variant))
-
-
-def avism(
-    checkpoint: Positional[File[Path]],
-    out: OutFile,
-    vggish: Path | None = None,
-    classes: Path | None = None,
-    side: int | None = None,
-) -> int:
-    """Make a model file of an official AVISM checkpoint; both kinds of tensor names are read.
-
-    Args:
-        checkpoint: The published file, with or without the state of its training.
-        out: The model file to write (.safetensors).
-        vggish: The published VGGish weights. They become part of the model, which then hears the sound of a video;
-            without them it takes only clips with audio features.
-        classes: JSON with categories, such as a data set's train.json, for weights of other classes than AVISeg's.
-        side: Shorter side of the pictures in pixels, for a backbone that was not published.
-    """
-    from avseg.models.avism.convert import convert_file
-
-    make = functools.partial(convert_file, vggish=vggish, classes=classes, side=side)
-    return _convert("avism", checkpoint, out, lambda: make(checkpoint, out))
+    hints = {**typing.get_type_hints(make, include_extras=True), "checkpoint": Positional[File[Path]], "out": OutFile}
+    parameters = [p.replace(annotation=hints[p.name]) for p in signature.parameters.values()]
+    command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    command.__annotations__, command.__doc__, command.__name__ = hints, make.__doc__, spec.name
+    return command
 
 
 def _convert(family: str, checkpoint: Path, out: Path, convert_file: Callable[[], Path]) -> int:
@@ -89,7 +54,6 @@ def _convert(family: str, checkpoint: Path, out: Path, convert_file: Callable[[]
 def _another(family: str, checkpoint: Path, out: Path) -> str | None:
     """A sentence about a file that is something else than a checkpoint of `family`, as far as that is known."""
     from avseg.models.convert import read_checkpoint
-    from avseg.weights import recognise
 
     file = shlex.quote(str(checkpoint))
     try:
@@ -116,13 +80,16 @@ def described(checkpoint: Path, out: Path) -> str:
     classes = len(task.get("classes", ()))
     rows = {
         "family": header.family,
-        "variant": notes["variant"],
+        "variant": notes.get("variant"),
         "task": f"{task['kind']}, {classes} classes" if classes else task["kind"],
-        "backbone": header.config["backbone"],
-        "tensors": f"{notes['tensors_taken']} taken, {notes['tensors_dropped']} dropped (docs/models.md says which)",
+        "backbone": header.config.get("backbone"),
     }
+    if "tensors_taken" in notes:
+        rows["tensors"] = (
+            f"{notes['tensors_taken']} taken, {notes['tensors_dropped']} dropped (docs/models.md says which)"
+        )
     lines = [f"{out} is made of {checkpoint}"]
-    lines += [f"  {name:<9} {value}" for name, value in rows.items()]
+    lines += [f"  {name:<9} {value}" for name, value in rows.items() if value]
     return "\n".join([*lines, *next_lines(out, header.config)])
 
 

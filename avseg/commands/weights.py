@@ -9,6 +9,7 @@ from tyro.conf import Positional
 
 from avseg.commands.tables import print_table
 from avseg.commands.words import File
+from avseg.weights import table
 
 
 def list_weights(markdown: bool = False) -> int:
@@ -17,13 +18,11 @@ def list_weights(markdown: bool = False) -> int:
     Args:
         markdown: Print the table of docs/weights.md.
     """
-    from avseg.weights import table
-
     if markdown:
         print(table.markdown(), end="")
         return 0
-    print_table("Published; avseg fetches none of them", table.blocks(table.PUBLISHED))
-    print_table(table.NEVER, table.blocks(table.NEVER_PUBLISHED))
+    print_table("Published; avseg fetches none of them", table.blocks(table.published()))
+    print_table(table.NEVER, table.blocks(table.never_published()))
     return 0
 
 

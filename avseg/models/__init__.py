@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from avseg.config import ModelConfig, did_you_mean
 from avseg.lazy import attach
+from avseg.models.spec import FamilySpec as FamilySpec
+from avseg.models.spec import Preset as Preset
+from avseg.registry import Registry
 
 if TYPE_CHECKING:
     from avseg.models.base import Model as Model
     from avseg.models.files import build_model as build_model
+    from avseg.models.files import create_model as create_model
     from avseg.models.files import load_model as load_model
     from avseg.models.files import save_model as save_model
     from avseg.models.first_weights import initialise as initialise
     from avseg.models.header import Header as Header
     from avseg.models.header import read_header as read_header
 
-MODELS = {
-    "avism": "avseg.models.avism.model:AVISM",
-    "cavp": "avseg.models.cavp.model:CAVP",
-    "qdformer": "avseg.models.qdformer.model:QDFormer",
-    "tpavi": "avseg.models.tpavi.model:TPAVI",
-}
-"""One line a family. `avseg.models.<family>.config` holds the config, `<Class>Config`."""
+FAMILIES: Registry[FamilySpec] = Registry(
+    "model family",
+    "avseg.families",
+    {
+        "avism": "avseg.models.avism.spec:SPEC",
+        "cavp": "avseg.models.cavp.spec:SPEC",
+        "qdformer": "avseg.models.qdformer.spec:SPEC",
+        "tpavi": "avseg.models.tpavi.spec:SPEC",
+    },
+)
+"""One line a family; those of other packages appear by themselves (`avseg.registry`)."""
 
 _HOMES = {
     "Model": "avseg.models.base",
     "build_model": "avseg.models.files",
+    "create_model": "avseg.models.files",
     "save_model": "avseg.models.files",
     "load_model": "avseg.models.files",
     "Header": "avseg.models.header",
@@ -35,36 +42,32 @@ _HOMES = {
     "initialise": "avseg.models.first_weights",
 }
 
-__all__ = ["MODELS", "config_class", "model_class", *_HOMES]
+__all__ = ["FAMILIES", "FamilySpec", "Preset", "describe", "list_models", *_HOMES]
 
 __getattr__, __dir__ = attach(__name__, _HOMES)
 
 
-def model_class(family: str) -> type[Model[Any]]:
-    """The class of a family.
+def list_models(family: str | None = None) -> list[str]:
+    """The names of all families, or of the published settings of one, as `create_model` takes them.
+
+    >>> list_models("tpavi")
+    ['s4', 'ms3', 'avss']
 
     Raises:
-        ValueError: a family that is not in `MODELS`.
+        ValueError: an unknown family.
     """
-    module, name = _address(family)
-    found: type[Model[Any]] = getattr(importlib.import_module(module), name)
-    return found
+    return list(FAMILIES) if family is None else list(FAMILIES.find(family).presets)
 
 
-def config_class(family: str) -> type[ModelConfig]:
-    """The config class of a family, without torch.
-
-    Raises:
-        ValueError: a family that is not in `MODELS`.
-    """
-    module, name = _address(family)
-    home = importlib.import_module(module.rpartition(".")[0] + ".config")
-    found: type[ModelConfig] = getattr(home, name + "Config")
-    return found
-
-
-def _address(family: str) -> tuple[str, str]:
-    if family not in MODELS:
-        raise ValueError(f"there is no model family {family!r}; {did_you_mean(family, MODELS)}")
-    module, name = MODELS[family].split(":")
-    return module, name
+def describe() -> list[dict[str, str]]:
+    """The families for people to read: name, published settings, presets, backbones, paper."""
+    return [
+        {
+            "family": spec.name,
+            "settings": spec.settings,
+            "presets": ", ".join(spec.presets),
+            "backbones": spec.backbones,
+            "paper": spec.paper,
+        }
+        for spec in FAMILIES.values()
+    ]

@@ -13,9 +13,10 @@ from torch import Tensor, nn
 
 from avseg.config import ModelConfig, from_dict, to_dict
 from avseg.io.files import clear_stale, folder_aside, write_aside
-from avseg.models import config_class, model_class
+from avseg.models import FAMILIES
 from avseg.models.base import Model, load_plain, plain_name, plain_state, run_buffers
-from avseg.models.header import Header, read_header, sort_notes
+from avseg.models.header import PACKAGE, Header, read_header, sort_notes, spec_of
+from avseg.models.spec import Preset
 from avseg.nn.empty import WithoutInitialisation
 from avseg.types import Task
 
@@ -33,22 +34,47 @@ def build_model(config: ModelConfig, task: Task) -> Model[Any]:
     Raises:
         ValueError: an unknown family, a config that contradicts itself, a task the family does not solve.
     """
-    return model_class(config.family)(config, task)
+    return FAMILIES.find(config.family).model_class()(config, task)
+
+
+def create_model(family: str, preset: str | None = None, task: Task | None = None, **changes: Any) -> Model[Any]:
+    """A model with fresh weights of a published setting.
+
+    >>> create_model("tpavi", preset="ms3", backbone="resnet50").task.kind
+    'binary'
+
+    Args:
+        family: a name of `avseg.list_models()`.
+        preset: a name of `avseg.list_models(family)`; by default the first of them.
+        task: by default that of the setting, where it has one of its own.
+        changes: fields of the family's config that depart from the setting.
+
+    Raises:
+        ValueError: an unknown family, setting or field, fields that contradict each other, or no task.
+    """
+    spec = FAMILIES.find(family)
+    config, chosen = spec.preset(preset, **changes), spec.find_preset(preset)
+    task = task or (chosen.task if isinstance(chosen, Preset) else None)
+    if task is None:
+        raise ValueError(f"this setting of {family} is for no task alone; give one, such as task=Task('binary')")
+    return build_model(config, task)
 
 
 def save_model(model: Model[Any], path: str | Path, notes: Mapping[str, str] | None = None) -> Path:
     """Write weights, config and task to one file, which is whole or absent; what belongs to a run stays out.
 
     Args:
-        model: any model of `MODELS`, also compiled; the file is the same.
+        model: any model, also compiled; the file is the same.
         path: the file, usually ending in .safetensors.
         notes: strings that stand in the header beside.
 
     Returns:
         The path.
     """
-    path = Path(path)
-    header = Header(model.config.family, to_dict(model.config), model.task.to_dict(), notes=dict(notes or {}))
+    path, family = Path(path), model.config.family
+    source = FAMILIES.source(family)
+    origin = {PACKAGE: f"{source.package} {source.version}"} if source and source.package else {}
+    header = Header(family, to_dict(model.config), model.task.to_dict(), notes={**(notes or {}), **origin})
     of_run = run_buffers(model)
     state = {n: tensor.detach().cpu().contiguous() for n, tensor in plain_state(model).items() if n not in of_run}
     clear_stale(path.parent)
@@ -71,8 +97,9 @@ def load_model(source: str | Path, device: str = "cpu") -> Model[Any]:
     """
     path = find_file(source)
     header = read_header(path)
+    spec = spec_of(header, path)
     try:
-        config = from_dict(config_class(header.family), header.config)
+        config = from_dict(spec.config, header.config)
         with WithoutInitialisation():
             model = build_model(config, Task.from_dict(header.task))
     except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, AssertionError) as error:

@@ -8,8 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from avseg.config import did_you_mean
+from avseg.models import FAMILIES, FamilySpec
+
 FORMAT_VERSION = 1
 _LONGEST = 100_000_000
+PACKAGE = "package"
+"""The note that holds name and version of the package that brings the family."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,25 @@ def read_header(path: str | Path) -> Header:
         return Header.from_metadata(metadata)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not a model file of avseg: its config or task is no JSON ({error})") from error
+
+
+def spec_of(header: Header, path: str | Path) -> FamilySpec:
+    """The record of the family of the model file at `path`, which has this header.
+
+    Raises:
+        ValueError: a family that is not known here, with the package that brings it if the file says so.
+    """
+    if header.family in FAMILIES:
+        return FAMILIES[header.family]
+    where = "pip install it, or name its module with --plugin"
+    if package := header.notes.get(PACKAGE):
+        raise ValueError(
+            f"the family {header.family!r} of {path} is of the package {package}, which is not installed here; {where}"
+        )
+    raise ValueError(
+        f"{path} is of the family {header.family!r}, which is not known here; if a package brings it, {where}; "
+        f"{did_you_mean(header.family, FAMILIES)}"
+    )
 
 
 def sort_notes(path: Path) -> None:

@@ -11,21 +11,18 @@ drawn with replacement. For new work take `similarity_weight` 0.5, and leave bot
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from avseg.config import InputSpec
 from avseg.data.config import DataConfig
 from avseg.engine.config import GroupConfig, InitConfig, OptimConfig, Recipe, TrainConfig
 from avseg.losses.config import SetConfig
-from avseg.models.avism.config import AVISMConfig
+from avseg.models.avism.presets import PRESETS
 
 STEPS, FALL = 48_000, 32_000
 
 
-def _published(model: AVISMConfig, init: str) -> Recipe:
+def _published(preset: str, init: str) -> Recipe:
     criterion = SetConfig(similarity_weight=1.0, silent_first_is_no_object=True)
     return Recipe(
-        model=replace(model, criterion=criterion),
+        model=PRESETS[preset](criterion=criterion),
         data=DataConfig(
             name="aviseg",
             audio="features",
@@ -57,29 +54,21 @@ def _published(model: AVISMConfig, init: str) -> Recipe:
     )
 
 
-def _swin_large() -> AVISMConfig:
-    return AVISMConfig(
-        input=InputSpec((448, 448), rule="shorter_side", longest=1333),
-        backbone="swin_large_patch4_window12_384",
-        frame_queries=200,
-    )
-
-
 def avism_r50() -> Recipe:
     """AVISM on AVISeg, ResNet-50 of ImageNet: shorter side 360, 48,000 steps of two clips."""
-    return _published(AVISMConfig(), "backbone")
+    return _published("r50", "backbone")
 
 
 def avism_r50_coco() -> Recipe:
     """AVISM on AVISeg, ResNet-50, begun from a detector of COCO (--init.detector): otherwise as `avism_r50`."""
-    return _published(AVISMConfig(), "detector")
+    return _published("r50", "detector")
 
 
 def avism_swinl() -> Recipe:
     """AVISM on AVISeg, Swin-L of ImageNet-22k: shorter side 448, 200 queries a frame, 48,000 steps of two clips."""
-    return _published(_swin_large(), "backbone")
+    return _published("swinl", "backbone")
 
 
 def avism_swinl_coco() -> Recipe:
     """AVISM on AVISeg, Swin-L, begun from a detector of COCO (--init.detector): otherwise as `avism_swinl`."""
-    return _published(_swin_large(), "detector")
+    return _published("swinl", "detector")

@@ -16,7 +16,8 @@ from typing import Any
 from avseg.config import InputSpec
 from avseg.data.config import DataConfig
 from avseg.engine.config import GroupConfig, InitConfig, OptimConfig, Recipe, TrainConfig
-from avseg.models.cavp.config import published_config
+from avseg.models.cavp.config import CAVPConfig
+from avseg.models.cavp.presets import PRESETS
 
 LR = 1e-3
 RESNET50, RESNET101, HRNET = "resnet50_deep", "resnet101_deep", "hrnet_w48"
@@ -57,8 +58,8 @@ def _train(epochs: int, *, drop_last: bool = True) -> TrainConfig:
 
 def _avsbench(data: DataConfig, loss_weight: float, optim: OptimConfig, train: TrainConfig) -> Recipe:
     """Binary at 224 x 224, with VGG audio."""
-    model = published_config("avsbench")
-    assert model.contrast is not None
+    model = PRESETS["avsbench"]()
+    assert isinstance(model, CAVPConfig) and model.contrast is not None
     return Recipe(
         model=replace(model, contrast=replace(model.contrast, weight=loss_weight)),
         data=replace(data, augment=("one_frame", "flip", "scale", "size"), labels_at="input"),
@@ -70,7 +71,7 @@ def _avsbench(data: DataConfig, loss_weight: float, optim: OptimConfig, train: T
 
 def _vpo(subset: str, backbone: str, *, stereo: bool = False, **changes: Any) -> Recipe:
     return Recipe(
-        model=published_config("vpo_stereo" if stereo else "vpo", backbone, **changes),
+        model=PRESETS["vpo_stereo" if stereo else "vpo"](backbone=backbone, **changes),
         data=DataConfig(
             name=f"vpo_{subset}", stereo=stereo, augment=("flip", "scale", "jitter", "crop"), scales=VPO_SCALES
         ),
@@ -83,7 +84,7 @@ def _vpo(subset: str, backbone: str, *, stereo: bool = False, **changes: Any) ->
 def cavp_avss_r50() -> Recipe:
     """CAVP on AVSBench-Semantics (AVSS) at full size, ResNet-50: crops of 512, 71 classes, 80 epochs."""
     return Recipe(
-        model=published_config("avss"),
+        model=PRESETS["avss"](),
         data=DataConfig(name="avss", augment=("one_frame", "flip", "scale", "crop"), labels_at="file", suite="vpo"),
         optim=_optim(1e-4),
         train=_train(80, drop_last=False),
@@ -94,7 +95,7 @@ def cavp_avss_r50() -> Recipe:
 def cavp_avss_224_r50() -> Recipe:
     """CAVP on AVSBench-Semantics (AVSS) at 224 x 224, ResNet-50: 71 classes, 60 epochs."""
     return Recipe(
-        model=published_config("avss_224"),
+        model=PRESETS["avss_224"](),
         data=DataConfig(name="avss", augment=("one_frame", "flip", "scale", "size"), labels_at="input", suite="vpo"),
         optim=_optim(1e-4),
         train=_train(60),
@@ -138,7 +139,7 @@ def cavp_ms3_r50() -> Recipe:
 def cavp_single_r50() -> Recipe:
     """CAVP on AVSBench-Single+, ResNet-50: crops of 512, 24 classes, 60 epochs."""
     return Recipe(
-        model=published_config("single"),
+        model=PRESETS["single"](),
         data=DataConfig(name="single", augment=("flip", "scale", "crop"), suite="vpo"),
         optim=_optim(1e-4),
         train=_train(60),
@@ -149,7 +150,7 @@ def cavp_single_r50() -> Recipe:
 def cavp_salient_r50() -> Recipe:
     """CAVP on AVSBench-Single+, sounding or not, ResNet-50: crops of 224, 60 epochs."""
     recipe = cavp_single_r50()
-    model = replace(published_config("avsbench"), input=InputSpec((224, 224), rule="keep", interpolation="bicubic"))
+    model = PRESETS["avsbench"](input=InputSpec((224, 224), rule="keep", interpolation="bicubic"))
     return replace(recipe, model=model, data=replace(recipe.data, binary=True))
 
 

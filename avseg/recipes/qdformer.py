@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from avseg.config import Temporal
 from avseg.data.config import DataConfig
 from avseg.engine.config import GroupConfig, InitConfig, OptimConfig, Recipe, TrainConfig
-from avseg.models.qdformer.config import QDFormerConfig
+from avseg.models.qdformer.presets import PRESETS
 
 RESNET, SWIN, VIDEO_SWIN = "resnet50", "swin_tiny_patch4_window7_224", "video_swin_tiny"
 DROPS = (8 / 12, 10 / 12)
@@ -29,9 +28,8 @@ LENGTHS: dict[Setting, tuple[int, int]] = {
 
 
 def _recipe(setting: Setting, backbone: str) -> Recipe:
-    frames = 10 if setting == "avss" else 5
     return Recipe(
-        model=QDFormerConfig(backbone=backbone, temporal=Temporal("block", frames, shown_after=0.9375)),
+        model=PRESETS[setting.removeprefix("avs_")](backbone=backbone),
         data=_data(setting),
         optim=_optim(LENGTHS[setting][0]),
         train=_train(setting),

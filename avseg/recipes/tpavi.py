@@ -12,7 +12,8 @@ from avseg.config import AudioWindow, InputSpec, Temporal
 from avseg.data.config import DataConfig
 from avseg.engine.config import InitConfig, Recipe, TrainConfig
 from avseg.losses.config import AVMConfig
-from avseg.models.tpavi.config import TPAVIConfig, Variant, published_config
+from avseg.models.tpavi.config import TPAVIConfig
+from avseg.models.tpavi.presets import PRESETS, Variant
 from avseg.recipes.cavp import VPO_SCALES
 
 RESNET, PVT = "resnet50", "pvt_v2_b5"
@@ -36,7 +37,7 @@ TRAIN: dict[Variant, TrainConfig] = {
 
 def _published(variant: Variant, backbone: str) -> Recipe:
     return Recipe(
-        model=published_config(variant, backbone),
+        model=PRESETS[variant](backbone=backbone),
         data=DataConfig(name=variant),
         train=TRAIN[variant],
         init=InitConfig(needs=("backbone", "vggish")),

@@ -14,13 +14,13 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from avseg.config import from_dict
-from avseg.models import build_model, config_class, read_header
+from avseg.models import build_model, read_header
 from avseg.models.base import Model, plain_state, run_buffers
 from avseg.models.convert import read_checkpoint
-from avseg.models.header import Header
+from avseg.models.header import Header, spec_of
+from avseg.models.keys import Keys
 from avseg.nn.empty import WithoutInitialisation
 from avseg.types import Task
-from avseg.weights.keys import Keys
 from avseg.weights.matching import Differences, Match, compared, nearest
 
 _SAFETENSORS = ".safetensors"
@@ -121,9 +121,10 @@ def _own(path: Path, shapes: Keys) -> Verdict:
 
 def _empty_model(path: Path, header: Header) -> Model[Any]:
     """The model that a header tells of, whose tensors have names and shapes and no room."""
+    spec = spec_of(header, path)
     try:
         task = Task.from_dict(header.task)
-        config = from_dict(config_class(header.family), header.config)
+        config = from_dict(spec.config, header.config)
         with torch.device("meta"), WithoutInitialisation():
             return build_model(config, task)
     except (ValueError, KeyError, TypeError) as error:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from avseg.weights.keys import Keys
-from avseg.weights.record import Record
-from avseg.weights.records import RECORDS
+from avseg.models.keys import Keys
+from avseg.models.record import Record
+from avseg.weights.records import known
 
 LEAST_ALIKE = 0.7
 """Share of a method's own tensors, of those that file and record have together, that must agree for it to be known."""
@@ -64,7 +64,7 @@ def recognise(state: Mapping[str, Any]) -> Match | None:
 
 def nearest(shapes: Keys) -> Match | None:
     """`recognise` for shapes by name."""
-    alike = [record for record in RECORDS if _alike(record, shapes) >= LEAST_ALIKE]
+    alike = [record for record in known() if _alike(record, shapes) >= LEAST_ALIKE]
     if not alike:
         return None
     found = [(record, compared(shapes, record.keys, record.may_have)) for record in alike]

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from avseg.weights.record import NOT_STATED, Record
-from avseg.weights.records import RECORDS
+from avseg.models.record import NOT_STATED, Record
+from avseg.weights.records import known
 
-PUBLISHED = tuple(record for record in RECORDS if record.published)
-NEVER_PUBLISHED = tuple(record for record in RECORDS if not record.published)
+
+def published() -> tuple[Record, ...]:
+    """The records of files that their authors published."""
+    return tuple(record for record in known() if record.published)
+
+
+def never_published() -> tuple[Record, ...]:
+    """The records of files that published code writes and nobody published."""
+    return tuple(record for record in known() if not record.published)
 
 
 def blocks(records: tuple[Record, ...]) -> list[dict[str, str]]:
@@ -29,15 +36,15 @@ def _files(record: Record) -> str:
 
 def markdown() -> str:
     """The tables of docs/weights.md; `avseg weights list --markdown` prints them."""
-    published = [
+    first = [
         ("record", "what it is", "file", "from", "licence", "taken by"),
-        *((f"`{r.name}`", r.what, _files(r), r.place, r.licence, _command(r)) for r in PUBLISHED),
+        *((f"`{r.name}`", r.what, _files(r), r.place, r.licence, _command(r)) for r in published()),
     ]
-    never = [
+    second = [
         ("record", "what it is", "code that writes it", "licence", "taken by"),
-        *((f"`{r.name}`", r.what, r.place, r.licence, _command(r)) for r in NEVER_PUBLISHED),
+        *((f"`{r.name}`", r.what, r.place, r.licence, _command(r)) for r in never_published()),
     ]
-    return f"{_table(published)}\n{NEVER}:\n\n{_table(never)}"
+    return f"{_table(first)}\n{NEVER}:\n\n{_table(second)}"
 
 
 NEVER = "Never published, but taken all the same where someone has trained them"

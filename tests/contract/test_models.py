@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from avseg.models import MODELS, build_model, load_model, save_model
+from avseg.models import FAMILIES, build_model, load_model, save_model
 from avseg.types import Batch, DensePrediction, DenseTarget, Draw, InstancePrediction, Task
 from contract.clips import random_clip
 from contract.small import small_config
@@ -22,9 +22,7 @@ TASKS = {
 
 
 def cases() -> list[Any]:
-    from avseg.models import model_class
-
-    return [pytest.param(f, t, id=f"{f}-{t}") for f in MODELS for t in sorted(model_class(f).tasks)]
+    return [pytest.param(f, t, id=f"{f}-{t}") for f in FAMILIES for t in sorted(FAMILIES[f].model_class().tasks)]
 
 
 def build(family: str, kind: str) -> Any:
@@ -134,10 +132,8 @@ def test_labels_of_frames_without_annotation_change_no_loss(family: str, kind: s
 
 @pytest.mark.parametrize(("family", "kind"), cases())
 def test_a_task_it_does_not_solve_is_refused(family: str, kind: str) -> None:
-    from avseg.models import model_class
-
-    assert TASKS[kind].kind in model_class(family).tasks
-    wrong = next((t for k, t in TASKS.items() if k not in model_class(family).tasks), None)
+    assert TASKS[kind].kind in FAMILIES[family].model_class().tasks
+    wrong = next((t for k, t in TASKS.items() if k not in FAMILIES[family].model_class().tasks), None)
     if wrong is not None:
         with pytest.raises(ValueError, match=wrong.kind):
             build_model(small_config(family), wrong)

@@ -13,10 +13,11 @@ from torch import Tensor, nn
 
 from avseg.config import to_dict
 from avseg.models import initialise, load_model
-from avseg.models.cavp.config import CAVPConfig, published_config
+from avseg.models.cavp.config import CAVPConfig
 from avseg.models.cavp.convert import config_of, convert, convert_file, find_variant, network_state, published_size
 from avseg.models.cavp.model import CAVP
 from avseg.models.cavp.network import CAVPNetwork
+from avseg.models.cavp.spec import SPEC
 from avseg.models.convert import read_checkpoint
 from avseg.models.files import load_strictly
 from avseg.nn.empty import WithoutInitialisation
@@ -66,7 +67,7 @@ def test_published_keys_load_strictly_and_count(
     upstream = weightless(name)
     assert find_variant(upstream) == variant
     config = config_of(upstream, variant)
-    assert config == published_config(variant, backbone, decoder)
+    assert config == SPEC.preset(variant, backbone=backbone, decoder=decoder)
     classes = int(name.split("_c")[1].split("_")[0])
     with WithoutInitialisation():
         network = CAVPNetwork(classes, config)
@@ -256,10 +257,11 @@ def test_configs_that_contradict_themselves(fields: dict[str, Any], message: str
 
 
 def test_published_settings() -> None:
-    assert published_config("vpo") == CAVPConfig()
-    assert published_config("vpo_stereo", "hrnet_w48").decoder == "hrnet"
-    bench = published_config("avsbench", "pvt_v2_b5")
+    assert SPEC.preset("vpo") == CAVPConfig()
+    assert SPEC.preset("vpo_stereo", backbone="hrnet_w48").decoder == "hrnet"
+    bench = SPEC.preset("avsbench", backbone="pvt_v2_b5")
+    assert isinstance(bench, CAVPConfig)
     assert (bench.input.size, bench.audio_network, bench.mel_frames, bench.aspp_width) == ((224, 224), "vgg", 96, 64)
-    assert to_dict(published_config("avss"))["output_stride"] == 16
-    with pytest.raises(ValueError, match="wanted one of avss, avss_224, avsbench"):
-        published_config("s4")  # type: ignore[arg-type]
+    assert to_dict(SPEC.preset("avss"))["output_stride"] == 16
+    with pytest.raises(ValueError, match="cavp has no preset 'avsss'; did you mean 'avss'"):
+        SPEC.preset("avsss")

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from avseg.inference import Segmenter
-from avseg.models import MODELS, build_model, load_model, read_header, save_model
+from avseg.models import FAMILIES, build_model, load_model, read_header, save_model
 from avseg.models.base import Model, load_plain, plain_name, plain_state, run_buffers
 from avseg.models.files import load_strictly
 from avseg.models.first_weights import initialise
@@ -72,7 +72,7 @@ def test_the_fingerprint_does_not_tell_that_a_model_is_compiled(compiled: Compil
     assert Segmenter(compiled(small_model())).describe() == Segmenter(small_model()).describe()
 
 
-@pytest.mark.parametrize("family", MODELS)
+@pytest.mark.parametrize("family", FAMILIES)
 def test_a_compiled_network_has_the_same_parts(family: str) -> None:
     """A recipe gives each its rate."""
     model = build_model(small_config(family), Task("instance", ("dog",)) if family == "avism" else SEMANTIC)

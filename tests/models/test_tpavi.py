@@ -10,7 +10,9 @@ import torch
 
 from avseg.config import InputSpec, Temporal
 from avseg.losses.config import AVMConfig
-from avseg.models.tpavi.config import TPAVIConfig, published_config
+from avseg.models.tpavi.config import TPAVIConfig
+from avseg.models.tpavi.presets import PRESETS
+from avseg.models.tpavi.spec import SPEC
 from avseg.types import Batch, Clip, DensePrediction
 from models.small import CONFIG, SEMANTIC, batch, clip, small_model
 
@@ -151,13 +153,13 @@ def test_contradictions_are_refused_when_the_config_is_made() -> None:
         replace(CONFIG, group=0, temporal=Temporal("frame", 1))
     with pytest.raises(ValueError, match="cosine"):
         small_model(SEMANTIC, avm=AVMConfig("cosine"))
-    with pytest.raises(ValueError, match="variant"):
-        published_config("s5")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"tpavi has no preset 's5'; did you mean 's4'\?"):
+        SPEC.preset("s5")
 
 
 @pytest.mark.parametrize("variant", ["s4", "ms3", "avss"])
 def test_published_settings(variant: Any) -> None:
-    config = published_config(variant, "resnet50")
+    config = PRESETS[variant](backbone="resnet50")
     assert (config.avm is not None) == (variant != "s4")
     assert config.valid_mask == (variant == "avss") and config.align_bias == (variant != "avss")
     assert config.group == config.temporal.length == 5

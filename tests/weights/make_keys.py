@@ -1,4 +1,5 @@
-"""Write avseg/weights/keys.json: key lists of published weights, folded (python tests/weights/make_keys.py).
+"""Write the keys.json of avseg.models and of its families: key lists of published weights, folded
+(python tests/weights/make_keys.py).
 
 They come from the lists in tests/golden and, for backbones alone, from the networks of torchvision and timm.
 """
@@ -16,7 +17,7 @@ Shape = tuple[int | str, ...]
 Keys = dict[str, Shape]
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-TARGET = Path(__file__).parents[2] / "avseg/weights/keys.json"
+ROOT = Path(__file__).parents[2]
 HEARS = r"sem_seg_head\.predictor\.av_.*"
 
 
@@ -110,13 +111,13 @@ def tpavi() -> dict[str, Keys]:
     found: dict[str, Keys] = {
         "vggish": golden("tpavi/vggish"),
         "vggish_pca": golden("tpavi/vggish_pca"),
-        "tpavi_resnet50": below(lists["s4_r50"], "resnet."),
+        "avseg.models.tpavi:resnet50": below(lists["s4_r50"], "resnet."),
         "pvt_v2_b5": below(lists["s4_pvt"], "encoder_backbone."),
     }
     for backbone, prefix in (("r50", "resnet"), ("pvt", "encoder_backbone")):
         semantic, binary = (without(lists[f"{name}_{backbone}"], rf"{prefix}\..*") for name in ("avss", "s4"))
-        found[f"tpavi_{backbone}"] = lettered("K", semantic, {name: binary[name] for name in semantic})
-        found["tpavi_align_bias"] = {name: shape for name, shape in binary.items() if name not in semantic}
+        found[f"avseg.models.tpavi:{backbone}"] = lettered("K", semantic, {name: binary[name] for name in semantic})
+        found["avseg.models.tpavi:align_bias"] = {name: shape for name, shape in binary.items() if name not in semantic}
     return found
 
 
@@ -127,12 +128,12 @@ def cavp() -> dict[str, Keys]:
         "resnet50_deep": below(deep, "backbone.backbone."),
         "resnet101_deep": below(golden("cavp/vpo_mono_r101_dlv3p_c22_res18"), "backbone.backbone."),
         "hrnet_w48": below(golden("cavp/vpo_mono_hrnet_c22_res18"), "backbone."),
-        "cavp_vgg": without(lettered("K", deep, objects), r"backbone\..*"),
-        "cavp_pvt": without(lettered("K", pvt, pvt_objects), r"backbone\..*"),
+        "avseg.models.cavp:vgg": without(lettered("K", deep, objects), r"backbone\..*"),
+        "avseg.models.cavp:pvt": without(lettered("K", pvt, pvt_objects), r"backbone\..*"),
     }
     for head, backbone in (("res18", "r50_dlv3p"), ("hrnet", "hrnet"), ("ocr", "ocr")):
         mono, stereo = (golden(f"cavp/vpo_{kind}_{backbone}_c22_res18") for kind in ("mono", "stereo"))
-        found[f"cavp_{head}"] = without(lettered("A", mono, stereo), r"backbone\..*")
+        found[f"avseg.models.cavp:{head}"] = without(lettered("A", mono, stereo), r"backbone\..*")
     return found
 
 
@@ -141,12 +142,12 @@ def avism() -> dict[str, Keys]:
     lists = {name: golden(f"avism/avism_{name}") for name in ("r50", "swinl")}
     for name, keys in lists.items():
         frames = only(keys, r"sem_seg_head\..*")
-        found[f"avism_frame_{name}"] = without(frames, HEARS)
-        found["avism_hears"] = only(frames, HEARS)
-        found["avism_criterion"] = only(keys, r"criterion\..*")
+        found[f"avseg.models.avism:frame_{name}"] = without(frames, HEARS)
+        found["avseg.models.avism:hears"] = only(frames, HEARS)
+        found["avseg.models.avism:criterion"] = only(keys, r"criterion\..*")
     video = lettered("Q", below(lists["r50"], "avism_module."), below(lists["swinl"], "avism_module."))
-    found["avism_video"] = without(video, r"avism_mask_features\..*")
-    found["avism_video_mask"] = below(video, "avism_mask_features.")
+    found["avseg.models.avism:video"] = without(video, r"avism_mask_features\..*")
+    found["avseg.models.avism:video_mask"] = below(video, "avism_mask_features.")
     found["resnet50_stem"] = below(lists["r50"], "backbone.")
     found["swin_large_four_norms"] = below(lists["swinl"], "backbone.")
     return found
@@ -174,14 +175,16 @@ def backbones() -> dict[str, Keys]:
     }
 
 
-def text() -> str:
-    """The file, one pattern a line."""
-    blocks = []
-    for name, keys in parts().items():
+def texts() -> dict[str, str]:
+    """By package its file, one pattern a line."""
+    blocks: dict[str, list[str]] = defaultdict(list)
+    for address, keys in parts().items():
+        package, _, name = address.rpartition(":")
         lines = ",\n".join(f"    {json.dumps(k)}: {json.dumps(v)}" for k, v in fold(keys).items())
-        blocks.append(f"  {json.dumps(name)}: {{\n{lines}\n  }}")
-    return "{\n" + ",\n".join(blocks) + "\n}\n"
+        blocks[package or "avseg.models"].append(f"  {json.dumps(name)}: {{\n{lines}\n  }}")
+    return {package: "{\n" + ",\n".join(found) + "\n}\n" for package, found in blocks.items()}
 
 
 if __name__ == "__main__":
-    TARGET.write_text(text(), encoding="utf-8")
+    for package, text in texts().items():
+        (ROOT / package.replace(".", "/") / "keys.json").write_text(text, encoding="utf-8")

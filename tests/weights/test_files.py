@@ -229,7 +229,7 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "renamed.pth": (tensors, "safetensors file under another name"),
     "renamed.safetensors": (archive, r"let its name end in \.pth"),
     "newer.safetensors": (lambda: own(format_version="99"), "format version 99"),
-    "family.safetensors": (lambda: own(family="nobody"), "makes no model: there is no model family 'nobody'"),
+    "family.safetensors": (lambda: own(family="nobody"), "of the family 'nobody', which is not known here"),
     "task.safetensors": (lambda: own(task="3"), "makes no model|no JSON"),
     "kind.safetensors": (lambda: own(task="{}"), "makes no model"),
     "field.safetensors": (lambda: own(config='{"colour": 1}'), "makes no model.*colour"),

@@ -13,9 +13,9 @@ import torch
 from torchvision.models import resnet18, resnet34, resnet50
 from torchvision.models.video import swin3d_t
 
+from avseg.models.keys import expand
 from avseg.weights import RECORDS, Record, recognise
-from avseg.weights.keys import expand
-from weights.make_keys import TARGET, built, fold, parts, published_swin, text
+from weights.make_keys import ROOT, built, fold, parts, published_swin, texts
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 BY_NAME = {record.name: record for record in RECORDS}
@@ -181,8 +181,9 @@ def test_names_alone_are_not_enough() -> None:
 
 
 def test_the_short_lists_are_the_long_ones() -> None:
-    """tests/weights/make_keys.py writes avseg/weights/keys.json."""
-    assert TARGET.read_text(encoding="utf-8") == text()
+    """tests/weights/make_keys.py writes the keys.json of avseg.models and of its families."""
+    for package, text in texts().items():
+        assert (ROOT / package.replace(".", "/") / "keys.json").read_text(encoding="utf-8") == text
     sizes = {"K": 71, "A": 2, "Q": 100}
     for name, keys in parts().items():
         assert expand(name, sizes) == {k: tuple(sizes.get(n, n) for n in shape) for k, shape in keys.items()}

@@ -14,6 +14,7 @@ from torch import Tensor
 from avseg.config import InputSpec
 from avseg.data.classes import aviseg_classes
 from avseg.models.avism.config import AVISMConfig
+from avseg.models.avism.presets import LONGEST_SIDE, PRESETS
 from avseg.models.base import Model, plain_state
 from avseg.models.convert import STEM_RESNET_RULES, SWIN_RULES, Rule, account, read_checkpoint, rename_keys
 from avseg.models.files import build_model, load_strictly, save_model
@@ -26,9 +27,6 @@ Dialect = Literal["avism", "avism_coco"]
 """The same network; only the names of its video module differ."""
 VIDEO_MODULES: dict[Dialect, str] = {"avism": "avism_module.", "avism_coco": "vita_module."}
 
-PUBLISHED_SIDES = {"resnet50": 360, "swin_large_patch4_window12_384": 448}
-"""Shorter sides of pictures, which no tensor tells."""
-LONGEST_SIDE = 1333
 
 _PIXEL, _FRAME, _VIDEO = r"sem_seg_head\.pixel_decoder\.", r"sem_seg_head\.predictor\.", r"(?:avism|vita)_module\."
 _LEVELS_TIMES_POINTS = 12
@@ -144,22 +142,7 @@ def convert(
 def convert_file(
     source: Path, out: Path, *, vggish: Path | None = None, classes: Path | None = None, side: int | None = None
 ) -> Path:
-    """Make a model file of a published checkpoint.
-
-    Args:
-        source: the checkpoint: under `model` in a training state, or bare, with or without `module.`.
-        out: the model file to write.
-        vggish: the published VGGish weights, which become part of the model.
-        classes: JSON with `categories`, such as a data set's train.json, where the classes are not AVISeg's.
-        side: shorter side of the pictures, where the backbone is not a published one.
-
-    Returns:
-        `out`.
-
-    Raises:
-        FileNotFoundError: a file that is not there.
-        ValueError: see `convert`.
-    """
+    """`avseg.models.avism.spec.convert`."""
     upstream = read_checkpoint(source)
     task = None if classes is None else Task("instance", read_classes(classes))
     model = convert(upstream, task, vggish=None if vggish is None else read_checkpoint(vggish), side=side)
@@ -212,7 +195,10 @@ def config_of(upstream: Mapping[str, Tensor], side: int | None = None, **changes
         ValueError: a backbone that is not known, or one that was not published while no side is given.
     """
     backbone, video = _backbone(upstream), _video_module(upstream)
-    side = side or PUBLISHED_SIDES.get(backbone)
+    published = {
+        made.backbone: made.input.size[0] for preset in PRESETS.values() if isinstance(made := preset(), AVISMConfig)
+    }
+    side = side or published.get(backbone)  # no tensor tells it
     if side is None:
         raise ValueError(
             f"pictures for {backbone} were published in no size; say their shorter side in pixels with --side, as 360"

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, get_args, get_type_hints
+from typing import ClassVar, Literal, get_args, get_type_hints
 
 from avseg.config import AudioWindow, InputSpec, ModelConfig, Temporal
 from avseg.losses.config import ContrastConfig
 
 _NATIVE = InputSpec((512, 512), rule="keep", interpolation="bicubic")
-_STRETCHED = InputSpec((224, 224), rule="stretch", interpolation="bicubic")
-_ONE_SECOND = AudioWindow(seconds=1.0, anchor="frame", offset=0.0, missing="silence")
 _THREE_SECONDS = AudioWindow(seconds=3.0, anchor="frame", offset=-1.5, missing="silence")
 _EVERY_FRAME = Temporal("frame", 1)
 
@@ -97,42 +95,3 @@ class CAVPConfig(ModelConfig):
             raise ValueError(
                 f"mel_frames is {self.mel_frames}, but a window of {self.audio.seconds} s has {whole} log-mel frames"
             )
-
-
-Variant = Literal["avss", "avss_224", "avsbench", "single", "vpo", "vpo_stereo"]
-
-_BENCH: dict[str, Any] = {"audio": _ONE_SECOND, "audio_network": "vgg", "mel_frames": 96, "output_stride": 16}
-_SETTINGS: dict[str, dict[str, Any]] = {
-    "avss": _BENCH,
-    "avss_224": {**_BENCH, "input": _STRETCHED},
-    # Binary sets have no sounds by class to take from.
-    "avsbench": {**_BENCH, "input": _STRETCHED, "contrast": ContrastConfig(bank="none")},
-    "single": _BENCH,
-    "vpo": {},
-    "vpo_stereo": {"audio_channels": 2},
-}
-
-
-def published_config(
-    variant: Variant, backbone: str = "resnet50_deep", decoder: Decoder | None = None, **changes: Any
-) -> CAVPConfig:
-    """The published setting of a data set.
-
-    Args:
-        variant: `avss` at full size, `avss_224`, `avsbench` (binary, 224: AVSBench-Object and AVSS as binary; the
-            objects' runs have a contrastive weight of 0.1 where this has 1), `single` (AVSBench-Single+), `vpo`,
-            `vpo_stereo`.
-        backbone: `resnet50_deep`, `resnet101_deep`, `hrnet_w48`, `pvt_v2_b5`.
-        decoder: by default `hrnet` for HRNet and `deeplab` for the others.
-        changes: fields that depart from it.
-
-    Raises:
-        ValueError: another variant, or fields that contradict each other.
-    """
-    if variant not in _SETTINGS:
-        raise ValueError(f"CAVP variant {variant!r}, wanted one of {', '.join(_SETTINGS)}")
-    chosen = decoder or ("hrnet" if backbone == "hrnet_w48" else "deeplab")
-    # The pyramid is as wide as the finest map: 256 channels of a ResNet, 64 of PVT.
-    width = {"aspp_width": 64} if backbone == "pvt_v2_b5" else {}
-    settings = {"backbone": backbone, "decoder": chosen, **width, **_SETTINGS[variant], **changes}
-    return CAVPConfig(**settings)

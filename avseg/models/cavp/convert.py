@@ -9,10 +9,10 @@ from typing import Any, get_args
 
 from torch import Tensor
 
-from avseg.data.classes import avss_classes, single_classes, vpo_classes
 from avseg.models.base import Model
-from avseg.models.cavp.config import CAVPConfig, Variant, published_config
+from avseg.models.cavp.config import CAVPConfig
 from avseg.models.cavp.network import CAVPNetwork
+from avseg.models.cavp.presets import PRESETS, Variant
 from avseg.models.convert import PVT_RULES, Rule, account, read_checkpoint, rename_keys
 from avseg.models.files import build_model, load_strictly, save_model
 from avseg.nn.empty import WithoutInitialisation
@@ -106,7 +106,8 @@ def convert(
         ValueError: unknown, missing, misshaped or doubled tensors; a variant or task that contradicts them.
     """
     chosen = find_variant(upstream, variant)
-    task = task or task_of(chosen)
+    task = task or PRESETS[chosen].task
+    assert task is not None
     classes = len(_classifier(upstream))
     wanted = 2 if task.kind == "binary" else task.channels
     if classes != wanted:
@@ -118,40 +119,15 @@ def convert(
     return model.eval()
 
 
-def convert_file(source: Path, out: Path, *, variant: str | None = None) -> Path:
-    """Make a model file of a published checkpoint.
-
-    Args:
-        source: the checkpoint: the whole training state or its `model`, with or without `module.`.
-        out: the model file to write.
-        variant: a published setting (`find_variant`); needed where the tensors do not tell.
-
-    Returns:
-        `out`.
-
-    Raises:
-        FileNotFoundError: a file that is not there.
-        ValueError: see `convert`.
-    """
+def convert_file(source: Path, out: Path, *, variant: Variant | None = None) -> Path:
+    """`avseg.models.cavp.spec.convert`."""
     if variant is not None and variant not in get_args(Variant):
         raise ValueError(f"variant {variant!r}, wanted one of {', '.join(get_args(Variant))}")
     upstream = read_checkpoint(source)
-    chosen = find_variant(upstream, variant)  # type: ignore[arg-type]
+    chosen = find_variant(upstream, variant)
     model = convert(upstream, variant=chosen)
     notes = account(upstream, network_state(upstream), chosen)
     return save_model(model, out, {"origin": f"converted from {source.name} ({chosen})", **notes})
-
-
-def task_of(variant: Variant) -> Task:
-    """What the published weights of a setting solve."""
-    classes = {
-        "avss": avss_classes,
-        "avss_224": avss_classes,
-        "single": single_classes,
-        "vpo": vpo_classes,
-        "vpo_stereo": vpo_classes,
-    }
-    return Task("semantic", classes[variant]()[1:]) if variant in classes else Task("binary")
 
 
 def find_variant(upstream: Mapping[str, Tensor], variant: Variant | None = None) -> Variant:
@@ -196,7 +172,9 @@ def config_of(upstream: Mapping[str, Tensor], variant: Variant, **changes: Any) 
         sizes["audio_channels"] = upstream["audio_backbone.backbone.conv1.weight"].shape[1]
     else:
         sizes["audio_network"] = "vgg"
-    return published_config(variant, _backbone(upstream), decoder, **{**sizes, **changes})
+    config = PRESETS[variant](backbone=_backbone(upstream), decoder=decoder, **{**sizes, **changes})
+    assert isinstance(config, CAVPConfig)
+    return config
 
 
 def network_state(upstream: Mapping[str, Tensor]) -> dict[str, Tensor]:

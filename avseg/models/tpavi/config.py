@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from avseg.config import AudioWindow, InputSpec, ModelConfig, Temporal
+from avseg.config import InputSpec, ModelConfig, Temporal
 from avseg.losses.config import AVMConfig
 
 _PICTURES = InputSpec(multiple_of=32)
@@ -90,23 +90,3 @@ class TPAVIConfig(ModelConfig):
             deaf = set(self.avm.stages) - (set(self.stages) if self.audio_attention else set())
             if deaf:
                 raise ValueError(f"the matching term wants stages {sorted(deaf)}, which have no audio attention")
-
-
-Variant = Literal["s4", "ms3", "avss"]
-
-
-def published_config(variant: Variant, backbone: str = "pvt_v2_b5") -> TPAVIConfig:
-    """The published setting of a data set: `s4` (no matching term), `ms3` and `avss` (with it, weight 0.5)."""
-    if variant == "s4":
-        return TPAVIConfig(backbone=backbone, binary_space="probability")
-    if variant == "ms3":
-        return TPAVIConfig(backbone=backbone, binary_space="probability", avm=AVMConfig())
-    if variant == "avss":
-        return TPAVIConfig(
-            audio=AudioWindow(missing="zero_log_mel"),
-            backbone=backbone,
-            align_bias=False,
-            valid_mask=True,
-            avm=AVMConfig(),
-        )
-    raise ValueError(f"TPAVI variant {variant!r}, wanted 's4', 'ms3' or 'avss'")

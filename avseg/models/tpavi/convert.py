@@ -9,11 +9,11 @@ from typing import Any, get_args
 
 from torch import Tensor
 
-from avseg.data.classes import avss_classes
 from avseg.models.convert import PVT_RULES, RESNET_RULES, Rule, account, read_checkpoint, rename_keys
 from avseg.models.files import build_model, load_strictly, save_model
-from avseg.models.tpavi.config import TPAVIConfig, Variant, published_config
+from avseg.models.tpavi.config import TPAVIConfig
 from avseg.models.tpavi.model import TPAVI
+from avseg.models.tpavi.presets import PRESETS, Variant
 from avseg.nn.empty import WithoutInitialisation
 from avseg.types import Task
 
@@ -57,7 +57,7 @@ _POINTWISE = (".query.", ".key.", ".value.", ".project.")
 
 def convert(
     upstream: Mapping[str, Tensor],
-    task: Task,
+    task: Task | None = None,
     *,
     vggish: Mapping[str, Tensor],
     variant: Variant | None = None,
@@ -67,7 +67,7 @@ def convert(
 
     Args:
         upstream: the state dict of the segmentation network (`avseg.models.convert.read_checkpoint` reads a file).
-        task: binary for S4 and MS3, semantic with the 70 foreground classes for AVSS.
+        task: by default that of the setting: binary for S4 and MS3, semantic with 70 foreground classes for AVSS.
         vggish: the state dict of VGGish, which is a file of its own upstream.
         variant: the published setting; S4 and MS3 look alike and must be told apart here.
         changes: fields of the config that depart from the published setting, such as `self_attention=True`.
@@ -75,47 +75,34 @@ def convert(
     Raises:
         ValueError: unknown, missing, misshaped or doubled tensors; a variant or task that contradicts them.
     """
-    config = replace(_config(upstream, find_variant(upstream, variant)), **changes)
+    chosen = find_variant(upstream, variant)
+    config, task = replace(_config(upstream, chosen), **changes), task or PRESETS[chosen].task
+    assert task is not None
     classes = upstream["output_conv.4.weight"].shape[0]
     if task.channels != classes:
         raise ValueError(f"the checkpoint has {classes} channel(s) of logits, the {task.kind} task {task.channels}")
     with WithoutInitialisation():
         model = build_model(config, task)
     assert isinstance(model, TPAVI)
-    state = {name: _reshaped(name, tensor) for name, tensor in _renamed(upstream).items()}
+    state = {name: _reshaped(name, tensor) for name, tensor in renamed(upstream).items()}
     load_strictly(model, {**state, **{f"audio_network.{k}": v for k, v in vggish.items()}}, "the published checkpoint")
     return model.eval()
 
 
-def convert_file(source: Path, out: Path, *, variant: str | None = None, vggish: Path | None = None) -> Path:
-    """Make a model file of a published checkpoint.
-
-    Args:
-        source: the checkpoint, bare or wrapped, with or without `module.`.
-        out: the model file to write.
-        variant: s4, ms3 or avss; needed where the tensors do not tell.
-        vggish: the published VGGish weights, `vggish-10086976.pth`.
-
-    Returns:
-        `out`.
-
-    Raises:
-        FileNotFoundError: a file that is not there.
-        ValueError: see `convert`; or no VGGish file.
-    """
+def convert_file(source: Path, out: Path, *, variant: Variant | None = None, vggish: Path | None = None) -> Path:
+    """`avseg.models.tpavi.spec.convert`."""
     if variant is not None and variant not in get_args(Variant):
         raise ValueError(f"variant {variant!r}, wanted one of {', '.join(get_args(Variant))}")
     upstream = read_checkpoint(source)
-    chosen = find_variant(upstream, variant)  # type: ignore[arg-type]
+    chosen = find_variant(upstream, variant)
     if vggish is None:
         raise ValueError(
             "the audio network is missing: published TPAVI checkpoints do not hold it; "
             "give the VGGish weights (vggish-10086976.pth) with --vggish FILE"
         )
-    task = Task("semantic", avss_classes()[1:]) if chosen == "avss" else Task("binary")
-    model = convert(upstream, task, vggish=read_checkpoint(vggish), variant=chosen)
+    model = convert(upstream, vggish=read_checkpoint(vggish), variant=chosen)
     origin = f"converted from {source.name} ({chosen}) and {Path(vggish).name}"
-    return save_model(model, out, {"origin": origin, **account(upstream, _renamed(upstream), chosen)})
+    return save_model(model, out, {"origin": origin, **account(upstream, renamed(upstream), chosen)})
 
 
 def find_variant(upstream: Mapping[str, Tensor], variant: Variant | None) -> Variant:
@@ -146,7 +133,8 @@ def _config(upstream: Mapping[str, Tensor], variant: Variant) -> TPAVIConfig:
         raise ValueError(
             f"wanted a checkpoint with one backbone, {RESNET_PREFIX}* or {PVT_PREFIX}*; found {found or 'none'}"
         )
-    config = published_config(variant, found[0])
+    config = PRESETS[variant](backbone=found[0])
+    assert isinstance(config, TPAVIConfig)
     stages = tuple(stage for stage in STAGES if f"tpavi_b{stage + 1}.theta.weight" in upstream)
     matched = tuple(stage for stage in (config.avm.stages if config.avm else ()) if stage in stages)
     return replace(
@@ -157,7 +145,7 @@ def _config(upstream: Mapping[str, Tensor], variant: Variant) -> TPAVIConfig:
     )
 
 
-def _renamed(upstream: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def renamed(upstream: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Our names; the backbone by its own table."""
     state = rename_keys(upstream, RULES)
     renamed = {name: tensor for name, tensor in state.items() if name.startswith("network.")}

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from avseg.weights.keys import Keys, expand
+from avseg.models.keys import Keys, expand
 
 NOT_STATED = "not stated"
 
@@ -17,7 +17,7 @@ class Part:
     """Tensors whose names begin alike."""
 
     keys: str
-    """A part of `keys.json`."""
+    """"package:part", a part of the `keys.json` of a package; without a package, of `avseg.models`."""
     prefix: str = ""
     own: bool = True
     """Whether these tensors tell the method; those of a backbone, which many share, do not."""

@@ -19,7 +19,8 @@ def expand(part: str, sizes: Mapping[str, int] | None = None) -> Keys:
     """Every tensor of a part: name -> shape.
 
     Args:
-        part: a name in `keys.json`, such as `vggish`.
+        part: a name in the `keys.json` of a package, such as `avseg.models.tpavi:r50`; without a package that of
+            `avseg.models`, as `vggish`.
         sizes: what letters in its shapes stand for, such as `{"K": 71}`.
 
     Raises:
@@ -27,14 +28,14 @@ def expand(part: str, sizes: Mapping[str, int] | None = None) -> Keys:
     """
     return {
         name: tuple(size if isinstance(size, int) else (sizes or {})[size] for size in shape)
-        for pattern, shape in _parts()[part].items()
+        for pattern, shape in _parts(part.rpartition(":")[0] or "avseg.models")[part.rpartition(":")[2]].items()
         for name in _names(pattern)
     }
 
 
 @cache
-def _parts() -> dict[str, dict[str, list[int | str]]]:
-    text = files("avseg.weights").joinpath("keys.json").read_text(encoding="utf-8")
+def _parts(package: str) -> dict[str, dict[str, list[int | str]]]:
+    text = files(package).joinpath("keys.json").read_text(encoding="utf-8")
     found: dict[str, dict[str, list[int | str]]] = json.loads(text)
     return found
 

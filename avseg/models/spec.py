@@ -1,0 +1,102 @@
+"""The record of a model family: what the library and its command line know of it. Imports no torch."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from avseg.config import ModelConfig, did_you_mean
+
+if TYPE_CHECKING:
+    from avseg.models.base import Model
+    from avseg.types import Task
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A published setting: a config, and the task that it is for where there is one alone."""
+
+    make: Callable[..., ModelConfig]
+    """The config, with fields that depart from the published ones as keywords."""
+    kind: str = ""
+    """Of the task; empty: the caller says which task."""
+    classes: Callable[[], tuple[str, ...]] | None = None
+    """Names of the task's classes, without background."""
+
+    def __call__(self, **changes: Any) -> ModelConfig:
+        return self.make(**changes)
+
+    @property
+    def task(self) -> Task | None:
+        """The task that the setting fixes."""
+        from avseg.types import Task
+
+        if not self.kind:
+            return None
+        return Task(self.kind, self.classes() if self.classes else ())  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class FamilySpec:
+    """One family; `avseg.models.FAMILIES` has them by name (docs/extending.md)."""
+
+    name: str
+    config: type[ModelConfig]
+    model: str
+    """The class, "module:Class", imported on use."""
+    paper: str
+    settings: str
+    """What was published, for `avseg models`."""
+    backbones: str
+    presets: Mapping[str, Callable[..., ModelConfig]]
+    """Published settings by name: `Preset`s, or functions of the fields that depart from them. The first one is the
+    default."""
+    convert: str | None = None
+    """"module:function" of (checkpoint, out, *, more) -> Path, which makes a model file of a published checkpoint:
+    typed and documented, since `avseg convert NAME` shows it."""
+    commands: Mapping[str, str] = field(default_factory=dict)
+    """Own commands of the command line: name -> "module:function"."""
+    checkpoints: str | None = None
+    """"module:ATTRIBUTE", the `avseg.weights.Record`s of official files, for `avseg weights list`."""
+
+    def model_class(self) -> type[Model[Any]]:
+        """The class of the models."""
+        found: type[Model[Any]] = imported(self.model)
+        return found
+
+    def preset(self, name: str | None, **changes: Any) -> ModelConfig:
+        """The config of a published setting, with fields that depart from it.
+
+        Args:
+            name: of the setting; None: the first one, or the config's defaults where the family has no setting.
+            changes: fields of the config.
+
+        Raises:
+            ValueError: a setting or a field that the family does not have.
+        """
+        known = {own.name for own in dataclasses.fields(self.config)}
+        for given in changes:
+            if given not in known:
+                raise ValueError(f"{self.config.__name__} has no field {given!r}; {did_you_mean(given, known)}")
+        return self.find_preset(name)(**changes)
+
+    def find_preset(self, name: str | None) -> Callable[..., ModelConfig]:
+        """The published setting of that name; see `preset`.
+
+        Raises:
+            ValueError: there is none.
+        """
+        if name is None:
+            return next(iter(self.presets.values()), self.config)
+        if name not in self.presets:
+            raise ValueError(f"{self.name} has no preset {name!r}; {did_you_mean(name, self.presets)}")
+        return self.presets[name]
+
+
+def imported(address: str) -> Any:
+    """What stands at "module:attribute"."""
+    module, _, attribute = address.partition(":")
+    return getattr(importlib.import_module(module), attribute)
