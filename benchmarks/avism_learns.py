@@ -7,23 +7,17 @@ is the same, the seed of weights and order included. Both are judged on long vid
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
-import subprocess
-import sys
-import tempfile
-import time
-from concurrent.futures import ThreadPoolExecutor
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
 import torch
+from experiment import Experiment, Run, average, lead, opened, parser, rounded
 
 from avseg.data.config import DataConfig
 from avseg.engine import evaluate_file
 from avseg.io.audio import read_wav, write_wav
-from avseg.synth.aviseg import write_aviseg
 
 RECIPES = ("avism_small", "avism_small_deaf_masks")
 LEARNT, HELD_OUT = 0, (1, 2)
@@ -31,19 +25,16 @@ LEARNT, HELD_OUT = 0, (1, 2)
 FIGURES = ("FSLA", "FSLAn", "FSLAs", "FSLAm", "HOTA", "DetA", "AssA", "mAP")
 
 
-def make_worlds(root: Path, options: argparse.Namespace) -> None:
+def make_worlds(it: Experiment, options: Namespace) -> None:
     """The world to learn from, and those to be judged on; beside each the same with silence."""
     same: dict[str, Any] = {"difficulty": "easy", "size": 64, "stretch": tuple(options.stretch)}
-    learnt = write_aviseg(
-        root / "heard" / str(LEARNT), options.videos, LEARNT, held_out=20, seconds=tuple(options.seconds), **same
-    )
-    print(learnt)
-    for seed in HELD_OUT:
-        # Of these only the split `test` is read.
-        place, count = root / "heard" / str(seed), 2 * options.tests + 1
-        print(write_aviseg(place, count, seed, held_out=options.tests, seconds=tuple(options.test_seconds), **same))
+    learnt = {"clips": options.videos, "held_out": 20, "seconds": tuple(options.seconds)}
+    # Of the others only the split `test` is read.
+    judged = {"clips": 2 * options.tests + 1, "held_out": options.tests, "seconds": tuple(options.test_seconds)}
     for seed in (LEARNT, *HELD_OUT):
-        silence(root / "heard" / str(seed), root / "muted" / str(seed))
+        heard = it.world("aviseg", seed, folder=f"heard/{seed}", **(learnt if seed == LEARNT else judged), **same)
+        if not (it.root / "muted" / str(seed) / "world.json").exists():
+            silence(heard, it.root / "muted" / str(seed))
 
 
 def silence(source: Path, target: Path) -> None:
@@ -59,61 +50,39 @@ def silence(source: Path, target: Path) -> None:
             os.link(path, copy)
 
 
-def train(root: Path, recipe: str, twin: str, changes: list[str]) -> dict[str, Any]:
-    """Train by the command line, on one thread, unless that has been done; the seconds it took."""
-    run = root / "runs" / recipe / twin
-    if not (run / "summary.json").exists():
-        words = ["--data.root", str(root / twin / str(LEARNT)), "--out", str(run), *changes]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        subprocess.run([sys.executable, "-m", "avseg", "train", recipe, *words], check=True, env=environment)
-    return {"seconds": json.loads((run / "summary.json").read_text(encoding="utf-8"))["seconds_since_resume"]}
-
-
 def judge(model: Path, root: Path, heard: str) -> dict[str, dict[str, float]]:
     """Figures of a model on each held-out world, with its sound or without."""
     figures = {}
     for seed in HELD_OUT:
         data = DataConfig(name="aviseg", root=root / heard / str(seed))
         scores = evaluate_file(model, data, protocol="aviseg", device="cpu", workers=0).scores
-        figures[f"seed {seed}"] = {name: round(scores.get(name, float("nan")), 4) for name in FIGURES}
-    return {**figures, "mean": {n: round(sum(f[n] for f in figures.values()) / len(figures), 4) for n in FIGURES}}
+        figures[f"seed {seed}"] = rounded(scores, FIGURES)
+    return {**figures, "mean": average(list(figures.values()))}
 
 
-def compare(root: Path, recipe: str, changes: list[str], beside: int) -> dict[str, Any]:
+def compare(it: Experiment, recipe: str) -> dict[str, Any]:
     """Both twins of a recipe, trained and judged."""
-    with ThreadPoolExecutor(beside) as pool:
-        heard, muted = pool.map(lambda twin: train(root, recipe, twin, changes), ("heard", "muted"))
-    torch.set_num_threads(2)
-    model, deaf = (root / "runs" / recipe / twin / "last.safetensors" for twin in ("heard", "muted"))
+    heard, muted = runs = [Run(recipe, f"{recipe}/{twin}", world=f"{twin}/{LEARNT}") for twin in ("heard", "muted")]
+    facts = it.train(runs)
     models = {
-        "heard": {**heard, **judge(model, root, "heard")},
-        "muted": {**muted, **judge(deaf, root, "muted")},
-        "heard_judged_in_silence": judge(model, root, "muted"),
+        "heard": {**facts[heard], **judge(it.model(heard), it.root, "heard")},
+        "muted": {**facts[muted], **judge(it.model(muted), it.root, "muted")},
+        "heard_judged_in_silence": judge(it.model(heard), it.root, "muted"),
     }
-    lead = {name: round(models["heard"]["mean"][name] - models["muted"]["mean"][name], 4) for name in FIGURES}
-    return {**models, "heard over muted": lead}
+    return {**models, "heard over muted": lead(models["heard"]["mean"], models["muted"]["mean"])}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--root", type=Path, help="folder to keep; finished runs in it count")
-    parser.add_argument("--recipes", nargs="+", default=[RECIPES[0]], choices=RECIPES)
-    parser.add_argument("--videos", type=int, default=1640, help="of the world to learn from; 20 each are val and test")
-    parser.add_argument("--seconds", type=int, nargs=2, default=[8, 12], help="shortest and longest video of it")
-    parser.add_argument("--tests", type=int, default=40, help="videos of each held-out world")
-    parser.add_argument("--test-seconds", type=int, nargs=2, default=[30, 60], help="shortest and longest of them")
-    parser.add_argument("--stretch", type=int, nargs=2, default=[2, 10], help="seconds without a change of who sounds")
-    parser.add_argument("--beside", type=int, default=2, help="models trained at a time, a thread each")
-    parser.epilog = "Everything else goes to avseg train, as --train.steps 2000 or --optim.lr 1e-3."
-    options, changes = parser.parse_known_args()
-    with tempfile.TemporaryDirectory() as temporary:
-        root, started = options.root or Path(temporary), time.perf_counter()
-        if not (root / "muted" / str(HELD_OUT[-1]) / "truth.json").exists():
-            make_worlds(root, options)
-        made = time.perf_counter() - started
-        figures = {recipe: compare(root, recipe, changes, options.beside) for recipe in options.recipes}
-        total = time.perf_counter() - started
-    print(json.dumps({"recipes": figures, "making_seconds": round(made, 1), "seconds": round(total, 1)}, indent=1))
+    shared = parser(__doc__)
+    shared.add_argument("--recipes", nargs="+", default=[RECIPES[0]], choices=RECIPES)
+    shared.add_argument("--videos", type=int, default=1640, help="of the world to learn from; 20 each are val and test")
+    shared.add_argument("--seconds", type=int, nargs=2, default=[8, 12], help="shortest and longest video of it")
+    shared.add_argument("--tests", type=int, default=40, help="videos of each held-out world")
+    shared.add_argument("--test-seconds", type=int, nargs=2, default=[30, 60], help="shortest and longest of them")
+    shared.add_argument("--stretch", type=int, nargs=2, default=[2, 10], help="seconds without a change of who sounds")
+    with opened(shared) as (it, options):
+        make_worlds(it, options)
+        it.tell({"recipes": {recipe: compare(it, recipe) for recipe in options.recipes}})
 
 
 if __name__ == "__main__":

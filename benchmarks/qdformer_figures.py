@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from experiment import rounded
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -180,7 +181,7 @@ def mixtures_match(model: Model[Any], clips: Mixtures) -> dict[str, Any]:
     both, first, second = (codes_of(model, part)[0].numpy() for part in clips)
     tables = kept_codes(both, np.stack([first, second], 1), check_codes(model))
     names = ("tokens_with_a_code_of_a_source", "codes_of_the_sources_in_the_mixture")
-    return {name: _rounded(matches(table)._asdict()) for name, table in zip(names, tables, strict=True)}
+    return {name: rounded(matches(table)._asdict()) for name, table in zip(names, tables, strict=True)}
 
 
 def slot_purity(model: Model[Any], held_out: HeldOut, seed: int = 0) -> dict[str, float]:
@@ -198,7 +199,7 @@ def slot_purity(model: Model[Any], held_out: HeldOut, seed: int = 0) -> dict[str
         "shuffled": mutual_information(classes, rng.permutation(codes)),
         "random_codebook": mutual_information(classes, nearest),
     }
-    return {**_rounded(found), "objects": len(classes)}
+    return {**rounded(found), "objects": len(classes)}
 
 
 def matched_tokens(model: Model[Any], held_out: HeldOut) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
@@ -244,7 +245,3 @@ def activity(model: Model[Any], held_out: HeldOut) -> float:
             values.append(found[clip][:, changing].flatten())
             truth.append(seen[:, changing].flatten())
     return round(area_under_curve(torch.cat(values).numpy(), torch.cat(truth).numpy()), 4)
-
-
-def _rounded(figures: dict[str, float]) -> dict[str, float]:
-    return {name: round(value, 4) for name, value in figures.items()}

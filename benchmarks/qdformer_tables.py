@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from statistics import mean, stdev
 from typing import Any
+
+from experiment import spread, table
 
 Runs = dict[str, dict[str, dict[str, Any]]]
 """By variant and seed, the figures of a run."""
@@ -25,12 +25,12 @@ def codebook(runs: Runs) -> str:
         for whose in ("clips", "frames"):
             if whose in found[0]:
                 shares = [
-                    _over([f[whose][n] for f in found], 2) for n in ("perplexity", "of_the_codebook", "largest_share")
+                    spread([f[whose][n] for f in found], 2) for n in ("perplexity", "of_the_codebook", "largest_share")
                 ]
-                own = _over([f["frame_codes_of_their_clip"] for f in found], 2) if whose == "frames" else ""
-                counts = (_over([f[whose][n] for f in found], d) for n, d in (("used", 0), ("different", 2)))
+                own = spread([f["frame_codes_of_their_clip"] for f in found], 2) if whose == "frames" else ""
+                counts = (spread([f[whose][n] for f in found], d) for n, d in (("used", 0), ("different", 2)))
                 rows.append([variant, whose, *shares, *counts, own])
-    return _table(columns, rows)
+    return table(columns, rows)
 
 
 def mixtures(runs: Runs) -> str:
@@ -38,21 +38,21 @@ def mixtures(runs: Runs) -> str:
     rows = []
     for variant, found in _having(runs, "mixtures").items():
         for name in found[0]:
-            share, chance = (_over([f[name][n] for f in found], 3) for n in ("share", "chance"))
+            share, chance = (spread([f[name][n] for f in found], 3) for n in ("share", "chance"))
             rows.append(
                 [variant, name.replace("_", " "), share, chance, f"{max(f[name]['p_value'] for f in found):.4f}"]
             )
-    return _table(["", "share of", "own", "by chance", "largest p"], rows)
+    return table(["", "share of", "own", "by chance", "largest p"], rows)
 
 
 def purity(runs: Runs) -> str:
     """What codes tell of classes."""
     names = ("information", "shuffled", "random_codebook")
     rows = [
-        [variant, *(_over([f[name] for f in found], 3) for name in names)]
+        [variant, *(spread([f[name] for f in found], 3) for name in names)]
         for variant, found in _having(runs, "purity").items()
     ]
-    return _table(["", "class and code", "codes shuffled", "random codebook"], rows)
+    return table(["", "class and code", "codes shuffled", "random codebook"], rows)
 
 
 def noise(runs: Runs) -> str:
@@ -61,10 +61,10 @@ def noise(runs: Runs) -> str:
     for variant, found in _having(runs, "noise").items():
         levels = list(found[0])
         for figure in ("J", "mIoU"):
-            scores = [_over([f[level][figure] for f in found], 3) for level in levels]
-            lost = _over([f["clean"][figure] - f["0 dB"][figure] for f in found], 3)
+            scores = [spread([f[level][figure] for f in found], 3) for level in levels]
+            lost = spread([f["clean"][figure] - f["0 dB"][figure] for f in found], 3)
             rows.append([variant, figure, *scores, lost])
-    return _table(["", "", *levels, "lost at 0 dB"], rows)
+    return table(["", "", *levels, "lost at 0 dB"], rows)
 
 
 def changes(runs: Runs) -> str:
@@ -72,28 +72,15 @@ def changes(runs: Runs) -> str:
     rows = []
     for variant, found in _having(runs, "local").items():
         scores = [
-            _over([f[clips][figure] for f in found], 3)
+            spread([f[clips][figure] for f in found], 3)
             for clips in ("sources_change", "sources_stay")
             for figure in ("J", "mIoU")
         ]
-        rows.append([variant, *scores, _over([f["class_scores_follow"] for f in found], 3)])
-    return _table(["", "J, they change", "mIoU", "J, they do not", "mIoU", "follow"], rows)
+        rows.append([variant, *scores, spread([f["class_scores_follow"] for f in found], 3)])
+    return table(["", "J, they change", "mIoU", "J, they do not", "mIoU", "follow"], rows)
 
 
 def _having(runs: Runs, name: str) -> dict[str, list[dict[str, Any]]]:
     """By variant the figures of that name of all seeds."""
     found = {variant: [run[name] for run in seeds.values() if name in run] for variant, seeds in runs.items()}
     return {variant: figures for variant, figures in found.items() if figures}
-
-
-def _over(values: Sequence[float], digits: int) -> str:
-    """Mean ± deviation; the mean alone of one value."""
-    spread = f" ± {stdev(values):.{digits}f}" if len(values) > 1 else ""
-    return f"{mean(values):.{digits}f}{spread}"
-
-
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    if not rows:
-        return ""
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -10,19 +10,13 @@ figures; everything else on the command line goes to `avseg train`. ROOT/tables.
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import subprocess
 import sys
-import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from statistics import mean, stdev
 from typing import Any
 
 import torch
+from experiment import Run, opened, over_seeds, parser, rounded
 from qdformer_figures import (
     HeldOut,
     Mixtures,
@@ -55,27 +49,16 @@ HELD_OUT = 4242
 LEVELS = {"clean": None, "20 dB": 20.0, "10 dB": 10.0, "0 dB": 0.0}
 
 
-def train(root: Path, variant: str, seed: int, changes: Sequence[str]) -> dict[str, Any]:
-    """Train by the command line on one thread, or go on; the seconds that it took here, none of a finished run."""
-    folder = run_folder(root, variant, seed)
-    if (folder / "summary.json").exists():
-        return {"seconds": 0.0}
-    started = time.perf_counter()
-    words = [*VARIANTS[variant], "--train.seed", str(seed), "--out", str(folder), *changes]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    subprocess.run([sys.executable, "-m", "avseg", "train", RECIPE, *words], check=True, env=environment)
-    return {"seconds": round(time.perf_counter() - started, 1)}
-
-
-def run_folder(root: Path, variant: str, seed: int) -> Path:
-    return root / "runs" / f"{variant.replace(' ', '_')}-{seed}"
+def run_of(variant: str, seed: int) -> Run:
+    """The training of a variant; its clips are made while it runs."""
+    return Run(RECIPE, f"{variant.replace(' ', '_')}-{seed}", seed, tuple(VARIANTS[variant]), world="")
 
 
 def judge(
     model: Model[Any], held_out: HeldOut, mixtures: Mixtures, variant: str, only: Sequence[str]
 ) -> dict[str, Any]:
     """All figures of one model that were asked for and that it has."""
-    figures: dict[str, Any] = {"clean": _rounded(scores(model, held_out))}
+    figures: dict[str, Any] = {"clean": rounded(scores(model, held_out))}
     coded = VARIANTS[variant] != VARIANTS["no quantisation"]
     if "codes" in only and coded:
         figures["codes"] = codebook_use(model, held_out)
@@ -95,7 +78,7 @@ def noise(model: Model[Any], held_out: HeldOut, clean: dict[str, float]) -> dict
     changes = {name: white_noise(level) for name, level in LEVELS.items() if level is not None}
     changes |= {f"off-screen class at {level:g} dB": off_screen(held_out, level) for level in (10.0, 0.0)}
     changes["no sound"] = lambda _, audio: torch.zeros_like(audio)
-    found = {name: _rounded(scores(model, held_out.changed(change))) for name, change in changes.items()}
+    found = {name: rounded(scores(model, held_out.changed(change))) for name, change in changes.items()}
     return {"clean": clean, **found}
 
 
@@ -104,7 +87,7 @@ def local(model: Model[Any], held_out: HeldOut) -> dict[str, Any]:
     changing = [place for place, clip in enumerate(held_out.clips) if sources_change(clip)]
     steady = sorted(set(range(len(held_out))) - set(changing))
     figures: dict[str, Any] = {
-        name: {"clips": len(places), **_rounded(scores(model, held_out.of(places)))}
+        name: {"clips": len(places), **rounded(scores(model, held_out.of(places)))}
         for name, places in (("sources_change", changing), ("sources_stay", steady))
     }
     return {**figures, "class_scores_follow": activity(model, held_out)}
@@ -112,14 +95,7 @@ def local(model: Model[Any], held_out: HeldOut) -> dict[str, Any]:
 
 def summary(runs: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Mean and deviation over seeds of every number that all runs of a variant have."""
-    return {variant: _joined([figures for seed, figures in seeds.items()]) for variant, seeds in runs.items()}
-
-
-def _joined(values: list[Any]) -> Any:
-    if isinstance(values[0], dict):
-        return {name: _joined([value[name] for value in values]) for name in values[0]}
-    spread = stdev(values) if len(values) > 1 else 0.0
-    return {"mean": round(mean(values), 4), "deviation": round(spread, 4)}
+    return {variant: over_seeds(list(seeds.values())) for variant, seeds in runs.items()}
 
 
 def plot(summed: dict[str, Any], figure: str = "J") -> str:
@@ -137,39 +113,28 @@ def plot(summed: dict[str, Any], figure: str = "J") -> str:
     return line_plot(title, list(LEVELS), lines, "signal-to-noise ratio over the clip", figure)
 
 
-def _rounded(figures: dict[str, float]) -> dict[str, float]:
-    return {name: round(value, 4) for name, value in figures.items()}
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--root", type=Path, required=True, help="folder that keeps runs and figures")
-    parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=VARIANTS)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--only", nargs="+", default=list(FIGURES), choices=FIGURES)
-    parser.add_argument("--clips", type=int, default=200, help="of the world that is judged on")
-    parser.add_argument("--beside", type=int, default=2, help="models trained at a time, a thread each")
-    parser.add_argument("--plot", type=Path, help="by default ROOT/noise.svg")
-    options, changes = parser.parse_known_args()
-    wanted = [(variant, seed) for seed in options.seeds for variant in options.variants]
-    with ThreadPoolExecutor(options.beside) as pool:
-        took = list(pool.map(lambda each: train(options.root, *each, changes), wanted))
-    torch.set_num_threads(1 if options.beside == 1 else 2)
-    held_out, mixtures = HeldOut(options.clips, HELD_OUT, SIZE), mixture_clips(4, SIZE)
-    runs: dict[str, dict[str, Any]] = {variant: {} for variant in options.variants}
-    for (variant, seed), facts in zip(wanted, took, strict=True):
-        model = load_model(run_folder(options.root, variant, seed) / "last.safetensors")
-        runs[variant][f"seed {seed}"] = {**facts, **judge(model, held_out, mixtures, variant, options.only)}
-        print(f"judged {variant}, seed {seed}", file=sys.stderr)
-    summed = summary(runs)
-    text = json.dumps({"runs": runs, "over seeds": summed}, indent=1)
-    (options.root / "figures.json").write_text(text + "\n", encoding="utf-8")
-    (options.root / "tables.md").write_text(tables(runs), encoding="utf-8")
-    print(text)
-    if any("noise" in found for found in summed.values()):
-        place = options.plot or options.root / "noise.svg"
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(plot(summed), encoding="utf-8")
+    shared = parser(__doc__, seeds=(0, 1, 2))
+    shared.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=VARIANTS)
+    shared.add_argument("--only", nargs="+", default=list(FIGURES), choices=FIGURES)
+    shared.add_argument("--clips", type=int, default=200, help="of the world that is judged on")
+    shared.add_argument("--plot", type=Path, help="by default ROOT/noise.svg")
+    with opened(shared) as (it, options):
+        wanted = {run_of(variant, seed): variant for seed in options.seeds for variant in options.variants}
+        facts = it.train(list(wanted))
+        held_out, mixtures = HeldOut(options.clips, HELD_OUT, SIZE), mixture_clips(4, SIZE)
+        runs: dict[str, dict[str, Any]] = {variant: {} for variant in options.variants}
+        for run, variant in wanted.items():
+            judged = judge(load_model(it.model(run)), held_out, mixtures, variant, options.only)
+            runs[variant][f"seed {run.seed}"] = {**facts[run], **judged}
+            print(f"judged {variant}, seed {run.seed}", file=sys.stderr)
+        summed = summary(runs)
+        (it.root / "tables.md").write_text(tables(runs), encoding="utf-8")
+        it.tell({"runs": runs, "over seeds": summed})
+        if any("noise" in found for found in summed.values()):
+            place = options.plot or it.root / "noise.svg"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(plot(summed), encoding="utf-8")
 
 
 if __name__ == "__main__":

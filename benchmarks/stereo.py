@@ -9,19 +9,13 @@ right of the sound exchanged.
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
-import subprocess
-import sys
-import tempfile
-import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from experiment import Run, opened, parser
 
 from avseg.data import build_dataset, eval_transforms, make_loader
 from avseg.data.config import DataConfig
@@ -29,7 +23,6 @@ from avseg.engine.evaluation.report import computed
 from avseg.metrics import SUITES
 from avseg.models import load_model
 from avseg.recipes import get_recipe
-from avseg.synth.writers import write
 from avseg.types import DensePrediction, DenseTarget
 
 RECIPES = ("cavp_mono_small", "cavp_stereo_small", "cavp_mono_small_coordinates", "cavp_stereo_small_coordinates")
@@ -37,28 +30,6 @@ TRAINED, HELD_OUT = 0, 1
 """Seeds of the two worlds."""
 NEAR = 0.1
 """Share of the width within which two places are one; twins are three tenths apart."""
-
-
-def make_worlds(root: Path, clips: int, tests: int) -> None:
-    """The world to learn from, and the one to be judged on."""
-    options: dict[str, Any] = {"difficulty": "easy", "size": 96, "singles": 0.0, "sources": (1, 1)}
-    for seed, count in ((TRAINED, clips), (HELD_OUT, tests)):
-        print(write("vpo_msmi", root / str(seed), count, seed, **options))
-
-
-def train(recipe: str, root: Path, epochs: int, seed: int = 0) -> dict[str, Any]:
-    """Train by the command line, on one thread; the seconds it took."""
-    started = time.perf_counter()
-    options = {
-        "data.root": root / str(TRAINED),
-        "out": root / "runs" / f"{recipe}-{seed}",
-        "train.epochs": epochs,
-        "train.seed": seed,
-    }
-    words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    subprocess.run([sys.executable, "-m", "avseg", "train", recipe, *words], check=True, env=environment)
-    return {"seconds": round(time.perf_counter() - started, 1)}
 
 
 @torch.inference_mode()
@@ -114,30 +85,22 @@ def silent_twins(root: Path) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--root", type=Path, help="folder to keep; by default a temporary one")
-    parser.add_argument("--clips", type=int, default=4000, help="samples of the world to learn from, all splits")
-    parser.add_argument("--tests", type=int, default=2000, help="samples of the other world; 15 %% are its test split")
-    parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--recipes", nargs="+", default=list(RECIPES), choices=RECIPES)
-    parser.add_argument("--beside", type=int, default=2, help="models trained at a time, a thread each")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as temporary:
-        root, started = options.root or Path(temporary), time.perf_counter()
-        make_worlds(root, options.clips, options.tests)
-        made = time.perf_counter() - started
-        with ThreadPoolExecutor(options.beside) as pool:
-            trained = list(pool.map(lambda name: train(name, root, options.epochs), options.recipes))
-        torch.set_num_threads(2)
+    shared = parser(__doc__)
+    shared.add_argument("--clips", type=int, default=4000, help="samples of the world to learn from, all splits")
+    shared.add_argument("--tests", type=int, default=2000, help="samples of the other world; 15 %% are its test split")
+    shared.add_argument("--epochs", type=int, default=10)
+    shared.add_argument("--recipes", nargs="+", default=list(RECIPES), choices=RECIPES)
+    with opened(shared) as (it, options):
+        same: dict[str, Any] = {"difficulty": "easy", "size": 96, "singles": 0.0, "sources": (1, 1)}
+        for seed, count in ((TRAINED, options.clips), (HELD_OUT, options.tests)):
+            it.world("vpo_msmi", seed, count, **same)
+        words = ("--train.epochs", str(options.epochs))
+        facts = it.train([Run(recipe, f"{recipe}-0", 0, words) for recipe in options.recipes])
         figures = {
-            name: {
-                **facts,
-                **judge(root / "runs" / f"{name}-0" / "last.safetensors", root, get_recipe(name).data.stereo),
-            }
-            for name, facts in zip(options.recipes, trained, strict=True)
+            run.recipe: {**told, **judge(it.model(run), it.root, get_recipe(run.recipe).data.stereo)}
+            for run, told in facts.items()
         }
-        total = time.perf_counter() - started
-    print(json.dumps({"models": figures, "making_seconds": round(made, 1), "seconds": round(total, 1)}, indent=1))
+        it.tell({"models": figures})
 
 
 if __name__ == "__main__":

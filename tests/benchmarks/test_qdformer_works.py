@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -136,15 +135,3 @@ def test_tables_have_a_row_for_whoever_has_the_figure(works: ModuleType) -> None
     level = {"J": 0.8, "mIoU": 0.5}
     text = works.tables({"plain": {"seed 0": {"noise": {"clean": level, "0 dB": {"J": 0.5, "mIoU": 0.25}}}}})
     assert "| plain | J | 0.800 | 0.500 | 0.300 |" in text and text.count("---") == 5
-
-
-def test_finished_runs_are_not_begun_again(works: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    begun: list[list[str]] = []
-    monkeypatch.setattr(works.subprocess, "run", lambda words, **_: begun.append(words))
-    works.train(tmp_path, "no quantisation", 1, ["--train.steps", "3"])
-    (words,) = begun
-    assert words[3:5] == ["train", "qdformer_small"] and "--model.no-quantise" in words and words[-1] == "3"
-    folder = works.run_folder(tmp_path, "no quantisation", 1)
-    folder.mkdir(parents=True)
-    (folder / "summary.json").write_text(json.dumps({}))
-    assert works.train(tmp_path, "no quantisation", 1, []) == {"seconds": 0.0} and len(begun) == 1

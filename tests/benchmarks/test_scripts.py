@@ -16,9 +16,13 @@ import pytest
 import torch
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-SCRIPTS = sorted(path.stem for path in BENCHMARKS.glob("*.py") if "ArgumentParser" in path.read_text(encoding="utf-8"))
-SCRIPTS += sorted(path.stem for path in BENCHMARKS.glob("*.py") if "options_of(" in path.read_text(encoding="utf-8"))
-SCRIPTS = [name for name in SCRIPTS if name != "harness"]
+STARTS = ("ArgumentParser", "options_of(", "opened(")
+SHARED = ("harness", "experiment")
+SCRIPTS = sorted(
+    path.stem
+    for path in BENCHMARKS.glob("*.py")
+    if any(word in path.read_text(encoding="utf-8") for word in STARTS) and path.stem not in SHARED
+)
 SMALL = {
     "dataset_scores": "--frames 1 --height 36 --width 64 --classes 4 --loops 1",
     "decibel": "--windows 2 --seconds 1 --repeats 1",
