@@ -9,19 +9,19 @@ from typing import Any
 
 import numpy as np
 import torch
+from code_measures import area_under_curve, kept_codes, matches, mutual_information
 from experiment import rounded
+from noise import mixed, with_noise
 from numpy.typing import NDArray
 from torch import Tensor
 
 from avseg.data import DataConfig
-from avseg.data.noise import mixed, with_noise
 from avseg.data.transforms import Geometry
 from avseg.datasets.world.clips import SynthDataset
 from avseg.engine import evaluate
-from avseg.inference.codes import check_codes
 from avseg.metrics import SUITES
-from avseg.metrics.codes import area_under_curve, kept_codes, matches, mutual_information
 from avseg.models.base import Model, in_evaluation
+from avseg.models.qdformer.inspect.clips import check_codes
 from avseg.models.qdformer.output import QDFormerOutput
 from avseg.nn.quantizer import usage
 from avseg.synth import CLASSES, SynthClip

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from noise import root_mean_square
 
-from avseg.data.noise import root_mean_square
 from avseg.demo import MODEL_FILE
 from avseg.models import build_model, initialise, load_model
 from avseg.models.base import Model

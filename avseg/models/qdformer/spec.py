@@ -14,5 +14,5 @@ SPEC = FamilySpec(
     settings="S4 and MS3, together or alone, AVSS",
     backbones="resnet50, swin_tiny_patch4_window7_224, video_swin_tiny, any four-stage timm backbone",
     presets=PRESETS,
-    commands={"codes": "avseg.commands.codes:codes"},
+    commands={"codes": "avseg.models.qdformer.inspect.command:codes"},
 )

@@ -6,8 +6,7 @@ import math
 
 import numpy as np
 import pytest
-
-from avseg.metrics.codes import area_under_curve, kept_codes, matches, mutual_information
+from code_measures import area_under_curve, kept_codes, matches, mutual_information
 
 
 def test_mutual_information_of_the_same_and_of_nothing() -> None:

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from avseg.render.codes import CodedClip, codes_page, heard_with, shared
+from avseg.models.qdformer.inspect.page import CodedClip, codes_page, heard_with, shared
 from avseg.render.report import Cell, Page
 from avseg.render.spectrum import BRIGHT, DARK, paint_log_mel
 

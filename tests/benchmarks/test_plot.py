@@ -6,8 +6,7 @@ import re
 from xml.etree import ElementTree
 
 import pytest
-
-from avseg.render.plot import HEIGHT, WIDTH, Line, line_plot
+from plot import HEIGHT, WIDTH, Line, line_plot
 
 PLACES = ("clean", "20 dB", "0 dB")
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
 from tyro.conf import Positional
 
+from avseg.commands.names import model_path
 from avseg.commands.words import File, ModelFile, Video
 from avseg.data.config import DataConfig
 
@@ -31,14 +33,11 @@ def codes(
         clips: How many clips of the split are shown, evenly spread; of a video, how many of its first parts.
         device: Where the model runs: auto, cpu, cuda, cuda:1 or mps.
     """
-    from itertools import islice
-
-    from avseg.commands.names import model_path
-    from avseg.data import build_dataset
+    from avseg.datasets import build_dataset
     from avseg.device import find_device
-    from avseg.inference.codes import check_codes, coded_clips, coded_video, use_of_codes
     from avseg.models import load_model
-    from avseg.render.codes import codes_page
+    from avseg.models.qdformer.inspect.clips import check_codes, coded_clips, coded_video, use_of_codes
+    from avseg.models.qdformer.inspect.page import codes_page
 
     if clips < 1:
         raise ValueError(f"got {clips} clips for the page, wanted 1 or more")

@@ -6,8 +6,7 @@ import math
 
 import pytest
 import torch
-
-from avseg.data.noise import mixed, root_mean_square, with_noise
+from noise import mixed, root_mean_square, with_noise
 
 
 def tone(level: float, hertz: float) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""What a model with a codebook hears in clips and videos, made ready for its page (`avseg.render.codes`)."""
+"""What a model with a codebook hears in clips and videos, made ready for its page."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ from avseg.inference.source import clips_of
 from avseg.inference.windows import Grid, windows
 from avseg.io.media import probe
 from avseg.models.base import Model, in_evaluation
+from avseg.models.qdformer.config import QDFormerConfig
+from avseg.models.qdformer.inspect.page import CodedClip
 from avseg.models.qdformer.output import QDFormerOutput
 from avseg.nn.audio import log_mel_windows, mixed_down
 from avseg.nn.frames import resized
 from avseg.nn.quantizer import usage
-from avseg.render.codes import CodedClip
 from avseg.render.overlay import overlay
 from avseg.render.palette import palette
 from avseg.types import IGNORE, Batch, Clip, DensePrediction, DenseTarget, Task
@@ -39,11 +40,12 @@ def check_codes(model: Model[Any]) -> int:
     Raises:
         ValueError: a model that has no codebook.
     """
-    config: Any = model.config
-    if config.family != "qdformer" or not config.quantise:
-        what = "was built with quantise=False" if config.family == "qdformer" else f"is of the family {config.family}"
+    config = model.config
+    if not isinstance(config, QDFormerConfig) or not config.quantise:
+        own = isinstance(config, QDFormerConfig)
+        what = "was built with quantise=False" if own else f"is of the family {config.family}"
         raise ValueError(f"this model {what} and has no codebook to look at; give a qdformer model that quantises")
-    return int(config.codebook.codes * (1 if config.codebook.shared else config.tokens))
+    return config.codebook.codes * (1 if config.codebook.shared else config.tokens)
 
 
 def coded_video(model: Model[Any], video: str | Path) -> Iterator[CodedClip]:

@@ -13,10 +13,10 @@ from torch import nn
 from avseg.cli import run
 from avseg.config import AudioWindow, InputSpec, Temporal
 from avseg.data import DataConfig, build_dataset
-from avseg.inference.codes import check_codes, coded_clips, coded_video, use_of_codes
 from avseg.io.video import write_video
 from avseg.models.base import Model
 from avseg.models.qdformer.config import CodebookConfig, QDFormerConfig
+from avseg.models.qdformer.inspect.clips import check_codes, coded_clips, coded_video, use_of_codes
 from avseg.models.qdformer.output import QDFormerOutput, QueryPrediction
 from avseg.nn.audio import cut_windows, mixed_down
 from avseg.nn.quantizer import Coded
