@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from avseg.engine.evaluation.evaluate import score as score
     from avseg.engine.evaluation.files import evaluate_file as evaluate_file
     from avseg.engine.evaluation.report import Report as Report
+    from avseg.engine.training.run import train_recipe as train_recipe
     from avseg.engine.training.train import train as train
 
 _HOMES = {
@@ -27,6 +28,7 @@ _HOMES = {
     "evaluate_file": "avseg.engine.evaluation.files",
     "score": "avseg.engine.evaluation.evaluate",
     "train": "avseg.engine.training.train",
+    "train_recipe": "avseg.engine.training.run",
 }
 
 __all__ = [*_HOMES]

@@ -6,11 +6,18 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from avseg.config import did_you_mean
+from avseg.lazy import attach
 from avseg.metrics.suites import SuiteSpec as SuiteSpec
 from avseg.registry import Registry
 
 if TYPE_CHECKING:
     from avseg.metrics.base import Metric
+    from avseg.metrics.functional import f_score as f_score
+    from avseg.metrics.functional import fsla as fsla
+    from avseg.metrics.functional import hota as hota
+    from avseg.metrics.functional import j_score as j_score
+    from avseg.metrics.functional import miou as miou
+    from avseg.metrics.functional import video_map as video_map
     from avseg.types import Task
 
 SUITES: Registry[SuiteSpec] = Registry(
@@ -25,7 +32,11 @@ SUITES: Registry[SuiteSpec] = Registry(
 )
 """Suites by name, one line each: `SUITES[name](task, protocol)` gives fresh metrics."""
 
-__all__ = ["SUITES", "SuiteSpec", "describe_protocols", "known_protocols", "metrics_of"]
+_HOMES = dict.fromkeys(("f_score", "fsla", "hota", "j_score", "miou", "video_map"), ".functional")
+
+__all__ = ["SUITES", "SuiteSpec", "describe_protocols", "known_protocols", "metrics_of", *_HOMES]
+
+__getattr__, __dir__ = attach(__name__, _HOMES)
 
 
 def known_protocols() -> tuple[str, ...]:

@@ -113,7 +113,6 @@ def foreground_metrics(task: Task, protocol: str, *, group: int | None = None) -
         group: Clips whose F curves are averaged before the maximum is taken, in data-set order; by default those of
             the protocol.
     """
-    group = group or SPEC.clips_per_group.get(protocol, 1)
     return [ForegroundIoU(protocol, group), ForegroundF(protocol, group)]
 
 
@@ -126,16 +125,19 @@ class ForegroundIoU:
 
     suite = SPEC.name
 
-    def __init__(self, protocol: str, group: int) -> None:
-        self.protocol, self.group = protocol, group
+    def __init__(self, protocol: str, group: int | None = None) -> None:
+        self.protocol, self.group = protocol, group or SPEC.clips_per_group.get(protocol, 1)
         self.clips = ClipTable()
 
     def update(self, prediction: Prediction, target: Target, index: int) -> None:
         dense, truth, judged, frames = _annotated(prediction, target)
-        predicted = _stack([dense.labels(t) > 0 for t in frames], truth)
+        self.add(index, prediction.id, _stack([dense.labels(t) > 0 for t in frames], truth), truth, judged)
+
+    def add(self, index: int, clip_id: str, predicted: Tensor, truth: Tensor, judged: Tensor) -> None:
+        """Take in the M annotated frames of a clip: three of (M, H, W) bool."""
         iou = mask_iou(predicted, truth, judged, self.protocol)
         sounding = _count(truth & judged) > 0
-        self.clips.put(index, prediction.id, np.stack([iou, sounding], 1))  # (M, 2)
+        self.clips.put(index, clip_id, np.stack([iou, sounding], 1))  # (M, 2)
 
     def merge(self, other: ForegroundIoU) -> None:
         self.clips.merge(other.clips)
@@ -163,17 +165,20 @@ class ForegroundF:
 
     suite = SPEC.name
 
-    def __init__(self, protocol: str, group: int) -> None:
-        self.protocol, self.group = protocol, group
+    def __init__(self, protocol: str, group: int | None = None) -> None:
+        self.protocol, self.group = protocol, group or SPEC.clips_per_group.get(protocol, 1)
         self.clips = ClipTable()
 
     def update(self, prediction: Prediction, target: Target, index: int) -> None:
         dense, truth, judged, frames = _annotated(prediction, target)
-        probabilities = _stack([dense.foreground(t) for t in frames], truth)
+        self.add(index, prediction.id, _stack([dense.foreground(t) for t in frames], truth), truth, judged)
+
+    def add(self, index: int, clip_id: str, probabilities: Tensor, truth: Tensor, judged: Tensor) -> None:
+        """Take in the M annotated frames of a clip: (M, H, W) float32 in [0, 1], and two of (M, H, W) bool."""
         sounding = (truth & judged).flatten(1).any(1)
         curves = f_curve(probabilities[sounding], truth[sounding], judged[sounding])
-        values = np.concatenate([[len(frames), len(curves)], curves.sum(0)])
-        self.clips.put(index, prediction.id, values[None])  # (1, 2 + 255)
+        values = np.concatenate([[len(truth), len(curves)], curves.sum(0)])
+        self.clips.put(index, clip_id, values[None])  # (1, 2 + 255)
 
     def merge(self, other: ForegroundF) -> None:
         self.clips.merge(other.clips)

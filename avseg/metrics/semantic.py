@@ -106,13 +106,20 @@ class SemanticScores:
 
     def update(self, prediction: Prediction, target: Target, index: int) -> None:
         dense, truth = check_dense(prediction, target)
-        published = self.protocol == "published"
-        counts = frame_counts(dense, truth, self.classes, padded=published)
+        self.add(index, dense.id, frame_counts(dense, truth, self.classes, padded=self.padded))
+
+    @property
+    def padded(self) -> bool:
+        """Whether all frames of a clip count, and ignored pixels with them (`class_counts`)."""
+        return self.protocol == "published"
+
+    def add(self, index: int, clip_id: str, counts: Array) -> None:
+        """Take in the frames of a clip by their (M, 3, C) `class_counts`."""
         scores = frame_scores(counts, 0.0 if self.protocol == "repaired" else EPS)
         values = np.concatenate([scores.sum(0), counts.sum(0)])
-        if published:
+        if self.padded:
             values[:3, 0] += max(PUBLISHED_FRAMES - len(counts), 0)  # each padded frame: IoU 1, F 1, present
-        self.clips.put(index, dense.id, values[None])  # (1, 6, C)
+        self.clips.put(index, clip_id, values[None])  # (1, 6, C)
 
     def merge(self, other: SemanticScores) -> None:
         self.clips.merge(other.clips)

@@ -323,6 +323,20 @@ def test_engine_keeps_its_functions_whatever_was_imported_first() -> None:
         __import__("avseg.engine").engine.nothing  # noqa: B018
 
 
+def test_metrics_are_by_default_those_of_the_data_sets_own_suite() -> None:
+    def by_hand(protocol: str) -> dict[str, float]:
+        return evaluate(Brightness(), Clips(), object_metrics(protocol), device="cpu")
+
+    assert evaluate(Brightness(), Clips(), device="cpu") == by_hand("published")
+    assert evaluate(Brightness(), Clips(), protocol="repaired", device="cpu") == by_hand("repaired")
+    predictions = [
+        Brightness().predict(Batch.collate([clip]))[0] for clip in map(Clips().__getitem__, range(len(Clips())))
+    ]
+    assert score(predictions, Clips(), protocol="cavp") == score(predictions, Clips(), object_metrics("cavp"))
+    with pytest.raises(ValueError, match="metrics have protocols of their own; leave out protocol='cavp'"):
+        evaluate(Brightness(), Clips(), object_metrics(), protocol="cavp", device="cpu")
+
+
 def test_group_of_the_published_scores_is_no_affair_of_the_loader() -> None:
     apart = evaluate(Brightness(), Clips(), avsbench_object(Task("binary"), group=1), batch_size=4, device="cpu")
     together = evaluate(Brightness(), Clips(), avsbench_object(Task("binary"), group=4), batch_size=1, device="cpu")

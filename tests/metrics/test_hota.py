@@ -11,7 +11,7 @@ import pytest
 
 from avseg.io.rle import decode
 from avseg.metrics import SUITES
-from avseg.metrics.hota import hota_counts, hota_figures
+from avseg.metrics.tracks.hota import hota_counts, hota_figures
 from avseg.types import InstancePrediction, Task, TrackTarget
 from track_world import found_of, random_video, truth_of
 

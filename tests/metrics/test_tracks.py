@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from avseg.io.rle import decode
-from avseg.metrics import SUITES, tracks
-from avseg.metrics.tracks import as_tracks, video_table
+from avseg.metrics import SUITES
+from avseg.metrics.tracks import table as tracks
+from avseg.metrics.tracks.table import as_tracks, video_table
 from avseg.types import DensePrediction, InstanceTarget, Rle, Task, TrackTarget
 from track_world import empty_mask, found_of, random_video, truth_of
 

@@ -12,7 +12,7 @@ import torch
 
 from avseg.io.rle import decode, encode
 from avseg.metrics import SUITES
-from avseg.metrics.video_map import AREAS, match
+from avseg.metrics.tracks.video_map import AREAS, match
 from avseg.types import InstancePrediction, Rle, Task, TrackTarget
 from track_world import found_of, random_video, truth_of
 

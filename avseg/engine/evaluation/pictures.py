@@ -17,7 +17,7 @@ from torch import Tensor
 from avseg.engine.evaluation.report import Report
 from avseg.io.image import write_png
 from avseg.io.rle import decode
-from avseg.metrics.tracks import as_tracks
+from avseg.metrics.tracks.table import as_tracks
 from avseg.render.overlay import overlay
 from avseg.render.palette import Colour, palette
 from avseg.types import (

@@ -39,6 +39,19 @@ class SuiteSpec:
         """Whether there is a protocol of that name, or one that other suites call so."""
         return self.own_name(protocol) in self.protocols
 
+    def checked(self, protocol: str) -> str:
+        """The name here of a protocol that the suite has.
+
+        Raises:
+            ValueError: it has none of that name.
+        """
+        if not self.has(protocol):
+            raise ValueError(
+                f"the suite {self.name} has no protocol {protocol!r}; take {' or '.join(self.protocols)} "
+                "(docs/metrics.md)"
+            )
+        return self.own_name(protocol)
+
     def __call__(self, task: Task, protocol: str = "published", **options: Any) -> list[Metric]:
         """Fresh metrics of the suite.
 
@@ -50,18 +63,12 @@ class SuiteSpec:
         Raises:
             ValueError: a protocol that the suite does not have, or a kind of task that it does not judge.
         """
-        if not self.has(protocol):
-            raise ValueError(
-                f"the suite {self.name} has no protocol {protocol!r}; take {' or '.join(self.protocols)} "
-                "(docs/metrics.md)"
-            )
+        own = self.checked(protocol)
         if task.kind not in self.kinds:
             raise ValueError(
                 f"the suite {self.name} judges {' and '.join(self.kinds)} tasks, got "
                 f"{'an' if task.kind == 'instance' else 'a'} {task.kind} one; choose another suite"
             )
         module, function = self.make.split(":")
-        metrics: list[Metric] = getattr(importlib.import_module(module), function)(
-            task, self.own_name(protocol), **options
-        )
+        metrics: list[Metric] = getattr(importlib.import_module(module), function)(task, own, **options)
         return metrics

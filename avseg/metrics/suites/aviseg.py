@@ -11,6 +11,6 @@ SPEC = SuiteSpec(
         "aviseg_upstream": "as the code of AVISM, its slips included",
         "aviseg": "empty masks are no masks, pairs are looked up rightly, classes that occur nowhere do not count",
     },
-    make="avseg.metrics.aviseg:track_metrics",
+    make="avseg.metrics.tracks.scores:track_metrics",
     aliases={"published": "aviseg_upstream", "repaired": "aviseg"},
 )

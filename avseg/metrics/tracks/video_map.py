@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from avseg.metrics.base import Array
-from avseg.metrics.tracks import Flags, Ids, VideoTable
+from avseg.metrics.tracks.table import Flags, Ids, VideoTable
 
 THRESHOLDS: Array = np.linspace(0.5, 0.95, 10)
 """(10,) IoU that a track must reach."""

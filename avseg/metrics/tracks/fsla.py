@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from avseg.metrics.base import Array
-from avseg.metrics.hota import alignment
-from avseg.metrics.tracks import ALPHAS, Flags, Ids, VideoTable
+from avseg.metrics.tracks.hota import alignment
+from avseg.metrics.tracks.table import ALPHAS, Flags, Ids, VideoTable
 
 GROUPS = {"n": "none", "s": "a single one", "m": "several"}
 """Frames by the number of true instances in them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from avseg.metrics.base import Array
-from avseg.metrics.tracks import ALPHAS, Flags, Ids
+from avseg.metrics.tracks.table import ALPHAS, Flags, Ids
 
 COUNTS = ("hits", "missed", "false", "location", "association", "association_recall", "association_precision")
 """Rows of the counts: matches, true and predicted masks without one, and sums over the matches."""

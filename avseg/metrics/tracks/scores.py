@@ -10,11 +10,11 @@ from typing import Literal
 import numpy as np
 
 from avseg.metrics.base import Array, Metric, Row
-from avseg.metrics.fsla import fsla_counts, fsla_figures
-from avseg.metrics.hota import COUNTS, hota_counts, hota_figures
 from avseg.metrics.suites.aviseg import SPEC
-from avseg.metrics.tracks import ALPHAS, Ids, VideoTable, video_table
-from avseg.metrics.video_map import VideoTracks, map_figures
+from avseg.metrics.tracks.fsla import fsla_counts, fsla_figures
+from avseg.metrics.tracks.hota import COUNTS, hota_counts, hota_figures
+from avseg.metrics.tracks.table import ALPHAS, Ids, VideoTable, video_table
+from avseg.metrics.tracks.video_map import VideoTracks, map_figures
 from avseg.types import Prediction, Target, Task
 
 ORDER = ("FSLA", "HOTA", "mAP", "FSLAn", "FSLAs", "FSLAm", "AssA", "DetA")

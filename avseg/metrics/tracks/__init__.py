@@ -1,0 +1,1 @@
+"""Scores of tracks of whole videos: mAP, HOTA and FSLA, all of one table a video."""
