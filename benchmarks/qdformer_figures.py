@@ -15,7 +15,7 @@ from noise import mixed, with_noise
 from numpy.typing import NDArray
 from torch import Tensor
 
-from avseg.data import DataConfig
+from avseg.data import ClipDataset, DataConfig
 from avseg.data.transforms import Geometry
 from avseg.datasets.world.clips import SynthDataset
 from avseg.engine import evaluate
@@ -39,7 +39,7 @@ Change = Callable[[int, Tensor], Tensor]
 """From the place of a clip and its sound (A, S) to another sound of that shape."""
 
 
-class HeldOut:
+class HeldOut(ClipDataset):
     """Clips of a world that no training saw, made once; a data set whose sound can be changed, the truth staying."""
 
     suite = SUITES_ASKED[0]
@@ -65,9 +65,6 @@ class HeldOut:
         other = object.__new__(HeldOut)
         other.__dict__.update(self.__dict__, clips=clips)
         return other
-
-    def __len__(self) -> int:
-        return len(self.clips)
 
     def __getitem__(self, index: int) -> Clip:
         return self.clips[index]

@@ -49,6 +49,7 @@ MAY_IMPORT = {
         "config",
         "metrics",
         "data",
+        "datasets",
         "models",
         "io",
         "version",
@@ -72,7 +73,7 @@ MAY_IMPORT = {
         "commands",
         "device",
     },
-    "recipes": {"config", "registry", "data", "models", "engine", "losses"},
+    "recipes": {"config", "registry", "data", "datasets", "models", "engine", "losses"},
 }
 FREE = {"cli", "commands", "demo", "doctor", "__main__", "__init__", "web"}
 

@@ -1,237 +1,117 @@
-"""What every data set offers, and how the readers read their tables."""
+"""The base of every data set, and a part of one."""
 
 from __future__ import annotations
 
-import csv
+from abc import ABC
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Protocol, runtime_checkable
-
-import torch
 
 from avseg.data.config import DataConfig
 from avseg.data.geometry import Geometry
 from avseg.types import Clip, Target, Task
 
-Row = dict[str, str]
-OF_TRAINING = ("augment", "scales", "clip_frames", "reach", "sides", "longest")
-"""Fields of `DataConfig` that say what training does to clips."""
-GENERAL = ("name", "root", "sample_rate", "stereo", "labels_at", "suite", *OF_TRAINING)
-"""Fields of `DataConfig` that every data set has."""
 
+class ClipDataset(ABC):
+    """A data set reads clips; it never augments.
 
-@dataclass(frozen=True)
-class ClipFiles:
-    """Where the parts of a clip lie."""
-
-    frames: tuple[Path, ...]
-    labels: tuple[Path, ...]
-    """Of the first frames; fewer than frames where only some are annotated."""
-    sound: Path
-    log_mel: Path | None = None
-    """Where the data set ships its windows."""
-    features: Path | None = None
-    """Where the data set ships vectors of its sound."""
-
-
-@runtime_checkable
-class ClipDataset(Protocol):
-    """A data set reads clips; it never augments."""
+    A subclass sets `task` and `ids` and has `__getitem__`, or `read` where it can size pictures while it reads them or
+    read some frames alone. Where it knows frames without reading them it has `annotated` and `length` as well: then
+    frames that training draws are drawn first, and no others are read.
+    """
 
     task: Task
-    suite: str
-    """Its metric suite, a name in `avseg.metrics.SUITES`."""
-    config: DataConfig
+    suite: str = ""
+    """Its metric suite, a name in `avseg.metrics.SUITES`; `build_dataset` fills in that of the record."""
+    config: DataConfig = DataConfig()
     ids: list[str]
     """One name per clip, in the order of the data set."""
+    batch_frames: int | None = None
+    """Frames to which every batch is padded; None: those of its longest clip."""
+    knows_frames: bool = False
+    """Whether `annotated` and `length` tell of a clip without reading it; follows from whether a class has them."""
 
-    def __len__(self) -> int: ...
+    def __init_subclass__(cls) -> None:
+        """
+        Raises:
+            TypeError: no way to read a clip, or one that `read` would pass by; one of `annotated` and `length` alone.
+        """
+        super().__init_subclass__()
+        if cls.read is ClipDataset.read and cls.__getitem__ is ClipDataset.__getitem__:
+            raise TypeError(f"the data set {cls.__name__} reads no clips; give it __getitem__ or read")
+        if "__getitem__" in vars(cls) and cls.read is not ClipDataset.read:
+            raise TypeError(f"the data set {cls.__name__} has read, by which it is read; change that, not __getitem__")
+        told = [cls.annotated is not ClipDataset.annotated, cls.length is not ClipDataset.length]
+        if any(told) and not all(told):
+            raise TypeError(f"the data set {cls.__name__} has one of annotated and length; give it both, or neither")
+        cls.knows_frames = all(told)
 
-    def __getitem__(self, index: int) -> Clip: ...
+    def __len__(self) -> int:
+        return len(self.ids)
 
+    def __getitem__(self, index: int) -> Clip:
+        return self.read(index)
 
-@runtime_checkable
-class SizedReader(Protocol):
-    """A data set that can size pictures and labels while it reads them.
+    def read(self, index: int, geometry: Geometry | None = None, frames: Sequence[int] | None = None) -> Clip:
+        """A clip, sized as `geometry(dataset[index])` is, or `frames` of it as `take` gives them.
 
-    `read(i, geometry)` gives the bits of `geometry(dataset[i])`, without ever holding labels at the size of the files.
-    """
-
-    def read(self, index: int, geometry: Geometry | None = None) -> Clip: ...
-
-
-@runtime_checkable
-class FrameReader(SizedReader, Protocol):
-    """A data set that can read some frames of a clip alone.
-
-    `read(i, geometry, frames)` gives `read(i, geometry).take(frames)` and opens no picture of the others.
-    """
+        A subclass that has this may give those bits without opening pictures of other frames, and without ever holding
+        labels at the size of the files.
+        """
+        clip = self[index]
+        clip = clip if frames is None else clip.take(frames)
+        return clip if geometry is None else geometry(clip)
 
     def annotated(self, index: int) -> Sequence[int]:
-        """The frames of a clip that have labels, known without reading them."""
-        ...
+        """The frames of a clip that have labels.
+
+        Raises:
+            ValueError: the clip has no truth.
+        """
+        return self.target(index).annotated.nonzero().flatten().tolist()
 
     def length(self, index: int) -> int:
-        """How many frames a clip has, known without reading them."""
-        ...
-
-    def read(self, index: int, geometry: Geometry | None = None, frames: Sequence[int] | None = None) -> Clip: ...
-
-
-@runtime_checkable
-class TruthReader(Protocol):
-    """A data set that can read truth alone."""
+        """How many frames a clip has."""
+        return len(self[index].frames)
 
     def target(self, index: int) -> Target:
-        """The truth of `dataset[index]`, for which no picture or sound is opened that need not be."""
-        ...
+        """The truth of a clip alone.
+
+        Raises:
+            ValueError: the clip has none.
+        """
+        clip = self[index]
+        if clip.target is None:
+            raise ValueError(f"clip {clip.id!r} has no truth to be judged by")
+        return clip.target
 
 
-@runtime_checkable
-class FrameChooser(Protocol):
-    """A transform that keeps some frames of a clip, and knows which before the clip is read."""
+class Subset(ClipDataset):
+    """Some clips of a data set, in a given order, as a data set; an index may stand there twice."""
 
-    def choose(self, annotated: Sequence[int], generator: torch.Generator, length: int) -> list[int]:
-        """Numbers of frames of a clip that has `length`, some of them with labels."""
-        ...
+    def __init__(self, dataset: ClipDataset, indices: Sequence[int]) -> None:
+        self.dataset, self.indices = dataset, list(indices)
+        self.task, self.suite, self.config = dataset.task, dataset.suite, dataset.config
+        self.ids = [dataset.ids[index] for index in self.indices]
+        self.batch_frames, self.knows_frames = dataset.batch_frames, dataset.knows_frames
 
-    def __call__(self, clip: Clip, generator: torch.Generator) -> Clip:
-        """The clip of the chosen frames."""
-        ...
+    def read(self, index: int, geometry: Geometry | None = None, frames: Sequence[int] | None = None) -> Clip:
+        return self.dataset.read(self.indices[index], geometry, frames)
+
+    def annotated(self, index: int) -> Sequence[int]:
+        return self.dataset.annotated(self.indices[index])
+
+    def length(self, index: int) -> int:
+        return self.dataset.length(self.indices[index])
+
+    def target(self, index: int) -> Target:
+        return self.dataset.target(self.indices[index])
 
 
-def read_table(path: Path, columns: Sequence[tuple[str, int | None]]) -> list[Row]:
-    """The rows of a CSV file with the wanted columns.
-
-    Args:
-        path: Comma separated, UTF-8, with a header.
-        columns: Name of each column, and its position where the header may call it something else (None: it may not).
-
-    Raises:
-        FileNotFoundError: no such file.
-        ValueError: not UTF-8, a column is missing, or a row is too short.
+def need_dataset(dataset: object) -> None:
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing; --data.root must be the folder that holds it (docs/datasets.md)")
-    rows = csv_rows(path)
-    header = [name.strip() for name in rows[0]] if rows else []
-    places = {name: _place(path, header, name, position) for name, position in columns}
-    table = []
-    for number, row in enumerate(rows[1:], start=2):
-        if len(row) <= max(places.values()):
-            raise ValueError(f"{path} line {number} has {len(row)} fields, wanted the header's {len(header)}")
-        table.append({name: row[place].strip() for name, place in places.items()})
-    return table
-
-
-def csv_rows(path: Path) -> list[list[str]]:
-    """The fields of every line that is not empty, the header included.
-
     Raises:
-        ValueError: not UTF-8, or nothing that could be a table.
+        TypeError: it is no `ClipDataset`.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return [row for row in csv.reader(file) if row]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{path} is no table of UTF-8 text ({error}); save it as CSV in UTF-8") from error
-
-
-def _place(path: Path, header: list[str], name: str, position: int | None) -> int:
-    if name in header:
-        return header.index(name)
-    if position is not None and position < len(header):
-        return position
-    raise ValueError(
-        f"{path} has the columns {', '.join(header) or '(none)'} but no {name!r}; add it (docs/datasets.md)"
-    )
-
-
-def check_names(path: Path, rows: Sequence[Row], columns: Sequence[str]) -> None:
-    """Refuse names that would lead out of the data set's folder.
-
-    Raises:
-        ValueError: an empty name, an absolute one, a drive, or `..`.
-    """
-    for number, row in enumerate(rows, start=2):
-        for column in columns:
-            if not is_plain(row[column]):
-                raise ValueError(
-                    f"{path} line {number} has the {column} {row[column]!r}, which leads out of the data set's folder; "
-                    "names must be plain file names"
-                )
-
-
-def is_plain(name: str) -> bool:
-    """Whether it is the name of a file or folder and nothing that leads elsewhere."""
-    return name not in ("", ".", "..") and PurePosixPath(name).name == name and PureWindowsPath(name).name == name
-
-
-def refuse_options(config: DataConfig, known: Sequence[str]) -> None:
-    """Refuse options that the data set does not have, whatever field of `config` asks for them.
-
-    Args:
-        known: Fields of `DataConfig` that it has beside those that every set has (`GENERAL`), values of
-            `config.compat`, and values of `config.audio` other than `wav`.
-
-    Raises:
-        ValueError: one that it has not is asked for.
-    """
-    plain = DataConfig()
-    changed = [f.name for f in fields(config) if getattr(config, f.name) != getattr(plain, f.name)]
-    asked = {name: _option(name) for name in changed if name not in (*GENERAL, "audio", "compat")}
-    asked |= {name: f"--data.compat {name}" for name in config.compat}
-    if config.audio != "wav":
-        asked[config.audio] = f"--data.audio {config.audio}"
-    wrong = [f"{name} ({option})" for name, option in asked.items() if name not in known]
-    if wrong:
-        has = f"beside what every set has, it has {', '.join(known)}" if known else "it has none of its own"
-        raise ValueError(f"the data set {config.name!r} has no option {' or '.join(wrong)}; {has}")
-
-
-def refuse_training_options(config: DataConfig, split: str) -> None:
-    """Refuse, where a split is only looked at, what nothing but training does or another split has.
-
-    Raises:
-        ValueError: such an option is asked for.
-    """
-    plain = DataConfig()
-    idle = [*OF_TRAINING, *(("held_out_clips",) if split == "train" else ("clips", "silent_videos"))]
-    wrong = [_option(name) for name in idle if getattr(config, name) != getattr(plain, name)]
-    if wrong:
-        raise ValueError(
-            f"{' and '.join(wrong)} changes nothing where the split {split} is only looked at; leave it out"
+    if not isinstance(dataset, ClipDataset):
+        raise TypeError(
+            f"{type(dataset).__name__} is no data set of clips; derive its class from avseg.data.ClipDataset"
         )
-
-
-def need_shipped(config: DataConfig, paths: Sequence[Path | None], advice: str) -> None:
-    """Refuse to begin where files are missing that stand for the sound (`config.audio`).
-
-    Raises:
-        FileNotFoundError: some are not there; says how many, which is the first, and `advice`.
-    """
-    missing = [path for path in paths if path is not None and not path.is_file()]
-    if missing:
-        raise FileNotFoundError(
-            f"{len(missing)} of {len(paths)} files that --data.audio {config.audio} reads are missing, the first is "
-            f"{missing[0]}; {advice}"
-        )
-
-
-def _option(name: str) -> str:
-    return f"--data.{name.replace('_', '-')}"
-
-
-def need_root(config: DataConfig, root: Path | None) -> Path:
-    """The folder of a data set.
-
-    Raises:
-        ValueError: none was given.
-        FileNotFoundError: it is not there.
-    """
-    if root is None:
-        raise ValueError(f"the data set {config.name!r} needs its folder; give --data.root DIR")
-    if not Path(root).is_dir():
-        raise FileNotFoundError(f"the folder {root} of the data set {config.name!r} does not exist")
-    return Path(root)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -18,20 +19,29 @@ FILL = (123, 116, 103)
 """The mean colour of ImageNet on 8 bit: what stands beside a picture that is smaller than the part wanted of it."""
 
 
+class FrameChooser(ABC):
+    """A transform that keeps some frames of a clip, and knows which before the clip is read."""
+
+    @abstractmethod
+    def choose(self, annotated: Sequence[int], generator: torch.Generator, length: int) -> list[int]:
+        """Numbers of frames of a clip that has `length`, some of them with labels."""
+
+    def __call__(self, clip: Clip, generator: torch.Generator) -> Clip:
+        """The clip of the chosen frames."""
+        return clip.take(self.choose(annotated_frames(clip), generator, len(clip.frames)))
+
+
 @dataclass(frozen=True)
-class OneFrame:
+class OneFrame(FrameChooser):
     """Keep one frame, drawn among those with labels; `make_loader` draws it first and reads no other."""
 
     def choose(self, annotated: Sequence[int], generator: torch.Generator, length: int = 0) -> list[int]:
         """One of the numbers, however many frames there are beside."""
         return [annotated[int(torch.randint(len(annotated), (), generator=generator))]]
 
-    def __call__(self, clip: Clip, generator: torch.Generator) -> Clip:
-        return clip.take(self.choose(annotated_frames(clip), generator))
-
 
 @dataclass(frozen=True)
-class Window:
+class Window(FrameChooser):
     """Keep `count` frames that follow each other, one with labels among them; `make_loader` reads no other.
 
     A clip of no more frames stays whole. Frames that are not a second apart would not get the sound of their own
@@ -50,9 +60,6 @@ class Window:
         starts = [k for k in range(length - count + 1) if any(k <= frame < k + count for frame in annotated)]
         first = starts[int(torch.randint(len(starts), (), generator=generator))]
         return list(range(first, first + count))
-
-    def __call__(self, clip: Clip, generator: torch.Generator) -> Clip:
-        return clip.take(self.choose(annotated_frames(clip), generator, len(clip.frames)))
 
 
 def annotated_frames(clip: Clip) -> list[int]:

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
-from avseg.data.base import ClipDataset, FrameChooser, FrameReader, SizedReader
+from avseg.data.base import ClipDataset, need_dataset
+from avseg.data.framing import FrameChooser
 from avseg.data.geometry import Geometry
 from avseg.data.transforms import Transform, apply
 from avseg.types import Batch, Clip, Draw
@@ -127,16 +128,14 @@ class _Prepared(Dataset[_Item]):
             return _Failure.of(error)
 
     def _read(self, place: int, generator: torch.Generator) -> tuple[Clip, list[Transform]]:
-        """A clip after those first transforms that its reader can do itself, and the others."""
+        """A clip after those first transforms that its reader does itself, and the others."""
         dataset, rest = self.dataset, self.transforms
-        if rest and isinstance(rest[0], FrameChooser) and isinstance(dataset, FrameReader):
-            chooser, rest = rest[0], rest[1:]
-            frames = chooser.choose(dataset.annotated(place), generator, dataset.length(place))
-            geometry = rest[0] if rest and isinstance(rest[0], Geometry) else None
-            return dataset.read(place, geometry, frames), rest[1:] if geometry else rest
-        if rest and isinstance(rest[0], Geometry) and isinstance(dataset, SizedReader):
-            return dataset.read(place, rest[0]), rest[1:]
-        return dataset[place], rest
+        frames: list[int] | None = None
+        if rest and isinstance(chooser := rest[0], FrameChooser) and dataset.knows_frames:
+            frames, rest = chooser.choose(dataset.annotated(place), generator, dataset.length(place)), rest[1:]
+        if rest and isinstance(geometry := rest[0], Geometry):
+            return dataset.read(place, geometry, frames), rest[1:]
+        return dataset.read(place, None, frames), rest
 
 
 @dataclass(frozen=True)
@@ -229,13 +228,15 @@ def make_loader(
     unless frames of each clip are drawn.
 
     Raises:
+        TypeError: a data set that is no `ClipDataset`.
         ValueError: batches of no clip, or fewer than no workers.
     """
+    need_dataset(dataset)
     if workers < 0:
         raise ValueError(f"workers is {workers}, wanted 0 (clips are read in this process) or more")
     sampler = ClipSampler(len(dataset), batch_size, seed, shuffle, drop_last)
     drawn = any(isinstance(transform, FrameChooser) for transform in transforms)
-    frames = None if drawn else getattr(dataset, "batch_frames", None)
+    frames = None if drawn else dataset.batch_frames
     loader = ClipLoader(
         _Prepared(dataset, transforms, seed),  # type: ignore[arg-type]
         batch_sampler=sampler,

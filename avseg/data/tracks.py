@@ -13,13 +13,13 @@ import torch
 from torch import Tensor
 
 from avseg.config import InputSpec
-from avseg.data.framing import annotated_frames
+from avseg.data.framing import FrameChooser
 from avseg.data.geometry import Geometry
 from avseg.types import Clip, InstanceTarget, Rle, Target, TrackTarget
 
 
 @dataclass(frozen=True)
-class SomeFrames:
+class SomeFrames(FrameChooser):
     """Keep `count` frames of a neighbourhood, in their order; `make_loader` draws them first and reads no other.
 
     One is drawn among all, the others among those at most `reach` away from it, each once where there are enough.
@@ -47,9 +47,6 @@ class SomeFrames:
         once = [] if self.replacement else torch.randperm(len(others), generator=generator)[:wanted].tolist()
         again = torch.randint(len(others), (wanted - len(once),), generator=generator).tolist()
         return sorted(annotated[place] for place in [middle, *(others[i] for i in (*once, *again))])
-
-    def __call__(self, clip: Clip, generator: torch.Generator) -> Clip:
-        return clip.take(self.choose(annotated_frames(clip), generator))
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from avseg.config import InputSpec, did_you_mean
-from avseg.data.base import FrameChooser
 from avseg.data.config import DataConfig
-from avseg.data.framing import OneFrame, RandomCrop, RandomScale, Resize, Window
+from avseg.data.framing import FrameChooser, OneFrame, RandomCrop, RandomScale, Resize, Window
 from avseg.data.geometry import Geometry as Geometry
 from avseg.data.jitter import Jitter, Photometric
 from avseg.data.tracks import MovingCrop, Rasterise, Seen, ShorterSide, SomeFrames

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from avseg.data import DataConfig
+from avseg.data import ClipDataset, DataConfig
 from avseg.data.geometry import Geometry
 from avseg.datasets.world.clips import SynthDataset
 from avseg.engine import evaluate
@@ -30,7 +30,7 @@ AT_ONCE = 8
 """Clips in one call of the network."""
 
 
-class HeldOut:
+class HeldOut(ClipDataset):
     """Clips of the world that no training saw, made once and kept; a data set that can change what is heard."""
 
     suite = SUITE
@@ -53,9 +53,6 @@ class HeldOut:
         other = object.__new__(HeldOut)
         other.__dict__.update(self.__dict__, sound=sound)
         return other
-
-    def __len__(self) -> int:
-        return len(self.clips)
 
     def __getitem__(self, index: int) -> Clip:
         clip = self.clips[index]

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from avseg.config import did_you_mean
 from avseg.data import SPLITS, DataConfig, build_dataset
-from avseg.data.base import ClipFiles, Row
+from avseg.datasets.tables import ClipFiles, Row
 from avseg.io.audio import read_wav, write_wav
 from avseg.io.files import clear_stale, write_aside, write_folder_aside
 from avseg.io.image import write_jpeg, write_png

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,20 +16,11 @@ from avseg.data.transforms import HorizontalFlip
 from avseg.metrics import SUITES
 from avseg.types import DenseTarget, TrackTarget
 
-BRIEF = {"seconds": (6, 9), "size": 48}
-"""AVISeg's videos are long and large otherwise."""
-
 
 @pytest.fixture(scope="module", params=sorted(DATASETS))
-def config(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> DataConfig:
+def config(request: pytest.FixtureRequest, folder: Callable[[str], Path | None]) -> DataConfig:
     """A data set with its folder written by the synthetic world."""
-    if request.param == "synth":
-        return DataConfig(name="synth")
-    from avseg.synth.writers import write
-
-    root: Path = tmp_path_factory.mktemp(request.param)
-    write(request.param, root, 12, seed=3, workers=1, video=False, **(BRIEF if request.param == "aviseg" else {}))
-    return DataConfig(name=request.param, root=root)
+    return DataConfig(name=request.param, root=folder(request.param))
 
 
 @pytest.mark.parametrize("split", ["train", "val", "test"])

@@ -16,7 +16,7 @@ from avseg.data.transforms import HorizontalFlip
 from avseg.types import Batch, Clip, Draw, Task
 
 
-class Numbers:
+class Numbers(ClipDataset):
     """Clip i shows nothing but i, brighter to the right."""
 
     task, suite = Task("binary"), "avsbench_object"
@@ -24,9 +24,6 @@ class Numbers:
 
     def __init__(self, count: int) -> None:
         self.ids = [f"clip{i}" for i in range(count)]
-
-    def __len__(self) -> int:
-        return len(self.ids)
 
     def __getitem__(self, index: int) -> Clip:
         frames = (torch.arange(4, dtype=torch.uint8) + 10 * index).expand(1, 3, 4, 4).contiguous()
@@ -42,8 +39,11 @@ def pictures(batches: list[Batch]) -> torch.Tensor:
     return torch.cat([batch.frames.flatten(1) for batch in batches])
 
 
-def test_the_test_set_is_a_clip_dataset() -> None:
-    assert isinstance(Numbers(1), ClipDataset)
+def test_what_is_no_data_set_is_refused() -> None:
+    with pytest.raises(
+        TypeError, match=r"list is no data set of clips; derive its class from avseg\.data\.ClipDataset"
+    ):
+        make_loader([Numbers(1)[0]], batch_size=1)  # type: ignore[arg-type]
 
 
 def test_workers_change_nothing_and_survive_epochs() -> None:

@@ -10,7 +10,6 @@ import torch
 
 from avseg.config import InputSpec
 from avseg.data import build_dataset
-from avseg.data.base import FrameReader
 from avseg.data.config import DataConfig
 from avseg.data.geometry import Geometry
 from avseg.data.loader import make_loader
@@ -92,7 +91,7 @@ def test_a_missing_part_is_named(root: Path, tmp_path: Path) -> None:
 
 def test_it_is_read_in_pieces_and_in_batches(root: Path) -> None:
     dataset = opened(root)
-    assert isinstance(dataset, FrameReader)
+    assert dataset.knows_frames
     geometry = Geometry(InputSpec((16, 16)))
     assert torch.equal(dataset.read(6, geometry, [1, 3]).frames, geometry(dataset[6].take([1, 3])).frames)
     transforms = train_transforms(DataConfig(name="avs_1s7m", augment=("flip", "photometric")), InputSpec((16, 16)))

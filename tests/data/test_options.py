@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from avseg.data import DATASETS, DataConfig, build_dataset
-from avseg.data.base import GENERAL, OF_TRAINING
+from avseg.datasets.tables import GENERAL, OF_TRAINING
 from avseg.engine import evaluate_file
 from avseg.recipes import RECIPES, get_recipe
 

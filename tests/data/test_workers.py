@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from avseg.data import DataConfig, make_loader
+from avseg.data import ClipDataset, DataConfig, make_loader
 from avseg.data import loader as loading
 from avseg.types import Clip, Task
 
@@ -18,7 +18,7 @@ class UnpicklableError(ValueError):
         super().__init__(f"{path}: {reason}")
 
 
-class Spoilt:
+class Spoilt(ClipDataset):
     """Clip 2 cannot be read, and the sound of clip 3 has another rate."""
 
     task, suite = Task("binary"), "avsbench_object"
@@ -26,9 +26,6 @@ class Spoilt:
 
     def __init__(self, fault: str) -> None:
         self.fault, self.ids = fault, [f"clip{i}" for i in range(4)]
-
-    def __len__(self) -> int:
-        return len(self.ids)
 
     def __getitem__(self, index: int) -> Clip:
         if index == 2 and self.fault == "value":

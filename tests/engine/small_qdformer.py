@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, distributed, nn
 
 from avseg.config import InputSpec, Temporal
+from avseg.data.base import ClipDataset
 from avseg.data.config import DataConfig
 from avseg.data.loader import make_loader
 from avseg.engine.config import OptimConfig, Recipe, TrainConfig
@@ -52,7 +53,7 @@ RESTARTED = replace(SMALL, codebook=CodebookConfig(codes=8, update="ema", decay=
 VARIANTS = {"grad": SMALL, "ema": AVERAGED, "restarts": RESTARTED}
 
 
-class SmallWorld:
+class SmallWorld(ClipDataset):
     """Clips of two frames whose sound says, as a vector a second, which half of the picture is marked."""
 
     task = Task("binary")
@@ -62,9 +63,6 @@ class SmallWorld:
         self.config = DataConfig(name="synth")
         self.ids = [f"clip{seed}-{i}" for i in range(clips)]
         self.seed = seed
-
-    def __len__(self) -> int:
-        return len(self.ids)
 
     def __getitem__(self, index: int) -> Clip:
         generator = torch.Generator().manual_seed(1000 * self.seed + index)

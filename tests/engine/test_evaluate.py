@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from avseg.cli import run
 from avseg.config import InputSpec, ModelConfig
+from avseg.data.base import ClipDataset
 from avseg.data.config import DataConfig
 from avseg.device import find_device
 from avseg.engine import evaluate, evaluate_file, score
@@ -33,16 +34,13 @@ avsbench_object = SUITES["avsbench_object"]
 SIZE = 16
 
 
-class Clips:
+class Clips(ClipDataset):
     """Seven clips of one to five frames whose brightness is a noisy picture of their truth."""
 
     task, suite, config = Task("binary"), "avsbench_object", DataConfig(name="synth")
 
     def __init__(self, clips: int = 7) -> None:
         self.ids = [f"clip{i}" for i in range(clips)]
-
-    def __len__(self) -> int:
-        return len(self.ids)
 
     def __getitem__(self, index: int) -> Clip:
         generator = torch.Generator().manual_seed(index)

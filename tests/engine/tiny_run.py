@@ -29,6 +29,7 @@ from torch.distributed.tensor import DTensor
 from torch.nn import functional as F
 
 from avseg.config import InputSpec, ModelConfig
+from avseg.data.base import ClipDataset
 from avseg.data.config import DataConfig
 from avseg.data.loader import make_loader
 from avseg.engine.config import GroupConfig, OptimConfig, Recipe, TrainConfig
@@ -125,7 +126,7 @@ class TinyModel(Model[TinyOutput]):
         return {"stem": list(self.network[:2].parameters()), "head": list(self.network[2:].parameters())}
 
 
-class TinyWorld:
+class TinyWorld(ClipDataset):
     """Clips of two 8 x 8 frames; the truth is where a noisy picture is bright."""
 
     task = Task("binary")
@@ -135,9 +136,6 @@ class TinyWorld:
         self.config = DataConfig(name="synth")
         self.ids = [f"clip{seed}-{i}" for i in range(clips)]
         self.seed = seed
-
-    def __len__(self) -> int:
-        return len(self.ids)
 
     def __getitem__(self, index: int) -> Clip:
         generator = torch.Generator().manual_seed(1000 * self.seed + index)

@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from launch import run_two
 
 from avseg.config import InputSpec
+from avseg.data.base import ClipDataset
 from avseg.data.config import DataConfig
 from avseg.engine.config import OptimConfig, Recipe, TrainConfig
 from avseg.engine.processes import leaving_together
@@ -37,7 +38,7 @@ TASK = Task("semantic", ("bell", "dog"))
 SIZE = 32
 
 
-class World:
+class World(ClipDataset):
     """Clips of one frame with one of two classes."""
 
     task, suite = TASK, "avsbench_semantic"
@@ -45,9 +46,6 @@ class World:
     def __init__(self, clips: int) -> None:
         self.config = DataConfig(name="synth")
         self.ids = [f"clip{i}" for i in range(clips)]
-
-    def __len__(self) -> int:
-        return len(self.ids)
 
     def __getitem__(self, index: int) -> Clip:
         generator = torch.Generator().manual_seed(index)

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from avseg.data.base import ClipFiles, need_root, need_shipped, refuse_options
+from avseg.data.base import ClipDataset
 from avseg.data.config import DataConfig
 from avseg.data.geometry import Geometry
 from avseg.data.sound import read_sound
 from avseg.datasets.aviseg.truth import Size, Track, Video, read_truth, size_of, track_target
+from avseg.datasets.tables import ClipFiles, need_root, need_shipped, refuse_options
 from avseg.io.image import open_image
 from avseg.types import Clip, Task, TrackTarget
 
@@ -37,7 +38,7 @@ def open_aviseg(config: DataConfig, split: str, root: Path | None) -> AVISeg:
     return AVISeg(config, split, need_root(config, root))
 
 
-class AVISeg:
+class AVISeg(ClipDataset):
     """One split. Frames are read at the size of their files, and truth stays run lengths (`TrackTarget`).
 
     Training leaves out crowds, masks without a box, and videos in which nothing is left (but `config.silent_videos`).
@@ -73,12 +74,6 @@ class AVISeg:
             features=folder / "FEATAudios" / f"{video.name}.npy",
         )
 
-    def __len__(self) -> int:
-        return len(self.videos)
-
-    def __getitem__(self, index: int) -> Clip:
-        return self.read(index)
-
     def annotated(self, index: int) -> range:
         """All frames of a video have truth."""
         return range(len(self.videos[index].frames))
@@ -103,7 +98,7 @@ class AVISeg:
         return self._target(video, self.truth.read(self._tracks(video)), size, range(frames))
 
     def read(self, index: int, geometry: Geometry | None = None, frames: Sequence[int] | None = None) -> Clip:
-        """A video, or some frames of it, sized while it is read where a geometry is given (see `FrameReader`).
+        """A video, or some frames of it, sized while it is read where a geometry is given.
 
         Pictures at the size of the files are stored with their colours last, as they were decoded, under the usual
         shape: no transform of ours needs them otherwise.

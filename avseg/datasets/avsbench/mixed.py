@@ -10,10 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from avseg.config import did_you_mean
-from avseg.data.base import need_root, refuse_options
+from avseg.data.base import ClipDataset
 from avseg.data.config import DataConfig
 from avseg.data.geometry import Geometry
 from avseg.datasets.avsbench.reader import COMPAT, MS3, S4, AVSBenchObject, Layout
+from avseg.datasets.tables import ClipFiles, need_root, refuse_options
 from avseg.types import Clip, Task
 
 PARTS: dict[str, tuple[Layout, str]] = {"s4": (S4, "Single-source"), "ms3": (MS3, "Multi-sources")}
@@ -26,7 +27,7 @@ def open_avs_1s7m(config: DataConfig, split: str, root: Path | None) -> MixedAVS
     return MixedAVSBench(config, split, need_root(config, root))
 
 
-class MixedAVSBench:
+class MixedAVSBench(ClipDataset):
     """One split of the parts that `config.mix` names; in training each comes as often as it says, otherwise once.
 
     A clip that comes several times in an epoch is augmented anew each time. `target.sounding` is what each part has:
@@ -57,11 +58,10 @@ class MixedAVSBench:
         """Which data set a clip is of: `s4` or `ms3`."""
         return self._places[index][0]
 
-    def __len__(self) -> int:
-        return len(self._places)
-
-    def __getitem__(self, index: int) -> Clip:
-        return self.read(index)
+    def files(self, index: int) -> ClipFiles:
+        """Where the parts of a clip lie."""
+        name, place = self._places[index]
+        return self.parts[name].files(place)
 
     def annotated(self, index: int) -> range:
         """The frames of a clip that have labels."""
@@ -74,7 +74,7 @@ class MixedAVSBench:
         return self.parts[name].length(place)
 
     def read(self, index: int, geometry: Geometry | None = None, frames: Sequence[int] | None = None) -> Clip:
-        """A clip, or some frames of it, sized while it is read where a geometry is given (see `FrameReader`)."""
+        """A clip, or some frames of it, sized while it is read where a geometry is given."""
         name, place = self._places[index]
         return self.parts[name].read(place, geometry, frames)
 

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from avseg.data.base import ClipFiles, Row, check_names, need_root, need_shipped, read_table, refuse_options
+from avseg.data.base import ClipDataset
 from avseg.data.classes import s4_categories
 from avseg.data.config import DataConfig
 from avseg.data.geometry import Geometry, channels_first
 from avseg.data.sound import every_second_second, published_buffer, read_sound
+from avseg.datasets.tables import ClipFiles, Row, check_names, need_root, need_shipped, read_table, refuse_options
 from avseg.io.image import open_image
 from avseg.io.pickles import read_tensor
 from avseg.types import Clip, DenseTarget, Task
@@ -77,7 +78,7 @@ def open_ms3(config: DataConfig, split: str, root: Path | None) -> AVSBenchObjec
     return AVSBenchObject(config, split, need_root(config, root), MS3)
 
 
-class AVSBenchObject:
+class AVSBenchObject(ClipDataset):
     """One split of S4 or MS3."""
 
     task = Task("binary")
@@ -104,12 +105,6 @@ class AVSBenchObject:
         """Where the parts of a clip lie."""
         return self.layout.files(self.root, self.rows[index])
 
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: int) -> Clip:
-        return self.read(index)
-
     def annotated(self, index: int) -> range:
         """The frames of a clip that have labels."""
         return range(len(self.files(index).labels))
@@ -119,7 +114,7 @@ class AVSBenchObject:
         return FRAMES
 
     def read(self, index: int, geometry: Geometry | None = None, frames: Sequence[int] | None = None) -> Clip:
-        """A clip, or some frames of it, sized while it is read where a geometry is given (see `FrameReader`).
+        """A clip, or some frames of it, sized while it is read where a geometry is given.
 
         Raises:
             FileNotFoundError, ValueError: a file is missing, broken, or of another size than the others.

@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.data import get_worker_info
 
-from avseg.data.base import ClipFiles, check_names, need_root, read_table, refuse_options
+from avseg.data.base import ClipDataset
 from avseg.data.classes import avss_classes, avss_palette
 from avseg.data.config import DataConfig
 from avseg.data.geometry import Geometry, channels_first
 from avseg.data.sound import published_buffer, read_sound
+from avseg.datasets.tables import ClipFiles, check_names, need_root, read_table, refuse_options
 from avseg.io.image import open_image
 from avseg.types import IGNORE, Clip, DenseTarget, Task
 
@@ -49,7 +50,7 @@ def open_avss(config: DataConfig, split: str, root: Path | None) -> AVSS:
     return AVSS(config, split, need_root(config, root))
 
 
-class AVSS:
+class AVSS(ClipDataset):
     """One split, or some parts of it (`config.parts`); every batch of it is padded to ten frames.
 
     With `config.binary` every class is foreground, but `target.sounding` still tells the classes.
@@ -95,14 +96,8 @@ class AVSS:
         """Frames of a clip."""
         return FRAMES[self.rows[index]["label"]]
 
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: int) -> Clip:
-        return self.read(index)
-
     def read(self, index: int, geometry: Geometry | None = None, frames: Sequence[int] | None = None) -> Clip:
-        """A clip, or some frames of it, sized while it is read where a geometry is given (see `FrameReader`).
+        """A clip, or some frames of it, sized while it is read where a geometry is given.
 
         `target.sounding` (T, 70) says which classes the labels show, at the size at which they are read.
 

@@ -12,11 +12,12 @@ from pathlib import Path
 import torch
 
 from avseg.config import did_you_mean
-from avseg.data.base import ClipFiles, check_names, need_root, read_table, refuse_options
+from avseg.data.base import ClipDataset
 from avseg.data.classes import single_classes
 from avseg.data.config import DataConfig
 from avseg.data.geometry import Geometry, channels_first
 from avseg.data.sound import read_sound
+from avseg.datasets.tables import ClipFiles, check_names, need_root, read_table, refuse_options
 from avseg.io.image import open_image, read_index
 from avseg.types import IGNORE, Clip, DenseTarget, Task
 
@@ -28,7 +29,7 @@ def open_single(config: DataConfig, split: str, root: Path | None) -> Single:
     return Single(config, split, need_root(config, root))
 
 
-class Single:
+class Single(ClipDataset):
     """One split; with `config.binary` the labels are those of `salient_labels`."""
 
     def __init__(self, config: DataConfig, split: str, root: Path) -> None:
@@ -49,14 +50,16 @@ class Single:
         frame, sound = self.root / "frames" / f"{name}.png", self.root / "audios" / f"{name}.wav"
         return ClipFiles((frame,), (self.root / labels / f"{name}.png",), sound)
 
-    def __len__(self) -> int:
-        return len(self.rows)
+    def annotated(self, index: int) -> range:
+        """Its picture."""
+        return range(1)
 
-    def __getitem__(self, index: int) -> Clip:
-        return self.read(index)
+    def length(self, index: int) -> int:
+        """One picture."""
+        return 1
 
-    def read(self, index: int, geometry: Geometry | None = None) -> Clip:
-        """A sample, sized while it is read where a geometry is given (see `SizedReader`).
+    def read(self, index: int, geometry: Geometry | None = None, frames: Sequence[int] | None = None) -> Clip:
+        """A sample, sized while it is read where a geometry is given.
 
         `target.sounding` (1, 23) is what the table names.
 
@@ -78,6 +81,7 @@ class Single:
             sample_rate=rate,
             target=DenseTarget(labels[None], torch.ones(1, dtype=torch.bool), sounding),
         )
+        clip = clip if frames is None else clip.take(frames)
         return clip if geometry is None else geometry(clip)
 
     def _labels(self, path: Path, size: tuple[int, int]) -> torch.Tensor:

@@ -16,11 +16,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from avseg.data.base import ClipFiles, need_root, refuse_options
+from avseg.data.base import ClipDataset
 from avseg.data.classes import vpo_classes, vpo_mask_ids
 from avseg.data.config import DataConfig
 from avseg.data.geometry import Geometry, channels_first
 from avseg.data.sound import pan, read_centre
+from avseg.datasets.tables import ClipFiles, need_root, refuse_options
 from avseg.datasets.vpo.table import MS, MSMI, SS, Sample, Source, Subset, read_samples
 from avseg.io.image import open_image
 from avseg.types import IGNORE, Clip, DenseTarget, Task
@@ -47,7 +48,7 @@ def open_vpo_msmi(config: DataConfig, split: str, root: Path | None) -> VPO:
     return VPO(config, split, need_root(config, root), MSMI)
 
 
-class VPO:
+class VPO(ClipDataset):
     """One split of VPO-SS, VPO-MS or VPO-MSMI, mono or (`config.stereo`) with every source at its place.
 
     With `merged_val` in `config.compat`, val and test are one split under both names, as published.
@@ -72,14 +73,16 @@ class VPO:
         sample = self.samples[index]
         return ClipFiles((sample.image,), (sample.mask,), sample.sources[0].sound)
 
-    def __len__(self) -> int:
-        return len(self.samples)
+    def annotated(self, index: int) -> range:
+        """Its picture."""
+        return range(1)
 
-    def __getitem__(self, index: int) -> Clip:
-        return self.read(index)
+    def length(self, index: int) -> int:
+        """One picture."""
+        return 1
 
-    def read(self, index: int, geometry: Geometry | None = None) -> Clip:
-        """A sample, sized while it is read where a geometry is given (see `SizedReader`).
+    def read(self, index: int, geometry: Geometry | None = None, frames: Sequence[int] | None = None) -> Clip:
+        """A sample, sized while it is read where a geometry is given.
 
         `target.sounding` (1, 21) is the class of the row in SS, and what the mask shows in MS and MSMI, as published.
 
@@ -96,7 +99,7 @@ class VPO:
             shown[sample.sources[0].class_id] = True
         if geometry is not None:
             picture = geometry.resize(picture, geometry.spec.interpolation)
-        return Clip(
+        clip = Clip(
             id=sample.id,
             frames=torch.from_numpy(channels_first(picture))[None],
             times=torch.zeros(1, dtype=torch.float64),
@@ -108,6 +111,7 @@ class VPO:
             ),
             output_size=labels.shape,
         )
+        return clip if frames is None else clip.take(frames)
 
     def _sound(self, sample: Sample) -> Tensor:
         """(A, 3 s): the plain sum of the sources, as published, without a limit to its height."""

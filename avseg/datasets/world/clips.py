@@ -6,12 +6,13 @@ from dataclasses import replace
 from typing import Literal
 
 from avseg.config import did_you_mean
+from avseg.data.base import ClipDataset
 from avseg.data.config import DataConfig
 from avseg.synth.world import SPLITS, TASKS, ClipSpec, SynthClip, make_clip
 from avseg.types import Clip
 
 
-class SynthDataset:
+class SynthDataset(ClipDataset):
     """`clips` clips of the world `seed`; names the suite whose metrics fit its task."""
 
     def __init__(
@@ -44,9 +45,6 @@ class SynthDataset:
         """Whether clips stay in memory once they are made."""
         self._kept: dict[int, Clip] = {}
         self.ids = [f"synth_{seed}_{SPLITS[split] + i:06d}" for i in range(clips)]
-
-    def __len__(self) -> int:
-        return len(self.ids)
 
     def __getitem__(self, index: int) -> Clip:
         if index in self._kept:

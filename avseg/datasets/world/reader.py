@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from avseg.data.base import refuse_options
 from avseg.data.config import DataConfig
+from avseg.datasets.tables import refuse_options
 
 if TYPE_CHECKING:
     from avseg.datasets.world.clips import SynthDataset

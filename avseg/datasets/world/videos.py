@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from avseg.config import did_you_mean
+from avseg.data.base import ClipDataset
 from avseg.data.config import DataConfig
 from avseg.data.geometry import Geometry
 from avseg.synth.programme import VideoSpec
@@ -14,7 +15,7 @@ from avseg.synth.world import SPLITS, TASKS
 from avseg.types import Clip
 
 
-class SynthVideos:
+class SynthVideos(ClipDataset):
     """`videos` long videos of the world `seed`, with tracks as truth, like AVISeg.
 
     For training name `some_frames` first in `DataConfig.augment`: the frames are drawn before anything is read, and
@@ -39,15 +40,13 @@ class SynthVideos:
         self.config = DataConfig(name="synth", kind="instance", stereo=stereo)
         self.ids = [f"video_{seed}_{SPLITS[split] + i:010d}" for i in range(videos)]
 
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def __getitem__(self, index: int) -> Clip:
-        return self.read(index)
-
     def annotated(self, index: int) -> Sequence[int]:
         """All frames."""
-        return range(self.video(index).scene.seconds)
+        return range(self.length(index))
+
+    def length(self, index: int) -> int:
+        """One frame a second."""
+        return self.video(index).scene.seconds
 
     def read(self, index: int, geometry: Geometry | None = None, frames: Sequence[int] | None = None) -> Clip:
         """A video, sized by `geometry`; or some of its frames, with the sound of their seconds alone."""

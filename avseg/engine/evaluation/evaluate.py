@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import distributed
 
-from avseg.data.base import ClipDataset, SizedReader, TruthReader
-from avseg.data.geometry import Geometry
+from avseg.data.base import ClipDataset, Subset, need_dataset
 from avseg.data.loader import make_loader
 from avseg.data.transforms import Transform, apply, eval_transforms
 from avseg.device import find_device
@@ -18,34 +17,10 @@ from avseg.engine.evaluation.report import computed
 from avseg.metrics import SUITES
 from avseg.metrics.base import Metric
 from avseg.progress import Progress
-from avseg.types import Batch, Clip, InstancePrediction, Prediction, Target
+from avseg.types import Batch, InstancePrediction, Prediction, Target
 
 if TYPE_CHECKING:
     from avseg.models.base import Model
-
-
-class Share:
-    """Some clips of a data set, in a given order, as a data set; an index may stand there twice."""
-
-    def __init__(self, dataset: ClipDataset, indices: Sequence[int]) -> None:
-        self.dataset, self.indices = dataset, list(indices)
-        self.task, self.suite, self.config = dataset.task, dataset.suite, dataset.config
-        self.ids = [dataset.ids[index] for index in self.indices]
-        self.batch_frames: int | None = getattr(dataset, "batch_frames", None)
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    def __getitem__(self, index: int) -> Clip:
-        return self.dataset[self.indices[index]]
-
-
-class SizedShare(Share):
-    """The same of a data set that sizes clips while it reads them."""
-
-    def read(self, index: int, geometry: Geometry | None = None) -> Clip:
-        assert isinstance(self.dataset, SizedReader)
-        return self.dataset.read(self.indices[index], geometry)
 
 
 def share_of(clips: int, batch_size: int, rank: int, world: int) -> list[int]:
@@ -133,14 +108,14 @@ def judge(
     """
     if batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}, wanted at least 1")
+    need_dataset(dataset)
     if not len(dataset):
         raise ValueError(f"the data set {dataset.config.name!r} has no clips here, so there is nothing to score")
     place = find_device(device)
     if transforms is None:
         transforms = _transforms_for(model, dataset, metrics)
     rank, world = rank_and_world()
-    kind = SizedShare if isinstance(dataset, SizedReader) else Share
-    share = kind(dataset, share_of(len(dataset), batch_size, rank, world))
+    share = Subset(dataset, share_of(len(dataset), batch_size, rank, world))
     loader = make_loader(share, transforms, batch_size=batch_size, seed=0, shuffle=False, workers=workers)
     tracks: dict[int, InstancePrediction] = {}
     model.to(place)
@@ -204,7 +179,7 @@ def _transforms_for(model: Model[Any], dataset: ClipDataset, metrics: Sequence[M
 
 
 def _truth(dataset: ClipDataset, index: int, transforms: Sequence[Transform]) -> Target:
-    if not transforms and isinstance(dataset, TruthReader):
+    if not transforms:
         return dataset.target(index)
     clip = apply(transforms, dataset[index], torch.Generator().manual_seed(0))
     if clip.target is None:

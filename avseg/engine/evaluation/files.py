@@ -13,10 +13,11 @@ import torch
 from torch import distributed
 
 from avseg.data import build_dataset
-from avseg.data.base import ClipDataset, refuse_training_options
+from avseg.data.base import ClipDataset
 from avseg.data.config import DataConfig
 from avseg.data.loader import workers_here
 from avseg.data.transforms import apply, eval_transforms
+from avseg.datasets.tables import refuse_training_options
 from avseg.device import find_device
 from avseg.engine.evaluation.evaluate import judge, rank_and_world, score
 from avseg.engine.evaluation.pictures import Look, write_pictures
@@ -117,7 +118,7 @@ def _looker(model: Model[Any], dataset: ClipDataset, protocol: str, kept: Mappin
         transforms = eval_transforms(dataset.config, model.config.input, protocol=protocol)
         clip = apply(transforms, dataset[index], torch.Generator().manual_seed(0))
         place = next(model.parameters()).device
-        batch = Batch.collate([clip], getattr(dataset, "batch_frames", None)).to(place)
+        batch = Batch.collate([clip], dataset.batch_frames).to(place)
         return clip, model.predict(batch)[0]
 
     return look

@@ -10,8 +10,8 @@ from importlib.resources import files
 from pathlib import Path, PurePosixPath
 
 from avseg.config import did_you_mean
-from avseg.data.base import csv_rows
 from avseg.data.classes import vpo_classes
+from avseg.datasets.tables import csv_rows
 from avseg.prepare.vpo.splits import SPLITS, assign
 
 _HEADERS = {"clip", "label", "youtube_id", "id", "start", "start_seconds", "split", "file", "vgg_file"}
