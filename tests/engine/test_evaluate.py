@@ -297,6 +297,13 @@ def test_what_a_killed_evaluation_left_is_cleared_by_the_next_one(model_file: Pa
     assert sorted(path.name for path in tmp_path.iterdir()) == [".mine.part", "clips.csv", "overlays", "result.json"]
 
 
+def test_a_model_of_classes_is_judged_and_shown_by_its_foreground(tmp_path: Path) -> None:
+    own = evaluate_file("demo", replace(DATA, kind="semantic"), suites=["avsbench_object"], device="cpu")
+    binary = evaluate_file("demo", DATA, out=tmp_path, device="cpu", overlays=1)
+    assert binary.scores["J"] == pytest.approx(own.scores["J"]) and own.scores["J"] > 0.2
+    assert sorted(path.name[:5] for path in (tmp_path / "overlays").iterdir()) == ["best_", "worst"]
+
+
 def test_overlays_need_a_folder(model_file: Path) -> None:
     with pytest.raises(ValueError, match="--out"):
         evaluate_file(model_file, DATA, overlays=1)

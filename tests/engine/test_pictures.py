@@ -63,6 +63,15 @@ def test_binary_labels_are_called_sounding_and_an_empty_row_says_so(captions: li
     assert captions[-2:] == [["truth", "nothing"], ["prediction", "sounding"]]
 
 
+def test_of_a_binary_task_the_foreground_of_any_classes_is_shown(captions: list[list[str]]) -> None:
+    labels = torch.full((1, SIDE, SIDE), 255)
+    labels[0, 40:] = 3
+    logits = torch.zeros(1, 6, SIDE, SIDE)
+    logits[0, 5, :10] = logits[0, 0, 10:] = 5.0
+    clip_picture(clip_of(labels, [True]), DensePrediction("c", logits, (SIDE, SIDE)), Task("binary"))
+    assert captions[-2:] == [["truth", "sounding"], ["prediction", "sounding"]]
+
+
 def test_a_caption_keeps_to_its_width() -> None:
     words: Any = [("prediction", None), *((f"class number {n}", (255, 0, 0)) for n in range(30))]
     drawn = pictures._line(words, 400, 12)

@@ -75,7 +75,7 @@ def evaluate_file(
         tracks = read_tracks(Path(model_path), dataset)
         score(tracks.values(), dataset, metrics)
         report = Report.of(metrics, model_path, data, split, time.monotonic() - started, main=True)
-        _write(report, out, overlays, dataset, lambda index: (dataset[index], tracks[index]))
+        _write(report, out, overlays, dataset.task, lambda index: (dataset[index], tracks[index]))
         return report
     with _processes(device) as place:
         model = load_model(model_path, device=str(place))
@@ -93,20 +93,22 @@ def evaluate_file(
         seconds, main = time.monotonic() - started, rank_and_world()[0] == 0
         report = Report.of(metrics, model_path, data, split, seconds, main)
         if report.main:
-            _write(report, out, overlays, dataset, _looker(model, dataset, report.protocols[0], kept))
+            # Of a model of other classes the foreground alone is judged, and shown.
+            shown = dataset.task if model.task == dataset.task else Task("binary")
+            _write(report, out, overlays, shown, _looker(model, dataset, report.protocols[0], kept))
             if out is not None and kept:
                 write_tracks(out / FILE, kept, dataset)
     return report
 
 
-def _write(report: Report, out: Path | None, overlays: int, dataset: ClipDataset, look: Look) -> None:
+def _write(report: Report, out: Path | None, overlays: int, task: Task, look: Look) -> None:
     if out is None:
         return
     for folder in (out, out / "overlays"):
         clear_stale(folder)
     report.write(out)
     if overlays:
-        write_pictures(dataset.task, report, out / "overlays", overlays, look)
+        write_pictures(task, report, out / "overlays", overlays, look)
 
 
 def _looker(model: Model[Any], dataset: ClipDataset, protocol: str, kept: Mapping[int, InstancePrediction]) -> Look:
