@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from avseg.config import ModelConfig, from_dict, to_dict
+from avseg.config import from_dict, to_dict
 from avseg.engine.config import Recipe
 from avseg.engine.training.checkpoint import newest_checkpoint, remove_leavings
 from avseg.io.files import write_text
@@ -64,7 +64,7 @@ class RunFolder:
         return True
 
     def _check_same(self, recipe: Recipe) -> None:
-        there = flat(_with_new_fields(json.loads(self.recipe.read_text(encoding="utf-8")), type(recipe.model)))
+        there = flat(_with_new_fields(json.loads(self.recipe.read_text(encoding="utf-8")), recipe))
         # Through JSON, so that both sides have lists where one had tuples.
         here = flat(json.loads(json.dumps(recipe_dict(recipe))))
         free = {f"{part}.{name}" for part, names in FREE.items() for name in names}
@@ -80,13 +80,16 @@ def _of_file(name: str, value: Any) -> Any:
     return Path(value).name if name.startswith("init.") and isinstance(value, str) else value
 
 
-def _with_new_fields(values: dict[str, Any], model: type[ModelConfig]) -> dict[str, Any]:
+def _with_new_fields(values: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
     """A recipe as written, with the defaults of settings that came into the library since then."""
-    if values.get("family") != model.family:
+    if values.get("family") != type(recipe.model).family:
         return values
+    kinds: dict[str, type[Any]] = {f.name: type(getattr(recipe, f.name) or recipe.data) for f in fields(recipe)}
     try:
-        rest = {key: value for key, value in values.items() if key not in ("family", "model")}
-        old = replace(from_dict(Recipe, {**rest, "model": model()}), model=from_dict(model, values["model"]))
+        parts: dict[str, Any] = {
+            name: values[name] and from_dict(kind, values[name]) for name, kind in kinds.items() if name in values
+        }
+        old = Recipe(**parts)
     except ValueError:  # a setting that is no longer there; the comparison names it
         return values
     written: dict[str, Any] = json.loads(json.dumps(recipe_dict(old)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import ExitStack, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from accelerate.utils import set_seed
 
 from avseg.data.base import ClipDataset
 from avseg.data.loader import ClipLoader, make_loader, workers_here
-from avseg.data.transforms import eval_transforms, train_transforms
+from avseg.data.transforms import train_transforms
 from avseg.engine.config import Recipe
 from avseg.engine.evaluation.evaluate import evaluate
 from avseg.engine.processes import share_of_step
@@ -46,21 +47,26 @@ def train(
 ) -> Path:
     """Train `model` by `recipe`, or go on from the newest checkpoint in `run_dir` (docs/training.md).
 
-    Sets the global seeds of Python, numpy and torch (dropout draws from them).
+    Augmentation, sizing and protocol of the labels follow `train_set.config` and `val_set.config`; they stand for
+    `recipe.data` and `recipe.val`, also in the recipe.json of the folder. Sets the global seeds of Python, numpy and
+    torch (dropout draws from them).
 
     Returns:
         The best model file by the first figure of the validation set's suite; the last one if nothing was validated.
 
     Raises:
-        ValueError: an empty data set, a recipe that cannot run here, or a folder that is finished or another recipe's.
+        ValueError: a recipe of another model, an empty data set, a recipe that cannot run here, or a folder that is
+            finished or another recipe's.
         RuntimeError: another process writes to the folder.
         FloatingPointError: a loss term is not finite.
     """
+    _check_model(recipe, model)
     for name, dataset in (("training", train_set), ("validation", val_set)):
         if dataset is not None and len(dataset) == 0:
             raise ValueError(f"the {name} set has no clips; look at data.root with `avseg data check`")
     if val_set is not None:
         metrics_of(val_set.task, [val_set.suite], [recipe.train.protocol])  # refuses now, not after an epoch
+    recipe = _as_given(recipe, train_set, val_set)
     folder = RunFolder(Path(run_dir))
     accelerator = make_accelerator(recipe.train, model, folder.path)
     try:
@@ -74,6 +80,29 @@ def train(
     finally:
         # Accelerate's settings are global; the next training in this process may have others.
         AcceleratorState._reset_state()
+
+
+def _check_model(recipe: Recipe, model: Model[Any]) -> None:
+    """Refuse a recipe that tells of another model than the one to train."""
+    wanted, given = recipe_dict(recipe), recipe_dict(replace(recipe, model=model.config))
+    if wanted["family"] != given["family"]:
+        raise ValueError(
+            f"recipe.model is of the family {wanted['family']}, and the model of {given['family']}; take a recipe of "
+            "that family"
+        )
+    ours, theirs = flat(wanted["model"]), flat(given["model"])
+    name = next((name for name in sorted({*ours, *theirs}) if ours.get(name) != theirs.get(name)), None)
+    if name is not None:
+        raise ValueError(
+            f"recipe.model.{name} is {ours.get(name)!r}, and that of the model is {theirs.get(name)!r}; build the "
+            "model of recipe.model, or take dataclasses.replace(recipe, model=model.config)"
+        )
+
+
+def _as_given(recipe: Recipe, train_set: ClipDataset, val_set: ClipDataset | None) -> Recipe:
+    """The recipe with what the data sets say of themselves; `val` stays None where both say the same."""
+    val = recipe.val if val_set is None else val_set.config
+    return replace(recipe, data=train_set.config, val=None if recipe.val is None and val == train_set.config else val)
 
 
 class _Run:
@@ -113,7 +142,7 @@ class _Run:
         config, seed = self.config, self.config.seed
         loader = make_loader(
             self.train_set,
-            train_transforms(self.recipe.data, self.model.config.input),
+            train_transforms(self.train_set.config, self.model.config.input),
             batch_size=config.batch_size,
             seed=seed,
             shuffle=True,
@@ -235,7 +264,7 @@ class _Run:
             self.accelerator.log(for_tracker(flat(row)), step=row["step"])
 
     def _validate(self, epoch: int, dataset: ClipDataset) -> None:
-        config, protocol = self.recipe.val or self.recipe.data, self.config.protocol
+        protocol = self.config.protocol
         with self.state.averaged():
             figures = evaluate(
                 self.model,
@@ -243,7 +272,6 @@ class _Run:
                 metrics_of(dataset.task, [dataset.suite], [protocol]),
                 batch_size=self.config.eval_batch_size,
                 device=str(self.accelerator.device),
-                transforms=eval_transforms(config, self.model.config.input, protocol),
                 workers=self.workers,
                 progress=True,
             )
