@@ -18,9 +18,9 @@ from avseg.commands import completion, convert, weights
 from avseg.commands import data as data_commands
 from avseg.commands.errors import said
 from avseg.commands.parse import MISUSE, Command, did_you_mean, misuse, wrapped
+from avseg.commands.session import SessionChoices
 from avseg.commands.tables import print_table
 from avseg.commands.words import Hidden, ModelFile, Video, parameters_of
-from avseg.config import TrackOptions
 from avseg.data.config import DataConfig
 from avseg.metrics import SUITES, describe_protocols
 from avseg.models import FAMILIES, describe
@@ -58,7 +58,7 @@ def predict(
     overlay: bool = True,
     masks: Literal["png", "rle", "npz", "none"] = "png",
     device: Device = "auto",
-    tracks: Annotated[TrackOptions, arg(name="")] = TrackOptions(),
+    options: Annotated[SessionChoices, arg(name="")] = SessionChoices(),
     overwrite: bool = False,
     verbose: bool = False,
 ) -> int:
@@ -72,7 +72,7 @@ def predict(
         overlay: Write an MP4 with the masks painted in and the original sound.
         masks: The form in which masks are stored; none stores no masks.
         device: Where the model runs: auto, cpu, cuda, cuda:1 or mps.
-        tracks: Of models that track objects.
+        options: Of models of single families.
         overwrite: Replace results that are already there, also those of another model or rate.
         verbose: Print the warnings and errors of FFmpeg.
     """
@@ -88,7 +88,7 @@ def predict(
         overlay=overlay,
         masks=None if masks == "none" else masks,
         device=device,
-        tracks=tracks,
+        options=options.given,
         overwrite=overwrite,
     )
     print(report.summary)

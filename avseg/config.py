@@ -11,7 +11,7 @@ import typing
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 C = TypeVar("C")
 
@@ -84,39 +84,42 @@ class Temporal:
 
 
 @dataclass(frozen=True)
+class SessionOptions:
+    """What a prediction may change of how a model works. A family that has such options derives its own from this."""
+
+    def changed(self, family: str, **values: Any) -> Self:
+        """The options with some that are given.
+
+        Raises:
+            ValueError: one that models of this family do not have, or a value that it cannot have.
+        """
+        known = [field.name for field in dataclasses.fields(self)]
+        for name in values:
+            if name not in known:
+                which = did_you_mean(name, known) if known else "its predictions have none"
+                raise ValueError(f"a model of the family {family} has no option {name!r}; {which}")
+        return from_dict(type(self), {**to_dict(self), **values})
+
+
+@dataclass(frozen=True)
 class ModelConfig:
     """Base of every family's config; `family` is its name in `avseg.models.FAMILIES`."""
 
     family: ClassVar[str] = ""
+    Options: ClassVar[type[SessionOptions]] = SessionOptions
+    """What may be changed of a prediction. No model file holds it; those of earlier versions did."""
     input: InputSpec = InputSpec()
     audio: AudioWindow = AudioWindow()
     temporal: Temporal = Temporal()
 
-
-@dataclass(frozen=True)
-class TrackOptions:
-    """What a prediction may change of a model that tracks objects; None leaves the model's own setting."""
-
-    score: float | None = None
-    """Models that track objects: drop tracks whose score is not above this (published AVISM: 0.3)."""
-    candidates: int | None = None
-    """Models that track objects: how many (query, class) pairs of the highest probability may become tracks (published
-    AVISM: 100)."""
-    frames_in_memory: int | None = None
-    """Models that track objects: longer videos keep their maps in a temporary file in half precision (published
-    AVISM: 36)."""
-
-    def applied(self, config: C) -> C:
-        """`config`, a dataclass, with the fields that are given here.
+    @classmethod
+    def former_options(cls, values: dict[str, Any]) -> SessionOptions:
+        """The options of a session that a config of an earlier version holds; defaults for others.
 
         Raises:
-            ValueError: a field that `config` does not have, so that the model has no such setting.
+            ValueError: a value that an option cannot have.
         """
-        changes = {name: value for name, value in to_dict(self).items() if value is not None}
-        known = {field.name for field in dataclasses.fields(config)}  # type: ignore[arg-type]
-        if unknown := sorted(set(changes) - known):
-            raise ValueError(f"{', '.join(unknown)} is for models that track objects, and this model does not")
-        return dataclasses.replace(config, **changes)  # type: ignore[type-var]
+        return from_dict(cls.Options, {name: values[name] for name in _former(cls) & values.keys()})
 
 
 def to_dict(config: Any) -> dict[str, Any]:
@@ -142,10 +145,16 @@ def from_dict(kind: type[C], values: dict[str, Any]) -> C:
     """
     hints = typing.get_type_hints(kind)
     names = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    values = {name: value for name, value in values.items() if name not in _former(kind)}
     for name in values:
         if name not in names:
             raise ValueError(f"{kind.__name__} has no field {name!r}; {did_you_mean(name, names)}")
     return kind(**{name: _typed(hints[name], value, f"{kind.__name__}.{name}") for name, value in values.items()})
+
+
+def _former(kind: type) -> set[str]:
+    """Fields that a model's config had in earlier versions, and that are options of a session now."""
+    return {field.name for field in dataclasses.fields(kind.Options)} if issubclass(kind, ModelConfig) else set()
 
 
 def _typed(hint: Any, value: Any, name: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, TypeAlias
@@ -135,13 +136,13 @@ class Draw:
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """Frames, the times at which they are shown, and sound on the same clock."""
+    """Frames, their times, and sound on the same clock."""
 
     id: str
     frames: Tensor
     """(T, 3, H, W) uint8 RGB."""
     times: Tensor
-    """(T,) float64 s, when each frame is shown."""
+    """(T,) float64 s, the nominal time of each frame, from which its window of sound is counted."""
     audio: Tensor
     """(A, S) float32 in [-1, 1]; A = 1, or 2 = (left, right)."""
     sample_rate: int
@@ -152,12 +153,17 @@ class Clip:
     """(T, ...) shipped log-mel patches or embeddings, used instead of audio."""
     output_size: tuple[int, int] | None = None
     """(H, W) wanted back; default: that of frames."""
+    shown: Tensor | None = None
+    """(T,) float64 s, when each frame is shown, where that is not its nominal time: a method may take the picture at
+    another moment of its window (`avseg.config.Temporal.shown_after`)."""
 
     def __post_init__(self) -> None:
         name = f"clip {self.id!r}"
         check_tensor(f"{name} frames", self.frames, ("T", 3, "H", "W"), torch.uint8)
         check_tensor(f"{name} times", self.times, (self.frames.shape[0],), torch.float64)
         check_tensor(f"{name} audio", self.audio, ("A", "S"), torch.float32)
+        if self.shown is not None:
+            check_tensor(f"{name} shown", self.shown, (self.frames.shape[0],), torch.float64)
         if self.audio.shape[0] not in (1, 2):
             raise ValueError(f"{name} has {self.audio.shape[0]} audio channels, wanted 1 or 2; mix them down first")
         if self.sample_rate <= 0:
@@ -174,6 +180,24 @@ class Clip:
         """(H, W) of what is predicted: `output_size`, or that of frames."""
         return self.output_size or (self.frames.shape[2], self.frames.shape[3])
 
+    @property
+    def shown_at(self) -> Tensor:
+        """(T,) float64 s, when each frame is shown."""
+        return self.times if self.shown is None else self.shown
+
+    @property
+    def rate(self) -> float:
+        """Frames a second, on average; 1 where there is but one."""
+        span = float(self.shown_at[-1] - self.shown_at[0])
+        return (len(self.frames) - 1) / span if span > 0 else 1.0
+
+    @property
+    def end(self) -> float:
+        """s, the end of the last frame: a usual step after it began, or before that the end of the sound."""
+        last = float(self.shown_at[-1])
+        sound = self.audio_start + self.audio.shape[1] / self.sample_rate
+        return min(last + 1 / self.rate, sound if sound > last else math.inf)
+
     def take(self, frames: Sequence[int]) -> Clip:
         """Picture, features and target of some frames; the sound stays whole, windows are cut by time."""
         index = torch.as_tensor(list(frames), dtype=torch.int64)
@@ -181,6 +205,7 @@ class Clip:
             self,
             frames=self.frames[index],
             times=self.times[index],
+            shown=None if self.shown is None else self.shown[index],
             target=None if self.target is None else self.target.take(index),
             audio_features=None if self.audio_features is None else self.audio_features[index],
         )

@@ -124,8 +124,7 @@ def published(video: Path, side: int) -> dict[str, Any]:
     peaks["model"] = peak_mib()
     begin = time.perf_counter()
     info = probe(video)
-    segmenter = Segmenter(model, fps=1, device="cpu")
-    ((clip, _),) = clips_of(info, model.config, segmenter.grid)
+    (clip,) = clips_of(info, model.config, Segmenter(model, fps=1, device="cpu").plan, span=None)
     queries, sounds, maps = [], [], []
     for first in range(0, len(clip.frames), 18):
         part = Batch.collate([clip.take(range(first, min(first + 18, len(clip.frames))))])

@@ -86,7 +86,8 @@ def small_model() -> Segmenter:
 def speed(segmenter: Segmenter, video: Path, folder: Path) -> dict[str, object]:
     """Seconds of each part alone, and of the whole with and without the overlay."""
     info = probe(video)
-    clips = [clip for clip, _ in clips_of(info, segmenter.model.config, segmenter.grid)]
+    of_video = (info, segmenter.model.config, segmenter.plan, segmenter.plan.span(25))
+    clips = list(clips_of(*of_video))
     pictures = [picture for _, picture in iter_frames(video)]
     frames = len(pictures)
 
@@ -106,9 +107,7 @@ def speed(segmenter: Segmenter, video: Path, folder: Path) -> dict[str, object]:
         "decode all frames to RGB (floor)": took(lambda: [None for _ in iter_frames(video)]),
         "encode all frames (floor)": took(encode),
         "network alone (floor)": took(network),
-        "decode, size and cut the network's pictures": took(
-            lambda: [None for _ in clips_of(info, segmenter.model.config, segmenter.grid)]
-        ),
+        "decode, size and cut the network's pictures": took(lambda: [None for _ in clips_of(*of_video)]),
         "masks in memory": took(lambda: [None for _ in segmenter.stream(video)]),
         "masks as PNG": took(lambda: predict_folder(segmenter, [video], folder / "a")),
         "masks as PNG and overlay": took(lambda: predict_folder(segmenter, [video], folder / "b", overlay=True)),

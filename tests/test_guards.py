@@ -38,7 +38,10 @@ def snapshot(name: str) -> Any:
     return json.loads((SNAPSHOTS / name).read_text(encoding="utf-8"))
 
 
-REPLACED: dict[str, set[str]] = {"avseg.models": {"MODELS", "config_class", "model_class"}}
+REPLACED: dict[str, set[str]] = {
+    "avseg.inference": {"windows"},
+    "avseg.models": {"MODELS", "config_class", "model_class"},
+}
 """Names that gave way to better ones, by door."""
 
 

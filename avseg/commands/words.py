@@ -68,7 +68,12 @@ class Parameter:
 
 
 def fields_of(kind: type, instance: Any = None) -> list[Parameter]:
-    """The fields of a dataclass, with the values of `instance` as defaults where it is one of them."""
+    """The fields of a dataclass, with the values of `instance` as defaults where it is one of them.
+
+    A class with `parameters` says itself what it takes.
+    """
+    if hasattr(kind, "parameters"):
+        return list(kind.parameters())
     hints, texts = typing.get_type_hints(kind, include_extras=True), _texts(kind)
     found = []
     for field in dataclasses.fields(kind):

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from avseg.inference.records import FrameResult as FrameResult
     from avseg.inference.result import Result as Result
     from avseg.inference.segmenter import Segmenter as Segmenter
-    from avseg.inference.windows import windows as windows
 
 _HOMES = {
     "FrameResult": ".records",
@@ -22,7 +21,6 @@ _HOMES = {
     "Segmenter": ".segmenter",
     "predict_folder": ".folder",
     "predict_paths": ".folder",
-    "windows": ".windows",
 }
 
 __all__ = [*_HOMES]

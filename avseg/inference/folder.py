@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import glob
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from avseg.config import TrackOptions
 from avseg.inference.export.existing import Existing, read_result
 from avseg.inference.export.files import RESULT_NAME, Header, facts_of
 from avseg.inference.export.saving import Written, write_video_result
@@ -87,7 +86,7 @@ def predict_paths(
     overlay: bool = True,
     masks: MaskKind | None = "png",
     device: str = "auto",
-    tracks: TrackOptions | None = None,
+    options: Mapping[str, Any] | None = None,
     overwrite: bool = False,
 ) -> Report:
     """Segment the videos that `inputs` mean: files, folders (with those below), or patterns.
@@ -100,7 +99,7 @@ def predict_paths(
         overlay: write overlay.mp4 beside the masks.
         masks: how masks are stored; None stores none.
         device: see `Segmenter`.
-        tracks: see `Segmenter`.
+        options: see `Segmenter`.
         overwrite: see `predict_folder`.
 
     Raises:
@@ -114,7 +113,7 @@ def predict_paths(
     _check_writable(out)
     loaded = load_model(model)
     check_hears(loaded.config)
-    segmenter = Segmenter(loaded, fps=fps, device=device, name=Path(model).name, tracks=tracks)
+    segmenter = Segmenter(loaded, fps=fps, device=device, name=Path(model).name, options=options)
     return predict_folder(segmenter, videos, out, overlay=overlay, masks=masks, overwrite=overwrite)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from avseg.io.pictures import Pictures
 from avseg.io.rle import area, box, decode
-from avseg.types import Rle, Task
+from avseg.types import Clip, Rle, Task
 
 MaskKind = Literal["png", "rle", "npz"]
 SEEN = 0.001
@@ -112,6 +112,13 @@ class Measured:
     damaged_packets: int = 0
     """Of picture and sound."""
 
+    @classmethod
+    def of(cls, source: Pictures | Clip) -> Measured:
+        """Of the pictures that were decoded so far, or of a clip."""
+        if isinstance(source, Clip):
+            return cls(source.rate, source.end)
+        return cls(source.count / source.end if source.end else 0.0, source.end, source.damaged)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types, rounded to microseconds."""
         return {
@@ -134,8 +141,7 @@ class FrameStream(Iterator[FrameResult]):
     @property
     def measured(self) -> Measured:
         """Of the pictures decoded so far."""
-        end = self._pictures.end
-        return Measured(self._pictures.count / end if end else 0.0, end, self._pictures.damaged)
+        return Measured.of(self._pictures)
 
 
 class PerFrame(Sequence[NDArray[Any]]):

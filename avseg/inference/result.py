@@ -31,10 +31,13 @@ class Result:
     model: str
     source: VideoInfo | Clip
     """The video, by what its file says, or the clip."""
-    size: tuple[int, int]
-    """(H, W)."""
     measured: Measured
     """Of the video or clip."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W)."""
+        return self.source.result_size if isinstance(self.source, Clip) else (self.source.height, self.source.width)
 
     @property
     def duration(self) -> float:
@@ -88,7 +91,7 @@ class Result:
 
     def save_video(self, path: str | Path) -> Path:
         """Write the video with the masks painted in, at its own frame rate and with its own sound, as MP4."""
-        return save_overlay(Path(path), self.source, self.frames, self.task, self.measured.fps)
+        return save_overlay(Path(path), self.source, self.frames, self.task)
 
     def save(self, folder: str | Path, masks: MaskKind | None = "png", *, overlay: bool = False) -> Path:
         """Write result.json, masks and, if wanted, the overlay video into `folder`.

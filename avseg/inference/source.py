@@ -14,9 +14,10 @@ from torch import Tensor
 
 from avseg.config import AudioWindow, ModelConfig
 from avseg.data.geometry import Geometry
-from avseg.inference.windows import Grid, block_length, nominal_times
+from avseg.inference.plan import FramePlan
 from avseg.io.media import MediaError, VideoInfo
-from avseg.io.video import Pictures, iter_audio, iter_frames
+from avseg.io.pictures import Pictures
+from avseg.io.video import iter_audio
 from avseg.types import Clip
 
 log = logging.getLogger(__name__)
@@ -29,22 +30,16 @@ LEFT_TO_MODEL = 1.0
 """s of sound that may be missing at the end before silence takes its place; below, the model's own rule holds."""
 
 
-def pictures_of(info: VideoInfo, grid: Grid) -> Pictures:
-    """The pictures that are taken from a video."""
-    return iter_frames(info.path, grid.fps, grid.offset)
-
-
 def clips_of(
-    info: VideoInfo, config: ModelConfig, grid: Grid, pictures: Pictures | None = None
-) -> Iterator[tuple[Clip, list[float]]]:
-    """Consecutive parts of a video: a clip at the nominal times of its pictures, and when these are really shown.
-
-    The parts of what a model sees as one clip hear what the whole would hear.
+    info: VideoInfo, config: ModelConfig, plan: FramePlan, span: int | None, pictures: Pictures | None = None
+) -> Iterator[Clip]:
+    """Consecutive parts of a video, sized for the network; parts of what a model sees as one hear what the whole would.
 
     Args:
         info: of the video.
         config: of the model.
-        grid: which pictures, and how many in a part.
+        plan: which pictures.
+        span: of a part, in pictures; None: all.
         pictures: those of `pictures_of`, for callers who want to know where they end.
 
     Raises:
@@ -53,23 +48,34 @@ def clips_of(
     """
     check_hears(config)
     sound = Sound(info, channels_wanted(config))
-    parts = _parts(pictures or pictures_of(info, grid), Geometry(config.input), grid.span)
-    for (frames, shown), following in _with_next(parts):
-        times = nominal_times(shown, config.temporal)
-        known = nominal_times(following[1], config.temporal) if following else times
-        audio, start = sound.cut(*_needed(times, known[-1], config))
-        yield (
-            Clip(
-                id=info.path.stem,
-                frames=frames,
-                times=torch.tensor(times, dtype=torch.float64),
-                audio=audio,
-                sample_rate=SAMPLE_RATE,
-                audio_start=start,
-                output_size=(info.height, info.width),
-            ),
-            shown,
+    late = config.temporal.shown_after
+    parts = _parts(pictures or pictures_of(info, plan), Geometry(config.input), span)
+    part = next(parts, None)
+    while part is not None:
+        (frames, shown), following = part, next(parts, None)
+        times, known = _nominal(shown, late), _nominal((following or part)[1], late)[-1]
+        audio, start = sound.cut(*_needed(times, known, config))
+        yield Clip(
+            id=info.path.stem,
+            frames=frames,
+            times=torch.tensor(times, dtype=torch.float64),
+            audio=audio,
+            sample_rate=SAMPLE_RATE,
+            audio_start=start,
+            output_size=(info.height, info.width),
+            shown=torch.tensor(shown, dtype=torch.float64) if late else None,
         )
+        part = following
+
+
+def pictures_of(info: VideoInfo, plan: FramePlan) -> Pictures:
+    """The pictures that are taken from a video."""
+    return Pictures(info.path, plan.fps, plan.offset)
+
+
+def _nominal(shown: list[float], late: float) -> list[float]:
+    """s, where the sound of pictures shown at `shown` begins; never before the sound's own beginning at zero."""
+    return [max(time - late, 0.0) for time in shown]
 
 
 def _parts(taken: Pictures, geometry: Geometry, span: int | None) -> Iterator[Part]:
@@ -87,15 +93,6 @@ def _parts(taken: Pictures, geometry: Geometry, span: int | None) -> Iterator[Pa
         yield torch.stack(pictures), shown
 
 
-def _with_next(parts: Iterator[Part]) -> Iterator[tuple[Part, Part | None]]:
-    """Every part with the one after it."""
-    part = next(parts, None)
-    while part is not None:
-        following = next(parts, None)
-        yield part, following
-        part = following
-
-
 def _needed(times: list[float], known: float, config: ModelConfig) -> tuple[float, float, float, float]:
     """Of a part with frames at `times`: begin and end in s of the sound that its windows touch; up to where there must
     be some; and since when.
@@ -104,7 +101,7 @@ def _needed(times: list[float], known: float, config: ModelConfig) -> tuple[floa
     must have sound up to there.
     """
     window, temporal = config.audio, config.temporal
-    reach = (block_length(temporal) - 1) * max(temporal.spacing, window.hop) if temporal.kind == "block" else 0.0
+    reach = ((temporal.length or 1) - 1) * max(temporal.spacing, window.hop) if temporal.kind == "block" else 0.0
     if temporal.kind == "clip":
         # One sample more than the last window has: rounding must not make it look cut off.
         reach = window.hop * len(times) if window.anchor == "clip" else 1 / SAMPLE_RATE

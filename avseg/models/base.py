@@ -5,29 +5,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import ClassVar, Generic, Protocol, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from avseg.config import ModelConfig, TrackOptions
-from avseg.types import Batch, InstancePrediction, Prediction, Task
+from avseg.config import ModelConfig, SessionOptions
+from avseg.models.session import FRAMES_AT_ONCE, EachGroup, Session
+from avseg.types import Batch, Prediction, Task
 
 Output = TypeVar("Output")
 M = TypeVar("M", bound=nn.Module)
-
-
-class Tracking(Protocol):
-    """One clip on its way through a model that tracks objects, in pieces, so that its length is no matter of memory."""
-
-    frames_at_once: int
-    """How many pictures `see` likes to get; any number gives the same tracks."""
-
-    def see(self, batch: Batch) -> None:
-        """The next frames of the clip, with the sound that belongs to them: a batch of one."""
-
-    def tracks(self, size: tuple[int, int]) -> InstancePrediction:
-        """What was tracked through all frames seen, with masks of `size` (H, W)."""
 
 
 class Model(nn.Module, ABC, Generic[Output]):
@@ -57,6 +45,8 @@ class Model(nn.Module, ABC, Generic[Output]):
             )
         self.config = config
         self.task = task
+        self.options = config.Options()
+        """Of a session where none are given."""
 
     @abstractmethod
     def forward(self, batch: Batch) -> Output:
@@ -87,9 +77,13 @@ class Model(nn.Module, ABC, Generic[Output]):
     def param_groups(self) -> dict[str, list[nn.Parameter]]:
         """The parameters that learn, by named part; a recipe gives each part its rate."""
 
-    def tracking(self, options: TrackOptions | None = None) -> Tracking | None:
-        """A new clip's way through the model in evaluation mode; None for models that do not track objects."""
-        return None
+    def session(self, options: SessionOptions | None = None) -> Session:
+        """The way of a new video through the model, part by part.
+
+        Args:
+            options: of the kind `Config.Options`; None: those of `self.options`.
+        """
+        return EachGroup(self.predict, None if self.config.temporal.kind == "clip" else FRAMES_AT_ONCE)
 
     @torch.inference_mode()
     def predict(self, batch: Batch) -> list[Prediction]:

@@ -102,6 +102,7 @@ def load_model(source: str | Path, device: str = "cpu") -> Model[Any]:
         config = from_dict(spec.config, header.config)
         with WithoutInitialisation():
             model = build_model(config, Task.from_dict(header.task))
+        model.options = config.former_options(header.config)
     except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, AssertionError) as error:
         raise ValueError(f"{path} is not a whole model file: its config and task make no model ({error})") from error
     load_strictly(model, read_safetensors(path), str(path))

@@ -29,8 +29,6 @@ def small_config(family: str) -> ModelConfig:
             audio_network="small",
             audio_width=16,
             criterion=SetConfig(points=64),
-            candidates=4,
-            score=0.0,
         ),
         "cavp": CAVPConfig(
             backbone="test_resnet",

@@ -10,7 +10,8 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from avseg.config import InputSpec
-from avseg.types import Batch, Clip
+from avseg.models.avism.config import AVISMOptions
+from avseg.types import Batch, Clip, InstancePrediction
 from inference.peak import peak
 from inference.tracker import tracker
 
@@ -28,11 +29,12 @@ def part(begin: int, frames: int) -> Batch:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    model = tracker(width=256, input=InputSpec((180, 180), rule="shorter_side"), frames_in_memory=5).eval()
+    model = tracker(width=256, input=InputSpec((180, 180), rule="shorter_side")).eval()
     for count in map(int, sys.argv[1:]):
-        tracking = model.tracking()
+        session = model.session(AVISMOptions(frames_in_memory=5))
         for begin in range(0, count, AT_ONCE):
-            tracking.see(part(begin, min(AT_ONCE, count - begin)))
-        assert len(tracking.tracks((360, 640)).masks) == 1
-        del tracking
+            session.step(part(begin, min(AT_ONCE, count - begin)))
+        (tracks,) = session.finish((360, 640))
+        assert isinstance(tracks, InstancePrediction) and len(tracks.masks) == 1
+        del session, tracks
         print(peak())

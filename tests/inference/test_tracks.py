@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 
-from avseg.config import TrackOptions
 from avseg.inference import Segmenter, predict_folder
 from avseg.io.image import read_index
 from avseg.io.rle import decode
@@ -113,7 +112,7 @@ def test_stream_predict_and_a_clip_agree(video: Path) -> None:
 
 def test_long_videos_keep_their_maps_outside_of_memory(video: Path) -> None:
     inside = Segmenter(tracker(), fps=1).predict(video)
-    outside = Segmenter(tracker(), tracks=TrackOptions(frames_in_memory=0)).predict(video)
+    outside = Segmenter(tracker(), options={"frames_in_memory": 0}).predict(video)
     for one, other in zip(inside.frames, outside.frames, strict=True):
         assert one.names == other.names
         assert [found.area for found in one.objects] == pytest.approx([f.area for f in other.objects], rel=0.01)
@@ -123,14 +122,18 @@ def test_score_and_candidates_are_options(video: Path) -> None:
     model = tracker(0.9, 0.8, 0.7, 0.2, 0.1)
 
     def found(**options: Any) -> list[float]:
-        return [track.score for track in Segmenter(model, tracks=TrackOptions(**options)).predict(video).tracks]
+        return [track.score for track in Segmenter(model, options=options).predict(video).tracks]
 
     assert len(found()) == 2 and len(found(score=0.8)) == 1 and len(found(score=0.95)) == 0
     assert len(found(score=0.15)) == 3 and len(found(score=0.05)) == 4
     assert len(found(score=0.05, candidates=3)) == 2  # the third is never there
     assert found(score=0.05) == sorted(found(score=0.05), reverse=True)
-    with pytest.raises(ValueError, match="score is for models that track objects, and this model does not"):
-        Segmenter(fake(), tracks=TrackOptions(score=0.1))
+    with pytest.raises(ValueError, match="a model of the family fake has no option 'score'; its predictions have none"):
+        Segmenter(fake(), options={"score": 0.1})
+    with pytest.raises(ValueError, match="no option 'scor'; did you mean 'score'"):
+        Segmenter(model, options={"scor": 0.1})
+    with pytest.raises(ValueError, match=r"score 1\.0, wanted 0 or more and below 1"):
+        Segmenter(model, options={"score": 1.0})
 
 
 class Truth:
@@ -168,7 +171,7 @@ def test_a_folder_holds_tracks_labels_intervals_and_overlay(video: Path, tmp_pat
             mask = stored.masks[found.id - 1][index]
             assert mask is not None and np.array_equal(decode(mask), labels == found.id)
     assert predict_folder(segmenter, [video], tmp_path, overlay=True).skipped
-    other = Segmenter(segmenter.model, tracks=TrackOptions(score=0.8))
+    other = Segmenter(segmenter.model, options={"score": 0.8})
     (reason,) = predict_folder(other, [video], tmp_path, overlay=True).failed.values()
     assert "with other weights or options" in reason
     assert predict_folder(other, [video], tmp_path, overlay=True, overwrite=True).done
@@ -213,9 +216,9 @@ def test_a_model_without_audio_network_is_refused_in_a_sentence(video: Path, tmp
 
 
 def test_more_tracks_than_label_maps_hold_are_refused(video: Path) -> None:
-    model = tracker(*[0.9] * 300, candidates=1000)
+    model = tracker(*[0.9] * 300)
     with pytest.raises(ValueError, match=r"has 299 tracks and label maps tell 255 apart"):
-        Segmenter(model).predict(video)
+        Segmenter(model, options={"candidates": 1000}).predict(video)
 
 
 def test_a_full_disk_while_maps_are_stored_is_one_sentence(video: Path, tmp_path: Path, monkeypatch: Any) -> None:
@@ -223,7 +226,7 @@ def test_a_full_disk_while_maps_are_stored_is_one_sentence(video: Path, tmp_path
         pytest.skip("needs a device that is always full")
     full = partial(Path("/dev/full").open, "w+b", buffering=0)
     monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: full())
-    segmenter = Segmenter(tracker(frames_at_once=2), tracks=TrackOptions(frames_in_memory=5))
+    segmenter = Segmenter(tracker(frames_at_once=2), options={"frames_in_memory": 5})
     report = predict_folder(segmenter, [video], tmp_path / "out", overlay=True)
     assert "is full after the maps of 0 frames" in report.failed[video] and "TMPDIR" in report.failed[video]
     assert list((tmp_path / "out").iterdir()) == []

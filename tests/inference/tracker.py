@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from avseg.config import InputSpec, TrackOptions
+from avseg.config import InputSpec, SessionOptions
 from avseg.models.avism.config import AVISMConfig
-from avseg.models.avism.tracking import AVISMTracking
+from avseg.models.avism.session import AVISMSession
 from avseg.models.base import Model
 from avseg.nn.audio import cut_windows, mixed_down, present_windows
 from avseg.types import Batch, Prediction, Task
@@ -76,8 +76,8 @@ class Tracker(Model[Tensor]):
         images = batch.frames.float() / 255
         return F.pad(images, (0, -images.shape[-1] % 32, 0, -images.shape[-2] % 32))
 
-    def tracking(self, options: TrackOptions | None = None) -> Any:
-        return AVISMTracking(self, (options or TrackOptions()).applied(self.config))
+    def session(self, options: SessionOptions | None = None) -> Any:
+        return AVISMSession(self, options or self.options)
 
     def forward(self, batch: Batch) -> Tensor:
         raise AssertionError("a whole clip was asked for")

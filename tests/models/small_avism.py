@@ -11,10 +11,12 @@ from torch import Tensor
 from avseg.config import InputSpec
 from avseg.losses.config import SetConfig
 from avseg.models import build_model
-from avseg.models.avism.config import AVISMConfig
+from avseg.models.avism.config import AVISMConfig, AVISMOptions
 from avseg.models.avism.model import AVISM
 from avseg.types import Clip, InstanceTarget, Task
 
+ALL = AVISMOptions(score=0.0)
+"""Tracks of any score."""
 INSTANCES = Task("instance", ("dog", "guitar", "cello"))
 
 AVISM_CONFIG = AVISMConfig(
@@ -35,15 +37,15 @@ AVISM_CONFIG = AVISMConfig(
     audio_network="none",
     audio_width=8,
     criterion=SetConfig(points=64),
-    score=0.0,
 )
 
 
-def small_avism(**changes: Any) -> AVISM:
-    """A seeded model in evaluation mode."""
+def small_avism(options: AVISMOptions = ALL, **changes: Any) -> AVISM:
+    """A seeded model in evaluation mode; `changes` are of its config."""
     torch.manual_seed(0)
     model = build_model(replace(AVISM_CONFIG, **changes), INSTANCES)
     assert isinstance(model, AVISM)
+    model.options = options
     return model.eval()
 
 

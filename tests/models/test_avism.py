@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
-from avseg.config import TrackOptions
+from avseg.config import to_dict
 from avseg.losses.config import SetConfig
-from avseg.models.avism.config import AVISMConfig
+from avseg.models import load_model, read_header, save_model
+from avseg.models.avism.config import AVISMConfig, AVISMOptions
 from avseg.models.avism.model import AVISM
 from avseg.types import Batch, Clip, Draw, InstancePrediction, InstanceTarget, TrackTarget
 from models.small_avism import AVISM_CONFIG, INSTANCES, boxes, noise, small_avism, told, two_clips
@@ -130,7 +133,7 @@ def test_padded_frames_change_no_loss(mode: str) -> None:
 
 def test_prediction_is_what_the_whole_output_says() -> None:
     """One clip after the other and in pieces, against all at once from the output; then options of a prediction."""
-    model = small_avism(candidates=6, frames_at_once=2).train()
+    model = small_avism(AVISMOptions(score=0.0, candidates=6), frames_at_once=2).train()
     clips = [noise(5), replace(noise(3, seed=1), output_size=(40, 30))]
     batch = Batch.collate(clips)
     found = model.predict(batch)
@@ -143,9 +146,10 @@ def test_prediction_is_what_the_whole_output_says() -> None:
         assert a.id == b.id == clip.id and a.size == b.size and len(a.masks) > 0
         assert torch.allclose(a.scores, b.scores, atol=1e-4) and a.classes.tolist() == b.classes.tolist()
         assert all(len(track) == len(clip.frames) for track in a.masks)
-    tracking = model.tracking(TrackOptions(candidates=1))
-    tracking.see(Batch.collate(clips[:1]))
-    assert len(tracking.tracks((64, 64)).masks) <= 1
+    session = model.session(AVISMOptions(score=0.0, candidates=1))
+    assert session.step(Batch.collate(clips[:1])) == []
+    (tracks,) = session.finish((64, 64))
+    assert isinstance(tracks, InstancePrediction) and len(tracks.masks) == 1
 
 
 # ---- what it loses
@@ -287,15 +291,43 @@ def test_training_on_one_clip_lowers_every_term() -> None:
         ({"trained_layers": 4}, "trained_layers"),
         ({"audio_network": "vggish", "audio_width": 8}, "128"),
         ({"window": 0}, "window"),
-        ({"score": 1.0}, "score 1.0, wanted 0 or more and below 1"),
-        ({"score": float("nan")}, "score nan"),
-        ({"score": -0.1}, "score -0.1"),
-        ({"frames_in_memory": -1}, "frames_in_memory -1, wanted 0 or more"),
     ],
 )
 def test_contradictions_are_refused_when_the_config_is_made(changes: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         replace(AVISM_CONFIG, **changes)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"score": 1.0}, "score 1.0, wanted 0 or more and below 1"),
+        ({"score": float("nan")}, "score nan"),
+        ({"score": -0.1}, "score -0.1"),
+        ({"candidates": 0}, "candidates 0, wanted 1 or more"),
+        ({"frames_in_memory": -1}, "frames_in_memory -1, wanted 0 or more"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(options: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        AVISMOptions(**options)
+
+
+def test_a_file_of_an_earlier_version_keeps_its_options_and_a_new_one_holds_none(tmp_path: Path) -> None:
+    """Then they stood in the config."""
+    model, path = small_avism(), tmp_path / "m.safetensors"
+    save_model(model, path)
+    header = read_header(path)
+    assert not set(to_dict(AVISMOptions())) & set(header.config) and load_model(path).options == AVISMOptions()
+    config = {**header.config, "score": 0.125, "candidates": 7, "frames_in_memory": 0}
+    weights = load_file(path)
+    save_file(weights, path, metadata=replace(header, config=config).to_metadata())
+    old = load_model(path)
+    assert old.config == model.config and old.options == AVISMOptions(0.125, 7, 0)
+    config["score"] = 2.0
+    save_file(weights, path, metadata=replace(header, config=config).to_metadata())
+    with pytest.raises(ValueError, match=r"m.safetensors is not a whole model file.*score 2\.0"):
+        load_model(path)
 
 
 def test_published_criterion_is_the_default_but_for_two_slips() -> None:

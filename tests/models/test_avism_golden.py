@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from avseg.config import InputSpec
 from avseg.io.rle import decode
+from avseg.models.avism.config import AVISMOptions
 from avseg.models.avism.convert import convert
 from avseg.models.avism.model import AVISM
 from avseg.models.avism.network import AVISMNetwork, Watched
@@ -51,8 +52,9 @@ def seeded_model(name: str) -> AVISM:
     made = [(k, s) for k, s in keys if not k.endswith(("relative_position_index", "empty_weight"))]
     with ThreadPoolExecutor(2) as pool:
         state = dict(zip([k for k, _ in made], pool.map(lambda entry: seeded(*entry), made), strict=True))
-    model = convert(state, input=InputSpec(rule="keep"), score=0.0)
+    model = convert(state, input=InputSpec(rule="keep"))
     assert isinstance(model, AVISM)
+    model.options = AVISMOptions(score=0.0)
     return model
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from avseg.models.avism.config import AVISMOptions
 from avseg.models.avism.truth import truth_of
 from avseg.types import Batch
 from models.small_avism import AVISM_CONFIG, boxes, noise, small_avism, told, two_clips
@@ -58,7 +59,7 @@ def test_published_masks_are_deaf_and_others_need_not_be(heard: bool) -> None:
 
 
 def test_heard_masks_are_drawn_alike_at_once_and_in_pieces() -> None:
-    model = small_avism(heard_masks=True, frames_at_once=2, frames_in_memory=3)
+    model = small_avism(AVISMOptions(score=0.0, frames_in_memory=3), heard_masks=True, frames_at_once=2)
     batch = Batch.collate([noise(5)])
     with torch.inference_mode():
         (whole,), (pieces,) = model.postprocess(model(batch), batch), model.predict(batch)

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from avseg.config import InputSpec, TrackOptions
+from avseg.config import InputSpec
 from avseg.io.rle import decode, encode
-from avseg.models.avism.config import AVISMConfig
+from avseg.models.avism.config import AVISMConfig, AVISMOptions
 from avseg.models.avism.network import AVISMNetwork
+from avseg.models.avism.session import AVISMSession
 from avseg.models.avism.spool import Spool
-from avseg.models.avism.tracking import AVISMTracking
 from avseg.models.avism.tracks import Candidates, make_tracks
 from avseg.nn.frames import normalised
 from avseg.types import Batch, Clip, InstancePrediction
@@ -37,7 +37,6 @@ SMALL = AVISMConfig(
     object_layers=2,
     audio_width=8,
     frames_at_once=18,
-    frames_in_memory=36,
 )
 
 
@@ -46,6 +45,7 @@ class Parts:
     """The parts of a model that tracking speaks to, with a small network of random weights."""
 
     network: AVISMNetwork
+    config: AVISMConfig = SMALL
 
     def features(self, batch: Batch) -> Tensor:
         assert batch.audio_features is not None
@@ -113,15 +113,19 @@ def published(parts: Parts, of: Clip, candidates: int = 100, cut: float = 0.3) -
     return sorted(kept, key=lambda one: -one[0])
 
 
-def track(parts: Parts, of: Clip, pieces: list[int] | None = None, **changes: Any) -> InstancePrediction:
+def track(
+    parts: Parts, of: Clip, pieces: list[int] | None = None, at_once: int = 18, **options: Any
+) -> InstancePrediction:
     """The tracks of a clip that is shown in pieces of these lengths; None: whole."""
-    tracking = AVISMTracking(parts, TrackOptions(**changes.pop("options", {})).applied(replace(SMALL, **changes)))
+    session = AVISMSession(Parts(parts.network, replace(SMALL, frames_at_once=at_once)), AVISMOptions(**options))
     begin = 0
     for length in pieces or [len(of.frames)]:
-        tracking.see(Batch.collate([of.take(range(begin, begin + length))]))
+        session.step(Batch.collate([of.take(range(begin, begin + length))]))
         begin += length
     assert begin == len(of.frames) and of.output_size is not None
-    return tracking.tracks(of.output_size)
+    (found,) = session.finish(of.output_size)
+    assert isinstance(found, InstancePrediction)
+    return found
 
 
 def assert_published(found: InstancePrediction, expected: list[tuple[float, int, Tensor]]) -> None:
@@ -149,12 +153,12 @@ def test_tracks_are_those_of_the_published_way(parts: Parts, frames: int) -> Non
 def test_pieces_of_any_size_give_the_same_tracks(parts: Parts, pieces: list[int]) -> None:
     of = clip(9, seed=1)
     assert_published(track(parts, of, pieces), published(parts, of))
-    assert_published(track(parts, of, frames_at_once=2), published(parts, of))
+    assert_published(track(parts, of, at_once=2), published(parts, of))
 
 
 def test_long_and_short_clips_agree_to_half_precision(parts: Parts) -> None:
     of = clip(8, seed=2)
-    inside, outside = track(parts, of), track(parts, of, [3, 5], options={"frames_in_memory": 4})
+    inside, outside = track(parts, of), track(parts, of, [3, 5], frames_in_memory=4)
     assert len(inside.masks) > 2 and inside.classes.tolist() == outside.classes.tolist()
     assert outside.scores.tolist() == pytest.approx(inside.scores.tolist(), abs=2e-3)
     empty = np.zeros(inside.size, bool)
@@ -193,8 +197,8 @@ def test_what_lies_in_the_padding_alone_is_nothing() -> None:
 
 
 def test_tracking_wants_one_clip_of_one_size(parts: Parts) -> None:
-    tracking = AVISMTracking(parts, SMALL)
+    session = AVISMSession(parts, AVISMOptions())
     with pytest.raises(ValueError, match="no frame was seen"):
-        tracking.tracks((10, 10))
+        session.finish((10, 10))
     with pytest.raises(ValueError, match="a batch of 2 clips"):
-        tracking.see(Batch.collate([clip(1), clip(1)]))
+        session.step(Batch.collate([clip(1), clip(1)]))

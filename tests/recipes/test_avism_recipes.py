@@ -9,7 +9,7 @@ import pytest
 from avseg.config import InputSpec
 from avseg.engine.config import GroupConfig, Recipe
 from avseg.losses.config import SetConfig
-from avseg.models.avism.config import AVISMConfig
+from avseg.models.avism.config import AVISMConfig, AVISMOptions
 from avseg.recipes import get_recipe
 
 # Name: backbone, queries of a frame, shorter side in tests, what it begins from.
@@ -36,7 +36,7 @@ def test_networks_are_the_published_ones(name: str) -> None:
     assert (model.width, model.heads, model.feedforward, model.pixel_feedforward) == (256, 8, 2048, 1024)
     assert (model.pixel_layers, model.frame_layers, model.clip_queries, model.clip_layers) == (6, 9, 100, 3)
     assert (model.object_layers, model.window, model.trained_layers) == (6, 6, 3)
-    assert (model.candidates, model.score, model.frames_at_once, model.frames_in_memory) == (100, 0.3, 18, 36)
+    assert (AVISMOptions(), model.frames_at_once) == (AVISMOptions(score=0.3, candidates=100, frames_in_memory=36), 18)
     assert model.freeze_norms and (model.audio_network, model.audio_width) == ("none", 128)
 
 

@@ -128,24 +128,30 @@ class OptionalOverlay:
             self._path.unlink(missing_ok=True)
 
 
-def save_overlay(path: Path, source: VideoInfo | Clip, frames: Sequence[FrameResult], task: Task, fps: float) -> Path:
-    """See `Result.save_video`; `fps`: pictures a second of the source."""
+def save_overlay(path: Path, source: VideoInfo | Clip, frames: Sequence[FrameResult], task: Task) -> Path:
+    """See `Result.save_video`."""
     if isinstance(source, Clip):
-        return _save_clip(path, source, frames, task, fps)
+        return _save_clip(path, source, frames, task)
     with write_aside(path) as aside, OverlayVideo(aside, source, task) as video:
         for frame in frames:
             video.add(frame)
     return path
 
 
-def _save_clip(path: Path, clip: Clip, frames: Sequence[FrameResult], task: Task, fps: float) -> Path:
-    """Every frame of the clip at its time, with the clip's sound from the first frame on."""
-    first, colours = float(clip.times[0]), palette(task)
-    lead = round((first - clip.audio_start) * clip.sample_rate)
+def _save_clip(path: Path, clip: Clip, frames: Sequence[FrameResult], task: Task) -> Path:
+    """Every frame when it is shown, the first one from the beginning of the clip on, with the sound from there."""
+    begin, colours = float(clip.times[0]), palette(task)
+    lead = round((begin - clip.audio_start) * clip.sample_rate)
     sound = np.pad(clip.audio.numpy()[:, max(lead, 0) :], ((0, 0), (max(-lead, 0), 0)))
     pieces = pieces_of(mixed(sound, [], min(len(sound), 2)), clip.sample_rate)
-    with write_aside(path) as aside, VideoWriter(aside, fps, sound=pieces) as writer:
-        for picture, frame in zip(clip.frames, frames, strict=True):
-            painted = paint_of(frame, colours).on(picture.permute(1, 2, 0).numpy())
-            writer.write(painted, frame.time - first)
+    with write_aside(path) as aside:
+        writer = VideoWriter(aside, clip.rate, sound=pieces)
+        try:
+            for picture, frame in zip(clip.frames, frames, strict=True):
+                painted = paint_of(frame, colours).on(picture.permute(1, 2, 0).numpy())
+                writer.write(painted, frame.time - begin if frame.index else 0.0)
+            writer.close(clip.end - begin)
+        except BaseException:
+            writer.abandon()
+            raise
     return path

@@ -40,7 +40,7 @@ def save_frames(
     with folder_aside(folder) as aside:
         draft = write_frames(aside, header, facts["file"], frames)
         if header.overlay:
-            save_overlay(aside / OVERLAY_NAME, source, frames, header.task, measured.fps)
+            save_overlay(aside / OVERLAY_NAME, source, frames, header.task)
         draft.finish(header.to_dict({**facts, **measured.to_dict()}))
         place(aside, folder, replacing=True)
     return folder

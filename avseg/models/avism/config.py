@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from avseg.config import AudioWindow, InputSpec, ModelConfig, Temporal
+from avseg.config import AudioWindow, InputSpec, ModelConfig, SessionOptions, Temporal
 from avseg.losses.config import SetConfig
 
 _PICTURES = InputSpec((360, 360), rule="shorter_side", longest=1333)
@@ -17,10 +17,31 @@ Option = bool | int | float | str
 
 
 @dataclass(frozen=True)
+class AVISMOptions(SessionOptions):
+    """The defaults are the published ones."""
+
+    score: float = 0.3
+    """Tracks whose score is not above this are dropped."""
+    candidates: int = 100
+    """How many (query, class) pairs of the highest probability may become tracks."""
+    frames_in_memory: int = 36
+    """Longer videos keep their maps in a temporary file in half precision."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.score < 1:
+            raise ValueError(f"score {self.score}, wanted 0 or more and below 1, which no track's score exceeds")
+        if self.frames_in_memory < 0:
+            raise ValueError(f"frames_in_memory {self.frames_in_memory}, wanted 0 or more")
+        if self.candidates < 1:
+            raise ValueError(f"candidates {self.candidates}, wanted 1 or more")
+
+
+@dataclass(frozen=True)
 class AVISMConfig(ModelConfig):
     """The defaults are the published ResNet-50 setting."""
 
     family: ClassVar[str] = "avism"
+    Options: ClassVar[type[SessionOptions]] = AVISMOptions
     input: InputSpec = _PICTURES
     audio: AudioWindow = _SECONDS
     temporal: Temporal = _WHOLE
@@ -60,14 +81,8 @@ class AVISMConfig(ModelConfig):
     sounding_weight: float = 0.0
     """Not published: the factor of a loss that asks the sound of every second alone which classes it is of, so that an
     audio network learns from the first step on. 0 leaves it out."""
-    candidates: int = 100
-    """(query, class) pairs of the highest probability that may become tracks."""
-    score: float = 0.3
-    """Tracks of a lower score are dropped."""
     frames_at_once: int = 18
     """Pictures in one call of the frame stage."""
-    frames_in_memory: int = 36
-    """Clips of more frames keep their mask features outside of the device's memory."""
 
     def __post_init__(self) -> None:
         if self.width % self.heads:
@@ -78,10 +93,6 @@ class AVISMConfig(ModelConfig):
             raise ValueError(f"VGGish embeddings have 128 channels, audio_width is {self.audio_width}")
         if self.sounding_weight < 0:
             raise ValueError(f"sounding_weight {self.sounding_weight} is negative; 0 leaves the loss out")
-        if not 0 <= self.score < 1:
-            raise ValueError(f"score {self.score}, wanted 0 or more and below 1, which no track's score exceeds")
-        if self.frames_in_memory < 0:
-            raise ValueError(f"frames_in_memory {self.frames_in_memory}, wanted 0 or more")
-        for name in ("frames_at_once", "window", "candidates", "frame_queries", "clip_queries"):
+        for name in ("frames_at_once", "window", "frame_queries", "clip_queries"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} {getattr(self, name)}, wanted 1 or more")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import fields, replace
 from typing import Any, ClassVar
 
@@ -10,17 +9,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from avseg.config import ModelConfig, TrackOptions
+from avseg.config import ModelConfig, SessionOptions
 from avseg.losses.dense import sounding_loss
 from avseg.losses.matching import over_workers
-from avseg.models.avism.config import AVISMConfig
+from avseg.models.avism.config import AVISMConfig, AVISMOptions
 from avseg.models.avism.criterion import ClipCriterion, FrameCriterion, similarity_term
 from avseg.models.avism.detector import FramePrediction
 from avseg.models.avism.network import AVISMNetwork
 from avseg.models.avism.output import AVISMOutput as AVISMOutput
 from avseg.models.avism.output import joined
-from avseg.models.avism.tracking import AVISMTracking
-from avseg.models.avism.tracks import Candidates, make_tracks
+from avseg.models.avism.session import DRAWN_AT_ONCE, AVISMSession, drawn_tracks
 from avseg.models.avism.truth import Truth, truth_of
 from avseg.models.avism.video import Watched
 from avseg.models.base import Model, in_evaluation, uncompiled
@@ -30,8 +28,6 @@ from avseg.types import Batch, Draw, Prediction, Task
 
 STEP = 32
 """Both sides of a picture are filled up to a multiple of this."""
-_FRAMES_AT_ONCE = 5
-"""Frames whose masks are formed at once when tracks are drawn."""
 _POINTS = -2
 """Marks the generator that draws points: no clip has this place."""
 
@@ -42,6 +38,7 @@ class AVISM(Model[AVISMOutput]):
     Config: ClassVar[type[ModelConfig]] = AVISMConfig
     tasks: ClassVar[frozenset[str]] = frozenset({"instance"})
     config: AVISMConfig
+    options: AVISMOptions
     network: AVISMNetwork
 
     def __init__(self, config: AVISMConfig, task: Task) -> None:
@@ -173,20 +170,20 @@ class AVISM(Model[AVISMOutput]):
 
     def postprocess(self, output: AVISMOutput, batch: Batch) -> list[Prediction]:
         """The tracks of every clip, of its valid frames, from masks that are all in memory."""
-        config = self.config
         tracks: list[Prediction] = []
-        for clip, name in enumerate(batch.ids):
-            candidates = Candidates.of(output.class_logits[clip].detach(), config.candidates, config.score)
-            embeddings = output.mask_embeddings[clip][candidates.queries].detach()  # (M, D)
-            features = output.clip_features[clip][output.valid[clip]].detach()  # (T, D, h, w)
+        for clip, (name, wanted) in enumerate(zip(batch.ids, batch.output_sizes, strict=True)):
             height, width = output.sizes[clip].tolist()
-            pieces, size = _pieces(embeddings, features), batch.output_sizes[clip]
-            tracks.append(make_tracks(name, candidates, pieces, (height, width), size, config.score))
+            features = output.clip_features[clip][output.valid[clip]].detach().float()  # (T, D, h, w)
+            classes, embeddings = output.class_logits[clip].detach(), output.mask_embeddings[clip].detach()
+            maps = torch.split(features, DRAWN_AT_ONCE)
+            tracks.append(drawn_tracks(name, classes, embeddings, maps, (height, width), wanted, self.options))
         return tracks
 
-    def tracking(self, options: TrackOptions | None = None) -> AVISMTracking:
+    def session(self, options: SessionOptions | None = None) -> AVISMSession:
         """A clip's way through the model, which must be in evaluation mode."""
-        return AVISMTracking(self, (options or TrackOptions()).applied(self.config))
+        options = options or self.options
+        assert isinstance(options, AVISMOptions)
+        return AVISMSession(self, options)
 
     @torch.inference_mode()
     def predict(self, batch: Batch) -> list[Prediction]:
@@ -194,9 +191,9 @@ class AVISM(Model[AVISMOutput]):
         tracks: list[Prediction] = []
         with in_evaluation(self):
             for clip, size in enumerate(batch.output_sizes):
-                tracking = self.tracking()
-                tracking.see(_alone(batch, clip))
-                tracks.append(tracking.tracks(size))
+                session = self.session()
+                session.step(_alone(batch, clip))
+                tracks += session.finish(size)
         return tracks
 
     def param_groups(self) -> dict[str, list[nn.Parameter]]:
@@ -229,9 +226,3 @@ def _judged(output: AVISMOutput, truth: Truth) -> list[FramePrediction]:
     if bool(kept.all()):
         return output.frame_predictions
     return [FramePrediction(p.class_logits[kept], p.mask_logits[kept]) for p in output.frame_predictions]
-
-
-def _pieces(embeddings: Tensor, features: Tensor) -> Iterator[Tensor]:
-    """Mask logits (M, t, h, w) of some frames at a time."""
-    for some in torch.split(features, _FRAMES_AT_ONCE):
-        yield torch.einsum("md,tdhw->mthw", embeddings, some)

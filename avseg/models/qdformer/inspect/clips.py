@@ -15,9 +15,8 @@ from torch.nn import functional as F
 from avseg.data import eval_transforms
 from avseg.data.base import ClipDataset
 from avseg.data.transforms import apply
-from avseg.inference.segmenter import part_of
+from avseg.inference.plan import FramePlan, part_of
 from avseg.inference.source import clips_of
-from avseg.inference.windows import Grid, windows
 from avseg.io.media import probe
 from avseg.models.base import Model, in_evaluation
 from avseg.models.qdformer.config import QDFormerConfig
@@ -57,9 +56,10 @@ def coded_video(model: Model[Any], video: str | Path) -> Iterator[CodedClip]:
     """
     check_codes(model)
     info, temporal = probe(video), model.config.temporal
-    for clip, shown in clips_of(info, model.config, Grid.of(1 / temporal.spacing, temporal)):
-        for group in windows(shown, temporal):
-            times = [shown[place] for place in group]
+    plan = FramePlan.of(1 / temporal.spacing, temporal)
+    for clip in clips_of(info, model.config, plan, plan.span(None)):
+        for group in plan.groups(len(clip.times)):
+            times = clip.shown_at[group].tolist()
             begin = max(0.0, times[0] - temporal.shown_after)
             name = f"{info.path.stem}, {begin:.0f} to {begin + times[-1] - times[0] + temporal.spacing:.0f} s"
             part = replace(part_of(clip, group, temporal), id=name)
