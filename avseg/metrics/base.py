@@ -78,6 +78,16 @@ class ClipTable:
         return np.concatenate([values for _, _, values in self])
 
 
+class TableMetric:
+    """A metric that keeps a row of partial sums for every clip."""
+
+    def __init__(self, protocol: str) -> None:
+        self.protocol, self.clips = protocol, ClipTable()
+
+    def merge(self, other: Self) -> None:
+        self.clips.merge(other.clips)
+
+
 def check_dense(prediction: Prediction, target: Target) -> tuple[DensePrediction, DenseTarget]:
     """The pair, known to be dense, of as many frames and of one size.
 

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from avseg.metrics.base import Array, ClipTable, Metric, Row, check_dense
+from avseg.metrics.base import Array, Metric, Row, TableMetric, check_dense
 from avseg.metrics.object import BETA2
 from avseg.metrics.semantic import EPS, frame_counts
 from avseg.metrics.suites.vpo import SPEC
@@ -73,7 +73,7 @@ def dataset_metrics(task: Task, protocol: str) -> list[Metric]:
     return [DatasetScores(task, protocol)]
 
 
-class DatasetScores:
+class DatasetScores(TableMetric):
     """mIoU, F, FDR, F1 and accuracy of all annotated frames, from one confusion matrix; binary tasks have two classes.
 
     Pixels labelled 255 count nowhere. Of the matrix only the diagonal and the two margins are kept, which is all that
@@ -90,8 +90,8 @@ class DatasetScores:
     suite = SPEC.name
 
     def __init__(self, task: Task, protocol: str) -> None:
-        self.classes, self.protocol = max(task.channels, 2), protocol
-        self.clips = ClipTable()
+        super().__init__(protocol)
+        self.classes = max(task.channels, 2)
 
     def update(self, prediction: Prediction, target: Target, index: int) -> None:
         dense, truth = check_dense(prediction, target)
@@ -99,9 +99,6 @@ class DatasetScores:
         several = shows_several(counts, truth, self.protocol)
         values = np.stack([counts.sum(0), counts[several].sum(0)])
         self.clips.put(index, dense.id, values[None])  # (1, 2, 3, C)
-
-    def merge(self, other: DatasetScores) -> None:
-        self.clips.merge(other.clips)
 
     def compute(self) -> dict[str, float]:
         every, several = self.clips.joined().sum(0)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from avseg.metrics.base import Array, ClipTable, Metric, Row, check_dense
+from avseg.metrics.base import Array, Metric, Row, TableMetric, check_dense
 from avseg.metrics.suites.avsbench_object import SPEC
 from avseg.types import IGNORE, DensePrediction, Prediction, Target, Task
 
@@ -116,7 +116,7 @@ def foreground_metrics(task: Task, protocol: str, *, group: int | None = None) -
     return [ForegroundIoU(protocol, group), ForegroundF(protocol, group)]
 
 
-class ForegroundIoU:
+class ForegroundIoU(TableMetric):
     """J, the IoU of the foreground ("mIoU" in the AVSBench-object papers) over annotated frames.
 
     Published and cavp: mean over groups of `group` clips, in data-set order, of the mean over the group's frames.
@@ -126,8 +126,8 @@ class ForegroundIoU:
     suite = SPEC.name
 
     def __init__(self, protocol: str, group: int | None = None) -> None:
-        self.protocol, self.group = protocol, group or SPEC.clips_per_group.get(protocol, 1)
-        self.clips = ClipTable()
+        super().__init__(protocol)
+        self.group = group or SPEC.clips_per_group.get(protocol, 1)
 
     def update(self, prediction: Prediction, target: Target, index: int) -> None:
         dense, truth, judged, frames = _annotated(prediction, target)
@@ -138,9 +138,6 @@ class ForegroundIoU:
         iou = mask_iou(predicted, truth, judged, self.protocol)
         sounding = _count(truth & judged) > 0
         self.clips.put(index, clip_id, np.stack([iou, sounding], 1))  # (M, 2)
-
-    def merge(self, other: ForegroundIoU) -> None:
-        self.clips.merge(other.clips)
 
     def compute(self) -> dict[str, float]:
         frames = self.clips.joined()
@@ -156,7 +153,7 @@ class ForegroundIoU:
         ]
 
 
-class ForegroundF:
+class ForegroundF(TableMetric):
     """F, the maximum over 255 thresholds of the mean F curve over annotated frames whose truth is not empty.
 
     Published and cavp: mean over groups of `group` clips, in data-set order, of each group's maximum, 0 for a group
@@ -166,8 +163,8 @@ class ForegroundF:
     suite = SPEC.name
 
     def __init__(self, protocol: str, group: int | None = None) -> None:
-        self.protocol, self.group = protocol, group or SPEC.clips_per_group.get(protocol, 1)
-        self.clips = ClipTable()
+        super().__init__(protocol)
+        self.group = group or SPEC.clips_per_group.get(protocol, 1)
 
     def update(self, prediction: Prediction, target: Target, index: int) -> None:
         dense, truth, judged, frames = _annotated(prediction, target)
@@ -179,9 +176,6 @@ class ForegroundF:
         curves = f_curve(probabilities[sounding], truth[sounding], judged[sounding])
         values = np.concatenate([[len(truth), len(curves)], curves.sum(0)])
         self.clips.put(index, clip_id, values[None])  # (1, 2 + 255)
-
-    def merge(self, other: ForegroundF) -> None:
-        self.clips.merge(other.clips)
 
     def compute(self) -> dict[str, float]:
         whole = self.clips.joined()

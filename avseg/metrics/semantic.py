@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from avseg.metrics.base import Array, ClipTable, Metric, Row, check_dense
+from avseg.metrics.base import Array, Metric, Row, TableMetric, check_dense
 from avseg.metrics.object import f_measure
 from avseg.metrics.suites.avsbench_semantic import SPEC
 from avseg.types import IGNORE, DensePrediction, DenseTarget, Prediction, Target, Task
@@ -85,7 +85,7 @@ def class_metrics(task: Task, protocol: str) -> list[Metric]:
     return [SemanticScores(task.channels, protocol)]
 
 
-class SemanticScores:
+class SemanticScores(TableMetric):
     """mIoU and F over C classes: means over frames in which a class is present, then over classes.
 
     Published: all frames of a clip, and frames of perfect background up to ten; classes never present count 0;
@@ -101,8 +101,8 @@ class SemanticScores:
     suite = SPEC.name
 
     def __init__(self, classes: int, protocol: str) -> None:
-        self.classes, self.protocol = classes, protocol
-        self.clips = ClipTable()
+        super().__init__(protocol)
+        self.classes = classes
 
     def update(self, prediction: Prediction, target: Target, index: int) -> None:
         dense, truth = check_dense(prediction, target)
@@ -120,9 +120,6 @@ class SemanticScores:
         if self.padded:
             values[:3, 0] += max(PUBLISHED_FRAMES - len(counts), 0)  # each padded frame: IoU 1, F 1, present
         self.clips.put(index, clip_id, values[None])  # (1, 6, C)
-
-    def merge(self, other: SemanticScores) -> None:
-        self.clips.merge(other.clips)
 
     def compute(self) -> dict[str, float]:
         total = self.clips.joined().sum(0)

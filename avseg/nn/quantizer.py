@@ -19,6 +19,15 @@ SHORTEST = 1e-6
 """Vectors are not divided by a length below it."""
 
 
+@dataclass(frozen=True)
+class Averages:
+    """Moving averages of the tokens that took each entry."""
+
+    decay: float = 0.99
+    epsilon: float = 1e-5
+    """Added to the averaged counts, which keep their sum (Laplace smoothing)."""
+
+
 @dataclass(frozen=True, eq=False)
 class Coded:
     """Tokens and what a quantiser makes of them."""
@@ -81,7 +90,7 @@ class Quantizer(nn.Module):
         dim: int | None = None,
         beta: float = 0.25,
         update: Literal["grad", "ema"] = "grad",
-        averages: tuple[float, float] = (0.99, 1e-5),
+        averages: Averages = Averages(),
         restart_after: int | None = None,
         normalise: bool = False,
         slots: int = 1,
@@ -93,7 +102,7 @@ class Quantizer(nn.Module):
             dim: channels d of entries; tokens are mapped to it and back. None: D, and no maps.
             beta: factor of the commitment term.
             update: entries move by the gradient of the codebook term, or to the moving average of their tokens.
-            averages: their decay, and what is added to the averaged counts, which keep their sum (Laplace smoothing).
+            averages: how entries follow the moving average.
             restart_after: entries that no token took for so many training steps become tokens of the batch.
             normalise: tokens and entries are compared at unit length, and entries of unit length stand for tokens.
             slots: 1: all tokens share one codebook. Otherwise the number of tokens: each place has its own.
@@ -106,7 +115,7 @@ class Quantizer(nn.Module):
             raise ValueError(f"codebook update {update!r}, wanted 'grad' or 'ema'")
         self.codes, self.slots = codes, slots
         self.beta = beta
-        self.decay, self.epsilon = averages
+        self.decay, self.epsilon = averages.decay, averages.epsilon
         self.update, self.restart_after, self.normalise = update, restart_after, normalise
         inner = width if dim is None else dim
         self.inward = nn.Identity() if dim is None else nn.Linear(width, dim)

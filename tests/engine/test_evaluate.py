@@ -338,6 +338,10 @@ def test_metrics_are_by_default_those_of_the_data_sets_own_suite() -> None:
         Brightness().predict(Batch.collate([clip]))[0] for clip in map(Clips().__getitem__, range(len(Clips())))
     ]
     assert score(predictions, Clips(), protocol="cavp") == score(predictions, Clips(), object_metrics("cavp"))
+    nameless = Clips()
+    nameless.suite = ""
+    with pytest.raises(ValueError, match="the data set Clips names no metric suite; set its `suite`, or give metrics"):
+        evaluate(Brightness(), nameless, device="cpu")
     with pytest.raises(ValueError, match="metrics have protocols of their own; leave out protocol='cavp'"):
         evaluate(Brightness(), Clips(), object_metrics(), protocol="cavp", device="cpu")
 

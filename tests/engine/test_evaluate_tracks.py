@@ -21,9 +21,8 @@ from avseg.config import InputSpec, ModelConfig
 from avseg.data import build_dataset
 from avseg.data.config import DataConfig
 from avseg.engine import evaluate, evaluate_file, score
-from avseg.engine.evaluation.evaluate import _merge_processes, judge
-from avseg.engine.evaluation.files import read_tracks
-from avseg.engine.evaluation.report import computed
+from avseg.engine.evaluation.evaluate import _merge_processes
+from avseg.engine.evaluation.files import KeptTracks, read_tracks
 from avseg.io.audio import write_wav
 from avseg.metrics import SUITES, metrics_of
 from avseg.models.base import Model
@@ -120,13 +119,13 @@ def test_tracks_go_the_way_of_all_predictions(pairs: list[Pair], root: Path, bat
     dataset = build_dataset(config_of(root), "test")
     metrics = metrics_of(dataset.task, [dataset.suite], ["published", "aviseg"])
     options: Any = {"batch_size": batch_size, "workers": workers, "device": "cpu"}
-    kept = judge(Knows(pairs), dataset, metrics, keep_tracks=True, **options)
-    scores = computed(metrics)
+    kept = KeptTracks(metrics[0])
+    scores = evaluate(Knows(pairs), dataset, [*metrics, kept], **options)
     wanted = {
         f"{name}/{key}": value for name in ("aviseg_upstream", "aviseg") for key, value in by_hand(pairs, name).items()
     }
     assert repr(scores) == repr(wanted) and 0 < scores["aviseg/FSLA"] < 1
-    assert [kept[index].id for index in range(VIDEOS)] == [prediction.id for prediction, _ in pairs]
+    assert [kept.tracks[index].id for index in range(VIDEOS)] == [prediction.id for prediction, _ in pairs]
 
 
 def test_a_model_leaves_its_tracks_and_they_score_as_it_does(
@@ -174,17 +173,19 @@ def test_the_command_line_scores_a_file_of_tracks(
 
 
 def test_processes_share_what_they_keep(pairs: list[Pair], monkeypatch: pytest.MonkeyPatch) -> None:
-    def part(indices: list[int]) -> tuple[list[Any], dict[int, Any]]:
+    def part(indices: list[int]) -> list[Any]:
         metrics: list[Any] = aviseg(Task("instance", CLASSES), "aviseg")
+        metrics.append(KeptTracks(metrics[0]))
         for index in indices:
-            metrics[0].update(*pairs[index], index)
-        return metrics, {index: pairs[index][0] for index in indices}
+            for metric in metrics:
+                metric.update(*pairs[index], index)
+        return metrics
 
-    (mine, kept), other = part([0, 2, 4]), part([1, 3, 0])
-    gathered = pickle.loads(pickle.dumps([(mine, kept), other]))
+    mine, other = part([0, 2, 4]), part([1, 3, 0])
+    gathered = pickle.loads(pickle.dumps([mine, other]))
     monkeypatch.setattr(distributed, "all_gather_object", lambda into, _: into.__setitem__(slice(None), gathered))
-    kept = _merge_processes(mine, kept, 2)
-    assert mine[0].compute() == by_hand(pairs, "aviseg") and sorted(kept) == list(range(VIDEOS))
+    _merge_processes(mine, 2)
+    assert mine[0].compute() == by_hand(pairs, "aviseg") and sorted(mine[1].tracks) == list(range(VIDEOS))
 
 
 def test_saved_tracks_are_scored_in_python(pairs: list[Pair], root: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from avseg.nn.quantizer import Coded, Quantizer, usage
+from avseg.nn.quantizer import Averages, Coded, Quantizer, usage
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "engine"))
 sys.path.insert(0, str(Path(__file__).parent))
@@ -127,7 +127,7 @@ def test_judging_moves_nothing(options: dict[str, Any]) -> None:
 def test_moving_averages_are_the_closed_formula(normalise: bool) -> None:
     """Over four steps, entry by entry; one that no token takes stays as it is."""
     decay, epsilon, codes = 0.9, 1e-3, 16
-    module = quantizer(codes, update="ema", averages=(decay, epsilon), normalise=normalise)
+    module = quantizer(codes, update="ema", averages=Averages(decay, epsilon), normalise=normalise)
     book = module.codebook.double()
     begun = torch.nn.functional.normalize(book, dim=-1) if normalise else book
     module.sums.copy_(begun)
@@ -157,7 +157,7 @@ def test_moving_averages_are_the_closed_formula(normalise: bool) -> None:
 
 
 def test_entries_that_nobody_takes_for_long_stay_finite_and_may_come_back() -> None:
-    module = quantizer(update="ema", averages=(0.5, 1e-5))
+    module = quantizer(update="ema", averages=Averages(0.5))
     far = 10 * torch.ones(8)
     with torch.no_grad():
         module.codebook[3] = -far

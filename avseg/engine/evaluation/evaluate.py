@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,7 +16,7 @@ from avseg.engine.evaluation.report import computed
 from avseg.metrics import SUITES
 from avseg.metrics.base import Metric
 from avseg.progress import Progress
-from avseg.types import Batch, InstancePrediction, Prediction, Target
+from avseg.types import Batch, Prediction, Target
 
 if TYPE_CHECKING:
     from avseg.models.base import Model
@@ -67,45 +66,6 @@ def evaluate(
             batches of none, or a protocol beside metrics, which have their own.
     """
     metrics = _metrics(dataset, metrics, protocol)
-    judge(
-        model,
-        dataset,
-        metrics,
-        batch_size=batch_size,
-        device=device,
-        transforms=transforms,
-        workers=workers,
-        progress=progress,
-    )
-    return computed(metrics)
-
-
-def _metrics(dataset: ClipDataset, metrics: Sequence[Metric] | None, protocol: str | None) -> Sequence[Metric]:
-    if metrics is None:
-        return SUITES.find(dataset.suite)(dataset.task, protocol or "published")
-    if protocol is not None:
-        raise ValueError(f"metrics have protocols of their own; leave out protocol={protocol!r}, or the metrics")
-    return metrics
-
-
-def judge(
-    model: Model[Any],
-    dataset: ClipDataset,
-    metrics: Sequence[Metric],
-    *,
-    batch_size: int = 1,
-    device: str = "auto",
-    transforms: Sequence[Transform] | None = None,
-    workers: int = 0,
-    progress: bool = False,
-    keep_tracks: bool = False,
-) -> dict[int, InstancePrediction]:
-    """Show every clip of `dataset` to the model and to the metrics (`evaluate` has the arguments).
-
-    Returns:
-        With `keep_tracks` the predicted tracks of every clip by its place in the data set, in all processes. Dense
-        predictions are not kept: they would be too much.
-    """
     if batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}, wanted at least 1")
     need_dataset(dataset)
@@ -117,7 +77,6 @@ def judge(
     rank, world = rank_and_world()
     share = Subset(dataset, share_of(len(dataset), batch_size, rank, world))
     loader = make_loader(share, transforms, batch_size=batch_size, seed=0, shuffle=False, workers=workers)
-    tracks: dict[int, InstancePrediction] = {}
     model.to(place)
     with Progress(len(share), "evaluate", "clip", quiet=not progress or rank > 0) as shown:
         for batch in loader:
@@ -125,10 +84,30 @@ def judge(
                 target, index = _existing(batch, i), share.indices[batch.index[i]]
                 for metric in metrics:
                     metric.update(prediction, target, index)
-                if keep_tracks and isinstance(prediction, InstancePrediction):
-                    tracks[index] = _on_cpu(prediction)
             shown.advance(len(batch.ids))
-    return _merge_processes(metrics, tracks, world)
+    _merge_processes(metrics, world)
+    return computed(metrics)
+
+
+def default_metrics(dataset: ClipDataset, protocol: str = "published") -> list[Metric]:
+    """Fresh metrics of a data set's own suite.
+
+    Raises:
+        ValueError: it names none, or one that does not have the protocol.
+    """
+    if not dataset.suite:
+        raise ValueError(
+            f"the data set {type(dataset).__name__} names no metric suite; set its `suite`, or give metrics"
+        )
+    return SUITES.find(dataset.suite)(dataset.task, protocol)
+
+
+def _metrics(dataset: ClipDataset, metrics: Sequence[Metric] | None, protocol: str | None) -> Sequence[Metric]:
+    if metrics is None:
+        return default_metrics(dataset, protocol or "published")
+    if protocol is not None:
+        raise ValueError(f"metrics have protocols of their own; leave out protocol={protocol!r}, or the metrics")
+    return metrics
 
 
 def score(
@@ -194,11 +173,6 @@ def _existing(batch: Batch, i: int) -> Target:
     return batch.targets[i].take(batch.valid[i].nonzero().flatten())
 
 
-def _on_cpu(prediction: InstancePrediction) -> InstancePrediction:
-    names = ("scores", "classes", "track_ids")
-    return replace(prediction, **{name: getattr(prediction, name).cpu() for name in names})
-
-
 def rank_and_world() -> tuple[int, int]:
     """The number of this process, and of how many."""
     if distributed.is_available() and distributed.is_initialized():
@@ -206,17 +180,12 @@ def rank_and_world() -> tuple[int, int]:
     return 0, 1
 
 
-def _merge_processes(
-    metrics: Sequence[Metric], tracks: dict[int, InstancePrediction], world: int
-) -> dict[int, InstancePrediction]:
-    """Let the metrics take in what other processes saw; the tracks of all."""
+def _merge_processes(metrics: Sequence[Metric], world: int) -> None:
+    """Let the metrics take in what those of other processes saw."""
     if world == 1:
-        return tracks
+        return
     everyone: list[Any] = [None] * world
-    distributed.all_gather_object(everyone, (list(metrics), tracks))
-    together: dict[int, InstancePrediction] = {}
-    for others, theirs in everyone:
+    distributed.all_gather_object(everyone, list(metrics))
+    for others in everyone:
         for mine, other in zip(metrics, others, strict=True):
             mine.merge(other)
-        together.update(theirs)
-    return together

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +20,46 @@ from avseg.data.loader import workers_here
 from avseg.data.transforms import apply, eval_transforms
 from avseg.datasets.tables import refuse_training_options
 from avseg.device import find_device
-from avseg.engine.evaluation.evaluate import judge, rank_and_world, score
+from avseg.engine.evaluation.evaluate import evaluate, rank_and_world, score
 from avseg.engine.evaluation.pictures import Look, write_pictures
 from avseg.engine.evaluation.report import Report
 from avseg.engine.processes import leaving_together
 from avseg.io.files import clear_stale
 from avseg.io.youtube_vis import read_results, write_results
 from avseg.metrics import SUITES, metrics_of
-from avseg.metrics.base import Metric
+from avseg.metrics.base import Metric, Row
 from avseg.models import load_model
 from avseg.models.base import Model
-from avseg.types import Batch, Clip, InstancePrediction, Prediction, Task
+from avseg.types import Batch, Clip, InstancePrediction, Prediction, Target, Task
 
 FILE = "predictions.json"
 """Name of the file that an evaluation of tracks leaves in its folder."""
+
+
+class KeptTracks:
+    """What a model that tracks predicts, kept beside the metrics of an evaluation: a metric without scores.
+
+    Dense predictions are not kept: they would be too much.
+    """
+
+    def __init__(self, beside: Metric) -> None:
+        self.suite, self.protocol = beside.suite, beside.protocol
+        self.tracks: dict[int, InstancePrediction] = {}
+        """By the place of the clip in the data set; on the CPU."""
+
+    def update(self, prediction: Prediction, target: Target, index: int) -> None:
+        if isinstance(prediction, InstancePrediction):
+            names = ("scores", "classes", "track_ids")
+            self.tracks[index] = replace(prediction, **{name: getattr(prediction, name).cpu() for name in names})
+
+    def merge(self, other: KeptTracks) -> None:
+        self.tracks.update(other.tracks)
+
+    def compute(self) -> dict[str, float]:
+        return {}
+
+    def rows(self) -> list[Row]:
+        return []
 
 
 def evaluate_file(
@@ -80,24 +107,25 @@ def evaluate_file(
     with _processes(device) as place:
         model = load_model(model_path, device=str(place))
         _check_tasks(model, dataset, metrics)
-        kept = judge(
+        kept = KeptTracks(metrics[0])
+        judges = metrics if out is None else [*metrics, kept]
+        evaluate(
             model,
             dataset,
-            metrics,
+            judges,
             batch_size=batch_size,
             device=str(place),
             workers=workers_here(workers),
             progress=True,
-            keep_tracks=out is not None,
         )
         seconds, main = time.monotonic() - started, rank_and_world()[0] == 0
         report = Report.of(metrics, model_path, data, split, seconds, main)
         if report.main:
             # Of a model of other classes the foreground alone is judged, and shown.
             shown = dataset.task if model.task == dataset.task else Task("binary")
-            _write(report, out, overlays, shown, _looker(model, dataset, report.protocols[0], kept))
-            if out is not None and kept:
-                write_tracks(out / FILE, kept, dataset)
+            _write(report, out, overlays, shown, _looker(model, dataset, report.protocols[0], kept.tracks))
+            if out is not None and kept.tracks:
+                write_tracks(out / FILE, kept.tracks, dataset)
     return report
 
 

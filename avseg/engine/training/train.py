@@ -18,7 +18,7 @@ from avseg.data.base import ClipDataset
 from avseg.data.loader import ClipLoader, make_loader, workers_here
 from avseg.data.transforms import train_transforms
 from avseg.engine.config import Recipe
-from avseg.engine.evaluation.evaluate import evaluate
+from avseg.engine.evaluation.evaluate import default_metrics, evaluate
 from avseg.engine.processes import share_of_step
 from avseg.engine.training.accelerator import device_name, environment, make_accelerator, on_main, share_statistics
 from avseg.engine.training.checkpoint import Position, write_checkpoint
@@ -28,7 +28,6 @@ from avseg.engine.training.log import BannerFacts, Meter, MetricsFile, banner, f
 from avseg.engine.training.objective import Objective
 from avseg.engine.training.optim import build_optimizer, set_rates
 from avseg.engine.training.state import RunState
-from avseg.metrics import metrics_of
 from avseg.models.base import Model
 from avseg.progress import Progress, is_due
 from avseg.types import Batch
@@ -65,7 +64,7 @@ def train(
         if dataset is not None and len(dataset) == 0:
             raise ValueError(f"the {name} set has no clips; look at data.root with `avseg data check`")
     if val_set is not None:
-        metrics_of(val_set.task, [val_set.suite], [recipe.train.protocol])  # refuses now, not after an epoch
+        default_metrics(val_set, recipe.train.protocol)  # refuses now, not after an epoch
     recipe = _as_given(recipe, train_set, val_set)
     folder = RunFolder(Path(run_dir))
     accelerator = make_accelerator(recipe.train, model, folder.path)
@@ -269,7 +268,7 @@ class _Run:
             figures = evaluate(
                 self.model,
                 dataset,
-                metrics_of(dataset.task, [dataset.suite], [protocol]),
+                protocol=protocol,
                 batch_size=self.config.eval_batch_size,
                 device=str(self.accelerator.device),
                 workers=self.workers,

@@ -14,7 +14,7 @@ from avseg.models.qdformer.output import QDFormerOutput, QueryPrediction
 from avseg.models.qdformer.pixel_decoder import DualAttention, DualFusion, FeaturePyramid
 from avseg.nn.backbones import make_backbone
 from avseg.nn.frames import gathered, spread
-from avseg.nn.quantizer import Coded, Quantizer
+from avseg.nn.quantizer import Averages, Coded, Quantizer
 
 
 class QDFormerNetwork(nn.Module):
@@ -163,7 +163,7 @@ def _quantizer(config: QDFormerConfig, tokens: int) -> Quantizer:
         dim=book.width,
         beta=book.beta,
         update=book.update,
-        averages=(book.decay, book.epsilon),
+        averages=Averages(book.decay, book.epsilon),
         restart_after=book.restart_after,
         normalise=book.normalise,
         slots=1 if book.shared else tokens,
