@@ -7,7 +7,7 @@ import pytest
 from avseg.cli import run
 from avseg.commands.tables import print_table
 from avseg.commands.train import _print
-from avseg.engine.training.sweep import Outcome
+from avseg.engine.training.sweep import RunOutcome
 from avseg.models import describe
 from avseg.recipes import RECIPES
 
@@ -20,8 +20,8 @@ def test_a_sweep_shows_every_figure_and_every_reason(
     columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
-    done = Outcome({"model.quantise": "True", "train.seed": "0"}, "a", "finished", summary={"last_figures": FIGURES})
-    _print([done, Outcome({"model.quantise": "False", "train.seed": "1"}, "b", "failed", REASON)])
+    done = RunOutcome({"model.quantise": "True", "train.seed": "0"}, "a", "finished", summary={"last_figures": FIGURES})
+    _print([done, RunOutcome({"model.quantise": "False", "train.seed": "1"}, "b", "failed", REASON)])
     printed = capsys.readouterr().out
     assert all(f"{value:.4f}" in printed for value in FIGURES.values())
     assert columns < 80 or max(map(len, printed.splitlines())) <= columns

@@ -19,7 +19,7 @@ from avseg.engine.config import InitConfig, OptimConfig, Recipe, TrainConfig
 from avseg.engine.training.trackers import check_trackers
 
 if TYPE_CHECKING:
-    from avseg.engine.training.sweep import Outcome, Variant
+    from avseg.engine.training.sweep import RunOutcome, Variant
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ def _changed(recipe: Recipe, values: dict[str, str]) -> Recipe:
     return changed.recipe
 
 
-def _print(outcomes: Sequence[Outcome]) -> None:
+def _print(outcomes: Sequence[RunOutcome]) -> None:
     swept = list(outcomes[0].values)
     figures = list(dict.fromkeys(name for o in outcomes for name in o.summary.get("last_figures", {})))[:4]
     rows = []

@@ -15,7 +15,7 @@ from avseg.cli import run as avseg
 from avseg.commands import train as command
 from avseg.commands.train import variants
 from avseg.engine.config import Recipe
-from avseg.engine.training.sweep import Outcome, Variant, figures_by_setting, sweep
+from avseg.engine.training.sweep import RunOutcome, Variant, figures_by_setting, sweep
 from avseg.engine.training.train import train
 from avseg.recipes import get_recipe
 from avseg.types import Task
@@ -116,7 +116,7 @@ def test_what_cannot_be_swept_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_figure_that_is_missing_has_no_mean() -> None:
-    done = [Outcome({"a": "1"}, "a=1", "finished", summary={"last_figures": {"J": value}}) for value in (0.5, None)]
+    done = [RunOutcome({"a": "1"}, "a=1", "finished", summary={"last_figures": {"J": value}}) for value in (0.5, None)]
     [one] = figures_by_setting(done)
     assert one["figures"]["J"] == {"mean": 0.5, "deviation": None} and one["runs"] == 2
 

@@ -15,6 +15,7 @@ from avseg.metrics.base import Metric
 from avseg.metrics.object import foreground_metrics
 from avseg.models.tpavi.config import TPAVIConfig
 from avseg.types import Task
+from house_graph import ROOT, files, named
 
 
 def toy_metrics(task: Task, protocol: str, *, group: int = 2) -> list[Metric]:
@@ -53,3 +54,11 @@ def test_without_it_nothing_names_it() -> None:
         metrics_of(Task("binary"), ["toy"], ["published"])
     with pytest.raises(ValueError, match="no protocol is called 'plain'"):
         eval_transforms(DataConfig(), TPAVIConfig().input, "plain")
+
+
+def test_shared_code_names_no_suite_and_no_protocol() -> None:
+    """What a suite is called, and what it calls its protocols, stands in its own record; `published` is the default."""
+    names = {*SUITES, *known_protocols()} - {"published"}
+    shared = [path for path in files() if path.relative_to(ROOT).parts[0] in ("engine", "data", "inference", "render")]
+    assert len(shared) > 30
+    assert {path.name: found for path in shared if (found := list(named(path, names)))} == {}

@@ -38,7 +38,7 @@ class Variant:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunOutcome:
     """What became of a variant."""
 
     values: dict[str, str]
@@ -57,7 +57,9 @@ class Outcome:
         return {"values": self.values, "folder": self.folder, "state": self.state, **error, **of_run}
 
 
-def sweep(variants: Sequence[Variant], out: Path, name: str, train: Callable[[Recipe, Path], object]) -> list[Outcome]:
+def sweep(
+    variants: Sequence[Variant], out: Path, name: str, train: Callable[[Recipe, Path], object]
+) -> list[RunOutcome]:
     """Train every variant in a folder of its own below `out`, and write `out/sweep.json` whenever one is done.
 
     A finished run is not begun again, one that was stopped goes on, and one that fails is noted while the others run.
@@ -82,7 +84,7 @@ def sweep(variants: Sequence[Variant], out: Path, name: str, train: Callable[[Re
     return outcomes
 
 
-def figures_by_setting(outcomes: Sequence[Outcome], over: str = "train.seed") -> list[dict[str, Any]]:
+def figures_by_setting(outcomes: Sequence[RunOutcome], over: str = "train.seed") -> list[dict[str, Any]]:
     """Of the finished runs that differ in `over` alone: their number, and mean and standard deviation (of a sample) of
     every figure of the last validation."""
     groups: dict[tuple[tuple[str, str], ...], list[dict[str, float]]] = {}
@@ -118,34 +120,34 @@ def _check(variants: Sequence[Variant]) -> None:
         )
 
 
-def _standing(variant: Variant, out: Path) -> Outcome:
+def _standing(variant: Variant, out: Path) -> RunOutcome:
     """Finished, failed where the folder is another recipe's, or waiting."""
     folder = RunFolder(out / variant.folder)
     try:
         if not folder.finished(variant.recipe):
-            return Outcome(variant.values, variant.folder, "waiting")
+            return RunOutcome(variant.values, variant.folder, "waiting")
     except ValueError as error:
         log.warning("%s", error)
-        return Outcome(variant.values, variant.folder, "failed", str(error))
+        return RunOutcome(variant.values, variant.folder, "failed", str(error))
     return _finished(variant, folder)
 
 
-def _finished(variant: Variant, folder: RunFolder) -> Outcome:
+def _finished(variant: Variant, folder: RunFolder) -> RunOutcome:
     summary = json.loads(folder.summary.read_text(encoding="utf-8"))
-    return Outcome(variant.values, variant.folder, "finished", summary=summary)
+    return RunOutcome(variant.values, variant.folder, "finished", summary=summary)
 
 
-def _outcome(variant: Variant, out: Path, train: Callable[[Recipe, Path], object]) -> Outcome:
+def _outcome(variant: Variant, out: Path, train: Callable[[Recipe, Path], object]) -> RunOutcome:
     path = out / variant.folder
     try:
         train(variant.recipe, path)
         return _finished(variant, RunFolder(path))
     except Exception as error:  # whatever ended this run, the others need not wait for it
         log.warning("%s failed: %s", variant.folder, error, exc_info=bool(os.environ.get("AVSEG_DEBUG")))
-        return Outcome(variant.values, variant.folder, "failed", str(error) or type(error).__name__)
+        return RunOutcome(variant.values, variant.folder, "failed", str(error) or type(error).__name__)
 
 
-def _write(out: Path, name: str, outcomes: Sequence[Outcome]) -> None:
+def _write(out: Path, name: str, outcomes: Sequence[RunOutcome]) -> None:
     values = {
         "format_version": FORMAT_VERSION,
         "kind": "avseg.sweep",
