@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,9 @@ from torch import Tensor, nn
 from avseg.config import ModelConfig, SessionOptions
 from avseg.models.session import FRAMES_AT_ONCE, EachGroup, Session
 from avseg.types import Batch, Prediction, Task
+
+if TYPE_CHECKING:
+    from avseg.models.slots import WeightSlot
 
 Output = TypeVar("Output")
 M = TypeVar("M", bound=nn.Module)
@@ -76,6 +79,11 @@ class Model(nn.Module, ABC, Generic[Output]):
     @abstractmethod
     def param_groups(self) -> dict[str, list[nn.Parameter]]:
         """The parameters that learn, by named part; a recipe gives each part its rate."""
+
+    def weight_slots(self) -> dict[str, WeightSlot]:
+        """The parts that files of weights can begin, such as `backbone`, in the order in which the files are read;
+        `avseg.models.initialise` takes a file for each."""
+        return {}
 
     def session(self, options: SessionOptions | None = None) -> Session:
         """The way of a new video through the model, part by part.

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from avseg.losses.dense import at_least_float32
-from avseg.types import Batch, DenseTarget, Task
+from avseg.types import Batch, DensePrediction, DenseTarget, Prediction
 
 
 def dense_targets(batch: Batch) -> list[DenseTarget]:
@@ -31,18 +31,13 @@ def sized(logits: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(at_least_float32(logits), size, mode="bilinear", align_corners=False)
 
 
-def sounding_classes(task: Task, of_data: int | None) -> int:
-    """How many classes the loss of sounding classes tells apart: those of the task, or `of_data` where it has none.
-
-    Raises:
-        ValueError: a binary task without `of_data`.
-    """
-    count = len(task.classes) or of_data
-    if not count:
-        raise ValueError(
-            "sounding_weight is on and the task is binary: give sounding_classes, the classes of the data set"
-        )
-    return count
+def dense_predictions(logits: Tensor, batch: Batch) -> list[Prediction]:
+    """The valid frames of every clip, (B, T, C, h, w) as float32 logits (T', C, h, w)."""
+    whole = at_least_float32(logits.detach())
+    return [
+        DensePrediction(name, clip[valid], size)
+        for name, clip, valid, size in zip(batch.ids, whole, batch.valid, batch.output_sizes, strict=True)
+    ]
 
 
 def sounding_truth(targets: Sequence[DenseTarget], classes: int) -> Tensor:

@@ -242,7 +242,7 @@ def test_a_silent_detector_gives_all_but_classes_sound_and_video(fresh: AVISM, t
 
 def test_a_detector_that_hears_gives_its_hearing(fresh: AVISM) -> None:
     state = numbered("avism_r50")
-    left = take_detector(fresh, state)
+    left = take_detector(fresh.network, state)
     assert len(left) == sum(not k.startswith(("backbone.", "sem_seg_head.")) for k in state) + 2
     own = fresh.network.state_dict()
     assert torch.equal(own["detector.hear.weight"], state["sem_seg_head.predictor.av_pre_proj.weight"])
@@ -260,7 +260,7 @@ def test_a_detector_that_does_not_fit_is_refused_untouched(fresh: AVISM) -> None
     ]
     for given, message in wrong:
         with pytest.raises(ValueError, match=message):
-            take_detector(fresh, given)
+            take_detector(fresh.network, given)
     assert all(is_fresh(parameter) for parameter in fresh.network.parameters())
 
 

@@ -15,6 +15,7 @@ from avseg.losses.config import QueryConfig
 from avseg.models.qdformer.assembly import binary_logits, semantic_logits
 from avseg.models.qdformer.config import AssemblyConfig, CodebookConfig, LocalConfig
 from avseg.models.qdformer.model import QDFormer
+from avseg.nn.empty import WithoutInitialisation
 from avseg.types import Batch, Clip, DensePrediction, DenseTarget, Task
 from models.small_qdformer import BINARY, SEMANTIC, painted, small_qdformer, told_clip
 
@@ -82,19 +83,9 @@ def test_a_small_audio_network_learns_with_the_rest() -> None:
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.audio_network.parameters())
 
 
-def test_vggish_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Stub(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.linear = nn.Linear(64, 128)
-            self.dropout = nn.Dropout(0.5)
-
-        def forward(self, log_mel: Tensor) -> Tensor:
-            out: Tensor = self.dropout(self.linear(log_mel.mean((1, 2))))
-            return out
-
-    monkeypatch.setattr("avseg.models.hearing.VGGish", Stub)
-    model = small_qdformer(audio_network="vggish", audio_width=128).train()
+def test_vggish_stays_as_it_is() -> None:
+    with WithoutInitialisation():
+        model = small_qdformer(audio_network="vggish", audio_width=128).train()
     assert model.training and model.audio_network is not None and not model.audio_network.training
     assert "audio" not in model.param_groups()
     features = model.features(Batch.collate([replace(clip, audio_features=None) for clip in two_clips()]))

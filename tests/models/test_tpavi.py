@@ -31,9 +31,9 @@ def test_a_tail_is_like_a_group_with_its_last_frame_repeated() -> None:
     c = clip(7)
     tail = Clip(**{**vars(c.take([0, 1, 2, 3, 4, 5, 6, 6, 6, 6])), "target": None})
     repeated = replace(batch(tail), times=torch.arange(10)[None].double())
-    windows = model._embed(batch(c))  # (1, 7, D)
+    windows = model.features(batch(c))  # (1, 7, D)
     ours = model(batch(c)).logits
-    model._embed = lambda _: torch.cat([windows, windows[:, 6:].expand(-1, 3, -1)], 1)
+    model.features = lambda _: torch.cat([windows, windows[:, 6:].expand(-1, 3, -1)], 1)
     assert ours.shape[1] == 7
     assert torch.allclose(ours[:, :7], model(repeated).logits[:, :7], atol=1e-6)
 

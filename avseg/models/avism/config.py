@@ -7,13 +7,12 @@ from typing import ClassVar, Literal
 
 from avseg.config import AudioWindow, InputSpec, ModelConfig, SessionOptions, Temporal
 from avseg.losses.config import SetConfig
+from avseg.models.config import Option, check_hearing
 
 _PICTURES = InputSpec((360, 360), rule="shorter_side", longest=1333)
 _SECONDS = AudioWindow(seconds=0.975, anchor="frame", missing="zero_log_mel")
 _CRITERION = SetConfig()
 _WHOLE = Temporal("clip", None, spacing=1.0, shown_after=0.5)
-
-Option = bool | int | float | str
 
 
 @dataclass(frozen=True)
@@ -89,10 +88,7 @@ class AVISMConfig(ModelConfig):
             raise ValueError(f"width {self.width} does not divide into {self.heads} heads")
         if not 1 <= self.trained_layers <= self.frame_layers:
             raise ValueError(f"trained_layers {self.trained_layers}, wanted 1 to {self.frame_layers} (frame_layers)")
-        if self.audio_network == "vggish" and self.audio_width != 128:
-            raise ValueError(f"VGGish embeddings have 128 channels, audio_width is {self.audio_width}")
-        if self.sounding_weight < 0:
-            raise ValueError(f"sounding_weight {self.sounding_weight} is negative; 0 leaves the loss out")
+        check_hearing(self)
         for name in ("frames_at_once", "window", "frame_queries", "clip_queries"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} {getattr(self, name)}, wanted 1 or more")

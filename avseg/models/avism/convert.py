@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from avseg.config import InputSpec
 from avseg.data.classes import aviseg_classes
@@ -232,14 +232,14 @@ def network_state(upstream: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return rename_keys(upstream, [*_backbone_rules(upstream), *_FRAME_RULES, *_VIDEO_RULES])
 
 
-def take_detector(model: Model[Any], state: Mapping[str, Tensor], origin: str = "the checkpoint") -> list[str]:
-    """Set the frame stage of `model` to that of a checkpoint with AVISM's names or a silent detector's, in place.
+def take_detector(network: nn.Module, state: Mapping[str, Tensor], origin: str = "the checkpoint") -> list[str]:
+    """Set the frame stage of `network` to that of a checkpoint with AVISM's names or a silent detector's, in place.
 
     Backbone, pixel decoder and frame decoder must fit wholly, except that classes begin fresh, and so do the layers
     that hear if the checkpoint has none of them. The video module is left alone.
 
     Args:
-        model: of this family.
+        network: that of a model of this family.
         state: the checkpoint's tensors.
         origin: what messages call it.
 
@@ -255,10 +255,10 @@ def take_detector(model: Model[Any], state: Mapping[str, Tensor], origin: str = 
     renamed = rename_keys(frames, [*_backbone_rules(frames), *_FRAME_RULES])
     taken = {name: tensor for name, tensor in renamed.items() if not re.fullmatch(_CLASSES, name)}
     silent = not any(re.fullmatch(_HEARS, name) for name in taken)
-    own = plain_state(model.network)
+    own = plain_state(network)
     fresh = [n for n in own if re.fullmatch(_CLASSES, n) or (silent and re.fullmatch(_HEARS, n))]
     kept = {name: own[name] for name in own if name in fresh or name.startswith("video.")}
-    load_strictly(model.network, {**taken, **kept}, origin)
+    load_strictly(network, {**taken, **kept}, origin)
     log.info(
         "%s gave %d tensors of the frame stage; %s begin fresh, as does the video module",
         origin, len(taken), "classes and all that hears" if silent else "classes",

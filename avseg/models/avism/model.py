@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from avseg.config import ModelConfig, SessionOptions
-from avseg.losses.dense import sounding_loss
 from avseg.losses.matching import over_workers
 from avseg.models.avism.config import AVISMConfig, AVISMOptions
+from avseg.models.avism.convert import take_detector
 from avseg.models.avism.criterion import ClipCriterion, FrameCriterion, similarity_term
 from avseg.models.avism.detector import FramePrediction
 from avseg.models.avism.network import AVISMNetwork
@@ -22,7 +22,8 @@ from avseg.models.avism.session import DRAWN_AT_ONCE, AVISMSession, drawn_tracks
 from avseg.models.avism.truth import Truth, truth_of
 from avseg.models.avism.video import Watched
 from avseg.models.base import Model, in_evaluation, uncompiled
-from avseg.models.hearing import heard_vectors, make_audio_network
+from avseg.models.encoder import AudioEncoder
+from avseg.models.slots import WeightSlot, backbone_slot, whole
 from avseg.nn.frames import gathered, normalised, resized, spread
 from avseg.types import Batch, Draw, Prediction, Task
 
@@ -44,17 +45,9 @@ class AVISM(Model[AVISMOutput]):
     def __init__(self, config: AVISMConfig, task: Task) -> None:
         super().__init__(config, task)
         self.network = AVISMNetwork(len(task.classes), config)
-        self.audio_network = make_audio_network(config.audio_network, config.audio_width)
-        self.frozen_audio = config.audio_network == "vggish"
-        self.sounding = nn.Linear(config.audio_width, len(task.classes)) if config.sounding_weight else None
-        self.train(self.training)
-
-    def train(self, mode: bool = True) -> AVISM:
-        """As always, but a frozen audio network stays in evaluation mode."""
-        super().train(mode)
-        if self.frozen_audio and self.audio_network is not None:
-            self.audio_network.eval()
-        return self
+        self.hearing = AudioEncoder.of(config)
+        self.audio_network = self.hearing.network()
+        self.sounding = self.hearing.sounding_head(len(task.classes))
 
     def forward(self, batch: Batch) -> AVISMOutput:
         """See `AVISMOutput`. All frames are held at once; `predict` goes through long clips in pieces.
@@ -116,8 +109,7 @@ class AVISM(Model[AVISMOutput]):
         Raises:
             ValueError: features of another width, or a model that hears features and clips that have none.
         """
-        config = self.config
-        return heard_vectors(batch, config.audio_network, self.audio_network, config.audio, config.audio_width)
+        return self.hearing.vectors(batch, self.audio_network)
 
     def _watch(self, queries: Tensor, audio: Tensor, valid: Tensor) -> Watched:
         """The clip stage, for clips of one length at a time."""
@@ -164,8 +156,7 @@ class AVISM(Model[AVISMOutput]):
                 )
             if output.sounding_logits is not None:
                 sounding = truth.sounding(len(self.task.classes))
-                term = sounding_loss(output.sounding_logits, sounding, truth.judged)
-                named["sounding"] = self.config.sounding_weight * term
+                named["sounding"] = self.hearing.sounding_term(output.sounding_logits, sounding, truth.judged)
         return named
 
     def postprocess(self, output: AVISMOutput, batch: Batch) -> list[Prediction]:
@@ -195,6 +186,17 @@ class AVISM(Model[AVISMOutput]):
                 session.step(_alone(batch, clip))
                 tracks += session.finish(size)
         return tracks
+
+    def weight_slots(self) -> dict[str, WeightSlot]:
+        """`detector`: a checkpoint whose frame-level part (`backbone.`, `sem_seg_head.`) is taken, all but its classes;
+        what hears is taken where the file has it and begins fresh where not, as in files of COCO. Then `backbone`, and
+        `vggish`."""
+        audio = self.audio_network if self.config.audio_network == "vggish" else None
+        return {
+            "detector": WeightSlot(self.network, take_detector),
+            "backbone": backbone_slot(self.network, self.config.backbone),
+            "vggish": WeightSlot(audio, whole, "audio_network='vggish' gives it one"),
+        }
 
     def param_groups(self) -> dict[str, list[nn.Parameter]]:
         """`backbone`, `pixel_decoder`, `detector`, `video` and, where it learns, `audio` (with what tells classes)."""

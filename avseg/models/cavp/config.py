@@ -7,12 +7,12 @@ from typing import ClassVar, Literal, get_args, get_type_hints
 
 from avseg.config import AudioWindow, InputSpec, ModelConfig, Temporal
 from avseg.losses.config import ContrastConfig
+from avseg.models.config import Option
 
 _NATIVE = InputSpec((512, 512), rule="keep", interpolation="bicubic")
 _THREE_SECONDS = AudioWindow(seconds=3.0, anchor="frame", offset=-1.5, missing="silence")
 _EVERY_FRAME = Temporal("frame", 1)
 
-Option = bool | int | float | str
 Decoder = Literal["deeplab", "hrnet", "ocr"]
 
 

@@ -11,17 +11,18 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from avseg.config import ModelConfig
 from avseg.losses.contrastive import contrastive_loss
-from avseg.losses.dense import at_least_float32, binary_loss, pixel_loss
+from avseg.losses.dense import binary_loss, pixel_loss
 from avseg.models.base import Model, uncompiled
 from avseg.models.cavp.bank import SoundBank, panned, positions, single_channel
 from avseg.models.cavp.config import CAVPConfig
 from avseg.models.cavp.network import CAVPNetwork
 from avseg.models.cavp.pairing import Pairing, class_sets, draw_pairing, single_classes
-from avseg.models.dense import dense_targets, sized
+from avseg.models.dense import dense_predictions, dense_targets, sized
+from avseg.models.slots import OWN_EMBEDDING, OWN_SOUND, WeightSlot, all_but, backbone_slot
 from avseg.nn.audio import at_rate, cut_windows, mixed_down
 from avseg.nn.decibel import decibel_mel, decibel_windows
 from avseg.nn.frames import normalised, sized_frames
-from avseg.types import Batch, DensePrediction, Draw, Prediction, Task
+from avseg.types import Batch, Draw, Prediction, Task
 
 RATE = 16000
 """Samples in a second of the sounds in the bank."""
@@ -204,11 +205,21 @@ class CAVP(Model[CAVPOutput]):
 
     def postprocess(self, output: CAVPOutput, batch: Batch) -> list[Prediction]:
         """The valid frames of every clip, as float32 logits at a quarter of the size the network saw."""
-        logits = at_least_float32(output.logits.detach())
-        return [
-            DensePrediction(name, clip[valid], size)
-            for name, clip, valid, size in zip(batch.ids, logits, batch.valid, batch.output_sizes, strict=True)
-        ]
+        return dense_predictions(output.logits, batch)
+
+    def weight_slots(self) -> dict[str, WeightSlot]:
+        """`backbone`; `vggish`, whose last layer has a width of its own and begins fresh; and `audio`, torchvision's
+        ResNet-18 of ImageNet, of which first convolution and last layer do."""
+        kind, audio = self.config.audio_network, self.network.audio
+        return {
+            "backbone": backbone_slot(self.network, self.config.backbone),
+            "vggish": WeightSlot(
+                audio if kind == "vgg" else None, all_but(OWN_EMBEDDING), "audio_network='vgg' gives it one"
+            ),
+            "audio": WeightSlot(
+                audio if kind == "resnet18" else None, all_but(OWN_SOUND), "audio_network='resnet18' gives it one"
+            ),
+        }
 
     def param_groups(self) -> dict[str, list[nn.Parameter]]:
         """`backbone`, `decoder`, `projector`, `fusion`, `audio`: the five parts of the network."""

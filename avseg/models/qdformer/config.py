@@ -11,8 +11,7 @@ from typing import ClassVar, Literal
 
 from avseg.config import InputSpec, ModelConfig, Temporal, check_choices
 from avseg.losses.config import QueryConfig
-
-Option = bool | int | float | str
+from avseg.models.config import Option, check_hearing
 
 
 @dataclass(frozen=True)
@@ -177,8 +176,7 @@ class QDFormerConfig(ModelConfig):
         check_choices(self, "qdformer")
         if self.width % self.heads or self.width % 4:
             raise ValueError(f"width {self.width} does not divide into {self.heads} heads and into 4")
-        if self.audio_network == "vggish" and self.audio_width != 128:
-            raise ValueError(f"VGGish embeddings have 128 channels, audio_width is {self.audio_width}")
+        check_hearing(self)
         if not 0 <= self.audio_context_layers <= 2:
             raise ValueError(f"audio_context_layers {self.audio_context_layers}, wanted 0, 1 or 2")
         if self.class_layers not in (1, 2):
@@ -197,9 +195,8 @@ class QDFormerConfig(ModelConfig):
         ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} {getattr(self, name)}, wanted 1 or more")
-        for name in ("quantiser_weight", "sounding_weight"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} {getattr(self, name)} is negative; 0 leaves the loss out")
+        if self.quantiser_weight < 0:
+            raise ValueError(f"quantiser_weight {self.quantiser_weight} is negative; 0 leaves the loss out")
         if not 0 <= self.dropout < 1 or self.relative_unit <= 0 or self.prototype_deviation <= 0:
             raise ValueError(
                 f"dropout {self.dropout}, relative_unit {self.relative_unit}, prototype_deviation "

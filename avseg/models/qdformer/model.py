@@ -9,17 +9,17 @@ import torch
 from torch import Tensor, nn
 
 from avseg.config import ModelConfig
-from avseg.losses.dense import sounding_loss
 from avseg.losses.matching import over_workers
 from avseg.models.base import Model, plain_name
-from avseg.models.dense import dense_targets, sounding_classes, sounding_truth
-from avseg.models.hearing import heard_vectors, make_audio_network
+from avseg.models.dense import dense_targets, sounding_truth
+from avseg.models.encoder import AudioEncoder
 from avseg.models.qdformer.assembly import binary_logits, semantic_logits
 from avseg.models.qdformer.config import QDFormerConfig
 from avseg.models.qdformer.criterion import QueryCriterion, distillation, quantiser_terms
 from avseg.models.qdformer.network import QDFormerNetwork
 from avseg.models.qdformer.output import QDFormerOutput as QDFormerOutput
 from avseg.models.qdformer.truth import truth_of
+from avseg.models.slots import WeightSlot, backbone_slot, whole
 from avseg.nn.frames import gathered, normalised, sized_frames
 from avseg.types import Batch, DensePrediction, Prediction, Task
 
@@ -44,18 +44,9 @@ class QDFormer(Model[QDFormerOutput]):
     def __init__(self, config: QDFormerConfig, task: Task) -> None:
         super().__init__(config, task)
         self.network = QDFormerNetwork(max(len(task.classes), 1), config)
-        self.audio_network = make_audio_network(config.audio_network, config.audio_width)
-        self.frozen_audio = config.audio_network == "vggish"
-        told = sounding_classes(task, config.sounding_classes) if config.sounding_weight else 0
-        self.sounding = nn.Linear(config.audio_width, told) if told else None
-        self.train(self.training)
-
-    def train(self, mode: bool = True) -> QDFormer:
-        """As always, but a frozen audio network stays in evaluation mode."""
-        super().train(mode)
-        if self.frozen_audio and self.audio_network is not None:
-            self.audio_network.eval()
-        return self
+        self.hearing = AudioEncoder.of(config, parts=True)
+        self.audio_network = self.hearing.network()
+        self.sounding = self.hearing.sounding_head(len(task.classes) or config.sounding_classes)
 
     def forward(self, batch: Batch) -> QDFormerOutput:
         """See `QDFormerOutput`. Frames that do not exist change nothing."""
@@ -73,10 +64,7 @@ class QDFormer(Model[QDFormerOutput]):
         Raises:
             ValueError: features of another width, or a model that hears features and clips that have none.
         """
-        config = self.config
-        heard = heard_vectors(
-            batch, config.audio_network, self.audio_network, config.audio, config.audio_width, parts=True
-        )
+        heard = self.hearing.vectors(batch, self.audio_network)
         return heard if heard.ndim == 4 else heard[:, :, None]
 
     def losses(self, output: QDFormerOutput, batch: Batch) -> dict[str, Tensor]:
@@ -95,8 +83,7 @@ class QDFormer(Model[QDFormerOutput]):
                 named["distill"] = config.local.distill_weight * term
             if output.sounding_logits is not None:
                 kinds = sounding_truth(dense_targets(batch), output.sounding_logits.shape[-1])
-                term = sounding_loss(output.sounding_logits, kinds, truth.labelled)
-                named["sounding"] = config.sounding_weight * term
+                named["sounding"] = self.hearing.sounding_term(output.sounding_logits, kinds, truth.labelled)
         return named
 
     def postprocess(self, output: QDFormerOutput, batch: Batch) -> list[Prediction]:
@@ -124,6 +111,14 @@ class QDFormer(Model[QDFormerOutput]):
             name: _taken(tokens.codes, there, rows)
             for name, (tokens, there) in counted.items()
             if tokens.codes is not None
+        }
+
+    def weight_slots(self) -> dict[str, WeightSlot]:
+        """`backbone` and `vggish`."""
+        audio = self.audio_network if self.config.audio_network == "vggish" else None
+        return {
+            "backbone": backbone_slot(self.network, self.config.backbone),
+            "vggish": WeightSlot(audio, whole, "audio_network='vggish' gives it one"),
         }
 
     def param_groups(self) -> dict[str, list[nn.Parameter]]:

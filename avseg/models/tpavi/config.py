@@ -7,11 +7,10 @@ from typing import ClassVar, Literal
 
 from avseg.config import InputSpec, ModelConfig, Temporal
 from avseg.losses.config import AVMConfig
+from avseg.models.config import Option, check_hearing
 
 _PICTURES = InputSpec(multiple_of=32)
 _FIVE_SECONDS = Temporal("block", 5, spacing=1.0, shown_after=0.9375)
-
-Option = bool | int | float | str
 
 
 @dataclass(frozen=True)
@@ -72,8 +71,7 @@ class TPAVIConfig(ModelConfig):
             raise ValueError(f"stages {self.stages}, wanted different ones of 0, 1, 2, 3")
         if self.group < 1:
             raise ValueError(f"group {self.group}, wanted 1 or more frames")
-        if self.audio_network == "vggish" and self.audio_width != 128:
-            raise ValueError(f"VGGish embeddings have 128 channels, audio_width is {self.audio_width}")
+        check_hearing(self)
         if self.temporal.kind == "block" and self.temporal.length != self.group:
             raise ValueError(
                 f"group is {self.group} but temporal.length is {self.temporal.length}; give both the same number, "
@@ -82,8 +80,6 @@ class TPAVIConfig(ModelConfig):
         self._check_losses()
 
     def _check_losses(self) -> None:
-        if self.sounding_weight < 0:
-            raise ValueError(f"sounding_weight {self.sounding_weight} is negative; 0 leaves the loss out")
         if self.foreground_weight <= 0:
             raise ValueError(f"foreground_weight {self.foreground_weight}, wanted more than 0; 1 is the published form")
         if self.avm is not None:

@@ -10,18 +10,17 @@ from torch import Tensor, nn
 
 from avseg.config import ModelConfig
 from avseg.losses.audio_visual import avm_loss
-from avseg.losses.dense import at_least_float32, binary_loss, semantic_loss, sounding_loss
+from avseg.losses.dense import binary_loss, semantic_loss
 from avseg.models.base import Model, plain_name
-from avseg.models.dense import dense_targets, sized, sounding_classes, sounding_truth
+from avseg.models.dense import dense_predictions, dense_targets, sized, sounding_truth
+from avseg.models.encoder import AudioEncoder
+from avseg.models.slots import WeightSlot, backbone_slot, whole
 from avseg.models.tpavi.config import TPAVIConfig
 from avseg.models.tpavi.groups import Groups
 from avseg.models.tpavi.network import TPAVINetwork
 from avseg.nn.attention import AudioVisualAttention
-from avseg.nn.audio import log_mel_windows
 from avseg.nn.frames import normalised, sized_frames
-from avseg.nn.small_audio import SmallAudioNet
-from avseg.nn.vggish import VGGish
-from avseg.types import Batch, DensePrediction, Prediction, Task
+from avseg.types import Batch, Prediction, Task
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,25 +52,13 @@ class TPAVI(Model[TPAVIOutput]):
         if config.avm is not None and (config.avm.variant == "cosine") and task.kind != "binary":
             raise ValueError("the cosine matching term is for binary tasks; semantic ones take variant 'av' or 'vv'")
         self.network = _network(config, task.channels)
-        self.audio_network: nn.Module = (
-            VGGish() if config.audio_network == "vggish" else SmallAudioNet(config.audio_width)
-        )
-        self.frozen_audio = config.audio_network == "vggish"
-        self.audio_network.requires_grad_(not self.frozen_audio)
-        told = sounding_classes(task, config.sounding_classes) if config.sounding_weight else 0
-        self.sounding = nn.Linear(config.audio_width, told) if told else None
-        self.train(self.training)
-
-    def train(self, mode: bool = True) -> TPAVI:
-        """As always, but a frozen audio network stays in evaluation mode."""
-        super().train(mode)
-        if self.frozen_audio:
-            self.audio_network.eval()
-        return self
+        self.hearing = AudioEncoder.of(config)
+        self.audio_network = self.hearing.network()
+        self.sounding = self.hearing.sounding_head(len(task.classes) or config.sounding_classes)
 
     def forward(self, batch: Batch) -> TPAVIOutput:
         """See `TPAVIOutput`; sound and pictures are made ready here, on the batch's device."""
-        embeddings = self._embed(batch)  # (B, T, D)
+        embeddings = self.features(batch)  # (B, T, D)
         groups = Groups(batch.valid, self.config.group, fill=not self.config.valid_mask)
         images = normalised(groups.take(sized_frames(batch, self.config.input)))  # (N, 3, h, w)
         heard = groups.take(embeddings)  # (N, D)
@@ -88,12 +75,9 @@ class TPAVI(Model[TPAVIOutput]):
             sounding_logits=None if self.sounding is None else self.sounding(embeddings),
         )
 
-    def _embed(self, batch: Batch) -> Tensor:
+    def features(self, batch: Batch) -> Tensor:
         """(B, T, D) embeddings of every frame's sound."""
-        log_mel = log_mel_windows(batch, self.config.audio)  # (B, T, 1, 96, 64)
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen_audio):
-            embeddings: Tensor = self.audio_network(log_mel.flatten(0, 1))
-        return embeddings.reshape(*log_mel.shape[:2], -1)
+        return self.hearing.vectors(batch, self.audio_network)
 
     def losses(self, output: TPAVIOutput, batch: Batch) -> dict[str, Tensor]:
         """`segmentation`, and by config `matching` (the audio-visual term) and `sounding`."""
@@ -114,16 +98,20 @@ class TPAVI(Model[TPAVIOutput]):
             )
         if output.sounding_logits is not None:
             truth = sounding_truth(targets, output.sounding_logits.shape[-1])  # (B, T, K)
-            terms["sounding"] = self.config.sounding_weight * sounding_loss(output.sounding_logits, truth, annotated)
+            terms["sounding"] = self.hearing.sounding_term(output.sounding_logits, truth, annotated)
         return terms
 
     def postprocess(self, output: TPAVIOutput, batch: Batch) -> list[Prediction]:
         """The valid frames of every clip, as float32 logits."""
-        logits = at_least_float32(output.logits.detach())
-        return [
-            DensePrediction(name, clip[valid], size)
-            for name, clip, valid, size in zip(batch.ids, logits, batch.valid, batch.output_sizes, strict=True)
-        ]
+        return dense_predictions(output.logits, batch)
+
+    def weight_slots(self) -> dict[str, WeightSlot]:
+        """`backbone` and `vggish`."""
+        audio = self.audio_network if self.config.audio_network == "vggish" else None
+        return {
+            "backbone": backbone_slot(self.network, self.config.backbone),
+            "vggish": WeightSlot(audio, whole, "audio_network='vggish' gives it one"),
+        }
 
     def param_groups(self) -> dict[str, list[nn.Parameter]]:
         """`backbone`, `decoder` (neck, attention, decoder, heads) and, where it learns, `audio`."""
