@@ -17,14 +17,14 @@ from tyro.conf import Positional, arg
 from avseg.commands import completion, convert, weights
 from avseg.commands import data as data_commands
 from avseg.commands.errors import said
-from avseg.commands.parse import MISUSE, Command, did_you_mean, misuse, wrapped
+from avseg.commands.parse import MISUSE, Command, Group, did_you_mean, misuse, wrapped
 from avseg.commands.session import SessionChoices
 from avseg.commands.tables import print_table
 from avseg.commands.words import Hidden, ModelFile, Video, parameters_of
 from avseg.data.config import DataConfig
+from avseg.lazy import imported
 from avseg.metrics import SUITES, describe_protocols
 from avseg.models import FAMILIES, describe
-from avseg.models.spec import imported
 from avseg.recipes import RECIPES
 from avseg.registry import add_plugin
 from avseg.version import __version__
@@ -201,13 +201,8 @@ _COMMANDS["train"].__doc__ = train.__doc__
 _COMMANDS["convert"].__doc__ = "Make a model file of published weights of a family."
 _COMMANDS["weights"].__doc__ = "Published weights: list them, verify what a file is."
 _COMMANDS["data"].__doc__ = "Write, make and check data sets: synth, prepare, build-vpo, check."
-_GROUPS: dict[str, Callable[[], dict[str, Callable[..., Any]]]] = {
-    "data": lambda: {
-        "synth": data_commands.synth,
-        "prepare": data_commands.prepare,
-        "build-vpo": data_commands.build_vpo,
-        "check": data_commands.check,
-    },
+_GROUPS: dict[str, Callable[[], Mapping[str, Callable[..., Any] | Group]]] = {
+    "data": data_commands.commands,
     "convert": convert.converters,
     "weights": lambda: {"list": weights.list_weights, "verify": weights.verify},
 }
@@ -222,8 +217,8 @@ def commands() -> dict[str, Callable[..., Any]]:
     return {**_COMMANDS, **{name: imported(address) for name, address in own.items() if name not in _COMMANDS}}
 
 
-def group(head: str) -> dict[str, Callable[..., Any]]:
-    """The commands of a group by their second word; empty for a command that is none."""
+def group(head: str) -> Mapping[str, Callable[..., Any] | Group]:
+    """The commands of a group, or groups below it, by their second word; empty for a command that is none."""
     return _GROUPS[head]() if head in _GROUPS else {}
 
 
@@ -236,17 +231,19 @@ def command_of(words: Sequence[str]) -> tuple[Command, list[str]] | tuple[str, M
     head, rest = words[0], list(words[1:])
     prog = f"avseg {head}"
     if head not in _GROUPS and head != "train":
-        found = _COMMANDS[head] if head in _COMMANDS else commands()[head]
-        reads_data = any(parameter.hint is DataConfig for parameter in parameters_of(found))
-        return Command(prog, found, absent=_OF_TRAINING, unusual=_RARE if reads_data else {}), rest
-    names: Mapping[str, Any] = RECIPES if head == "train" else group(head)
-    if not rest or rest[0] not in names:
-        return prog, names
-    if head == "train":
-        from avseg.commands.train import command
+        command = _COMMANDS[head] if head in _COMMANDS else commands()[head]
+        reads_data = any(parameter.hint is DataConfig for parameter in parameters_of(command))
+        return Command(prog, command, absent=_OF_TRAINING, unusual=_RARE if reads_data else {}), rest
+    found: Any = RECIPES if head == "train" else group(head)
+    while isinstance(found, Mapping):
+        if not rest or rest[0] not in found:
+            return prog, found
+        if head == "train":
+            from avseg.commands import train as training
 
-        return command(rest[0]), rest[1:]
-    return Command(f"{prog} {rest[0]}", names[rest[0]]), rest[1:]
+            return training.command(rest[0]), rest[1:]
+        prog, found, rest = f"{prog} {rest[0]}", found[rest[0]], rest[1:]
+    return Command(prog, found), rest
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -264,12 +261,19 @@ def run(arguments: Sequence[str]) -> int:
     command, behind = command_of([head, *rest])
     if isinstance(command, Command):
         return int(command.parse(list(behind))() or 0)
-    word = rest[0] if head in _GROUPS and rest else "--help" if head in _GROUPS else head
-    if word not in ("-h", "--help", "--help-all"):
-        known = [*behind, "--help", "--version"]
-        misuse(command, f"there is no {'option' if word[:1] == '-' else 'command'} {word!r}{did_you_mean(word, known)}")
+    word = next(iter([head, *rest][len(command.split()) - 1 :]), "--help")
     assert isinstance(behind, Mapping)
+    if word not in ("-h", "--help", "--help-all"):
+        misuse(command, _unknown(word, behind))
     return _show_group(command, behind)
+
+
+def _unknown(word: str, known: Mapping[str, Any]) -> str:
+    """What is wrong with a word that is no command of a group."""
+    noun = known.noun if isinstance(known, Group) else "option" if word.startswith("-") else "command"
+    if noun != "option" and word.startswith("-"):
+        return f"the {noun} comes first, got {word!r}; known: {', '.join(known)}"
+    return f"there is no {noun} {word!r}{did_you_mean(word, [*known, '--help', '--version'])}"
 
 
 def without_plugins(arguments: Sequence[str]) -> list[str]:
@@ -288,20 +292,21 @@ def without_plugins(arguments: Sequence[str]) -> list[str]:
     return words
 
 
-def _show_group(prog: str, listed: Mapping[str, Callable[..., Any]]) -> int:
+def _show_group(prog: str, listed: Mapping[str, Callable[..., Any] | Group]) -> int:
     head = prog.removeprefix("avseg").strip()
-    description = wrapped((_COMMANDS[head].__doc__ or "") if head else DESCRIPTION)
+    what = listed.what if isinstance(listed, Group) else (_COMMANDS[head].__doc__ or "") if head else DESCRIPTION
+    description = wrapped(what)
     entries = {name: _entry(command) for name, command in listed.items()}
     tyro.extras.subcommand_cli_from_dict(entries, prog=prog, description=description, args=["--help"])
     return 0
 
 
-def _entry(command: Callable[..., Any]) -> Callable[[], None]:
+def _entry(command: Callable[..., Any] | Group) -> Callable[[], None]:
     """A command as the page of its group shows it: by the first paragraph of its docstring."""
 
     def entry() -> None: ...
 
-    entry.__doc__ = (command.__doc__ or "").split("\n\n")[0]
+    entry.__doc__ = command.what if isinstance(command, Group) else (command.__doc__ or "").split("\n\n")[0]
     return entry
 
 

@@ -1,4 +1,4 @@
-"""Doors of packages: names that are imported from their modules when somebody asks for them."""
+"""Names that are imported from their modules when somebody asks for them: addresses, and doors of packages."""
 
 from __future__ import annotations
 
@@ -6,6 +6,12 @@ import importlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+
+def imported(address: str) -> Any:
+    """What stands at "module:attribute"."""
+    module, _, attribute = address.partition(":")
+    return getattr(importlib.import_module(module), attribute)
 
 
 def attach(

@@ -58,7 +58,7 @@ class Experiment:
         Raises:
             ValueError: another one is there.
         """
-        from avseg.synth.writers import write
+        from avseg.datasets.folders import write
 
         place, began = self.root / (folder or str(seed)), time.perf_counter()
         mark, asked = place / "world.json", json.loads(json.dumps({"clips": clips, "seed": seed, **options}))

@@ -12,7 +12,7 @@ import pytest
 
 from avseg.cli import command_of, commands, group, run
 from avseg.commands.options import options_of
-from avseg.commands.parse import Command
+from avseg.commands.parse import Command, Group
 from avseg.config import InputSpec
 from avseg.data.config import DataConfig
 from avseg.data.transforms import eval_transforms
@@ -22,6 +22,7 @@ RECIPES_SHOWN = ("tpavi_s4_r50", "tpavi_avss_pvt", "cavp_vpo_ms_ocr", "avism_r50
 PAGES = [
     *([name] for name in commands() if name != "train"),
     *([head, name] for head in commands() for name in group(head)),
+    *(["data", name, below] for name, inner in group("data").items() if isinstance(inner, Group) for below in inner),
     *(["train", name] for name in RECIPES_SHOWN),
 ]
 LEAVES = [words for words in PAGES if isinstance(command_of(words)[0], Command)]
@@ -65,10 +66,14 @@ def test_no_page_speaks_python(words: list[str], columns: int, page: Any) -> Non
         ("predict", ["VIDEO ...", "--model MODEL", "--out DIR", "--fps X", "--masks {png,rle,npz,none}", "--score X"]),
         ("evaluate", ["MODEL", "--data.root DIR", "--data.name NAME", "--out DIR", "[PROTOCOL ...]", "[SUITE ...]"]),
         ("codes", ["MODEL", "[VIDEO ...]", "--out FILE", "--clips N"]),
-        ("data synth", ["{s4,ms3,avs_1s7m", "--root DIR", "--clips N", "--size H W", "--seconds N N"]),
-        ("data prepare", ["--raw DIR", "--root DIR", "--vggish FILE", "--workers N"]),
+        ("data synth", ["{s4,ms3,avs_1s7m"]),
+        ("data synth s4", ["--root DIR", "--clips N", "--size H W", "--video, --no-video", "--stereo"]),
+        ("data synth aviseg", ["--root DIR", "--clips N", "--size H W", "--seconds N N", "--held-out N"]),
+        ("data synth vpo_msmi", ["--root DIR", "--sounds N", "--sources N N", "--singles X"]),
+        ("data prepare avss", ["--raw DIR", "--root DIR", "--workers N"]),
+        ("data prepare aviseg", ["--raw DIR", "--root DIR", "--vggish FILE", "--workers N"]),
         ("data build-vpo", ["--instances FILE", "--images DIR", "--sounds FILE", "--audios DIR", "TRAIN VAL TEST"]),
-        ("data check", ["--root DIR"]),
+        ("data check vpo_ms", ["--root DIR"]),
         ("convert tpavi", ["FILE", "-o FILE", "--vggish FILE", "--variant {s4,ms3,avss}"]),
         ("convert cavp", ["FILE", "-o FILE", "--variant {avss,"]),
         ("convert avism", ["FILE", "-o FILE", "--classes FILE", "--side N"]),
@@ -150,6 +155,8 @@ def test_groups_and_the_program_list_their_commands(page: Any) -> None:
     assert all(f"• {name} " in text for name in commands())
     for head in commands():
         assert all(f"• {name} " in page([head]) for name in group(head))
+    written = page(["data", "synth"], columns=160)
+    assert "• aviseg " in written and "• vpo_msmi " in written and "• synth " not in written
 
 
 def test_pages_and_completion_need_no_torch() -> None:

@@ -12,9 +12,9 @@ from typing import Any
 from tyro.conf import Positional
 
 from avseg.commands.words import File, OutFile
+from avseg.lazy import imported
 from avseg.models import FAMILIES, FamilySpec
 from avseg.models.header import read_header
-from avseg.models.spec import imported
 from avseg.weights import recognise
 
 

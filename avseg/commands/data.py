@@ -1,124 +1,69 @@
-"""The commands of `avseg data`. No torch is imported before one of them runs."""
+"""The commands of `avseg data`, made of the records of the data sets. No torch is imported before one of them runs."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any, Literal
+import dataclasses
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from functools import partial
+from inspect import Parameter
+from typing import Annotated, Any
 
-from tyro.conf import Positional, arg
+from tyro.conf import arg
 
-from avseg.commands.words import File
-from avseg.prepare.vpo.options import BuildOptions
-from avseg.synth.options import MoreOptions
-
-
-def synth(
-    name: Positional[Literal["s4", "ms3", "avs_1s7m", "avss", "single", "aviseg", "vpo_ss", "vpo_ms", "vpo_msmi"]],
-    root: Path,
-    clips: int = 100,
-    seed: int = 0,
-    difficulty: Literal["easy", "standard", "hard"] = "standard",
-    workers: int = 0,
-    video: bool = True,
-    size: tuple[int, int] | None = None,
-    more: Annotated[MoreOptions, arg(name="")] = MoreOptions(),
-) -> int:
-    """Write synthetic clips in the layout of a data set; VPO is built of them as it is of real ones.
-
-    Args:
-        name: The data set whose layout is written.
-        root: Folder to write.
-        clips: Number of clips, over all splits.
-        seed: The same seed gives the same bytes.
-        difficulty: How hard the clips are.
-        workers: Number of processes; 0 takes one for every core.
-        video: Write the raw MP4 files as well. VPO has none; for AVISeg see --movies.
-        size: Height and width of the pictures. The default is 224 224, for VPO 240 320, for AVISeg 360 640.
-        more: Choices of single data sets.
-    """
-    from avseg.synth.writers import write
-
-    special: dict[str, Any] = {"size": size} if size else {}
-    special |= more.of(name) or {"video": video, "stereo": more.stereo}
-    print(write(name, root, clips, seed, difficulty=difficulty, workers=workers, **special))
-    return 0
+from avseg.commands.parse import Group
+from avseg.datasets import DATASETS, folders
+from avseg.lazy import imported
 
 
-def prepare(
-    name: Positional[Literal["s4", "ms3", "avss", "aviseg"]],
-    raw: Path,
-    root: Path,
-    vggish: Path | None = None,
-    short: Literal["zeros", "silence"] = "zeros",
-    resampling: Literal["exact", "resampy_0.2", "resampy_0.4"] = "resampy_0.2",
-    workers: int = 0,
-) -> int:
-    """Make the folder of a data set from raw videos and label files; a stopped run goes on where it was.
+def commands() -> Mapping[str, Callable[..., int] | Group]:
+    """What may stand behind `avseg data`: groups with a command for each data set, and own commands of data sets."""
+    own = {name: place for spec in DATASETS.values() for name, place in spec.commands.items()}
+    return {
+        "synth": _group("write", "Write synthetic clips in the layout of a data set.", folders.write),
+        "prepare": _group("prepare", "Make the folder of a data set from raw videos and label files.", folders.prepare),
+        **{name: _printing(imported(place)) for name, place in own.items()},
+        "check": _group("check", "Print what is missing or wrong in the folder of a data set.", folders.check),
+    }
+
+
+def _group(work: folders.Work, what: str, function: Callable[..., Any]) -> Group:
+    def command(name: str) -> Callable[..., int]:
+        spec = folders.spec_with(name, work)
+        options = getattr(spec, f"{work}_options", None)
+        return _printing(partial(function, name), what.replace("a data set", f"{name} ({spec.what})"), options)
+
+    return Group(what, "data set", partial(folders.names_with, work), command)
+
+
+def _printing(function: Callable[..., Any], what: str = "", options: Any = None) -> Callable[..., int]:
+    """`function` as a command that prints what it returns and ends with the `exit_code` of that.
 
     Args:
-        name: The data set.
-        raw: Folder with the raw videos and the meta-data CSV (AVISeg: the JSON files and movies, or frames and sounds).
-        root: Folder to write.
-        vggish: aviseg: the published VGGish weights; without them no features of the sound are made.
-        short: aviseg: what stands for a second whose sound ends too early: log-mel zeros, as published, or silence.
-        resampling: aviseg: how sound is brought to 16 kHz for the features (docs/audio.md): as resampy up to 0.2.2 did,
-            as it does from 0.3 on, or exactly. Which version made the shipped features is unknown.
-        workers: Number of processes; 0 takes one for every core.
+        function: Typed; a parameter whose default is a dataclass becomes options without a prefix.
+        what: What it does, in place of the first paragraph of its docstring.
+        options: A dataclass of the keywords that it takes beside those that it names.
     """
-    if name == "aviseg":
-        from avseg.models.convert import read_checkpoint
-        from avseg.prepare.aviseg import prepare_aviseg
 
-        weights = None if vggish is None else read_checkpoint(vggish)
-        report = prepare_aviseg(raw, root, vggish=weights, short=short, resampling=resampling, workers=workers)
-    else:
-        from avseg.prepare import prepare
+    def command(**given: Any) -> int:
+        more = given.pop("options") if options is not None else None
+        report = function(**given, **({} if more is None else vars(more)))
+        print(report)
+        return int(getattr(report, "exit_code", 0))
 
-        if vggish is not None or (short, resampling) != ("zeros", "resampy_0.2"):
-            raise ValueError(f"--vggish, --short and --resampling are of AVISeg's features of sound; {name} has none")
-        report = prepare(name, raw, root, workers=workers)
-    print(report)
-    return report.exit_code
-
-
-def build_vpo(
-    kind: Positional[Literal["ss", "ms", "msmi"]],
-    instances: Path,
-    images: Path,
-    sounds: File[Path],
-    out: Path,
-    seed: int = 0,
-    stereo: bool = False,
-    options: Annotated[BuildOptions, arg(name="")] = BuildOptions(),
-) -> int:
-    """Build VPO-SS, VPO-MS or VPO-MSMI from COCO instances and labelled sounds; a stopped run goes on where it was.
-
-    Args:
-        kind: One sounding object, several classes, or several instances of one class told apart by position.
-        instances: COCO instances JSON.
-        images: Folder of the COCO pictures.
-        sounds: CSV of (clip, label) or of (YouTube id, start, label, split), as VGGSound's.
-        out: Folder to write.
-        seed: The same seed gives the same bytes.
-        stereo: Pan what is rendered, on the report page too; the set itself serves mono and stereo.
-        options: All other choices.
-    """
-    from avseg.prepare.vpo.build import build_vpo
-
-    report = build_vpo(kind, instances, images, sounds, out, seed, stereo=stereo, options=options)
-    print(report)
-    return report.exit_code
-
-
-def check(name: Positional[Literal["s4", "ms3", "avss", "aviseg", "vpo_ss", "vpo_ms", "vpo_msmi"]], root: Path) -> int:
-    """Print what is missing or wrong in the folder of a data set; the exit status is then 1.
-
-    Args:
-        name: The data set.
-        root: The folder of the data set.
-    """
-    from avseg.prepare.check import check
-
-    report = check(name, root)
-    print(report)
-    return report.exit_code
+    typed = function.func if isinstance(function, partial) else function
+    hints, parameters = typing.get_type_hints(typed, include_extras=True), []
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind is Parameter.VAR_KEYWORD:
+            if options is None:
+                continue
+            parameter = Parameter("options", Parameter.KEYWORD_ONLY, default=options)
+        flat = dataclasses.is_dataclass(parameter.default)
+        hint = Annotated[type(parameter.default), arg(name="")] if flat else hints[parameter.name]
+        parameters.append(parameter.replace(kind=Parameter.KEYWORD_ONLY, annotation=hint))
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in parameters}
+    summary, _, rest = (inspect.getdoc(typed) or "").partition("\n\n")
+    command.__doc__ = f"{what or summary}\n\n{rest}"
+    return command

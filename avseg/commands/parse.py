@@ -10,7 +10,7 @@ import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
@@ -104,6 +104,34 @@ class Command:
         """What the command does, and how the options that its page leaves out are seen."""
         summary = self.what or re.split(r"\n+Args:", inspect.getdoc(self.kind) or "")[0]
         return wrapped(f"{summary}\n\nMore options: {self.prog} --help-all" if self.unusual else summary)
+
+
+class Group(Mapping[str, Callable[..., Any]]):
+    """Commands by the next word of a command line, each made when it is asked for.
+
+    Args:
+        what: What they do, in a sentence.
+        noun: What the next word names, such as "data set".
+        names: All names.
+        make: The command of a name.
+    """
+
+    def __init__(
+        self, what: str, noun: str, names: Callable[[], Iterable[str]], make: Callable[[str], Callable[..., Any]]
+    ) -> None:
+        self.what, self.noun, self._names, self._make = what, noun, names, make
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._names()
+
+    def __len__(self) -> int:
+        return len(list(self._names()))
+
+    def __contains__(self, name: object) -> bool:
+        return name in list(self._names())
+
+    def __getitem__(self, name: str) -> Callable[..., Any]:
+        return self._make(name)
 
 
 def wrapped(text: str) -> str:

@@ -34,8 +34,16 @@ class DatasetSpec:
     training_crop: bool = False
     """Training sizes the shorter side and cuts the centre out, where `augment` does not say how to size."""
     prepare: str | None = None
-    """Function of `avseg data prepare`."""
+    """Function of (raw, root, options, workers) that makes its folder, for `avseg data prepare`; what it returns is
+    printed, and the command ends with its `exit_code`."""
+    prepare_options: Any = None
+    """A dataclass of the options that its `prepare` has, with their defaults; None: it takes no options."""
     check: str | None = None
-    """Function of `avseg data check`."""
+    """Function of (root, workers) that says what is wrong in its folder, for `avseg data check`."""
     write: str | None = None
-    """Function of `avseg data synth`."""
+    """Function of (root, clips, seed, options, workers) that writes the synthetic world in its layout, for `avseg data
+    synth`."""
+    write_options: Any = None
+    """A dataclass of the options that its `write` has, with their defaults; None: it takes no options."""
+    commands: Mapping[str, str] = field(default_factory=dict)
+    """Own commands of `avseg data`: name -> typed function."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from avseg.config import ModelConfig, did_you_mean
+from avseg.lazy import imported
 
 if TYPE_CHECKING:
     from avseg.models.base import Model
@@ -94,9 +94,3 @@ class FamilySpec:
         if name not in self.presets:
             raise ValueError(f"{self.name} has no preset {name!r}; {did_you_mean(name, self.presets)}")
         return self.presets[name]
-
-
-def imported(address: str) -> Any:
-    """What stands at "module:attribute"."""
-    module, _, attribute = address.partition(":")
-    return getattr(importlib.import_module(module), attribute)

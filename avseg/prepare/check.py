@@ -1,81 +1,66 @@
-"""What is missing or broken in a data set's folder."""
+"""What is missing or broken in a folder of clips."""
 
 from __future__ import annotations
 
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
-from avseg.config import InputSpec, did_you_mean
-from avseg.data import SPLITS, DataConfig, build_dataset
+from avseg.config import InputSpec
 from avseg.data.geometry import Geometry
 from avseg.io.pickles import read_tensor
-from avseg.prepare.avsbench import TABLES
+from avseg.prepare.files import TRUTH, ClipFolder
 from avseg.prepare.jobs import run_jobs
 from avseg.prepare.report import CheckReport, Fault
 
-PUBLISHED = {"s4": (3452, 740, 740), "ms3": (296, 64, 64), "avss": (8498, 1304, 1554)}
-"""Clips of train, val, test. Those of AVSS are recalled from the paper and not confirmed."""
-UNCONFIRMED = ("avss",)
-VPO_SETS = ("vpo_ss", "vpo_ms", "vpo_msmi")
-"""Checked by `avseg.prepare.vpo.check`."""
-WHERE = (
-    "the data are sent on request: see the AVSBench project page (OpenNLPLab/AVSBench) for the form, "
-    "or write to the authors by e-mail"
-)
 
-
-def check(name: str, root: Path, *, workers: int = 0) -> CheckReport:
+def check_clips(folder: ClipFolder, root: Path, workers: int = 0) -> CheckReport:
     """Read every file of every clip and say what is wrong.
 
     Args:
-        name: `s4`, `ms3`, `avss`, `aviseg`, `vpo_ss`, `vpo_ms` or `vpo_msmi`.
-        root: The data set's folder. Where it holds `truth.json` it is a synthetic world, whose own table counts.
+        folder: The data set.
+        root: Its folder. Where it holds `truth.json` it is a synthetic world, whose own table counts.
         workers: Processes; 0 takes one for every core, 1 stays in this process.
-
-    Raises:
-        ValueError: an unknown name.
     """
-    if name == "aviseg":
-        from avseg.prepare.aviseg_check import check_aviseg
-
-        return check_aviseg(root, workers)
-    if name in VPO_SETS:
-        from avseg.prepare.vpo.check import check_vpo
-
-        return check_vpo(name, root, workers)
-    if name not in TABLES:
-        raise ValueError(f"no folder of {name!r} can be checked; {did_you_mean(name, (*TABLES, 'aviseg', *VPO_SETS))}")
-    root = Path(root)
-    report = CheckReport(name, root, dict(zip(SPLITS, PUBLISHED[name], strict=True)), where=WHERE)
+    report = CheckReport(folder.name, Path(root), dict(folder.published), where=folder.where)
+    table = folder.tables[0]
     try:
-        splits: dict[str, Any] = {split: build_dataset(DataConfig(name=name), split, root) for split in SPLITS}
+        splits = {split: folder.open(split, report.root) for split in folder.published}
     except (ValueError, OSError) as error:
-        report.faults.append(Fault("all", TABLES[name][0], str(error)))
+        report.faults.append(Fault("all", table, str(error)))
         return report
-    _judge_counts(report, splits)
+    report.found = {split: len(dataset) for split, dataset in splits.items()}
+    judge_counts(report, table, "the table lists {} clips", () if folder.confirmed else report.found)
     _judge_clips(report, splits, workers)
     return report
 
 
-def _judge_counts(report: CheckReport, splits: dict[str, Any]) -> None:
-    report.found = {split: len(dataset) for split, dataset in splits.items()}
-    if (report.root / "truth.json").is_file():
-        report.expected = dict(report.found)
+def judge_counts(report: CheckReport, table: str, what: str, unconfirmed: Container[str] = ()) -> None:
+    """Hold the numbers that the tables list (`report.found`) against the published ones; a synthetic world is its own.
+
+    Args:
+        report: Gets faults and notes.
+        table: Name of the table; `{split}` stands for the split.
+        what: "the table lists {} clips", with braces for the number.
+        unconfirmed: Splits whose published number is not certain.
+    """
+    if (report.root / TRUTH).is_file():
+        report.expected = {split: report.found.get(split, 0) for split in report.expected}
         report.notes.append("a synthetic world, judged by its own table")
-    for split in SPLITS:
-        if report.found[split] == report.expected[split]:
+    for split, found in report.found.items():
+        if found == report.expected[split]:
             continue
-        reason = f"the table lists {report.found[split]} clips, published are {report.expected[split]}"
-        if report.name in UNCONFIRMED:
+        reason = f"{what.format(found)}, published are {report.expected[split]}"
+        if split in unconfirmed:
             report.notes.append(f"{split}: {reason}; that number is not confirmed, so this is no fault")
         else:
-            report.faults.append(Fault(split, TABLES[report.name][0], reason))
+            report.faults.append(Fault(split, table.format(split=split), reason))
 
 
 def _judge_clips(report: CheckReport, splits: dict[str, Any], workers: int) -> None:
     jobs = [(dataset, i) for dataset in splits.values() for i in range(len(dataset))]
     reasons = dict(run_jobs(_fault_of, jobs, workers, f"check {report.name}"))
-    report.whole = dict.fromkeys(SPLITS, 0)
+    report.whole = dict.fromkeys(splits, 0)
     for number, (dataset, i) in enumerate(jobs):
         if reason := reasons[number]:
             report.faults.append(Fault(dataset.split, dataset.ids[i], reason))

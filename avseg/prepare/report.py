@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from avseg.data import SPLITS
-
 SHOWN = 10
 """Faults and notes that a report prints."""
 
@@ -71,7 +69,7 @@ class CheckReport:
 
     def __str__(self) -> str:
         lines = [f"{self.name} in {self.root}", f"{'split':8}{'expected':>10}{'listed':>10}{'whole':>10}"]
-        for split in SPLITS:
+        for split in self.expected:
             counts = (self.expected[split], self.found.get(split, 0), self.whole.get(split, 0))
             lines.append(f"{split:8}" + "".join(f"{count:>10}" for count in counts))
         lines += [f"note: {note}" for note in self.notes]

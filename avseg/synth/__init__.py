@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from avseg.synth.world import SynthClip as SynthClip
     from avseg.synth.world import ensemble as ensemble
     from avseg.synth.world import make_clip as make_clip
-    from avseg.synth.writers import write as write
 
 _HOMES = {
     "CLASSES": ".classes",
@@ -26,7 +25,6 @@ _HOMES = {
     "ensemble": ".world",
     "make_clip": ".world",
     "make_video": ".video",
-    "write": ".writers",
 }
 
 __all__ = [*_HOMES]

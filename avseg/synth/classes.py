@@ -1,4 +1,4 @@
-"""The eight classes: what each looks and sounds like, and the classes of AVSS and VPO that stand for it on disk."""
+"""The eight classes: what each looks and sounds like."""
 
 from __future__ import annotations
 
@@ -11,21 +11,17 @@ class ShapeClass(NamedTuple):
     name: str
     texture: str
     timbre: str
-    avss: str
-    """The class that the AVSS writer uses for it."""
-    vpo: str
-    """The class that the VPO writer uses for it; its sounds go by the first VGGSound label of that class."""
 
 
 KINDS = (
-    ShapeClass("disc", "polka dots", "motor: low buzz with strong tremolo", "motorcycle", "motorcycle"),
-    ShapeClass("ring", "spokes", "siren: frequency warble", "emergency-car", "car"),
-    ShapeClass("star", "stripes", "bird: rising chirps", "bird", "bird"),
-    ShapeClass("cross", "checks", "rattle: train of broadband clicks", "keyboard", "keyboard"),
-    ShapeClass("triangle", "waves", "beeper: gated tone", "clock", "cell phone"),
-    ShapeClass("square", "lattice", "organ: steady harmonic stack", "accordion", "airplane"),
-    ShapeClass("crescent", "gradient", "steam: high band of noise", "hair-dryer", "skateboard"),
-    ShapeClass("flower", "target rings", "bell: decaying inharmonic strikes", "bell", "sports ball"),
+    ShapeClass("disc", "polka dots", "motor: low buzz with strong tremolo"),
+    ShapeClass("ring", "spokes", "siren: frequency warble"),
+    ShapeClass("star", "stripes", "bird: rising chirps"),
+    ShapeClass("cross", "checks", "rattle: train of broadband clicks"),
+    ShapeClass("triangle", "waves", "beeper: gated tone"),
+    ShapeClass("square", "lattice", "organ: steady harmonic stack"),
+    ShapeClass("crescent", "gradient", "steam: high band of noise"),
+    ShapeClass("flower", "target rings", "bell: decaying inharmonic strikes"),
 )
 
 CLASSES = tuple(kind.name for kind in KINDS)

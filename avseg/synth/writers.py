@@ -1,4 +1,4 @@
-"""The synthetic world on disk, in the layouts of AVSBench: real PNG, JPEG, WAV, pickle, CSV, JSON and MP4 files."""
+"""Clips of the world on disk: real PNG, JPEG, WAV, pickle, CSV, JSON and MP4 files, in the layout of a data set."""
 
 from __future__ import annotations
 
@@ -8,138 +8,76 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from avseg.config import did_you_mean
 from avseg.device import one_thread
-from avseg.io.files import clear_stale, write_text
+from avseg.io.files import write_text
 from avseg.prepare.jobs import run_jobs
 from avseg.synth.classes import CLASSES
-from avseg.synth.difficulty import get_difficulty
-from avseg.synth.layouts import LAYOUTS, Layout, Place
+from avseg.synth.layout import Layout, Part, Place
+from avseg.synth.options import ClipOptions
 from avseg.synth.picture import iter_frames
-from avseg.synth.summary import TRUTH_VERSION, VPO_SETS, WriteSummary
+from avseg.synth.summary import TRUTH_VERSION, WriteSummary, begin
 from avseg.synth.timbres import SAMPLE_RATE
 from avseg.synth.world import SPLITS, ClipSpec, SynthClip, make_clip
 
-if TYPE_CHECKING:
-    from avseg.synth.vpo import VpoSummary
-
-MOST_CLIPS = 1_000_000
-"""On disk; more would be a slip of the keyboard."""
 VIDEO_FPS = 16
 """At 16 frames a second the published extraction, 15/16 s into each second, falls on a frame."""
-OTHER_WORLD = 500_000
-"""Added to the seed of the second part of a mixed data set."""
 _HELD_OUT = 0.15
-"""Share of the clips in val, and in test, as in S4."""
-
-
-@dataclass(frozen=True)
-class WriteOptions:
-    """What may be chosen beside layout, place, number and seed."""
-
-    difficulty: str = "standard"
-    video: bool = False
-    """Write the raw MP4 with sound of each clip as well."""
-    size: int | tuple[int, int] = 224
-    """The side of the pictures in pixels, or (H, W)."""
-    stereo: bool = False
+"""Share of the clips in val, and in test, as in AVSBench."""
 
 
 @dataclass(frozen=True)
 class _Job:
-    kind: str
+    layout: Layout
     root: Path
     seed: int
     index: int
     """Number of the clip in the world, which fixes its bytes."""
     split: str
-    part: str
-    options: WriteOptions
+    part: Part
+    options: ClipOptions
 
 
-def write(
-    kind: str, root: Path, clips: int, seed: int, *, workers: int = 0, **options: Any
-) -> WriteSummary | VpoSummary:
+def write_clips(
+    name: str, layout: Layout, root: Path, clips: int, seed: int, options: ClipOptions, workers: int = 0
+) -> WriteSummary:
     """Write `clips` clips of the world `seed` over all splits, and `truth.json` with all that is known of them.
 
     Args:
-        kind: Whose layout: `s4`, `ms3`, `avss` or `single`; `vpo_ss`, `vpo_ms` and `vpo_msmi` go through VPO's builder,
-            which has a manifest instead of `truth.json` and no videos; `aviseg` writes long videos, frame by frame;
-            `avs_1s7m` writes two folders, with half of the clips in each.
+        name: The data set.
+        layout: How it keeps its clips.
         root: The folder; files of the same names are replaced.
         clips: 70 % become train, 15 % each val and test.
         seed: The same seed gives the same bytes, however many workers there are.
+        options: What clips are like.
         workers: Processes; 0 takes one for every core, 1 stays in this process.
-        options: Fields of `WriteOptions`: difficulty, video, size, stereo; of VPO those of `VpoOptions`; of AVISeg
-            difficulty, size and those of `AVISegOptions`.
 
     Raises:
-        ValueError: an unknown layout or difficulty, fewer than three clips, or more than a million.
+        ValueError: fewer than three clips, or more than a million.
     """
-    if clips > MOST_CLIPS:
-        raise ValueError(f"got {clips} clips, wanted at most {MOST_CLIPS}")
-    clear_stale(Path(root), below=True)
-    if kind in VPO_SETS:
-        from avseg.synth.vpo import write_vpo
-
-        options.pop("video", None)
-        return write_vpo(kind, root, clips, seed, workers=workers, **options)
-    if kind == "aviseg":
-        from avseg.synth.aviseg import write_aviseg
-
-        for name in ("video", "stereo"):
-            options.pop(name, None)
-        return write_aviseg(root, clips, seed, workers=workers, **options)
-    if kind == "avs_1s7m":
-        return _write_mixed(Path(root), clips, seed, workers=workers, **options)
-    if kind not in LAYOUTS:
-        raise ValueError(
-            f"no layout is called {kind!r}; {did_you_mean(kind, (*LAYOUTS, 'aviseg', 'avs_1s7m', *VPO_SETS))}"
-        )
-    if clips < 3:
-        raise ValueError(f"got {clips} clips, wanted at least 3, one for each split")
-    started = time.monotonic()
-    chosen = WriteOptions(**options)
-    get_difficulty(chosen.difficulty)
-    jobs = list(_jobs(kind, Path(root), clips, seed, chosen))
-    results = dict(run_jobs(_write_clip, jobs, workers, f"synth {kind}"))
+    begin(root, clips)
+    started, root = time.monotonic(), Path(root)
+    jobs = list(_jobs(layout, root, clips, seed, options))
+    results = dict(run_jobs(_write_clip, jobs, workers, f"synth {name}"))
     written = [results[number] for number in range(len(jobs))]
-    LAYOUTS[kind].tables(Path(root), [(record["id"], place) for place, record in written])
-    _write_truth(Path(root), seed, chosen, [record for _, record in written])
-    return WriteSummary(kind, Path(root), dict(Counter(job.split for job in jobs)), time.monotonic() - started)
+    layout.tables(root, [(record["id"], place) for place, record in written])
+    _write_truth(root, seed, options, [record for _, record in written])
+    return WriteSummary(name, root, dict(Counter(job.split for job in jobs)), time.monotonic() - started)
 
 
-def _write_mixed(root: Path, clips: int, seed: int, **options: Any) -> WriteSummary:
-    """S4 and MS3 side by side, of two worlds, so that no clip is in both."""
-    started, counts = time.monotonic(), Counter[str]()
-    parts = (("s4", "Single-source", seed), ("ms3", "Multi-sources", seed + OTHER_WORLD))
-    for kind, folder, own in parts:
-        written = write(kind, root / folder, clips // 2, own, **options)
-        assert isinstance(written, WriteSummary)
-        counts.update(written.counts)
-    return WriteSummary("avs_1s7m", root, dict(counts), time.monotonic() - started)
-
-
-def _jobs(kind: str, root: Path, clips: int, seed: int, options: WriteOptions) -> Iterator[_Job]:
+def _jobs(layout: Layout, root: Path, clips: int, seed: int, options: ClipOptions) -> Iterator[_Job]:
     held_out = max(1, round(_HELD_OUT * clips))
-    parts = LAYOUTS[kind].parts
+    parts = layout.parts
     for split, count in (("train", clips - 2 * held_out), ("val", held_out), ("test", held_out)):
         for i in range(count):
-            yield _Job(kind, root, seed, SPLITS[split] + i, split, parts[i % len(parts)], options)
+            yield _Job(layout, root, seed, SPLITS[split] + i, split, parts[i % len(parts)], options)
 
 
 def _write_clip(job: _Job) -> tuple[Place, dict[str, Any]]:
     """Make and write one clip; gives its place in the tables and its truth."""
-    layout, options = LAYOUTS[job.kind], job.options
-    spec = ClipSpec(
-        difficulty=options.difficulty,
-        frames=layout.frames(job.part),
-        size=options.size,
-        stereo=options.stereo,
-        sources=layout.sources(job.part),
-    )
+    layout, part, options = job.layout, job.part, job.options
+    spec = ClipSpec(options.difficulty, part.frames, options.size, options.stereo, sources=part.sources)
     with one_thread():
         clip = make_clip(job.seed, job.index, spec)
         place = _place(clip, job)
@@ -151,7 +89,7 @@ def _write_clip(job: _Job) -> tuple[Place, dict[str, Any]]:
 
 def _place(clip: SynthClip, job: _Job) -> Place:
     heard = tuple(CLASSES[s.kind - 1] for s in clip.soundtrack.sources if s.body is not None)
-    return Place(job.split, job.part, heard[0] if heard else "", heard)
+    return Place(job.split, job.part.name, heard[0] if heard else "", heard)
 
 
 def _write_video(clip: SynthClip, layout: Layout, root: Path, place: Place) -> None:
@@ -192,7 +130,7 @@ def truth_record(clip: SynthClip, place: Place) -> dict[str, Any]:
     }
 
 
-def _write_truth(root: Path, seed: int, options: WriteOptions, records: list[dict[str, Any]]) -> None:
+def _write_truth(root: Path, seed: int, options: ClipOptions, records: list[dict[str, Any]]) -> None:
     lines = ",\n".join("  " + json.dumps(record) for record in records)
     head = {"format_version": TRUTH_VERSION, "seed": seed, "difficulty": options.difficulty, "classes": list(CLASSES)}
     write_text(root / "truth.json", f'{json.dumps(head)[:-1]}, "clips": [\n{lines}\n]}}\n')

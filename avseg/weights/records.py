@@ -6,9 +6,9 @@ list is no promise that a file of it was ever published: where none was, `place`
 
 from __future__ import annotations
 
+from avseg.lazy import imported
 from avseg.models import FAMILIES
 from avseg.models.record import NOT_STATED, Part, Record
-from avseg.models.spec import imported
 
 _COUNTERS = r".*\.num_batches_tracked"
 _CLASSIFIER = r"(?:head|fc|norm)\..*"

@@ -20,10 +20,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path | N
     def written(name: str) -> Path | None:
         if name == "synth":
             return None
-        from avseg.synth.writers import write
+        from avseg.datasets.folders import write
 
         root: Path = tmp_path_factory.mktemp(name)
-        write(name, root, 12, seed=3, workers=1, video=False, size=(36, 48), **OWN.get(name, {}))
+        write(name, root, 12, seed=3, workers=1, size=(36, 48), **OWN.get(name, {}))
         return root
 
     return written

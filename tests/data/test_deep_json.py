@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from avseg.datasets.aviseg.truth import read_truth
-from avseg.prepare.vpo.instances import read_instances
-from avseg.prepare.vpo.persons import Persons, read_persons
-from avseg.prepare.vpo.sounds import read_class_map
+from avseg.datasets.vpo.build.instances import read_instances
+from avseg.datasets.vpo.build.persons import Persons, read_persons
+from avseg.datasets.vpo.build.sounds import read_class_map
 
 READERS: dict[str, Callable[[Path], object]] = {
     "truth": read_truth,

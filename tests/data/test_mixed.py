@@ -15,8 +15,8 @@ from avseg.data.geometry import Geometry
 from avseg.data.loader import make_loader
 from avseg.data.transforms import train_transforms
 from avseg.datasets.avsbench.mixed import MixedAVSBench
+from avseg.datasets.folders import write
 from avseg.synth.summary import WriteSummary
-from avseg.synth.writers import write
 from avseg.types import DenseTarget
 
 

@@ -13,10 +13,10 @@ from avseg.config import InputSpec
 from avseg.data import DataConfig, build_dataset
 from avseg.data.classes import s4_categories, single_classes
 from avseg.data.geometry import Geometry
+from avseg.datasets.folders import write
+from avseg.datasets.single.layout import STAND_INS
 from avseg.datasets.world.clips import SPLITS
-from avseg.synth.layouts import SINGLE_CATEGORIES
 from avseg.synth.world import make_clip
-from avseg.synth.writers import write
 from avseg.types import Task
 
 
@@ -85,6 +85,6 @@ def test_the_synthetic_world_comes_back(tmp_path: Path) -> None:
         world = make_clip(4, first, frames=1, size=48, sources=1)
         assert clip.id == world.id
         assert np.array_equal(clip.frames.permute(0, 2, 3, 1).numpy(), world.frames)
-        codes = np.array([0, *(single_classes().index(name) for name in SINGLE_CATEGORIES.values())])
+        codes = np.array([0, *(single_classes().index(name) for name in STAND_INS.values())])
         assert np.array_equal(clip.target.labels.numpy(), codes[world.labels])  # type: ignore[union-attr]
         assert clip.target.sounding.sum() == (world.labels > 0).any()  # type: ignore[union-attr]

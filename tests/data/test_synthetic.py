@@ -11,13 +11,12 @@ import pytest
 import torch
 
 from avseg.data import SPLITS, DataConfig, build_dataset
-from avseg.data.classes import avss_classes
-from avseg.synth.classes import KINDS
+from avseg.datasets.avss.layout import class_codes
+from avseg.datasets.folders import write
 from avseg.synth.world import make_clip
-from avseg.synth.writers import write
 
 SIZE = 48
-STAND_IN = np.array([0, *(avss_classes().index(kind.avss) for kind in KINDS)])
+STAND_IN = class_codes()
 
 
 @pytest.fixture(scope="module", params=["s4", "ms3", "avss"])

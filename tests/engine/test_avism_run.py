@@ -12,6 +12,7 @@ from tiny_run import Stop, assert_same_run, rows
 
 from avseg.cli import run as avseg
 from avseg.data.config import DataConfig
+from avseg.datasets.folders import write
 from avseg.engine import evaluate_file
 from avseg.engine.config import Recipe
 from avseg.engine.training.run import train_recipe
@@ -20,7 +21,6 @@ from avseg.models import load_model
 from avseg.models.avism.config import AVISMConfig
 from avseg.models.avism.model import AVISM
 from avseg.recipes import get_recipe
-from avseg.synth.aviseg import write_aviseg
 
 TERMS = {f"{stage}_{name}" for stage in ("frame", "clip") for name in ("class", "mask", "dice")}
 
@@ -28,7 +28,7 @@ TERMS = {f"{stage}_{name}" for stage in ("frame", "clip") for name in ("class", 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("aviseg")
-    write_aviseg(root, 6, 0, workers=1, held_out=1, difficulty="easy", size=64, seconds=(6, 8))
+    write("aviseg", root, 6, 0, workers=1, held_out=1, difficulty="easy", size=64, seconds=(6, 8))
     return root
 
 

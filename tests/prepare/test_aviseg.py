@@ -14,6 +14,9 @@ from aviseg_folder import AVISegFolder, make
 from avseg.cli import run
 from avseg.config import AudioWindow
 from avseg.data import DataConfig, build_dataset
+from avseg.datasets.aviseg import prepare as aviseg
+from avseg.datasets.aviseg.prepare import patches_of_seconds
+from avseg.datasets.folders import prepare
 from avseg.io.audio import read_wav, write_wav
 from avseg.io.image import read_rgb
 from avseg.io.video import write_video
@@ -21,8 +24,6 @@ from avseg.nn.audio import log_mel_windows
 from avseg.nn.mel import LogMel
 from avseg.nn.resample import Form, resample
 from avseg.nn.vggish import VGGish
-from avseg.prepare import aviseg
-from avseg.prepare.aviseg import patches_of_seconds, prepare_aviseg
 from avseg.types import Batch
 
 FPS = 8
@@ -94,14 +95,14 @@ def test_features_are_made_beside_frames_and_sound(folder: AVISegFolder, monkeyp
     stored = folder.root / "test/FEATAudios/dd.npy"
     stored.unlink()
     monkeypatch.setattr(aviseg, "_vggish", lambda _: Sums())
-    report = prepare_aviseg(folder.root, folder.root, vggish={}, workers=1)
+    report = prepare("aviseg", folder.root, folder.root, vggish=Path("weights"), workers=1)
     assert (report.done, report.skipped, report.failed, report.exit_code) == (1, 4, [], 0)
     audio, rate = read_wav(folder.root / "test/WAVAudios/dd.wav")
     wanted = Sums()(patches_of_seconds(audio, rate, 4))
     assert np.array_equal(np.load(stored), wanted.numpy()) and np.load(stored).dtype == np.float32
     dataset = build_dataset(DataConfig(name="aviseg", root=folder.root, audio="features"), "test")
     assert dataset[0].audio_features is not None and torch.equal(dataset[0].audio_features, wanted)
-    assert prepare_aviseg(folder.root, folder.root, vggish={}, workers=1).skipped == 5
+    assert prepare("aviseg", folder.root, folder.root, vggish=Path("weights"), workers=1).skipped == 5
 
 
 def test_features_follow_the_named_resampling(folder: AVISegFolder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,14 +114,14 @@ def test_features_follow_the_named_resampling(folder: AVISegFolder, monkeypatch:
     assert float((old - new).abs().max()) > 0.1
     for resampling, wanted in zip(FORMS, (old, new), strict=True):
         stored.unlink()
-        prepare_aviseg(folder.root, folder.root, vggish={}, resampling=resampling, workers=1)
+        prepare("aviseg", folder.root, folder.root, vggish=Path("weights"), resampling=resampling, workers=1)
         assert np.array_equal(np.load(stored), wanted.numpy())
     assert torch.equal(patches_of_seconds(audio, rate, 4), patches_of_seconds(audio, rate, 4, resampling=FORMS[0]))
 
 
 def test_another_folder_gets_copies(folder: AVISegFolder, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    report = prepare_aviseg(folder.root, out, workers=1)
+    report = prepare("aviseg", folder.root, out, workers=1)
     assert (report.done, report.failed) == (5, []) and "--vggish FILE" in str(report)
     for split in ("train", "val", "test"):
         ours, theirs = (build_dataset(DataConfig(name="aviseg", root=root), split)[0] for root in (out, folder.root))
@@ -136,7 +137,7 @@ def test_frames_and_sound_come_out_of_movies(folder: AVISegFolder, tmp_path: Pat
         shutil.rmtree(raw / "test" / name)
     movie(raw / "movies/dd.mp4", 4.0, (24, 32))
     movie(raw / "movies/ee.mkv", 1.2, (24, 32))
-    report = prepare_aviseg(raw, out, workers=2)
+    report = prepare("aviseg", raw, out, workers=2)
     assert report.failed == [] and report.done == 5
     assert ("ee", "1 frames in the movie, 2 wanted; the last is repeated") in report.notes
     clip = build_dataset(DataConfig(name="aviseg", root=out), "test")[0]
@@ -157,7 +158,7 @@ def test_one_video_that_cannot_be_made_stops_nobody(folder: AVISegFolder, tmp_pa
     wavfile.write(raw / "val/WAVAudios/cc.wav", 16000, np.zeros((4000, 1), np.int16))
     movie(raw / "movies/ee.mp4", 2, (48, 64))
     movie(raw / "movies/aa.mp4", 2, (24, 32), sound=False)
-    report = prepare_aviseg(raw, tmp_path / "out", workers=1)
+    report = prepare("aviseg", raw, tmp_path / "out", workers=1)
     reasons = dict(report.failed)
     assert set(reasons) == {"aa", "dd", "ee"} and report.done == 2 and report.exit_code == 1
     assert "00001.jpg is missing, and there is no movies/dd.* either" in reasons["dd"]
@@ -167,14 +168,15 @@ def test_one_video_that_cannot_be_made_stops_nobody(folder: AVISegFolder, tmp_pa
 
 def test_wrong_material_is_refused_before_anything_is_written(folder: AVISegFolder, tmp_path: Path) -> None:
     out = tmp_path / "out"
+    torch.save({"a": torch.zeros(1)}, tmp_path / "other.pth")
     with pytest.raises(ValueError, match="not the published weights of VGGish"):
-        prepare_aviseg(folder.root, out, vggish={"a": torch.zeros(1)}, workers=1)
+        prepare("aviseg", folder.root, out, vggish=tmp_path / "other.pth", workers=1)
     with pytest.raises(FileNotFoundError, match=r"none of train.json, val.json and test.json"):
-        prepare_aviseg(tmp_path, out, workers=1)
+        prepare("aviseg", tmp_path, out, workers=1)
     folder.truth["test"]["annotations"][0]["category_id"] = 99
     folder.save()
     with pytest.raises(ValueError, match=r"test.json, dd: the annotation 11 is of the category 99"):
-        prepare_aviseg(folder.root, out, workers=1)
+        prepare("aviseg", folder.root, out, workers=1)
     assert not out.exists()
 
 
@@ -194,12 +196,12 @@ def test_the_command_takes_published_weights(folder: AVISegFolder, tmp_path: Pat
     assert np.allclose(np.load(folder.root / "val/FEATAudios/cc.npy"), wanted.numpy(), atol=1e-5)
 
 
-@pytest.mark.parametrize("option", [("--vggish", "c"), ("--short", "silence"), ("--resampling", "exact")])
-def test_what_concerns_features_is_for_this_data_set_alone(option: tuple[str, str]) -> None:
-    with pytest.raises(ValueError, match="s4 has none"):
-        run(["data", "prepare", "s4", "--raw", "a", "--root", "b", *option])
+def test_how_features_are_made_is_asked_for_with_their_weights(tmp_path: Path) -> None:
+    for option in ({"short": "silence"}, {"resampling": "exact"}):
+        with pytest.raises(ValueError, match="give the weights they need"):
+            prepare("aviseg", tmp_path, tmp_path / "out", **option)
 
 
 def test_the_truth_is_copied_as_it_is(folder: AVISegFolder, tmp_path: Path) -> None:
-    prepare_aviseg(folder.root, tmp_path / "out", workers=1)
+    prepare("aviseg", folder.root, tmp_path / "out", workers=1)
     assert json.loads((tmp_path / "out/test.json").read_text()) == folder.truth["test"]

@@ -16,10 +16,10 @@ from PIL import Image
 from avseg.cli import run
 from avseg.data import DataConfig, build_dataset
 from avseg.data.classes import vpo_classes
+from avseg.datasets.vpo.build import BuildOptions, build_vpo
+from avseg.datasets.vpo.build.splits import quotas
 from avseg.io.audio import read_wav
 from avseg.io.rle import encode
-from avseg.prepare.vpo import BuildOptions, build_vpo
-from avseg.prepare.vpo.splits import quotas
 from coco_world import HEIGHT, WIDTH, World, square, usual
 
 KINDS = {"ss": "VPO-SS", "ms": "VPO-MS", "msmi": "VPO-MSMI"}
@@ -169,7 +169,7 @@ def test_one_seed_is_one_set_however_many_processes(world: World, built: Path, t
 
 
 def test_a_build_that_was_stopped_goes_on(world: World, built: Path, tmp_path: Path, monkeypatch) -> None:
-    import avseg.prepare.vpo.build as build
+    import avseg.datasets.vpo.build.build as build
 
     written = []
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from avseg.prepare.vpo import BuildOptions, build_vpo
-from avseg.prepare.vpo.instances import read_instances
-from avseg.prepare.vpo.persons import Persons, read_persons
-from avseg.prepare.vpo.records import BuildReport
-from avseg.prepare.vpo.sounds import make_pools, read_class_map, read_sounds
+from avseg.datasets.vpo.build import BuildOptions, build_vpo
+from avseg.datasets.vpo.build.instances import read_instances
+from avseg.datasets.vpo.build.persons import Persons, read_persons
+from avseg.datasets.vpo.build.records import BuildReport
+from avseg.datasets.vpo.build.sounds import make_pools, read_class_map, read_sounds
 from coco_world import HEIGHT, World, usual
 
 ALL_TRAIN = (1.0, 0.0, 0.0)

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from avseg.prepare.check import check
-from avseg.synth.writers import write
+from avseg.datasets.folders import check, write
 
 
 @pytest.fixture(scope="module")

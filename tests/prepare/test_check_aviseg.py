@@ -11,7 +11,7 @@ from scipy.io import wavfile
 
 from aviseg_folder import AVISegFolder, make
 from avseg.cli import run
-from avseg.prepare.check import check
+from avseg.datasets.folders import check
 from avseg.prepare.report import CheckReport
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from avseg.datasets.folders import check
+from avseg.datasets.vpo.build import BuildOptions, build_vpo
 from avseg.io.audio import write_wav
 from avseg.io.image import write_png
-from avseg.prepare.check import check
-from avseg.prepare.vpo import BuildOptions, build_vpo
 from coco_world import usual
 
 

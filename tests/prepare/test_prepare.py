@@ -13,12 +13,13 @@ import torch
 
 from avseg.data import DataConfig, build_dataset
 from avseg.data.classes import avss_palette
+from avseg.datasets.folders import prepare
 from avseg.io.audio import read_wav
 from avseg.io.image import write_png
 from avseg.io.pickles import read_tensor
 from avseg.io.video import write_video
 from avseg.nn.mel import log_mel_examples
-from avseg.prepare import avsbench, prepare
+from avseg.prepare import clips
 from avseg.prepare.frames import extract_frames, published_indices, stretch
 from avseg.prepare.report import PrepareReport
 
@@ -124,7 +125,7 @@ def test_a_second_run_skips_and_a_stopped_one_goes_on(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(avsbench, "_write_log_mel", interrupted)
+        patch.setattr(clips, "_write_log_mel", interrupted)
         with pytest.raises(KeyboardInterrupt):
             prepare("ms3", ms3, out, workers=1)
     assert len(calls) == 1
@@ -168,7 +169,7 @@ def test_a_full_disk_stops_the_run(ms3: Path, tmp_path: Path, monkeypatch: Any) 
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(avsbench, "_write_sound", full)
+    monkeypatch.setattr(clips, "_write_sound", full)
     with pytest.raises(OSError, match="No space left"):
         prepare("ms3", ms3, tmp_path / "out", workers=1)
 
@@ -203,7 +204,7 @@ def test_avss_keeps_the_size_of_the_video_and_its_channels(tmp_path: Path) -> No
 
 
 def test_an_unknown_name_and_a_missing_table_are_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"did you mean 's4'\? Known: avss, ms3, s4"):
+    with pytest.raises(ValueError, match=r"did you mean 's4'\? Known: aviseg, avss, ms3, s4"):
         prepare("s5", tmp_path, tmp_path / "out")
     with pytest.raises(FileNotFoundError, match=r"ms3_meta_data\.csv is missing"):
         prepare("ms3", tmp_path, tmp_path / "out")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from avseg.data.classes import vpo_classes
-from avseg.prepare.vpo.draw import Sample, Source
-from avseg.prepare.vpo.instances import Instance, Picture
-from avseg.prepare.vpo.report import _class_rows
-from avseg.prepare.vpo.sounds import Sound
+from avseg.datasets.vpo.build.draw import Sample, Source
+from avseg.datasets.vpo.build.instances import Instance, Picture
+from avseg.datasets.vpo.build.report import _class_rows
+from avseg.datasets.vpo.build.sounds import Sound
 
 
 def test_classes_of_equal_number_stand_in_the_order_of_their_names() -> None:

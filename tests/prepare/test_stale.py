@@ -9,10 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from avseg.prepare import prepare
-from avseg.prepare.aviseg import prepare_aviseg
-from avseg.prepare.vpo import build_vpo
-from avseg.synth import write
+from avseg.datasets.folders import prepare, write
+from avseg.datasets.vpo.build import build_vpo
 
 DIES = """
 import os, sys
@@ -26,7 +24,7 @@ with write_aside(root / "a" / "b" / "sound.wav") as sound, write_folder_aside(ro
 """
 COMMANDS: dict[str, Callable[[Path, Path], object]] = {
     "prepare": lambda raw, out: prepare("s4", raw, out),
-    "prepare aviseg": prepare_aviseg,
+    "prepare aviseg": lambda raw, out: prepare("aviseg", raw, out),
     "build-vpo": lambda raw, out: build_vpo("ss", raw / "instances.json", raw, raw / "sounds.csv", out),
     "synth": lambda raw, out: write("s4", out, 0, 0),
     "synth vpo": lambda raw, out: write("vpo_ss", out, 0, 0),

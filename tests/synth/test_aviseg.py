@@ -13,10 +13,11 @@ import torch
 from numpy.typing import NDArray
 
 from avseg.data import DataConfig, build_dataset
+from avseg.datasets.aviseg.polygons import box_of, outlines, segmentation_of
+from avseg.datasets.folders import write
 from avseg.datasets.world.videos import SynthVideos
 from avseg.io.rle import decode
 from avseg.synth.classes import CLASSES
-from avseg.synth.polygons import box_of, outlines, segmentation_of
 from avseg.synth.programme import VideoSpec, draw_video
 from avseg.synth.scene import STRIDE, Swing, Visit
 from avseg.synth.seconds import render_seconds
@@ -24,7 +25,6 @@ from avseg.synth.soundtrack import pulses
 from avseg.synth.timbres import SAMPLE_RATE
 from avseg.synth.video import MOVIE_FPS, SynthVideo, make_video, write_movie
 from avseg.synth.world import SPLITS
-from avseg.synth.writers import write
 from avseg.types import InstanceTarget, TrackTarget
 
 SMALL = VideoSpec(seconds=(20, 30), size=(48, 64))
@@ -220,7 +220,7 @@ def digests(root: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize("form", ["polygon", "rle", "counts"])
 def test_files_read_back_as_the_world(tmp_path: Path, form: str) -> None:
-    write("aviseg", tmp_path, 4, 7, workers=1, size=(40, 56), seconds=(12, 16), segmentation=form, video=False)
+    write("aviseg", tmp_path, 4, 7, workers=1, size=(40, 56), seconds=(12, 16), segmentation=form)
     spec = VideoSpec(seconds=(12, 16), size=(40, 56))
     for split, count in {"train": 2, "val": 1, "test": 1}.items():
         data = build_dataset(DataConfig(name="aviseg", root=tmp_path), split)
@@ -274,7 +274,7 @@ def test_workers_change_no_byte(tmp_path: Path) -> None:
 
 
 def test_a_stopped_run_leaves_no_half_files_and_no_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import avseg.synth.aviseg as writer
+    import avseg.datasets.aviseg.write as writer
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")

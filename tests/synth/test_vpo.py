@@ -13,11 +13,12 @@ from scipy.spatial.distance import cdist
 
 from avseg.data import DataConfig, build_dataset
 from avseg.data.classes import vpo_classes
+from avseg.datasets.folders import write
+from avseg.datasets.vpo.options import StillOptions
+from avseg.datasets.vpo.write import STAND_INS, TWIN_GAP, draw_picture
 from avseg.io.audio import read_wav
 from avseg.nn.mel import log_mel_examples
-from avseg.synth.classes import KINDS
-from avseg.synth.vpo import TWIN_GAP, VpoOptions, draw_picture
-from avseg.synth.writers import write
+from avseg.synth.classes import CLASSES
 
 SIZE = 64
 
@@ -43,7 +44,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("name", ["vpo_ss", "vpo_ms", "vpo_msmi"])
 @pytest.mark.parametrize("stereo", [False, True])
 def test_the_sets_read_back(root: Path, name: str, stereo: bool) -> None:
-    played = {vpo_classes().index(kind.vpo) for kind in KINDS}
+    played = {vpo_classes().index(STAND_INS[name]) for name in CLASSES}
     total = 0
     for split in ("train", "val", "test"):
         dataset = build_dataset(DataConfig(name=name, stereo=stereo), split, root)
@@ -105,10 +106,10 @@ def test_without_singles_there_is_no_vpo_ms(tmp_path: Path) -> None:
 def test_the_label_of_a_sound_is_its_timbre(root: Path) -> None:
     """Clips of a class sound more alike than clips of different classes."""
     features, names = [], []
-    for kind in KINDS:
-        for path in sorted((root / "world" / "sounds" / "audios").glob(f"{kind.name}-*.wav")):
+    for kind in CLASSES:
+        for path in sorted((root / "world" / "sounds" / "audios").glob(f"{kind}-*.wav")):
             features.append(log_mel_examples(read_wav(path)[0]).flatten(0, 2).mean(0))
-            names.append(kind.name)
+            names.append(kind)
     distances = cdist(torch.stack(features), torch.stack(features))
     np.fill_diagonal(distances, np.inf)
     nearest = [names[i] for i in distances.argmin(1)]
@@ -127,14 +128,14 @@ def test_instances_read_as_a_file_of_coco(root: Path, capsys: pytest.CaptureFixt
 def test_twin_pictures_hold_two_of_a_class_and_others_none() -> None:
     for twins in (True, False):
         for number in range(6):
-            picture, kinds = draw_picture(1, number, twins, VpoOptions(size=48))
+            picture, kinds = draw_picture(1, number, twins, StillOptions(size=(48, 48)))
             assert len(kinds) - len(set(kinds)) == int(twins)
             assert set(np.unique(picture.owners)) == set(range(len(kinds) + 1))
 
 
 def test_pictures_without_room_are_given_up_in_a_sentence() -> None:
     with pytest.raises(ValueError, match="take a larger or wider size, or an easier difficulty"):
-        draw_picture(3, 7, True, VpoOptions(difficulty="hard", size=(16, 200)))
+        draw_picture(3, 7, True, StillOptions(difficulty="hard", size=(16, 200)))
 
 
 def test_options_and_numbers_out_of_range_are_refused(tmp_path: Path) -> None:
@@ -143,5 +144,5 @@ def test_options_and_numbers_out_of_range_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="did you mean 'vpo_ss'"):
         write("vpo_s", tmp_path, 5, 0)
     for options in ({"size": 8}, {"sounds": 2}, {"singles": 1.0}, {"difficulty": "esay"}):
-        with pytest.raises(ValueError, match=r"got size|did you mean 'easy'"):
-            write("vpo_ss", tmp_path, 5, 0, **options)
+        with pytest.raises(ValueError, match=r"got size|got singles 1.0|did you mean 'easy'"):
+            write("vpo_msmi", tmp_path, 5, 0, **options)

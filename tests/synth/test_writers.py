@@ -12,9 +12,10 @@ import pytest
 import torch
 
 from avseg.data import DataConfig, build_dataset
-from avseg.synth.layouts import avss_codes
+from avseg.datasets.avss.layout import class_codes
+from avseg.datasets.folders import write
 from avseg.synth.world import SPLITS, make_clip
-from avseg.synth.writers import VIDEO_FPS, write
+from avseg.synth.writers import VIDEO_FPS
 
 
 def digests(root: Path) -> dict[str, str]:
@@ -68,7 +69,7 @@ def test_avss_reads_back_with_its_own_class_ids(roots: dict[str, Path], split: s
         assert clip.frames.shape == (frames, 3, 64, 64)
         assert np.abs(clip.frames.permute(0, 2, 3, 1).numpy().astype(int) - world.frames).mean() < 6  # JPEG
         annotated = clip.target.annotated
-        labels = torch.from_numpy(avss_codes()[world.labels]).long()
+        labels = torch.from_numpy(class_codes()[world.labels]).long()
         assert clip.target.labels[annotated].equal(labels[annotated])
 
 

@@ -1,6 +1,7 @@
 """The record of AVISeg. Imports no torch."""
 
 from avseg.data.config import DataConfig
+from avseg.datasets.aviseg.options import FeatureOptions, LongVideoOptions
 from avseg.datasets.spec import DatasetSpec
 
 AVISEG = DatasetSpec(
@@ -9,4 +10,9 @@ AVISEG = DatasetSpec(
     open="avseg.datasets.aviseg.reader:open_aviseg",
     suite="aviseg",
     what="AVISeg, tracks through long videos",
+    prepare="avseg.datasets.aviseg.prepare:prepare",
+    prepare_options=FeatureOptions(),
+    check="avseg.datasets.aviseg.check:check",
+    write="avseg.datasets.aviseg.write:write",
+    write_options=LongVideoOptions(),
 )

@@ -2,6 +2,7 @@
 
 from avseg.data.config import DataConfig
 from avseg.datasets.spec import DatasetSpec
+from avseg.synth.options import ClipOptions
 
 AVSS = DatasetSpec(
     name="avss",
@@ -9,6 +10,10 @@ AVSS = DatasetSpec(
     open="avseg.datasets.avss.reader:open_avss",
     suite="avsbench_semantic",
     what="AVSBench-semantic",
+    prepare="avseg.datasets.avss.folder:prepare",
+    check="avseg.datasets.avss.folder:check",
+    write="avseg.datasets.avss.layout:write",
+    write_options=ClipOptions(video=True),
     labels_at={"published": "input"},
     recount=lambda config: "foreground" if config.binary else "labels",
     training_crop=True,

@@ -2,6 +2,7 @@
 
 from avseg.data.config import DataConfig
 from avseg.datasets.spec import DatasetSpec
+from avseg.synth.options import ClipOptions
 
 SINGLE = DatasetSpec(
     name="single",
@@ -9,5 +10,7 @@ SINGLE = DatasetSpec(
     open="avseg.datasets.single.reader:open_single",
     suite="vpo",
     what="AVSBench-Single+, one source, one picture",
+    write="avseg.datasets.single.layout:write",
+    write_options=ClipOptions(video=True),
     recount=lambda config: "foreground" if config.binary else "labels",
 )

@@ -2,6 +2,9 @@
 
 from avseg.data.config import DataConfig
 from avseg.datasets.spec import DatasetSpec
+from avseg.datasets.vpo.options import SeveralOptions, StillOptions, TwinOptions
+
+COMMANDS = {"build-vpo": "avseg.datasets.vpo.build.command:build"}
 
 VPO_SS = DatasetSpec(
     name="vpo_ss",
@@ -9,6 +12,10 @@ VPO_SS = DatasetSpec(
     open="avseg.datasets.vpo.reader:open_vpo_ss",
     suite="vpo",
     what="VPO, one object sounds",
+    check="avseg.datasets.vpo.check:check_ss",
+    write="avseg.datasets.vpo.write:write_ss",
+    write_options=StillOptions(),
+    commands=COMMANDS,
     recount="keep",
 )
 VPO_MS = DatasetSpec(
@@ -17,6 +24,10 @@ VPO_MS = DatasetSpec(
     open="avseg.datasets.vpo.reader:open_vpo_ms",
     suite="vpo",
     what="VPO, several classes sound",
+    check="avseg.datasets.vpo.check:check_ms",
+    write="avseg.datasets.vpo.write:write_ms",
+    write_options=SeveralOptions(),
+    commands=COMMANDS,
     recount="labels",
 )
 VPO_MSMI = DatasetSpec(
@@ -25,5 +36,9 @@ VPO_MSMI = DatasetSpec(
     open="avseg.datasets.vpo.reader:open_vpo_msmi",
     suite="vpo",
     what="VPO, instances told apart by their place",
+    check="avseg.datasets.vpo.check:check_msmi",
+    write="avseg.datasets.vpo.write:write_msmi",
+    write_options=TwinOptions(),
+    commands=COMMANDS,
     recount="labels",
 )

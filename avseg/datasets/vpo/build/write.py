@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,12 +15,12 @@ from avseg.data.classes import vpo_classes, vpo_mask_ids
 from avseg.io.audio import read_wav, write_wav
 from avseg.io.files import inside, write_aside
 from avseg.io.image import open_image, write_jpeg, write_png
-from avseg.prepare.vpo.draw import Sample
-from avseg.prepare.vpo.instances import decode
-from avseg.prepare.vpo.mix import SAMPLE_RATE, SECONDS, mix
-from avseg.prepare.vpo.options import FOLDERS, SOUNDS, BuildOptions
+from avseg.prepare.files import is_fatal
+from avseg.datasets.vpo.build.draw import Sample
+from avseg.datasets.vpo.build.instances import decode
+from avseg.datasets.vpo.build.mix import SAMPLE_RATE, SECONDS, mix
+from avseg.datasets.vpo.build.options import FOLDERS, SOUNDS, BuildOptions
 
-_FATAL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
 
 @dataclass(frozen=True)
@@ -180,7 +179,7 @@ def _guarded(work: Any, job: Any) -> Outcome:
     try:
         outcome: Outcome = work(job)
     except (ValueError, OSError, TypeError) as error:
-        if isinstance(error, OSError) and error.errno in _FATAL:
+        if is_fatal(error):
             raise
         return Outcome(fault=str(error))
     return outcome

@@ -12,17 +12,17 @@ from typing import Any
 
 import torch
 
+from avseg.datasets.aviseg.options import LongVideoOptions
+from avseg.datasets.aviseg.polygons import Segmentation, box_of, segmentation_of
 from avseg.device import one_thread
 from avseg.io.audio import write_wav
 from avseg.io.files import write_aside, write_text
 from avseg.io.image import write_jpeg
 from avseg.prepare.jobs import run_jobs
 from avseg.synth.classes import CLASSES
-from avseg.synth.options import AVISegOptions
-from avseg.synth.polygons import Segmentation, box_of, segmentation_of
 from avseg.synth.programme import VideoSpec
 from avseg.synth.seconds import render_seconds
-from avseg.synth.summary import TRUTH_VERSION, WriteSummary
+from avseg.synth.summary import TRUTH_VERSION, WriteSummary, begin
 from avseg.synth.timbres import SAMPLE_RATE
 from avseg.synth.video import SynthVideo, Track, make_video, write_movie
 from avseg.synth.world import SPLITS
@@ -44,7 +44,7 @@ class _Job:
     """The video's id in its split's file, from 1."""
     movie: bool
     spec: VideoSpec
-    options: AVISegOptions
+    options: LongVideoOptions
 
 
 @dataclass(frozen=True)
@@ -56,43 +56,36 @@ class _Written:
     truth: str
 
 
-def write_aviseg(
-    root: Path,
-    clips: int,
-    seed: int,
-    *,
-    workers: int = 0,
-    difficulty: str = "standard",
-    size: int | tuple[int, int] = (360, 640),
-    **options: Any,
-) -> WriteSummary:
+def write(root: Path, clips: int, seed: int, options: LongVideoOptions, workers: int = 0) -> WriteSummary:
     """Write long videos of the world `seed` as AVISeg keeps its own (docs/datasets.md), without audio features.
 
     Args:
         root: The folder; files of the same names are replaced.
         clips: Videos over all splits, 15 % of them (or `held_out`) in each of val and test.
         seed: The same seed gives the same bytes, however many workers there are.
+        options: What the videos are like.
         workers: Processes; 0 takes one for every core, 1 stays in this process.
-        options: Fields of `AVISegOptions`: seconds, stretch, held_out, segmentation, sample_rate, movies.
 
     Raises:
-        ValueError: an unknown difficulty, impossible lengths or sizes, or too few videos for three splits.
+        ValueError: impossible lengths or sizes, or too few videos for three splits.
     """
-    started, chosen = time.monotonic(), AVISegOptions(**options)
-    held_out = max(1, round(_HELD_OUT * clips)) if chosen.held_out is None else chosen.held_out
+    begin(root, clips, least=0)
+    started = time.monotonic()
+    held_out = max(1, round(_HELD_OUT * clips)) if options.held_out is None else options.held_out
     if held_out < 1 or clips <= 2 * held_out:
         raise ValueError(f"got {clips} videos with {held_out} in each of val and test, wanted 1 or more in every split")
-    spec = VideoSpec(difficulty, chosen.seconds, size, chosen.stretch)
+    spec = VideoSpec(options.difficulty, options.seconds, options.size, options.stretch)
     counts = {"train": clips - 2 * held_out, "val": held_out, "test": held_out}
     jobs = [
-        _Job(Path(root), seed, SPLITS[split] + i, split, i + 1, split == "test" and i < chosen.movies, spec, chosen)
+        _Job(Path(root), seed, SPLITS[split] + i, split, i + 1, split == "test" and i < options.movies, spec, options)
         for split, count in counts.items()
         for i in range(count)
     ]
     written = dict(run_jobs(_write_video, jobs, workers, "synth aviseg", "video"))
     for split, group in groupby(range(len(jobs)), lambda number: jobs[number].split):
         _write_table(Path(root) / f"{split}.json", [written[number] for number in group])
-    head = json.dumps({"format_version": TRUTH_VERSION, "seed": seed, "difficulty": difficulty, "classes": CLASSES})
+    world = {"format_version": TRUTH_VERSION, "seed": seed, "difficulty": options.difficulty, "classes": CLASSES}
+    head = json.dumps(world)
     lines = ",\n".join("  " + written[number].truth for number in range(len(jobs)))
     write_text(Path(root) / "truth.json", f'{head[:-1]}, "videos": [\n{lines}\n]}}\n')
     return WriteSummary("aviseg", Path(root), counts, time.monotonic() - started)

@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 
 from avseg.config import did_you_mean
 from avseg.data.classes import vpo_classes
+from avseg.datasets.vpo.build.splits import SPLITS, assign
 from avseg.datasets.tables import csv_rows
-from avseg.prepare.vpo.splits import SPLITS, assign
 
 _HEADERS = {"clip", "label", "youtube_id", "id", "start", "start_seconds", "split", "file", "vgg_file"}
 ClassMap = Mapping[str, tuple[str, ...]]
@@ -42,7 +42,7 @@ def read_class_map(path: Path | None, changes: Sequence[str] = ()) -> ClassMap:
     """
     if path is not None and not Path(path).is_file():
         raise FileNotFoundError(f"the class map {path} is missing")
-    source = Path(path) if path else files("avseg.prepare.vpo").joinpath("class_map.json")
+    source = Path(path) if path else files("avseg.datasets.vpo.build").joinpath("class_map.json")
     try:
         content = json.loads(source.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avseg.prepare.vpo.persons import PERSON_CLASSES, Persons
-from avseg.prepare.vpo.splits import SPLITS
+from avseg.datasets.vpo.build.persons import PERSON_CLASSES, Persons
+from avseg.datasets.vpo.build.splits import SPLITS
 
 Record = dict[str, Any]
 

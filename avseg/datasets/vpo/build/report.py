@@ -13,12 +13,12 @@ from torch import Tensor
 
 from avseg.data.classes import vpo_classes, vpo_mask_ids
 from avseg.io.image import open_image
-from avseg.prepare.vpo.draw import Sample
-from avseg.prepare.vpo.mix import SAMPLE_RATE, mix
-from avseg.prepare.vpo.options import FOLDERS, SOUNDS, BuildOptions
-from avseg.prepare.vpo.records import BuildReport
-from avseg.prepare.vpo.splits import SPLITS, rank
-from avseg.prepare.vpo.write import picture_place
+from avseg.datasets.vpo.build.draw import Sample
+from avseg.datasets.vpo.build.mix import SAMPLE_RATE, mix
+from avseg.datasets.vpo.build.options import FOLDERS, SOUNDS, BuildOptions
+from avseg.datasets.vpo.build.records import BuildReport
+from avseg.datasets.vpo.build.splits import SPLITS, rank
+from avseg.datasets.vpo.build.write import picture_place
 from avseg.render.overlay import overlay
 from avseg.render.report import Page
 

@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,29 +16,40 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from avseg.config import did_you_mean
 from avseg.data.classes import vpo_classes
+from avseg.datasets.vpo.build.build import build_vpo
+from avseg.datasets.vpo.build.options import KINDS, BuildOptions
+from avseg.datasets.vpo.build.records import BuildReport
+from avseg.datasets.vpo.build.sounds import read_class_map
+from avseg.datasets.vpo.build.splits import quotas
+from avseg.datasets.vpo.options import SeveralOptions, StillOptions, TwinOptions
 from avseg.device import one_thread
 from avseg.io.audio import write_wav
 from avseg.io.files import write_text
 from avseg.io.image import write_jpeg
 from avseg.io.rle import encode
 from avseg.prepare.jobs import run_jobs
-from avseg.prepare.vpo.build import build_vpo
-from avseg.prepare.vpo.options import BuildOptions
-from avseg.prepare.vpo.records import BuildReport
-from avseg.prepare.vpo.sounds import read_class_map
-from avseg.prepare.vpo.splits import quotas
-from avseg.synth.classes import KINDS
+from avseg.synth.classes import CLASSES
 from avseg.synth.difficulty import Difficulty, get_difficulty
 from avseg.synth.picture import Picture, render
-from avseg.synth.scene import LONGEST_SIDE, generator, place_scene
+from avseg.synth.scene import generator, place_scene
 from avseg.synth.soundtrack import LEVEL
-from avseg.synth.summary import VPO_SETS
+from avseg.synth.summary import begin
 from avseg.synth.timbres import SAMPLE_RATE, play
 from avseg.synth.world import SHOWN_AFTER
 from avseg.synth.world import SPLITS as FIRST
 
+STAND_INS = {
+    "disc": "motorcycle",
+    "ring": "car",
+    "star": "bird",
+    "cross": "keyboard",
+    "triangle": "cell phone",
+    "square": "airplane",
+    "crescent": "skateboard",
+    "flower": "sports ball",
+}
+"""The class of VPO that stands for each class of the world; sounds go by the first VGGSound label of that class."""
 TWIN_GAP = 0.3
 """Two objects of one class stand at least this far apart (share of the width), by the middles of their boxes."""
 MIN_AREA = 0.01
@@ -53,41 +65,6 @@ _STREAM = 16
 """Random streams from here on belong to VPO's pictures, one for each attempt."""
 _ATTEMPTS = 1000
 """Scenes drawn for a picture before it is given up; three are enough where pictures are about as wide as high."""
-
-
-@dataclass(frozen=True)
-class VpoOptions:
-    """What may be chosen beside set, place, number and seed."""
-
-    difficulty: str = "standard"
-    size: int | tuple[int, int] = (240, 320)
-    """The side of the pictures in pixels, or (H, W)."""
-    sounds: int | None = None
-    """Clips of every class, over all splits; None: one for four samples, but 16 at least and 64 at most."""
-    singles: float = 0.25
-    """MSMI: share of the samples that show one object of each class and belong to VPO-MS."""
-    sources: tuple[int, int] | None = None
-    """The fewest and the most sounding objects of a sample; None: 2 to 3 for MS, 1 to 2 for MSMI."""
-    stereo: bool = False
-    """What the report page plays is panned; the set itself serves both."""
-
-    def __post_init__(self) -> None:
-        if (
-            min(self.shape) < 16
-            or max(self.shape) > LONGEST_SIDE
-            or (self.sounds or 3) < 3
-            or not 0 <= self.singles < 1
-        ):
-            raise ValueError(
-                f"got size {self.size}, sounds {self.sounds}, singles {self.singles}; wanted sides of 16 "
-                f"to {LONGEST_SIDE} pixels, 3 sounds, one for each split, and a share from 0 to below 1"
-            )
-        get_difficulty(self.difficulty)
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(H, W)."""
-        return (self.size, self.size) if isinstance(self.size, int) else self.size
 
 
 @dataclass(frozen=True)
@@ -108,7 +85,7 @@ class _PictureJob:
     number: int
     split: str
     twins: bool
-    options: VpoOptions
+    options: StillOptions
 
 
 @dataclass(frozen=True)
@@ -120,45 +97,43 @@ class _SoundJob:
     difficulty: str
 
 
-def write_vpo(name: str, root: Path, clips: int, seed: int, *, workers: int = 0, **options: Any) -> VpoSummary:
+def write_vpo(kind: str, root: Path, clips: int, seed: int, options: StillOptions, workers: int = 0) -> VpoSummary:
     """Write `clips` samples of the world `seed` as VPO, through the same builder as real pictures and sounds.
 
     Args:
-        name: `vpo_ss`, `vpo_ms` or `vpo_msmi`. MSMI builds VPO-MS for its pictures without twins where it is absent.
+        kind: `ss`, `ms` or `msmi`. MSMI builds VPO-MS for its pictures without twins where it is absent.
         root: The folder; what the builder is given stays in `root/world`.
         clips: 70 % become train, 15 % each val and test.
         seed: The same seed gives the same bytes, however many workers there are.
+        options: What the samples are like.
         workers: Processes; 0 takes one for every core, 1 stays in this process.
-        options: Fields of `VpoOptions`: difficulty, size, sounds, singles, sources, stereo.
 
     Raises:
-        ValueError: an unknown set or difficulty, or fewer than three clips.
+        ValueError: fewer than three clips, or more than a million.
     """
-    if name not in VPO_SETS:
-        raise ValueError(f"no set of VPO is called {name!r}; {did_you_mean(name, VPO_SETS)}")
-    if clips < 3:
-        raise ValueError(f"got {clips} clips, wanted at least 3, one for each split")
-    started, chosen, kind = time.monotonic(), VpoOptions(**options), name.removeprefix("vpo_")
-    world = Path(root) / "world"
-    singles = round(clips * chosen.singles) if kind == "msmi" else clips
-    instances = _write_pictures(world / name, (clips - singles, singles), seed, chosen, workers)
-    sounds = _write_sounds(world / "sounds", clips, seed, chosen, workers)
-    played = {shape.vpo for shape in KINDS}
+    begin(root, clips)
+    started, world = time.monotonic(), Path(root) / "world"
+    singles = round(clips * options.singles) if isinstance(options, TwinOptions) else clips
+    instances = _write_pictures(world / f"vpo_{kind}", (clips - singles, singles), seed, options, workers)
+    sounds = _write_sounds(world / "sounds", clips, seed, options, workers)
     build = BuildOptions(
-        change=tuple(f"{other}=" for other in vpo_classes()[1:] if other not in played),
+        change=tuple(f"{other}=" for other in vpo_classes()[1:] if other not in STAND_INS.values()),
         per_image=1,
         min_area=MIN_AREA / 2,
         separation=TWIN_GAP / 2,
-        sources=chosen.sources,
+        sources=options.sources if isinstance(options, SeveralOptions) else None,
         singles=singles > 0,
         fractions=_FRACTIONS,
         workers=workers,
     )
-    report = build_vpo(kind, instances, instances.parent, sounds, root, seed, stereo=chosen.stereo, options=build)
+    report = build_vpo(kind, instances, instances.parent, sounds, root, seed, stereo=options.stereo, options=build)
     return VpoSummary(report, time.monotonic() - started)
 
 
-def _write_pictures(folder: Path, counts: tuple[int, int], seed: int, options: VpoOptions, workers: int) -> Path:
+write_ss, write_ms, write_msmi = (partial(write_vpo, kind) for kind in KINDS)
+
+
+def _write_pictures(folder: Path, counts: tuple[int, int], seed: int, options: StillOptions, workers: int) -> Path:
     """Pictures with and without twins, and their instances; gives the instances' file."""
     jobs = [
         _PictureJob(folder, seed, FIRST[split] + i, split, twins, options)
@@ -172,7 +147,7 @@ def _write_pictures(folder: Path, counts: tuple[int, int], seed: int, options: V
         # Looked up by readers of this form. No version and no date: one seed gives the same bytes.
         "info": {"description": "Pictures of avseg's synthetic world"},
         "licenses": [],
-        "categories": [{"id": number, "name": kind.vpo} for number, kind in enumerate(KINDS, start=1)],
+        "categories": [{"id": number, "name": STAND_INS[name]} for number, name in enumerate(CLASSES, start=1)],
         "images": [image for image, _ in records],
         "annotations": [
             {"id": number, **row} for number, row in enumerate((row for _, rows in records for row in rows), start=1)
@@ -188,7 +163,7 @@ def _write_picture(job: _PictureJob) -> tuple[dict[str, Any], list[dict[str, Any
     image_id = job.number + (_TWINS if job.twins else 0)
     with one_thread():
         picture, kinds = draw_picture(job.seed, image_id, job.twins, job.options)
-    height, width = job.options.shape
+    height, width = job.options.size
     name = f"{image_id:012d}.jpg"
     write_jpeg(job.folder / name, picture.frames[0])
     image = {"id": image_id, "file_name": name, "height": height, "width": width, "split": job.split}
@@ -211,7 +186,7 @@ def _write_picture(job: _PictureJob) -> tuple[dict[str, Any], list[dict[str, Any
     return image, rows
 
 
-def draw_picture(seed: int, image_id: int, twins: bool, options: VpoOptions) -> tuple[Picture, list[int]]:
+def draw_picture(seed: int, image_id: int, twins: bool, options: StillOptions) -> tuple[Picture, list[int]]:
     """One moment of a random scene, and the classes (1..8) of its bodies; scenes with hidden bodies are drawn anew.
 
     Args:
@@ -223,12 +198,12 @@ def draw_picture(seed: int, image_id: int, twins: bool, options: VpoOptions) -> 
     Raises:
         ValueError: no such scene is found, as on pictures with hardly any room.
     """
-    height, width = options.shape
+    height, width = options.size
     for attempt in range(_ATTEMPTS):
         rng = generator(seed, image_id, _STREAM + attempt)
         difficulty = get_difficulty(options.difficulty)
         scene = place_scene(rng, _calm(difficulty), _kinds(rng, difficulty, twins), 1, aspect=width / height)
-        picture = render(scene, [SHOWN_AFTER], options.shape)
+        picture = render(scene, [SHOWN_AFTER], options.size)
         kinds = [body.kind for body in scene.bodies]
         if _is_clear(picture.owners[0], kinds):
             return picture, kinds
@@ -241,7 +216,7 @@ def draw_picture(seed: int, image_id: int, twins: bool, options: VpoOptions) -> 
 def _kinds(rng: np.random.Generator, difficulty: Difficulty, twins: bool) -> list[int]:
     """Classes of a scene: as many bodies as its difficulty says, three at least where two of them are twins."""
     count = max(int(rng.choice(difficulty.objects)), 3 if twins else 2)
-    kinds = [int(kind) for kind in rng.permutation(len(KINDS))[:count] + 1]
+    kinds = [int(kind) for kind in rng.permutation(len(CLASSES))[:count] + 1]
     if twins:
         kinds[1] = kinds[0]
     return kinds
@@ -269,17 +244,17 @@ def _extent(mask: NDArray[np.bool_]) -> tuple[int, int]:
     return int(columns[0]), int(columns[-1]) + 1
 
 
-def _write_sounds(folder: Path, clips: int, seed: int, options: VpoOptions, workers: int) -> Path:
+def _write_sounds(folder: Path, clips: int, seed: int, options: StillOptions, workers: int) -> Path:
     """Clips of every class in the form of VGGSound; gives their index (YouTube id, start, label, split)."""
     labels = read_class_map(None)
     count = options.sounds or min(max(clips // 4, 16), 64)
     jobs, rows = [], []
-    for kind, shape in enumerate(KINDS, start=1):
-        name = f"{shape.name}-{options.difficulty}-{seed}"
+    for kind, shape in enumerate(CLASSES, start=1):
+        name = f"{shape}-{options.difficulty}-{seed}"
         for number in range(count):
             path = folder / "audios" / f"{name}_{number:06d}.wav"
             jobs.append(_SoundJob(path, kind, seed, number, options.difficulty))
-            rows.append((name, number, labels[shape.vpo][0], _TURNS[number % len(_TURNS)]))
+            rows.append((name, number, labels[STAND_INS[shape]][0], _TURNS[number % len(_TURNS)]))
     for _ in run_jobs(_write_sound, jobs, workers, "sounds of the world", "sound"):
         pass
     text = io.StringIO()

@@ -10,11 +10,13 @@ from typing import Any
 
 from PIL import Image
 
-from avseg.data import SPLITS
 from avseg.data.classes import aviseg_classes
+from avseg.datasets import SPLITS
 from avseg.datasets.aviseg.reader import read_features
 from avseg.datasets.aviseg.truth import Size, TruthFile, Video, read_truth, size_of, track_target
 from avseg.io.audio import open_wav
+from avseg.prepare.check import judge_counts
+from avseg.prepare.files import TRUTH
 from avseg.prepare.jobs import run_jobs
 from avseg.prepare.report import CheckReport, Fault
 
@@ -39,7 +41,7 @@ class _Job:
     """Of the split."""
 
 
-def check_aviseg(root: Path, workers: int = 0) -> CheckReport:
+def check(root: Path, workers: int = 0) -> CheckReport:
     """Read the truth, every frame, every sound and the features of all videos, and list every fault.
 
     Args:
@@ -55,28 +57,12 @@ def check_aviseg(root: Path, workers: int = 0) -> CheckReport:
         except (ValueError, OSError) as error:
             report.faults.append(Fault(split, f"{split}.json", str(error)))
     report.found = {split: len(truth.videos) for split, truth in truths.items()}
-    synthetic = (root / "truth.json").is_file()
-    if synthetic:
-        report.expected = {split: report.found.get(split, 0) for split in SPLITS}
-        report.notes.append("a synthetic world, judged by its own table")
-    else:
-        _judge_counts(report)
-    _judge_categories(report, truths, synthetic)
+    judge_counts(report, "{split}.json", "the file lists {} videos", UNCONFIRMED)
+    _judge_categories(report, truths, synthetic=(root / TRUTH).is_file())
     for split, truth in truths.items():
         report.faults += [Fault(split, where, what) for where, what in truth.faults()]
     _judge_videos(report, truths, workers)
     return report
-
-
-def _judge_counts(report: CheckReport) -> None:
-    for split, found in report.found.items():
-        if found == report.expected[split]:
-            continue
-        reason = f"the file lists {found} videos, published are {report.expected[split]}"
-        if split in UNCONFIRMED:
-            report.notes.append(f"{split}: {reason}; that number is not confirmed, so this is no fault")
-        else:
-            report.faults.append(Fault(split, f"{split}.json", reason))
 
 
 def _judge_categories(report: CheckReport, truths: dict[str, TruthFile], synthetic: bool) -> None:

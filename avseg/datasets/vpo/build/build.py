@@ -13,15 +13,15 @@ from typing import Any
 from avseg.config import did_you_mean
 from avseg.io.files import clear_stale, inside
 from avseg.prepare.jobs import run_jobs
-from avseg.prepare.vpo.draw import Draw, Sample, split_pictures
-from avseg.prepare.vpo.instances import Picture, read_instances
-from avseg.prepare.vpo.options import FOLDERS, KINDS, SOUNDS, BuildOptions
-from avseg.prepare.vpo.persons import PERSON_CLASSES, read_persons
-from avseg.prepare.vpo.records import BuildReport
-from avseg.prepare.vpo.report import write_report
-from avseg.prepare.vpo.sounds import Pools, make_pools, read_class_map, read_sounds
-from avseg.prepare.vpo.splits import SPLITS
-from avseg.prepare.vpo.tables import (
+from avseg.datasets.vpo.build.draw import Draw, Sample, split_pictures
+from avseg.datasets.vpo.build.instances import Picture, read_instances
+from avseg.datasets.vpo.build.options import FOLDERS, KINDS, SOUNDS, BuildOptions
+from avseg.datasets.vpo.build.persons import PERSON_CLASSES, read_persons
+from avseg.datasets.vpo.build.records import BuildReport
+from avseg.datasets.vpo.build.report import write_report
+from avseg.datasets.vpo.build.sounds import Pools, make_pools, read_class_map, read_sounds
+from avseg.datasets.vpo.build.splits import SPLITS
+from avseg.datasets.vpo.build.tables import (
     begin,
     finished,
     manifest_line,
@@ -30,7 +30,7 @@ from avseg.prepare.vpo.tables import (
     write_manifest,
     write_rows,
 )
-from avseg.prepare.vpo.write import (
+from avseg.datasets.vpo.build.write import (
     Outcome,
     RenderJob,
     picture_job,

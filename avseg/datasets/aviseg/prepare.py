@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
-import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -13,14 +11,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from avseg.data import SPLITS
+from avseg.datasets import SPLITS
+from avseg.datasets.aviseg.options import FeatureOptions
 from avseg.datasets.aviseg.truth import TruthFile, Video, read_truth
 from avseg.io.audio import read_wav, write_wav
 from avseg.io.files import clear_stale, is_visible, write_aside
 from avseg.io.image import write_jpeg
+from avseg.models.convert import read_checkpoint
 from avseg.nn.mel import EXAMPLE_FRAMES, EXAMPLE_SAMPLES, SAMPLE_RATE, LogMel
 from avseg.nn.resample import Form, resample
 from avseg.nn.vggish import VGGish
+from avseg.prepare.files import TRUTH, copy_file, is_fatal
 from avseg.prepare.jobs import run_jobs
 from avseg.prepare.report import PrepareReport
 from avseg.progress import tracked
@@ -61,39 +62,24 @@ class _Outcome:
     note: str = ""
 
 
-def prepare_aviseg(
-    raw: Path,
-    out: Path,
-    *,
-    vggish: Mapping[str, Tensor] | None = None,
-    short: Short = "zeros",
-    resampling: Form = RESAMPLING,
-    workers: int = 0,
-) -> PrepareReport:
+def prepare(raw: Path, out: Path, options: FeatureOptions = FeatureOptions(), workers: int = 0) -> PrepareReport:
     """Make the folder of AVISeg, or what is missing in it. May be stopped; a second run skips what is finished.
 
     Args:
         raw: Folder with train.json, val.json, test.json (those that are there are made) and `movies`, or with the
             frames and sounds themselves (docs/datasets.md); may be `out` itself.
         out: Folder to write; every file in it is whole or absent.
-        vggish: The published weights of VGGish; without them no features are made.
-        short: What stands for a second of which the sound ends too early.
-        resampling: How seconds of another rate are brought to 16 kHz for the features.
+        options: How features of the sound are made.
         workers: Processes for pictures and sounds; 0 takes one for every core, 1 stays in this process.
 
     A video that cannot be made is reported and the others go on.
 
     Raises:
-        ValueError, FileNotFoundError: no file of truth, one that contradicts itself, weights of another network, or
-            choices of features without any weights.
+        ValueError, FileNotFoundError: no file of truth, one that contradicts itself, or weights of another network.
         OSError: the disk is full or `out` cannot be written.
     """
     raw, out = Path(raw), Path(out)
-    if vggish is None and (short, resampling) != ("zeros", RESAMPLING):
-        raise ValueError(
-            "--short and --resampling say how features are made; give the weights they need (--vggish FILE)"
-        )
-    network = None if vggish is None else _vggish(vggish)
+    network = None if options.vggish is None else _vggish(options.vggish)
     clear_stale(out, below=True)
     jobs = _jobs(raw, out)
     outcomes = dict(run_jobs(_make, jobs, workers, "prepare aviseg", "video"))
@@ -104,7 +90,7 @@ def prepare_aviseg(
     for number, job in rows:
         outcome, made = outcomes[number], False
         if not outcome.failed and network is not None:
-            outcome, made = _with_features(job, outcome, network, short, resampling)
+            outcome, made = _with_features(job, outcome, network, options)
         report.done += not outcome.failed and (outcome.made or made)
         report.skipped += not outcome.failed and not (outcome.made or made)
         if outcome.failed:
@@ -141,10 +127,10 @@ def patches_of_seconds(
     return patches
 
 
-def _vggish(state: Mapping[str, Tensor]) -> VGGish:
+def _vggish(weights: Path) -> VGGish:
     network = VGGish()
     try:
-        network.load_state_dict(dict(state))
+        network.load_state_dict(read_checkpoint(weights))
     except RuntimeError as error:
         raise ValueError(f"these are not the published weights of VGGish: {str(error).splitlines()[-1]}") from error
     return network.eval()
@@ -156,9 +142,9 @@ def _jobs(raw: Path, out: Path) -> list[_Job]:
         raise FileNotFoundError(f"{raw} holds none of train.json, val.json and test.json; --raw must be their folder")
     for truth in truths.values():
         _check(truth)
-    for name in (*(f"{split}.json" for split in truths), "truth.json"):  # the last marks a synthetic world
+    for name in (*(f"{split}.json" for split in truths), TRUTH):
         if (raw / name).is_file():
-            _copy(raw / name, out / name)
+            copy_file(raw / name, out / name)
     folder = raw / MOVIES
     movies = {path.stem: path for path in sorted(folder.glob("*")) if path.is_file() and is_visible(path, folder)}
     return [
@@ -179,7 +165,7 @@ def _make(job: _Job) -> _Outcome:
         made, note = _make_frames(job)
         return _Outcome(_make_sound(job) or made, note=note)
     except (ValueError, OSError) as error:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+        if is_fatal(error):
             raise
         return _Outcome(failed=str(error))
 
@@ -190,7 +176,7 @@ def _make_frames(job: _Job) -> tuple[bool, str]:
         return False, ""
     if all(path.is_file() for path in there):
         for source, place in zip(there, wanted, strict=True):
-            _copy(source, place)
+            copy_file(source, place)
         return True, ""
     if job.movie is None:
         missing = next(path for path in there if not path.is_file())
@@ -211,7 +197,7 @@ def _extract(job: _Job, wanted: list[Path]) -> str:
         write_jpeg(path, picture)
         count += 1
     for path in wanted[count:]:
-        _copy(wanted[count - 1], path)
+        copy_file(wanted[count - 1], path)
     return "" if count == len(wanted) else f"{count} frames in the movie, {len(wanted)} wanted; the last is repeated"
 
 
@@ -220,7 +206,7 @@ def _make_sound(job: _Job) -> bool:
     if place.is_file():
         return False
     if there.is_file():
-        _copy(there, place)
+        copy_file(there, place)
         return True
     if job.movie is None:
         raise FileNotFoundError(f"the sound {there} is missing, and there is no {MOVIES}/{job.video.name}.* either")
@@ -233,16 +219,14 @@ def _make_sound(job: _Job) -> bool:
     return True
 
 
-def _with_features(
-    job: _Job, outcome: _Outcome, network: VGGish, short: Short, resampling: Form
-) -> tuple[_Outcome, bool]:
+def _with_features(job: _Job, outcome: _Outcome, network: VGGish, options: FeatureOptions) -> tuple[_Outcome, bool]:
     """What became of the video, and whether features were made."""
     place = job.out / "FEATAudios" / f"{job.video.name}.npy"
     if place.is_file():
         return outcome, False
     try:
         audio, rate = read_wav(job.sound(job.out))
-        patches = patches_of_seconds(audio, rate, len(job.video.frames), short, resampling)
+        patches = patches_of_seconds(audio, rate, len(job.video.frames), options.short, options.resampling)
     except (ValueError, OSError) as error:
         return _Outcome(failed=str(error)), False
     with torch.inference_mode():
@@ -254,10 +238,3 @@ def _with_features(
 
 def _parts(patches: Tensor) -> list[Tensor]:
     return [patches[begin : begin + _AT_ONCE] for begin in range(0, len(patches), _AT_ONCE)]
-
-
-def _copy(source: Path, place: Path) -> None:
-    if place.is_file() and (source.resolve() == place.resolve() or source.stat().st_size == place.stat().st_size):
-        return
-    with write_aside(place) as aside:
-        shutil.copyfile(source, aside)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from avseg.prepare.vpo.options import FOLDERS
-from avseg.prepare.vpo.splits import SPLITS
+from avseg.datasets.vpo.build.options import FOLDERS
+from avseg.datasets.vpo.build.splits import SPLITS
 
 
 @dataclass

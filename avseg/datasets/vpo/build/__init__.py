@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from avseg.lazy import attach
 
 if TYPE_CHECKING:
-    from avseg.prepare.vpo.build import build_vpo as build_vpo
-    from avseg.prepare.vpo.options import BuildOptions as BuildOptions
+    from avseg.datasets.vpo.build.build import build_vpo as build_vpo
+    from avseg.datasets.vpo.build.options import BuildOptions as BuildOptions
 
 _HOMES = {"build_vpo": ".build", "BuildOptions": ".options"}
 __all__ = [*_HOMES]

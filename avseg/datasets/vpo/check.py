@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from avseg.data import SPLITS, DataConfig, build_dataset
 from avseg.data.classes import vpo_classes
+from avseg.datasets import SPLITS, build_dataset
+from avseg.datasets.vpo.build.mix import SAMPLE_RATE, SECONDS
+from avseg.datasets.vpo.build.options import FOLDERS, KINDS
+from avseg.datasets.vpo.build.tables import finished, manifest, read_rows, table
 from avseg.datasets.vpo.reader import VPO, read_mask
+from avseg.datasets.vpo.spec import VPO_MS, VPO_MSMI, VPO_SS
 from avseg.datasets.vpo.table import Sample
 from avseg.io.audio import open_wav
 from avseg.io.image import open_image
 from avseg.prepare.jobs import run_jobs
 from avseg.prepare.report import CheckReport, Fault
-from avseg.prepare.vpo.mix import SAMPLE_RATE, SECONDS
-from avseg.prepare.vpo.options import FOLDERS
-from avseg.prepare.vpo.tables import finished, manifest, read_rows, table
 
 PUBLISHED = {"ss": (11312, 0, 890), "ms": (8380, 0, 1437), "msmi": (11080, 0, 1775)}
 """Samples of train, val, test as recalled from the paper, which counts val and test as one."""
@@ -31,18 +33,18 @@ class _Found:
     """What is unusual of the sounds and no fault."""
 
 
-def check_vpo(name: str, root: Path, workers: int = 0) -> CheckReport:
+def check_vpo(kind: str, root: Path, workers: int = 0) -> CheckReport:
     """Read every picture, mask and sound of a set and judge what its rows say.
 
     Args:
-        name: `vpo_ss`, `vpo_ms` or `vpo_msmi`.
+        kind: `ss`, `ms` or `msmi`.
         root: The folder that holds `VPO` and the sounds.
         workers: Processes; 0 takes one for every core, 1 stays in this process.
     """
-    kind, root = name.removeprefix("vpo_"), Path(root)
-    report = CheckReport(name, root, dict(zip(SPLITS, PUBLISHED[kind], strict=True)), where=WHERE)
+    spec, root = {spec.name: spec for spec in (VPO_SS, VPO_MS, VPO_MSMI)}[f"vpo_{kind}"], Path(root)
+    report = CheckReport(spec.name, root, dict(zip(SPLITS, PUBLISHED[kind], strict=True)), where=WHERE)
     try:
-        splits = {split: build_dataset(DataConfig(name=name), split, root) for split in SPLITS}
+        splits = {split: build_dataset(spec.config(name=spec.name), split, root) for split in SPLITS}
     except (ValueError, OSError) as error:
         report.faults.append(Fault("all", table(root, kind).name, str(error)))
         return report
@@ -53,6 +55,9 @@ def check_vpo(name: str, root: Path, workers: int = 0) -> CheckReport:
     _judge_neighbours(report, kind, samples, own)
     _judge_files(report, kind, samples, workers)
     return report
+
+
+check_ss, check_ms, check_msmi = (partial(check_vpo, kind) for kind in KINDS)
 
 
 def _judge_counts(report: CheckReport, kind: str, samples: Mapping[str, Sequence[Sample]], own: bool) -> None:

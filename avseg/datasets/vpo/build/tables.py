@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from avseg.io.files import write_text
-from avseg.prepare.vpo.draw import Sample
-from avseg.prepare.vpo.options import FOLDERS
-from avseg.prepare.vpo.write import mask_id, picture_place
+from avseg.datasets.vpo.build.draw import Sample
+from avseg.datasets.vpo.build.options import FOLDERS
+from avseg.datasets.vpo.build.write import mask_id, picture_place
 
 COLUMNS = ("img_Id", "ann_Ids", "cateId", "cateName", "vgg_file", "split", "audio_pos")
 Row = dict[str, str]

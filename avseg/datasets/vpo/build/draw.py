@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from avseg.prepare.vpo.instances import Instance, Picture
-from avseg.prepare.vpo.options import FOLDERS, BuildOptions
-from avseg.prepare.vpo.sounds import Pools, Sound
-from avseg.prepare.vpo.splits import SPLITS, assign, quotas, rank
+from avseg.datasets.vpo.build.instances import Instance, Picture
+from avseg.datasets.vpo.build.options import FOLDERS, BuildOptions
+from avseg.datasets.vpo.build.sounds import Pools, Sound
+from avseg.datasets.vpo.build.splits import SPLITS, assign, quotas, rank
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,56 @@
+"""What may be chosen where AVISeg is written of the synthetic world, or prepared. Imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from avseg.synth.options import WorldOptions
+
+
+@dataclass(frozen=True)
+class LongVideoOptions(WorldOptions):
+    """Of the synthetic world."""
+
+    size: tuple[int, int] = (360, 640)
+    """Height and width of the pictures."""
+    seconds: tuple[int, int] = (30, 120)
+    """The shortest and the longest video; one frame a second."""
+    stretch: tuple[int, int] = (2, 10)
+    """The shortest and the longest time in s without a change of who sounds."""
+    held_out: int | None = None
+    """Videos of val, and of test. The default is 15 % of all for each."""
+    segmentation: Literal["polygon", "rle", "counts"] = "polygon"
+    """Masks as polygons, compressed run lengths, or run lengths as numbers."""
+    sample_rate: int = 16000
+    """Hz of the stereo sound; the published set has 44100, which takes longer to read."""
+    movies: int = 0
+    """So many videos of test as MP4 with sound, in `movies`."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.segmentation not in ("polygon", "rle", "counts") or self.sample_rate < 1000 or self.movies < 0:
+            raise ValueError(
+                f"got segmentation {self.segmentation!r}, sample_rate {self.sample_rate} and movies {self.movies}; "
+                "wanted polygon, rle or counts, 1000 Hz or more, and a number that is not negative"
+            )
+
+
+@dataclass(frozen=True)
+class FeatureOptions:
+    """How the features of the sound are made."""
+
+    vggish: Path | None = None
+    """The published VGGish weights; without them no features of the sound are made."""
+    short: Literal["zeros", "silence"] = "zeros"
+    """What stands for a second whose sound ends too early: log-mel zeros, as published, or silence."""
+    resampling: Literal["exact", "resampy_0.2", "resampy_0.4"] = "resampy_0.2"
+    """How sound is brought to 16 kHz for the features (docs/audio.md): as resampy up to 0.2.2 did, as it does from 0.3
+    on, or exactly. Which version made the shipped features is unknown."""
+
+    def __post_init__(self) -> None:
+        if self.vggish is None and (self.short, self.resampling) != ("zeros", "resampy_0.2"):
+            raise ValueError(
+                "--short and --resampling say how features are made; give the weights they need (--vggish FILE)"
+            )

@@ -1,0 +1,71 @@
+"""The synthetic world in the layouts of S4 and MS3 (docs/datasets.md)."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from avseg.io.image import write_png
+from avseg.synth.layout import Layout, Part, Place, save_sound, write_csv
+from avseg.synth.options import ClipOptions
+from avseg.synth.summary import WriteSummary, begin
+from avseg.synth.world import SynthClip
+from avseg.synth.writers import write_clips
+
+OTHER_WORLD = 500_000
+"""Added to the seed of MS3 beside S4."""
+
+
+def _save_s4(root: Path, clip: SynthClip, place: Place) -> None:
+    data, at = root / "s4_data", Path(place.split, place.category)
+    for k, frame in enumerate(clip.frames, start=1):
+        write_png(data / "visual_frames" / at / clip.id / f"{clip.id}_{k}.png", frame)
+    for k, labels in enumerate(clip.labels[: 1 if place.split == "train" else None], start=1):
+        write_png(data / "gt_masks" / at / clip.id / f"{clip.id}_{k}.png", labels > 0)
+    save_sound(clip, data / "audio_wav" / at / f"{clip.id}.wav", data / "audio_log_mel" / at / f"{clip.id}.pkl")
+
+
+def _save_ms3(root: Path, clip: SynthClip, place: Place) -> None:
+    data = root / "ms3_data"
+    for k, (frame, labels) in enumerate(zip(clip.frames, clip.labels, strict=True), start=1):
+        write_png(data / "visual_frames" / clip.id / f"{clip.id}.mp4_{k}.png", frame)
+        mask = data / "gt_masks" / place.split / clip.id / f"{clip.id}_{k}.png"
+        write_png(mask, labels > 0)
+    wav = data / "audio_wav" / place.split / f"{clip.id}.wav"
+    save_sound(clip, wav, data / "audio_log_mel" / place.split / f"{clip.id}.pkl")
+
+
+def _s4_tables(root: Path, clips: Sequence[tuple[str, Place]]) -> None:
+    rows = [(name, 0, place.category, place.split) for name, place in clips]
+    write_csv(root / "s4_meta_data.csv", ("name", "start", "category", "split"), rows)
+
+
+def _ms3_tables(root: Path, clips: Sequence[tuple[str, Place]]) -> None:
+    write_csv(root / "ms3_meta_data.csv", ("name", "split"), [(name, place.split) for name, place in clips])
+
+
+def _s4_video(root: Path, name: str, place: Place) -> Path:
+    return root / "s4_data" / "raw_videos" / place.split / place.category / f"{name}.mp4"
+
+
+def _ms3_video(root: Path, name: str, _: Place) -> Path:
+    return root / "ms3_data" / "raw_videos" / f"{name}.mp4"
+
+
+S4 = Layout((Part("s4", sources=1),), _save_s4, _s4_video, _s4_tables)
+MS3 = Layout((Part("ms3"),), _save_ms3, _ms3_video, _ms3_tables)
+
+write_s4, write_ms3 = partial(write_clips, "s4", S4), partial(write_clips, "ms3", MS3)
+
+
+def write_avs_1s7m(root: Path, clips: int, seed: int, options: ClipOptions, workers: int = 0) -> WriteSummary:
+    """Write S4 and MS3 side by side, half of the clips in each, of two worlds, so that no clip is in both."""
+    started, root = time.monotonic(), Path(root)
+    begin(root, clips)
+    single = write_s4(root / "Single-source", clips // 2, seed, options, workers)
+    multi = write_ms3(root / "Multi-sources", clips // 2, seed + OTHER_WORLD, options, workers)
+    counts = Counter(single.counts) + Counter(multi.counts)
+    return WriteSummary("avs_1s7m", root, dict(counts), time.monotonic() - started)

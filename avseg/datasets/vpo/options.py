@@ -1,0 +1,52 @@
+"""What may be chosen where VPO is written of the synthetic world. Imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from tyro.conf import arg
+
+from avseg.synth.options import WorldOptions
+from avseg.synth.scene import LONGEST_SIDE
+
+
+@dataclass(frozen=True)
+class StillOptions(WorldOptions):
+    """Of all three sets."""
+
+    size: tuple[int, int] = (240, 320)
+    """Height and width of the pictures."""
+    sounds: Annotated[int | None, arg(metavar="N")] = None
+    """Clips of every class, over all splits. The default is one for four samples, but 16 at least and 64 at most."""
+    stereo: bool = False
+    """Pan what the report page plays; the set itself serves mono and stereo."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if min(self.size) < 16 or max(self.size) > LONGEST_SIDE or (self.sounds or 3) < 3:
+            raise ValueError(
+                f"got size {self.size} and sounds {self.sounds}; wanted sides of 16 to {LONGEST_SIDE} pixels, and 3 "
+                "sounds, one for each split"
+            )
+
+
+@dataclass(frozen=True)
+class SeveralOptions(StillOptions):
+    """Of the sets in which several objects may sound."""
+
+    sources: tuple[int, int] | None = None
+    """The fewest and the most sounding objects of a sample. The default is 2 to 3 for MS and 1 to 2 for MSMI."""
+
+
+@dataclass(frozen=True)
+class TwinOptions(SeveralOptions):
+    """Of VPO-MSMI."""
+
+    singles: float = 0.25
+    """Share of the samples that show one object of each class and belong to VPO-MS."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.singles < 1:
+            raise ValueError(f"got singles {self.singles}, wanted a share from 0 to below 1")
