@@ -80,7 +80,7 @@ class ClipDataset(ABC):
         """
         clip = self[index]
         if clip.target is None:
-            raise ValueError(f"clip {clip.id!r} has no truth to be judged by")
+            raise ValueError(f"clip {clip.id!r} has no ground truth to be scored against")
         return clip.target
 
 

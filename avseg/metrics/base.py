@@ -98,7 +98,7 @@ def check_dense(prediction: Prediction, target: Target) -> tuple[DensePrediction
     name = f"clip {prediction.id!r}"
     if not isinstance(prediction, DensePrediction) or not isinstance(target, DenseTarget):
         got = f"{type(prediction).__name__} and {type(target).__name__}"
-        raise TypeError(f"{name}: this metric judges dense predictions against dense truth, got {got}")
+        raise TypeError(f"{name}: this metric scores dense predictions against dense ground truth, got {got}")
     frames, *size = target.labels.shape
     if len(prediction.logits) != frames:
         raise ValueError(f"{name}: predicted {len(prediction.logits)} frames, the truth has {frames}")

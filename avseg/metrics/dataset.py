@@ -113,8 +113,8 @@ class DatasetScores(TableMetric):
 
     def _scores(self, counts: Array, absent: Absent) -> dict[str, float]:
         """All five over every class."""
-        judged = counts[2].sum()
-        accuracy = float(counts[0].sum() / judged) if judged else float("nan")
+        pixels = counts[2].sum()
+        accuracy = float(counts[0].sum() / pixels) if pixels else float("nan")
         return dataset_scores(counts, np.ones(self.classes, dtype=bool), absent) | {"accuracy": accuracy}
 
     def rows(self) -> list[Row]:

@@ -50,7 +50,7 @@ def j_score(pred: Clips, target: Clips, *, protocol: str = "published", group: i
     Args:
         pred: Masks, one clip (T, H, W) or a list of them. Of bool or whole numbers everything but 0 is foreground, of
             probabilities (float) what is above 0.5.
-        target: The same shapes, masks or labels; pixels labelled 255 are not judged.
+        target: The same shapes, masks or labels; pixels labelled 255 do not count.
         protocol: What is averaged, and what J is where the target is empty.
         group: Clips whose mean is taken before the mean over groups, by default those of the protocol.
 
@@ -78,7 +78,7 @@ def f_score(pred: Clips, target: Clips, *, protocol: str = "published", group: i
 
     Args:
         pred: Probabilities of the foreground in [0, 1], one clip (T, H, W) or a list of them.
-        target: The same shapes, masks or labels; pixels labelled 255 are not judged.
+        target: The same shapes, masks or labels; pixels labelled 255 do not count.
         protocol: published and cavp take a maximum in every group of clips, repaired one over all.
         group: Clips whose curves are averaged before the maximum is taken, by default those of the protocol.
 
@@ -122,7 +122,7 @@ def miou(pred: Clips, target: Clips, num_classes: int, *, protocol: str = "publi
         ids = chosen.long()
         if ids.numel() and not (ids.min() >= 0 and ids.max() < num_classes):
             raise ValueError(f"clip {index}: pred spans {ids.min()}..{ids.max()}, wanted 0..{num_classes - 1}")
-        counts = class_counts(ids, labels.long(), num_classes, judge_ignored=metric.padded)
+        counts = class_counts(ids, labels.long(), num_classes, count_ignored=metric.padded)
         metric.add(index, str(index), counts)
     return metric.compute()["mIoU"]
 
@@ -244,9 +244,9 @@ def _paired(pred: Any, target: Any, single: bool) -> list[tuple[Any, Any]]:
 
 
 def _foreground(labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Which pixels are foreground, and which are judged: two of (T, H, W) bool."""
-    judged = labels != IGNORE
-    return (labels != 0) & judged, judged
+    """Which pixels are foreground, and which count: two of (T, H, W) bool."""
+    valid = labels != IGNORE
+    return (labels != 0) & valid, valid
 
 
 def _track_figures(
@@ -263,8 +263,8 @@ def _track_figures(
     for index, (ours, theirs) in enumerate(_paired(pred, target, single)):
         values = [given if single or given is None else given[index] for given in of_tracks]
         pairs.append(_video_pair(index, ours, theirs, *values))
-    found = [pair.classes.max() for both in pairs for pair in both if len(pair.classes)]
-    count = num_classes or max(map(int, found), default=1)
+    highest = [pair.classes.max() for both in pairs for pair in both if len(pair.classes)]
+    count = num_classes or max(map(int, highest), default=1)
     task = Task("instance", tuple(map(str, range(1, count + 1))))
     metric = TrackScores(task, TRACKS.checked(protocol), silent="empty")
     for index, (prediction, truth) in enumerate(pairs):
@@ -287,25 +287,25 @@ def _video_pair(
     index: int, pred: Any, target: Any, scores: Any, pred_classes: Any, target_classes: Any
 ) -> tuple[InstancePrediction, InstanceTarget]:
     """A video as the suite has it; its name keeps the order of the list."""
-    found, wanted = (_stacked(index, name, tracks) for name, tracks in (("pred", pred), ("target", target)))
-    shapes = {tuple(masks.shape[1:]) for masks in (found, wanted) if masks.ndim == 4}
+    predicted, true = (_stacked(index, name, tracks) for name, tracks in (("pred", pred), ("target", target)))
+    shapes = {tuple(masks.shape[1:]) for masks in (predicted, true) if masks.ndim == 4}
     if len(shapes) != 1:
         listed = " and ".join(map(str, sorted(shapes))) or "none: give a tensor (0, T, H, W) where there is no track"
         raise ValueError(f"video {index}: the tracks are of shapes {listed}; wanted one shape (T, H, W) for all")
     frames, height, width = shapes.pop()
-    found, wanted = (masks.reshape(-1, frames, height, width) for masks in (found, wanted))
-    masks = [[encode(mask) if bool(mask.any()) else None for mask in track] for track in found]
+    predicted, true = (masks.reshape(-1, frames, height, width) for masks in (predicted, true))
+    masks = [[encode(mask) if bool(mask.any()) else None for mask in track] for track in predicted]
     prediction = InstancePrediction(
         f"video {index:06d}",
         masks,
-        _values(index, "scores", scores, len(found), torch.float32),
-        _values(index, "pred_classes", pred_classes, len(found), torch.int64),
-        torch.arange(1, len(found) + 1),
+        _values(index, "scores", scores, len(predicted), torch.float32),
+        _values(index, "pred_classes", pred_classes, len(predicted), torch.int64),
+        torch.arange(1, len(predicted) + 1),
         (height, width),
     )
-    classes = _values(index, "target_classes", target_classes, len(wanted), torch.int64)
-    ids, annotated = torch.arange(1, len(wanted) + 1), torch.ones(frames, dtype=torch.bool)
-    return prediction, InstanceTarget(wanted, classes, ids, annotated)
+    classes = _values(index, "target_classes", target_classes, len(true), torch.int64)
+    ids, annotated = torch.arange(1, len(true) + 1), torch.ones(frames, dtype=torch.bool)
+    return prediction, InstanceTarget(true, classes, ids, annotated)
 
 
 def _stacked(index: int, name: str, tracks: Any) -> Tensor:

@@ -27,14 +27,14 @@ def thresholds() -> Tensor:
     return torch.linspace(0, 1 - 1e-10, BINS, dtype=torch.float32)
 
 
-def mask_iou(predicted: Tensor, truth: Tensor, judged: Tensor, protocol: str) -> Array:
-    """IoU of M pairs of (M, H, W) bool masks over the pixels that are `judged`: (M,) float64.
+def mask_iou(predicted: Tensor, truth: Tensor, valid: Tensor, protocol: str) -> Array:
+    """IoU of M pairs of (M, H, W) bool masks over the pixels that are `valid`: (M,) float64.
 
     Published and cavp: `|p & g| / (|p | g| + 1e-7)`, and where the truth is empty the share of pixels predicted empty.
     Repaired: the plain ratio, and where the truth is empty 1 for an empty prediction, 0 for any other.
     """
-    p, g = predicted & judged, truth & judged
-    both, either, wanted, pixels = (_count(mask) for mask in (p & g, p | g, g, judged))
+    p, g = predicted & valid, truth & valid
+    both, either, wanted, pixels = (_count(mask) for mask in (p & g, p | g, g, valid))
     if protocol != "repaired":
         return np.where(wanted > 0, both / (either + 1e-7), (pixels - either) / np.maximum(pixels, 1))
     return np.where(wanted > 0, both / np.maximum(either, 1), either == 0)
@@ -45,7 +45,7 @@ def _count(masks: Tensor) -> Array:
     return masks.flatten(1).sum(1).double().numpy()
 
 
-def threshold_counts(probabilities: Tensor, truth: Tensor, judged: Tensor) -> tuple[Array, Array]:
+def threshold_counts(probabilities: Tensor, truth: Tensor, valid: Tensor) -> tuple[Array, Array]:
     """Pixels of M frames at or above each threshold, all of them and those in the truth: two of (M, 255) float64.
 
     Every pixel falls into the bin of the last threshold it reaches; sums over the bins from above are the counts.
@@ -53,24 +53,24 @@ def threshold_counts(probabilities: Tensor, truth: Tensor, judged: Tensor) -> tu
     Args:
         probabilities: (M, H, W) float32 in [0, 1].
         truth: (M, H, W) bool.
-        judged: (M, H, W) bool; other pixels are left out.
+        valid: (M, H, W) bool; other pixels are left out.
     """
     parts = zip(
-        *(torch.split(tensor.flatten(1), FRAMES_AT_ONCE) for tensor in (probabilities, truth, judged)), strict=True
+        *(torch.split(tensor.flatten(1), FRAMES_AT_ONCE) for tensor in (probabilities, truth, valid)), strict=True
     )
     bins = torch.cat([_histogram(*part) for part in parts])  # (M, 2, 255)
     reached = bins.flip(-1).cumsum(-1).flip(-1).double().numpy()
     return reached.sum(1), reached[:, 1]
 
 
-def _histogram(probabilities: Tensor, truth: Tensor, judged: Tensor) -> Tensor:
+def _histogram(probabilities: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
     """Pixels per bin outside and inside the truth: (m, 2, 255) int64 from three of (m, HW)."""
     frames = len(probabilities)
     key = _last_reached(probabilities.float())
     key += truth * 256
     key += 512 * torch.arange(frames, dtype=torch.int32)[:, None]
-    if not bool(judged.all()):
-        key = key[judged]
+    if not bool(valid.all()):
+        key = key[valid]
     return torch.bincount(key.flatten(), minlength=512 * frames).reshape(frames, 2, 256)[..., :BINS]
 
 
@@ -87,12 +87,12 @@ def _last_reached(probabilities: Tensor) -> Tensor:
     return key
 
 
-def f_curve(probabilities: Tensor, truth: Tensor, judged: Tensor) -> Array:
+def f_curve(probabilities: Tensor, truth: Tensor, valid: Tensor) -> Array:
     """F (beta^2 = 0.3) of M frames at the 255 thresholds: (M, 255) float64.
 
     `P = tp / (predicted + 1e-20)`, `R = tp / (true + 1e-20)`, `F = 1.3 P R / (0.3 P + R)`, 0 where that is 0 / 0.
     """
-    predicted, hit = threshold_counts(probabilities, truth, judged)
+    predicted, hit = threshold_counts(probabilities, truth, valid)
     return f_measure(hit, predicted, hit[:, :1], 1e-20)
 
 
@@ -105,7 +105,7 @@ def f_measure(hit: Array, predicted: Array, wanted: Array, eps: float = 0.0) -> 
 
 
 def foreground_metrics(task: Task, protocol: str, *, group: int | None = None) -> list[Metric]:
-    """J and F of the foreground; semantic clips are judged by their foreground (every class but 0).
+    """J and F of the foreground; of semantic clips the foreground counts (every class but 0).
 
     Args:
         task: Of the data set.
@@ -130,13 +130,13 @@ class ForegroundIoU(TableMetric):
         self.group = group or SPEC.clips_per_group.get(protocol, 1)
 
     def update(self, prediction: Prediction, target: Target, index: int) -> None:
-        dense, truth, judged, frames = _annotated(prediction, target)
-        self.add(index, prediction.id, _stack([dense.labels(t) > 0 for t in frames], truth), truth, judged)
+        dense, truth, valid, frames = _annotated(prediction, target)
+        self.add(index, prediction.id, _stack([dense.labels(t) > 0 for t in frames], truth), truth, valid)
 
-    def add(self, index: int, clip_id: str, predicted: Tensor, truth: Tensor, judged: Tensor) -> None:
+    def add(self, index: int, clip_id: str, predicted: Tensor, truth: Tensor, valid: Tensor) -> None:
         """Take in the M annotated frames of a clip: three of (M, H, W) bool."""
-        iou = mask_iou(predicted, truth, judged, self.protocol)
-        sounding = _count(truth & judged) > 0
+        iou = mask_iou(predicted, truth, valid, self.protocol)
+        sounding = _count(truth & valid) > 0
         self.clips.put(index, clip_id, np.stack([iou, sounding], 1))  # (M, 2)
 
     def compute(self) -> dict[str, float]:
@@ -167,13 +167,13 @@ class ForegroundF(TableMetric):
         self.group = group or SPEC.clips_per_group.get(protocol, 1)
 
     def update(self, prediction: Prediction, target: Target, index: int) -> None:
-        dense, truth, judged, frames = _annotated(prediction, target)
-        self.add(index, prediction.id, _stack([dense.foreground(t) for t in frames], truth), truth, judged)
+        dense, truth, valid, frames = _annotated(prediction, target)
+        self.add(index, prediction.id, _stack([dense.foreground(t) for t in frames], truth), truth, valid)
 
-    def add(self, index: int, clip_id: str, probabilities: Tensor, truth: Tensor, judged: Tensor) -> None:
+    def add(self, index: int, clip_id: str, probabilities: Tensor, truth: Tensor, valid: Tensor) -> None:
         """Take in the M annotated frames of a clip: (M, H, W) float32 in [0, 1], and two of (M, H, W) bool."""
-        sounding = (truth & judged).flatten(1).any(1)
-        curves = f_curve(probabilities[sounding], truth[sounding], judged[sounding])
+        sounding = (truth & valid).flatten(1).any(1)
+        curves = f_curve(probabilities[sounding], truth[sounding], valid[sounding])
         values = np.concatenate([[len(truth), len(curves)], curves.sum(0)])
         self.clips.put(index, clip_id, values[None])  # (1, 2 + 255)
 
@@ -201,7 +201,7 @@ def _mean(values: Sequence[float] | Array) -> float:
 
 
 def _annotated(prediction: Prediction, target: Target) -> tuple[DensePrediction, Tensor, Tensor, list[int]]:
-    """The prediction, (M, H, W) bool truth and judged pixels of the M annotated frames, and which frames they are."""
+    """The prediction, (M, H, W) bool truth and valid pixels of the M annotated frames, and which frames they are."""
     dense, known = check_dense(prediction, target)
     labels = known.labels[known.annotated].cpu()
     return dense, (labels > 0) & (labels != IGNORE), labels != IGNORE, known.annotated.nonzero().flatten().tolist()

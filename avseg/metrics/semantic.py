@@ -18,14 +18,14 @@ EPS = 2.220446049250313e-16
 """Added to the union by the published code: the float64 machine epsilon."""
 
 
-def class_counts(predicted: Tensor, labels: Tensor, classes: int, *, judge_ignored: bool = False) -> Array:
+def class_counts(predicted: Tensor, labels: Tensor, classes: int, *, count_ignored: bool = False) -> Array:
     """Pixels of every class in M frames: (M, 3, C) float64 of hits, predicted and true pixels.
 
     Args:
         predicted: (M, H, W) int64 in 0..C-1.
         labels: (M, H, W) int64 in 0..C-1 or 255.
         classes: C.
-        judge_ignored: A class predicted on an ignored pixel (255) counts as predicted, as published for AVSBench.
+        count_ignored: A class predicted on an ignored pixel (255) counts as predicted, as published for AVSBench.
 
     Raises:
         ValueError: a label outside 0..C-1 that is not 255.
@@ -33,7 +33,7 @@ def class_counts(predicted: Tensor, labels: Tensor, classes: int, *, judge_ignor
     tables = [_confusion(*pair, classes) for pair in zip(predicted, labels, strict=True)]
     table = torch.stack(tables) if tables else torch.zeros(0, IGNORE + 1, classes, dtype=torch.int64)
     known = table[:, :classes]
-    counted = table if judge_ignored else known
+    counted = table if count_ignored else known
     parts = [known.diagonal(dim1=1, dim2=2), counted.sum(1), known.sum(2)]
     return torch.stack(parts, 1).double().numpy()
 
@@ -52,7 +52,7 @@ def _confusion(predicted: Tensor, labels: Tensor, classes: int) -> Tensor:
 
 def frame_counts(dense: DensePrediction, truth: DenseTarget, classes: int, *, padded: bool = False) -> Array:
     """`class_counts` of the annotated frames of a clip, a frame at a time; `padded`: of all its frames, as published
-    for AVSBench, where ignored pixels are judged too.
+    for AVSBench, where ignored pixels count too.
 
     Raises:
         ValueError: a prediction over other classes.
@@ -62,7 +62,7 @@ def frame_counts(dense: DensePrediction, truth: DenseTarget, classes: int, *, pa
         raise ValueError(f"clip {dense.id!r}: logits of {channels} classes, wanted {classes}")
     frames = range(len(truth.labels)) if padded else truth.annotated.nonzero().flatten().tolist()
     counts = [
-        class_counts(dense.labels(t).cpu()[None], truth.labels[t].cpu()[None], classes, judge_ignored=padded)
+        class_counts(dense.labels(t).cpu()[None], truth.labels[t].cpu()[None], classes, count_ignored=padded)
         for t in frames
     ]
     return np.concatenate(counts) if counts else np.zeros((0, 3, classes))

@@ -267,7 +267,7 @@ def test_suites_and_protocols_must_fit(suites: list[str], protocols: list[str], 
 def test_protocols_that_judge_other_sizes_are_not_mixed() -> None:
     clips = Clips(1)
     clips.config = DataConfig(name="avss")
-    with pytest.raises(ValueError, match="published and repaired judge 'avss' at labels of different sizes"):
+    with pytest.raises(ValueError, match="published and repaired score 'avss' at labels of different sizes"):
         evaluate(Brightness(), clips, [*object_metrics("published"), *object_metrics("repaired")], device="cpu")
 
 

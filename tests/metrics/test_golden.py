@@ -73,7 +73,7 @@ def semantic_inputs(name: str, case: dict[str, Any]) -> tuple[Tensor, Tensor]:
 def test_sums_over_frames_of_every_class(golden: Any, name: str) -> None:
     case = golden("metrics.json")[f"colour/miou_fscore/c5/{name}"]
     logits, target = semantic_inputs(name, case)
-    counts = class_counts(logits.argmax(1), target, 5, judge_ignored=True)
+    counts = class_counts(logits.argmax(1), target, 5, count_ignored=True)
     iou, f, present = frame_scores(counts, EPS).sum(0)
     assert iou == pytest.approx(case["value"]["iou_sum"], **NEAR)
     assert f == pytest.approx(case["value"]["f_sum"], **NEAR)
@@ -116,7 +116,7 @@ def test_semantic_scores_of_the_published_recipe(golden: Any) -> None:
     assert scores["mIoU"] == pytest.approx(wanted["avss_miou_all71"], **NEAR)
     assert scores["F"] == pytest.approx(wanted["avss_fscore_all71"], **NEAR)
     assert scores["mIoU_noBg"] == pytest.approx(wanted["avss_miou_drop_last"], **NEAR)
-    counts = frame_scores(class_counts(logits.argmax(1), labels, 71, judge_ignored=True), EPS).sum(0)
+    counts = frame_scores(class_counts(logits.argmax(1), labels, 71, count_ignored=True), EPS).sum(0)
     for row, name in zip(counts, ("avss_iou_sum_first3", "avss_f_sum_first3", "avss_count_first3"), strict=True):
         assert row[:3] == pytest.approx(wanted[name], **NEAR)
 

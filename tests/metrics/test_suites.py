@@ -191,7 +191,7 @@ def test_ignored_pixels_count_nowhere_in_the_repaired_protocol() -> None:
     predicted = torch.zeros_like(labels)
     predicted[0, 0] = 1
     assert class_counts(predicted, labels, 2)[0].tolist() == [[4, 0], [4, 0], [4, 0]]
-    assert class_counts(predicted, labels, 2, judge_ignored=True)[0].tolist() == [[4, 0], [4, 4], [4, 0]]
+    assert class_counts(predicted, labels, 2, count_ignored=True)[0].tolist() == [[4, 0], [4, 4], [4, 0]]
 
 
 @pytest.mark.parametrize(("suite", "protocol"), CASES)

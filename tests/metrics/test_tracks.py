@@ -107,7 +107,7 @@ def test_what_cannot_be_compared_is_refused(prediction: object, message: str) ->
 
 
 def test_dense_predictions_are_refused() -> None:
-    with pytest.raises(TypeError, match="judges predicted tracks against true ones, got DensePrediction"):
+    with pytest.raises(TypeError, match="scores predicted tracks against true ones, got DensePrediction"):
         video_table(DensePrediction("a", torch.zeros(2, 1, 4, 4), (4, 4)), truth_of([[BOX, None]], [1]))
     with pytest.raises(ValueError, match="suite aviseg judges instance tasks, got a binary one"):
         aviseg(Task("binary"))

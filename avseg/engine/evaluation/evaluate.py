@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 
 def share_of(clips: int, batch_size: int, rank: int, world: int) -> list[int]:
-    """Indices of the clips that process `rank` of `world` judges.
+    """Indices of the clips that process `rank` of `world` evaluates.
 
     Batches are those of a single process, dealt out in turn, so predictions do not depend on the number of processes.
-    Every process gets as many batches (sharded models wait for each other); where they do not go round some are judged
-    twice and counted once.
+    Every process gets as many batches (sharded models wait for each other); where they do not go round, some are
+    predicted twice and counted once.
     """
     batches = [range(first, min(first + batch_size, clips)) for first in range(0, clips, batch_size)]
     steps = -(-len(batches) // world)
@@ -48,8 +48,8 @@ def evaluate(
 ) -> dict[str, float]:
     """Predict every clip of `dataset` and score it; the scores by name.
 
-    Where a process group exists every process must call this; each judges its share and all get the same scores, to the
-    last bit those of a single process.
+    Where a process group exists every process must call this; each evaluates its share, and all get the same scores, to
+    the last bit those of a single process.
 
     Args:
         metrics: Fresh ones, which keep the clips' rows; those of several suites and protocols share one pass. By
@@ -62,7 +62,7 @@ def evaluate(
         progress: Show a bar on a terminal, lines elsewhere.
 
     Raises:
-        ValueError: no metric, protocols that judge truth of different sizes, clips without truth, no clip at all,
+        ValueError: no metric, protocols that want labels of different sizes, clips without truth, no clip at all,
             batches of none, or a protocol beside metrics, which have their own.
     """
     metrics = _metrics(dataset, metrics, protocol)
@@ -122,7 +122,7 @@ def score(
 
     Args:
         metrics: Fresh ones; by default those of the data set's own suite.
-        transforms: Applied to each clip for its truth (a protocol may judge resized labels).
+        transforms: Applied to each clip for its truth (a protocol may want resized labels).
         protocol: Of the default metrics: `published` where none is named.
 
     Raises:
@@ -151,7 +151,7 @@ def _transforms_for(model: Model[Any], dataset: ClipDataset, metrics: Sequence[M
     for protocol, transforms in zip(protocols, wanted, strict=True):
         if transforms != wanted[0]:
             raise ValueError(
-                f"the protocols {protocols[0]} and {protocol} judge {dataset.config.name!r} at labels of different "
+                f"the protocols {protocols[0]} and {protocol} score {dataset.config.name!r} at labels of different "
                 "sizes; evaluate them one after the other, or set --data.labels-at to file or input for both"
             )
     return wanted[0] if wanted else []
@@ -162,14 +162,14 @@ def _truth(dataset: ClipDataset, index: int, transforms: Sequence[Transform]) ->
         return dataset.target(index)
     clip = apply(transforms, dataset[index], torch.Generator().manual_seed(0))
     if clip.target is None:
-        raise ValueError(f"clip {clip.id!r} has no truth to be judged by")
+        raise ValueError(f"clip {clip.id!r} has no ground truth to be scored against")
     return clip.target
 
 
 def _existing(batch: Batch, i: int) -> Target:
     """Truth of the frames of clip i that exist, without padded ones."""
     if batch.targets is None:
-        raise ValueError(f"clip {batch.ids[i]!r} has no truth to be judged by")
+        raise ValueError(f"clip {batch.ids[i]!r} has no ground truth to be scored against")
     return batch.targets[i].take(batch.valid[i].nonzero().flatten())
 
 

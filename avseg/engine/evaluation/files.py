@@ -79,8 +79,8 @@ def evaluate_file(
 
     Args:
         model_path: A model, or predictions that somebody made of every video of the split.
-        protocol: One or several; each suite is judged under those of them that it has.
-        suites: Metric suites, all judged in one pass; by default the data set's own.
+        protocol: One or several; each suite is computed under those of them that it has.
+        suites: Metric suites, all in one pass; by default the data set's own.
         out: Folder for result.json, clips.csv, the tracks of an instance model (predictions.json) and, with `overlays`,
             pictures of the best and the worst clips.
         overlays: Pictures of so many best and so many worst clips.
@@ -108,11 +108,11 @@ def evaluate_file(
         model = load_model(model_path, device=str(place))
         _check_tasks(model, dataset, metrics)
         kept = KeptTracks(metrics[0])
-        judges = metrics if out is None else [*metrics, kept]
+        fed = metrics if out is None else [*metrics, kept]
         evaluate(
             model,
             dataset,
-            judges,
+            fed,
             batch_size=batch_size,
             device=str(place),
             workers=workers_here(workers),
@@ -121,7 +121,7 @@ def evaluate_file(
         seconds, main = time.monotonic() - started, rank_and_world()[0] == 0
         report = Report.of(metrics, model_path, data, split, seconds, main)
         if report.main:
-            # Of a model of other classes the foreground alone is judged, and shown.
+            # Of a model of other classes the foreground alone is scored and shown.
             shown = dataset.task if model.task == dataset.task else Task("binary")
             _write(report, out, overlays, shown, _looker(model, dataset, report.protocols[0], kept.tracks))
             if out is not None and kept.tracks:

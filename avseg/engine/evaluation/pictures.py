@@ -104,8 +104,8 @@ def _of_labels(target: DenseTarget, prediction: DensePrediction, task: Task) -> 
     chosen = list(range(min(len(target.labels), MOST_FRAMES)))
     names = dict(enumerate(task.classes, 1)) or {1: "sounding"}
     maps = [target.labels[frame].numpy() for frame in chosen], [prediction.labels(f).cpu().numpy() for f in chosen]
-    judged = [[np.where(ids == IGNORE, 0, ids if task.classes else ids > 0) for ids in row] for row in maps]
-    return chosen, [_Row("truth", judged[0], names), _Row("prediction", judged[1], names)]
+    shown = [[np.where(ids == IGNORE, 0, ids if task.classes else ids > 0) for ids in row] for row in maps]
+    return chosen, [_Row("truth", shown[0], names), _Row("prediction", shown[1], names)]
 
 
 def _of_tracks(

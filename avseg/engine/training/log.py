@@ -141,7 +141,7 @@ def _check_finite(row: dict[str, Any]) -> None:
 
 @dataclass(frozen=True)
 class BannerFacts:
-    """What is told of a run at its beginning."""
+    """What is shown of a run at its beginning."""
 
     family: str
     data: str

@@ -38,7 +38,7 @@ class RunState:
         self.tallies = Tallies()
 
     def averaged(self) -> AbstractContextManager[None]:
-        """The model as it is judged and kept: with the averaged weights, where an average is kept."""
+        """The model as it is validated and saved: with the averaged weights, where an average is kept."""
         return self.average.applied(self.model) if self.average else nullcontext()
 
     def share_buffers(self) -> None:

@@ -1,4 +1,4 @@
-"""Where a run's rows go beside its own files. Imports no torch, so that a missing package is told at once."""
+"""Where a run's rows go beside its own files. Imports no torch, so that a missing package is reported at once."""
 
 from __future__ import annotations
 

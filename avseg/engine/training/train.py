@@ -161,8 +161,8 @@ class _Run:
             write_json(self.folder.environment, environment(self.accelerator))
         if self.config.trackers:
             self.accelerator.init_trackers("avseg", config=for_tracker(flat(recipe_dict(self.recipe))))
-        began, self.told = time.monotonic(), self.state.position.step
-        self.progress = Progress(self.steps, "train", "step", done=self.told, quiet=not main, lines=False)
+        began, self.last_shown = time.monotonic(), self.state.position.step
+        self.progress = Progress(self.steps, "train", "step", done=self.last_shown, quiet=not main, lines=False)
         for line in banner(self._facts()):
             self.progress.line(line)
         with self.progress:
@@ -251,8 +251,8 @@ class _Run:
         rows = self.meter.rows(lambda values: self.accelerator.reduce(values, "sum"))
         for row in rows:
             self._write(row)
-        if rows and (self.progress.on_terminal or is_due(rows[-1]["step"], self.steps, self.told)):
-            self.told = rows[-1]["step"]
+        if rows and (self.progress.on_terminal or is_due(rows[-1]["step"], self.steps, self.last_shown)):
+            self.last_shown = rows[-1]["step"]
             pace = "" if self.progress.on_terminal else f"  {self.progress.pace}"
             self.progress.line(step_line(rows[-1], self.steps) + pace)
 

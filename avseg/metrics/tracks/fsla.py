@@ -34,13 +34,13 @@ def fsla_figures(counts: Array) -> dict[str, float]:
 
 
 def right_frames(table: VideoTable) -> Flags:
-    """(T, 19) frames with as many predicted as true instances, each true one found by the predicted track that fits it
-    best over the video, in its class, with an IoU above alpha. The sets of classes are then equal as well.
+    """(T, 19) frames with as many predicted as true instances, each true one matched by the predicted track that fits
+    it best over the video, in its class, with an IoU above alpha. The sets of classes are then equal as well.
     """
     rows, columns = paired_tracks(table)
     fits = np.zeros((len(ALPHAS), *table.truth_there.shape), dtype=bool)  # (19, G, T)
-    alike, found = table.truth_classes[rows] == table.classes[columns], table.iou[:, rows, columns].T
-    fits[:, rows] = alike[:, None] & (found > ALPHAS[:, None, None])
+    alike, overlap = table.truth_classes[rows] == table.classes[columns], table.iou[:, rows, columns].T
+    fits[:, rows] = alike[:, None] & (overlap > ALPHAS[:, None, None])
     as_many = table.truth_there.sum(0) == table.there.sum(0)
     right: Flags = ((fits | ~table.truth_there).all(1) & as_many).T
     return right
@@ -84,8 +84,8 @@ def published_right_frames(table: VideoTable) -> Flags:
     several = (fair & (sounding > 1)).nonzero()[0]
     alike = bool((table.truth_classes[rows] == table.classes[columns]).all())
     both_silent = ~table.truth_there[rows][:, several] & ~solid[columns][:, several]  # (R, M)
-    found = table.iou[several][:, rows, columns] > ALPHAS[:, None, None]  # (19, M, R)
-    right[several] = alike & (found | both_silent.T).all(2).T
+    matched = table.iou[several][:, rows, columns] > ALPHAS[:, None, None]  # (19, M, R)
+    right[several] = alike & (matched | both_silent.T).all(2).T
     return right
 
 

@@ -16,12 +16,12 @@ def hota_counts(iou: Array, truth_there: Flags, there: Flags) -> Array:
 
     Args:
         iou: (T, G, P) of tracks of the class.
-        truth_there: (G, T) masks that are to be found.
+        truth_there: (G, T) true masks.
         there: (P, T) masks that were predicted, empty ones included where they are to count.
     """
     t, g, p = _matches(iou, truth_there, there)
-    found = iou[t, g, p]
-    counted = found >= ALPHAS[:, None] - np.finfo(float).eps  # (19, M)
+    matched = iou[t, g, p]
+    counted = matched >= ALPHAS[:, None] - np.finfo(float).eps  # (19, M)
     hits = counted.sum(1)
     pairs = np.zeros((len(ALPHAS), *iou.shape[1:]))  # (19, G, P) matches of each pair of tracks
     alpha, match = counted.nonzero()
@@ -33,7 +33,7 @@ def hota_counts(iou: Array, truth_there: Flags, there: Flags) -> Array:
             hits,
             truth_there.sum() - hits,
             there.sum() - hits,
-            (counted * found).sum(1),
+            (counted * matched).sum(1),
             (squares / np.maximum(true + predicted - pairs, 1)).sum((1, 2)),
             (squares / np.maximum(true, 1)).sum((1, 2)),
             (squares / np.maximum(predicted, 1)).sum((1, 2)),

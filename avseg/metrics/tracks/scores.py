@@ -42,8 +42,10 @@ class VideoScores:
         classes = np.union1d(table.truth_classes, table.classes)
         counts = np.zeros((len(classes), len(COUNTS), len(ALPHAS)))
         for place, number in enumerate(classes):
-            true, found = table.truth_classes == number, table.classes == number
-            counts[place] = hota_counts(table.iou[:, true][:, :, found], table.truth_there[true], table.there[found])
+            true, predicted = table.truth_classes == number, table.classes == number
+            counts[place] = hota_counts(
+                table.iou[:, true][:, :, predicted], table.truth_there[true], table.there[predicted]
+            )
         return cls(clip_id, VideoTracks.of(table), classes, counts, fsla_counts(table, protocol))
 
     def key(self) -> tuple[str, bytes]:

@@ -18,7 +18,7 @@ Flags: TypeAlias = npt.NDArray[np.bool_]
 Ids: TypeAlias = npt.NDArray[np.int64]
 
 ALPHAS: Array = np.arange(5, 100, 5) / 100
-"""(19,) IoU from 0.05 to 0.95 at which HOTA and FSLA are judged."""
+"""(19,) IoU from 0.05 to 0.95 at which HOTA and FSLA are taken."""
 
 MOST_AREAS = 255
 """Masks that pycocotools takes the areas of in one call; from 256 on it fails (their number is put into 8 bits)."""
@@ -84,7 +84,7 @@ _TABLES: weakref.WeakKeyDictionary[InstancePrediction, tuple[weakref.ref[Target]
 
 
 def video_table(prediction: Prediction, target: Target) -> VideoTable:
-    """The table of a video. Metrics that judge the same pair of objects share one, for as long as the pair lives.
+    """The table of a video. Metrics of the same pair of objects share one, for as long as the pair lives.
 
     Raises:
         TypeError: a dense prediction or truth.
@@ -92,7 +92,7 @@ def video_table(prediction: Prediction, target: Target) -> VideoTable:
     """
     if not isinstance(prediction, InstancePrediction) or not isinstance(target, (InstanceTarget, TrackTarget)):
         got = f"{type(prediction).__name__} and {type(target).__name__}"
-        raise TypeError(f"clip {prediction.id!r}: this metric judges predicted tracks against true ones, got {got}")
+        raise TypeError(f"clip {prediction.id!r}: this metric scores predicted tracks against true ones, got {got}")
     judged, table = _TABLES.get(prediction, (None, None))
     if table is None or judged is None or judged() is not target:
         table = _built(prediction, as_tracks(target))
@@ -116,10 +116,10 @@ def as_tracks(target: InstanceTarget | TrackTarget) -> TrackTarget:
 def _built(prediction: InstancePrediction, truth: TrackTarget) -> VideoTable:
     _check_pair(prediction, truth)
     frames = truth.annotated.nonzero().flatten().tolist()
-    wanted = [[track[t] for t in frames] for track in truth.masks]
-    found = [[track[t] for t in frames] for track in prediction.masks]
-    truth_there, truth_areas = _areas(wanted, len(frames))
-    there, areas = _areas(found, len(frames))
+    true = [[track[t] for t in frames] for track in truth.masks]
+    predicted = [[track[t] for t in frames] for track in prediction.masks]
+    truth_there, truth_areas = _areas(true, len(frames))
+    there, areas = _areas(predicted, len(frames))
     noted = truth_areas if truth.areas is None else truth.areas.cpu().numpy()[:, frames]
     return VideoTable(
         truth_ids=truth.track_ids.cpu().numpy(),
@@ -131,7 +131,7 @@ def _built(prediction: InstancePrediction, truth: TrackTarget) -> VideoTable:
         truth_areas=truth_areas,
         areas=areas,
         noted_areas=np.where(truth_there, noted, np.nan),
-        iou=_frame_iou(wanted, found, truth_areas > 0, areas > 0),
+        iou=_frame_iou(true, predicted, truth_areas > 0, areas > 0),
         pixels=truth.size[0] * truth.size[1],
     )
 
@@ -149,15 +149,15 @@ def _areas(masks: list[list[Rle | None]], frames: int) -> tuple[Flags, Array]:
 
 
 def _frame_iou(
-    wanted: Sequence[Sequence[Rle | None]], found: Sequence[Sequence[Rle | None]], true: Flags, predicted: Flags
+    true: Sequence[Sequence[Rle | None]], predicted: Sequence[Sequence[Rle | None]], truth_full: Flags, full: Flags
 ) -> Array:
     """(T, G, P) IoU of the masks that hold a pixel; one call a frame, which skips pairs whose boxes do not meet."""
     from pycocotools import mask as coco
 
-    iou = np.zeros((true.shape[1], len(wanted), len(found)))
-    for t in np.flatnonzero(true.any(0) & predicted.any(0)).tolist():
-        rows, columns = np.flatnonzero(true[:, t]).tolist(), np.flatnonzero(predicted[:, t]).tolist()
-        pairs = coco.iou([found[p][t] for p in columns], [wanted[g][t] for g in rows], [0] * len(rows))
+    iou = np.zeros((truth_full.shape[1], len(true), len(predicted)))
+    for t in np.flatnonzero(truth_full.any(0) & full.any(0)).tolist():
+        rows, columns = np.flatnonzero(truth_full[:, t]).tolist(), np.flatnonzero(full[:, t]).tolist()
+        pairs = coco.iou([predicted[p][t] for p in columns], [true[g][t] for g in rows], [0] * len(rows))
         iou[t][np.ix_(rows, columns)] = np.asarray(pairs).T
     return iou
 

@@ -51,9 +51,9 @@ class VideoTracks:
 
     def of_class(self, number: int) -> tuple[Ids, Ids]:
         """Places of the true tracks of a class, and of the predicted ones, best score first (ties: file order)."""
-        found = (self.classes == number).nonzero()[0]
-        order = np.argsort(-self.scores[found], kind="stable")
-        return (self.truth_classes == number).nonzero()[0], found[order]
+        predicted = (self.classes == number).nonzero()[0]
+        order = np.argsort(-self.scores[predicted], kind="stable")
+        return (self.truth_classes == number).nonzero()[0], predicted[order]
 
 
 def _mean(values: Array, counted: Flags) -> Array:
@@ -109,14 +109,14 @@ def class_curves(
     skipped.append(hits[0])
     positives = np.zeros(len(AREAS))
     for place, video in enumerate(videos):
-        true, found = video.of_class(number)
+        true, predicted = video.of_class(number)
         outside = (video.truth_areas[true] < low) | (video.truth_areas[true] > high)  # (R, G)
         positives += (~outside).sum(1)
         first = unmarked is not None and place == unmarked[0]
-        slip = next((i for i, p in enumerate(found) if first and unmarked and p == unmarked[1]), None)
-        matched, ignored = match(video.iou[np.ix_(found, true)], outside, slip)
-        wrong_size = (video.areas[found] < low) | (video.areas[found] > high)  # (R, P)
-        scores.append(video.scores[found])
+        slip = next((i for i, p in enumerate(predicted) if first and unmarked and p == unmarked[1]), None)
+        matched, ignored = match(video.iou[np.ix_(predicted, true)], outside, slip)
+        wrong_size = (video.areas[predicted] < low) | (video.areas[predicted] > high)  # (R, P)
+        scores.append(video.scores[predicted])
         hits.append(matched & ~ignored)
         skipped.append(ignored | (~matched & wrong_size[:, None]))
     order = np.argsort(-np.concatenate(scores), kind="stable")
