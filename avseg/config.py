@@ -112,6 +112,11 @@ class ModelConfig:
     audio: AudioWindow = AudioWindow()
     temporal: Temporal = Temporal()
 
+    @property
+    def hears(self) -> bool:
+        """Whether the model hears sound itself; otherwise clips must come with audio features."""
+        return True
+
     @classmethod
     def former_options(cls, values: dict[str, Any]) -> SessionOptions:
         """The options of a session that a config of an earlier version holds; defaults for others.

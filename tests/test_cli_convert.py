@@ -16,6 +16,7 @@ from avseg.cli import command_of, run
 from avseg.commands.convert import next_lines
 from avseg.commands.parse import Command
 from avseg.models import load_model
+from avseg.models.avism.config import AVISMConfig
 from avseg.models.header import read_header
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -76,7 +77,7 @@ def test_what_was_made_is_told_with_the_next_command(
 
 
 def test_a_model_that_does_not_hear_is_sent_to_features() -> None:
-    lines = next_lines(Path("a b.safetensors"), {"audio_network": "none"})
+    lines = next_lines(Path("a b.safetensors"), AVISMConfig(audio_network="none"))
     assert "--vggish FILE" in lines[0]
     command, words = command_of(words_of(lines[1]))
     assert isinstance(command, Command)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 import shlex
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from tyro.conf import Positional
 
 from avseg.commands.words import File, OutFile
+from avseg.config import ModelConfig, from_dict
 from avseg.lazy import imported
 from avseg.models import FAMILIES, FamilySpec
 from avseg.models.header import read_header
@@ -90,13 +91,13 @@ def described(checkpoint: Path, out: Path) -> str:
         )
     lines = [f"{out} is made of {checkpoint}"]
     lines += [f"  {name:<9} {value}" for name, value in rows.items() if value]
-    return "\n".join([*lines, *next_lines(out, header.config)])
+    return "\n".join([*lines, *next_lines(out, from_dict(FAMILIES[header.family].config, header.config))])
 
 
-def next_lines(out: Path, config: Mapping[str, object]) -> list[str]:
+def next_lines(out: Path, config: ModelConfig) -> list[str]:
     """The commands that use a model file, as they can be typed."""
     file = shlex.quote(str(out))
-    if config.get("audio_network") == "none":
+    if not config.hears:
         return [
             "next, on clips with audio features, since it has no VGGish (--vggish FILE):",
             f"  avseg evaluate {file} --data.name aviseg --data.root DIR --data.audio features",

@@ -127,7 +127,7 @@ def check_hears(config: ModelConfig) -> None:
     Raises:
         ValueError: just that.
     """
-    if getattr(config, "audio_network", "") == "none":
+    if not config.hears:
         raise ValueError(
             "this model has no audio network, so it cannot hear a video; make its file again with one: "
             f"avseg convert {config.family} CHECKPOINT -o FILE --vggish VGGISH"

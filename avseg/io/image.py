@@ -38,11 +38,6 @@ def _eight_bit(image: Image.Image) -> Image.Image:
     return Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8))
 
 
-def read_rgb(path: Path) -> Tensor:
-    """(3, H, W) uint8 of a picture file; grey and paletted files become RGB, transparency is dropped."""
-    return torch.from_numpy(np.array(open_image(path, "RGB"))).permute(2, 0, 1).contiguous()
-
-
 def read_index(path: Path) -> Tensor:
     """(H, W) uint8 values of a one-channel picture: grey values, palette indices, or 0 and 1 of a bitmap.
 

@@ -44,11 +44,6 @@ def generalised_iou(first: Tensor, second: Tensor) -> Tensor:
     return shared / union.clamp(min=TINY) - (around - union) / around.clamp(min=TINY)
 
 
-def pairwise_generalised_iou(first: Tensor, second: Tensor) -> Tensor:
-    """(..., N, 4) and (..., M, 4) corners -> (..., N, M): `generalised_iou` of each with each."""
-    return generalised_iou(first[..., :, None, :], second[..., None, :, :])
-
-
 def boxes_of_masks(masks: Tensor) -> Tensor:
     """The tightest box around each mask, from the outer edges of its outermost pixels.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 EMBEDDING = 128
@@ -41,26 +40,6 @@ class VGGish(nn.Module):
         # The linear layers were trained on channels-last maps.
         embedding: Tensor = self.embeddings(maps.permute(0, 2, 3, 1).flatten(1))
         return embedding
-
-
-class VGGishPCA(nn.Module):
-    """The optional post-processor of VGGish: whitened, cut to [-2, 2] and rounded to whole numbers of 0 to 255.
-
-    No published setting uses it. Keys are those of `vggish_pca_params-970ea276.pth`.
-    """
-
-    pca_eigen_vectors: Tensor
-    pca_means: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("pca_eigen_vectors", torch.eye(EMBEDDING))
-        self.register_buffer("pca_means", torch.zeros(EMBEDDING, 1))
-
-    def forward(self, embedding: Tensor) -> Tensor:
-        """(N, 128) -> (N, 128)."""
-        whitened = (self.pca_eigen_vectors @ (embedding.T - self.pca_means)).T
-        return torch.round((whitened.clamp(-2, 2) + 2) * (255 / 4))
 
 
 def check_log_mel(log_mel: Tensor, channels: int, frames: int | None = 96) -> None:

@@ -109,7 +109,7 @@ SOUND = (
         "sound",
         "PCA after VGGish",
         "",
-        "no command, since no published setting uses it; avseg.nn.vggish.VGGishPCA loads it",
+        "no command, since no published setting uses it",
         (Part("vggish_pca"),),
         ("vggish_pca_params-970ea276.pth",),
     ),

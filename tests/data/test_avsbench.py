@@ -14,7 +14,7 @@ from avseg.config import InputSpec
 from avseg.data import DataConfig, build_dataset, make_loader, train_transforms
 from avseg.data.classes import s4_categories
 from avseg.datasets.avsbench.reader import ms3_mask
-from avseg.io.image import read_rgb
+from pictures import read_rgb
 
 
 def open_s4(writer: Any, split: str = "train", **options: Any) -> Any:

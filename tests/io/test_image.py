@@ -9,7 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from avseg.io.image import read_index, read_rgb, write_jpeg, write_png
+from avseg.io.image import read_index, write_jpeg, write_png
+from pictures import read_rgb
 
 
 def test_rgb_round_trip_of_tensor_and_array(tmp_path: Path) -> None:

@@ -170,3 +170,33 @@ def test_files_of_our_own_families_name_no_package(tmp_path: Path) -> None:
 
     path = save_model(build_model(small_config("tpavi"), Task("binary")), tmp_path / "m.safetensors")
     assert read_header(path).notes == {}
+
+
+def test_a_model_names_the_parts_that_files_can_begin(tmp_path: Path) -> None:
+    from avseg.models import build_model, initialise
+
+    wanted = {
+        "avism": ["detector", "backbone", "vggish"],
+        "cavp": ["backbone", "vggish", "audio"],
+        "qdformer": ["backbone", "vggish"],
+        "tpavi": ["backbone", "vggish"],
+    }
+    tasks = {"avism": Task("instance", ("dog",))}
+    file = tmp_path / "weights.pth"
+    for family, names in wanted.items():
+        model = build_model(small_config(family), tasks.get(family, Task("binary")))
+        assert list(model.weight_slots()) == names
+        assert model.weight_slots()["vggish"].module is None  # the small network has nothing of VGGish
+        with pytest.raises(ValueError, match=rf"{file} was given for 'ears', and {family} has no such part; it has"):
+            initialise(model, ears=file)
+        with pytest.raises(ValueError, match=r"does not have .*audio_network='vgg"):
+            initialise(model, vggish=file)
+        if family != "avism":
+            with pytest.raises(ValueError, match=f"for 'detector', and {family} has no such part"):
+                initialise(model, detector=file)
+
+
+def test_both_names_of_vggish_are_one_network() -> None:
+    published = FAMILIES["cavp"].preset("avss")
+    assert FAMILIES["cavp"].preset("avss", audio_network="vggish") == published
+    assert published.audio_network == "vgg"  # type: ignore[attr-defined]  # as files and recipes have it

@@ -9,7 +9,7 @@ import torch
 
 from avseg.nn.audio_resnet import AudioResNet18
 from avseg.nn.small_audio import SmallAudioNet
-from avseg.nn.vggish import VGGish, VGGishPCA
+from avseg.nn.vggish import VGGish
 from golden_recipe import seeded_state, sequence
 
 
@@ -29,22 +29,6 @@ def test_vggish_keys_and_published_numbers(golden: Any) -> None:
     assert int((got == 0).sum()) == wanted["zeros"]
     for *at, value in wanted["samples"]:
         assert float(got[tuple(at)]) == pytest.approx(value, abs=1e-5)
-
-
-def test_pca_whitens_cuts_and_rounds(golden: Any) -> None:
-    network = VGGishPCA()
-    assert [[name, list(t.shape)] for name, t in network.state_dict().items()] == golden("tpavi/keys_vggish_pca.json")
-    vectors = torch.zeros(128, 128)
-    vectors[0, 3] = 2.0
-    means = torch.zeros(128, 1)
-    means[3] = 0.5
-    network.load_state_dict({"pca_eigen_vectors": vectors, "pca_means": means})
-    embedding = torch.zeros(3, 128)
-    embedding[:, 3] = torch.tensor([0.75, 9.0, -9.0])
-    got = network(embedding)
-    # 2 * (0.75 - 0.5) = 0.5 -> 2.5 * 255 / 4 = 159.4; cut at both ends; the rest is 0 -> 127.5, rounded to even.
-    assert got[:, 0].tolist() == [159.0, 255.0, 0.0]
-    assert bool((got[:, 1:] == 128.0).all())
 
 
 def test_small_network_is_small_and_learns() -> None:

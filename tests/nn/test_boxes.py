@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from avseg.nn.boxes import boxes_of_masks, centred, corners, generalised_iou, pairwise_generalised_iou
+from avseg.nn.boxes import boxes_of_masks, centred, corners, generalised_iou
 
 
 def test_the_two_ways_to_write_a_box_are_one() -> None:
@@ -32,19 +32,9 @@ def test_overlap_counted_by_hand(first: tuple[int, ...], second: tuple[int, ...]
     assert float(generalised_iou(b, a)) == pytest.approx(wanted, abs=1e-6)
 
 
-def test_each_with_each_is_pair_by_pair() -> None:
-    drawn = torch.rand(2, 9, 4, generator=torch.Generator().manual_seed(0))
-    first, second = corners(drawn[:, :4]), corners(drawn[:, 4:])
-    table = pairwise_generalised_iou(first, second)
-    assert table.shape == (2, 4, 5)
-    for row in range(4):
-        for column in range(5):
-            assert torch.equal(table[:, row, column], generalised_iou(first[:, row], second[:, column]))
-
-
 def test_gradients_are_finite_also_of_boxes_without_area_and_in_half_precision() -> None:
     boxes = torch.tensor([[0.5, 0.5, 0.0, 0.0], [0.2, 0.2, 0.1, 0.1]], dtype=torch.float16, requires_grad=True)
-    overlap = pairwise_generalised_iou(corners(boxes), corners(boxes.detach().flip(0)))
+    overlap = generalised_iou(corners(boxes)[:, None], corners(boxes.detach().flip(0)))
     assert overlap.dtype == torch.float32
     overlap.sum().backward()
     assert overlap.isfinite().all() and boxes.grad is not None and boxes.grad.isfinite().all()

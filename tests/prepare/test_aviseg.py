@@ -18,13 +18,13 @@ from avseg.datasets.aviseg import prepare as aviseg
 from avseg.datasets.aviseg.prepare import patches_of_seconds
 from avseg.datasets.folders import prepare
 from avseg.io.audio import read_wav, write_wav
-from avseg.io.image import read_rgb
 from avseg.io.video import write_video
 from avseg.nn.audio import log_mel_windows
 from avseg.nn.mel import LogMel
 from avseg.nn.resample import Form, resample
 from avseg.nn.vggish import VGGish
 from avseg.types import Batch
+from pictures import read_rgb
 
 FPS = 8
 FORMS: tuple[Form, Form] = ("resampy_0.2", "resampy_0.4")

@@ -43,11 +43,6 @@ def vpo_mask_ids() -> tuple[int, ...]:
     return tuple(row["mask_id"] for row in _read("vpo.json")["classes"])
 
 
-def vpo_groups() -> tuple[str | None, ...]:
-    """The group of each of the 22 classes of VPO: animal, electronics, human, sport, vehicle; none for background."""
-    return tuple(row["group"] for row in _read("vpo.json")["classes"])
-
-
 def aviseg_classes() -> tuple[str, ...]:
     """The 26 names of AVISeg; the first has the class id 1."""
     return tuple(row["name"] for row in _read("aviseg.json")["classes"])

@@ -74,14 +74,20 @@ class AVISMConfig(ModelConfig):
     (learns) make them from sound."""
     audio_width: int = 128
     criterion: SetConfig = _CRITERION
+    frames_at_once: int = 18
+    """Pictures in one call of the frame stage."""
+
+    # Not published. With these values a model is as published.
     heard_masks: bool = False
     """Not published: mask features of a second hear it, so that a track can fall silent where nothing to be seen
     changes. Without it sound decides which tracks there are, and pictures alone when they are empty."""
     sounding_weight: float = 0.0
     """Not published: the factor of a loss that asks the sound of every second alone which classes it is of, so that an
     audio network learns from the first step on. 0 leaves it out."""
-    frames_at_once: int = 18
-    """Pictures in one call of the frame stage."""
+
+    @property
+    def hears(self) -> bool:
+        return self.audio_network != "none"
 
     def __post_init__(self) -> None:
         if self.width % self.heads:

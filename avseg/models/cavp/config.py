@@ -42,11 +42,16 @@ class CAVPConfig(ModelConfig):
     fusion is twice as wide."""
     heads: int = 4
     """Of the fusion attention."""
-    audio_network: Literal["vgg", "resnet18", "small"] = "resnet18"
+    audio_network: Literal["vgg", "resnet18", "small", "vggish"] = "resnet18"
+    """`vgg` is VGGish, which learns here; `vggish` is read as well."""
     audio_channels: Literal[1, 2] = 1
     """1 averages stereo sound; 2 wants left and right."""
     mel_frames: int = 300
     """Log-mel frames kept of a window: 300 of 3 s, 96 of 1 s."""
+    contrast: ContrastConfig | None = field(default_factory=ContrastConfig)
+    """The audio-visual contrastive term; None trains by cross-entropy alone."""
+
+    # Not published. With these values a model is as published.
     coordinates: bool = False
     """Not published: tell the fusion where a pixel lies (see `avseg.models.cavp.fusion`)."""
     auxiliary_weight: float = 0.0
@@ -54,10 +59,10 @@ class CAVPConfig(ModelConfig):
     foreground_weight: float = 1.0
     """Semantic tasks: weight of pixels that are not background in the cross-entropy; the published form has 1. Small
     networks that begin from nothing leave the all-background answer sooner with more."""
-    contrast: ContrastConfig | None = field(default_factory=ContrastConfig)
-    """The audio-visual contrastive term; None trains by cross-entropy alone."""
 
     def __post_init__(self) -> None:
+        if self.audio_network == "vggish":
+            object.__setattr__(self, "audio_network", "vgg")
         for name in ("output_stride", "decoder", "audio_network", "audio_channels"):
             choices = get_args(get_type_hints(CAVPConfig)[name])
             if getattr(self, name) not in choices:

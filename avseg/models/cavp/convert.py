@@ -11,7 +11,6 @@ from torch import Tensor
 
 from avseg.models.base import Model
 from avseg.models.cavp.config import CAVPConfig
-from avseg.models.cavp.network import CAVPNetwork
 from avseg.models.cavp.presets import PRESETS, Variant
 from avseg.models.convert import PVT_RULES, Rule, account, read_checkpoint, rename_keys
 from avseg.models.files import build_model, load_strictly, save_model
@@ -88,7 +87,6 @@ _COMMON: list[Rule] = [
     (r"visual_projector\.fc2\.(.*)", r"projector.leave.\1"),
     *_prefixes(_FUSION, "cross_att.", "fusion."),
 ]
-_POSITIONS = 16384
 
 
 def convert(
@@ -191,15 +189,6 @@ def network_state(upstream: Mapping[str, Tensor]) -> dict[str, Tensor]:
     else:
         backbone = [(r"backbone\.backbone\.(.*)", r"backbone.stages.\1")]
     return rename_keys(upstream, [*_COMMON, *decoder, *backbone])
-
-
-def published_size(network: CAVPNetwork) -> int:
-    """Parameters as the publications count them: with those of the checkpoints that are never used.
-
-    They are position embeddings of 128 x 128 pixels and of one sound, and a classifier of sounds with two classes.
-    """
-    unused = (_POSITIONS + 1) * network.width + 2 * (network.width + 1)
-    return sum(parameter.numel() for parameter in network.parameters()) + unused
 
 
 def _decoder(upstream: Mapping[str, Tensor]) -> Any:

@@ -122,8 +122,6 @@ class QDFormerConfig(ModelConfig):
     """`none` wants clips with audio features (T, audio_width) or, of S parts of each second, (T, S, audio_width);
     `vggish` (frozen) and `small` (learns) make one vector a second from sound."""
     audio_width: int = 128
-    audio_context_layers: int = 0
-    """Layers of self-attention over the seconds of a clip before its sound is decomposed."""
     width: int = 256
     """C, the channels of maps, tokens and queries."""
     heads: int = 8
@@ -135,9 +133,6 @@ class QDFormerConfig(ModelConfig):
     tokens: int = 5
     """N."""
     decomposition_layers: int = 3
-    prototype_deviation: float = 0.02
-    """Of the numbers of what tokens begin as, prototypes of clips and places of frames. With small ones all tokens may
-    stay alike for long: layers add the same answer to each, beside which they differ little (docs/experiments.md)."""
     quantise: bool = True
     codebook: CodebookConfig = _CODEBOOK
     local_calibration: bool = True
@@ -155,7 +150,6 @@ class QDFormerConfig(ModelConfig):
     dual_pool: Literal["adaptive3", "mean", "attention"] = "adaptive3"
     """How N tokens become the three filters of the dual pixel decoder."""
     decoder_layers: int = 4
-    queries_per_token: int = 1
     box_refine: bool = True
     class_layers: int = 2
     """Of the class head; R2VOS has 1."""
@@ -165,12 +159,24 @@ class QDFormerConfig(ModelConfig):
     """Pixels by which relative coordinates are divided before the mask head sees them; 64 brings them to order one."""
     criterion: QueryConfig = _CRITERION
     quantiser_weight: float = 0.5
+    assembly: AssemblyConfig = _ASSEMBLY
+
+    # Ours: neither the paper nor R2VOS has these (docs/qdformer.md); of the deviation neither tells.
+    audio_context_layers: int = 0
+    """Layers of self-attention over the seconds of a clip before its sound is decomposed."""
+    prototype_deviation: float = 0.02
+    """Of the numbers of what tokens begin as, prototypes of clips and places of frames. With small ones all tokens may
+    stay alike for long: layers add the same answer to each, beside which they differ little (docs/experiments.md)."""
+    queries_per_token: int = 1
     sounding_weight: float = 0.0
     """Not published: the factor of a loss that asks the sound of every second alone which classes it is of, so that an
     audio network learns from the first step on. 0 leaves it out."""
     sounding_classes: int | None = None
     """Binary tasks with that loss: the number of the data set's classes."""
-    assembly: AssemblyConfig = _ASSEMBLY
+
+    @property
+    def hears(self) -> bool:
+        return self.audio_network != "none"
 
     def __post_init__(self) -> None:
         check_choices(self, "qdformer")

@@ -49,13 +49,15 @@ class TPAVIConfig(ModelConfig):
     """Channels of the audio embedding; 128 for VGGish."""
     binary_space: Literal["logit", "probability"] = "logit"
     """Where binary cross-entropy is taken (`avseg.losses.binary_loss`); `probability` is the published form."""
+    avm: AVMConfig | None = None
+    """The audio-visual matching term; none in the published S4 setting."""
+
+    # Not published. With these values a model is as published.
     foreground_weight: float = 1.0
     """Semantic tasks: weight of pixels that are not background in the cross-entropy; the published form has 1. Small
     networks that begin from nothing leave the all-background answer sooner with more."""
-    avm: AVMConfig | None = None
-    """The audio-visual matching term; none in the published S4 setting."""
     sounding_weight: float = 0.0
-    """Weight of an auxiliary loss: which classes sound, told from the audio embedding alone."""
+    """Not published: weight of an auxiliary loss, which classes sound, told from the audio embedding alone."""
     sounding_classes: int = 0
     """Classes of that loss where the task is binary; otherwise those of the task."""
 
