@@ -22,6 +22,7 @@ class ClipDataset(ABC):
     suite: str = ""
     """Its metric suite, a name in `avseg.metrics.SUITES`; `build_dataset` fills in that of the record."""
     config: DataConfig = DataConfig()
+    """How clips are augmented, sized and scored; where a class has none, the defaults under the name of the class."""
     ids: list[str]
     """One name per clip, in the order of the data set."""
     batch_frames: int | None = None
@@ -35,6 +36,8 @@ class ClipDataset(ABC):
             TypeError: no way to read a clip, or one that `read` would pass by; one of `annotated` and `length` alone.
         """
         super().__init_subclass__()
+        if cls.config is ClipDataset.config:
+            cls.config = DataConfig(name=cls.__name__)
         if cls.read is ClipDataset.read and cls.__getitem__ is ClipDataset.__getitem__:
             raise TypeError(f"the data set {cls.__name__} reads no clips; give it __getitem__ or read")
         if "__getitem__" in vars(cls) and cls.read is not ClipDataset.read:

@@ -69,7 +69,7 @@ def test_a_clip_without_truth_is_named() -> None:
 
             return replace(super().__getitem__(index), target=None)
 
-    with pytest.raises(ValueError, match="clip 'b' has no truth"):
+    with pytest.raises(ValueError, match="clip 'b' has no ground truth to be scored against"):
         Blind().target(1)
 
 

@@ -12,10 +12,11 @@ import torch
 from tiny_run import TinyConfig, TinyModel, TinyWorld, recipe
 
 from avseg.config import InputSpec, to_dict
+from avseg.data.base import ClipDataset
 from avseg.data.config import DataConfig
 from avseg.engine import Recipe, train
 from avseg.models.tpavi.config import TPAVIConfig
-from avseg.types import Batch, Task
+from avseg.types import Batch, Clip, Task
 
 OWN = DataConfig(name="mine", augment=("one_frame",))
 PLAIN = DataConfig(name="mine")
@@ -70,6 +71,19 @@ def test_the_recipe_in_the_folder_tells_the_data_sets_that_were_given(tmp_path: 
     assert told(tmp_path / "two")["val"] == json.loads(json.dumps(to_dict(PLAIN)))
     trained(tmp_path / "none", OWN, of)
     assert told(tmp_path / "none")["val"] is None
+
+
+def test_a_data_set_without_a_config_goes_by_the_name_of_its_class(tmp_path: Path) -> None:
+    class Mine(ClipDataset):
+        task, ids = Task("binary"), ["a", "b"]
+
+        def __getitem__(self, index: int) -> Clip:
+            return world(PLAIN)[index]
+
+    of = recipe(epochs=1)
+    train(Watching(of.model), Mine(), None, of, tmp_path)  # type: ignore[arg-type]
+    assert told(tmp_path)["data"]["name"] == "Mine"
+    assert ClipDataset.config == DataConfig() and Mine.config == DataConfig(name="Mine")
 
 
 def test_a_run_on_other_data_is_another_run(tmp_path: Path) -> None:
