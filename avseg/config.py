@@ -6,6 +6,7 @@ Nothing here imports torch, so that help texts and recipes open at once.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import types
 import typing
 from dataclasses import dataclass
@@ -116,6 +117,21 @@ class ModelConfig:
     def hears(self) -> bool:
         """Whether the model hears sound itself; otherwise clips must come with audio features."""
         return True
+
+    def idle(self) -> dict[str, str]:
+        """Fields that change nothing because of others, each with the reason; a dot leads into a part."""
+        return {}
+
+    def refuse_idle(self) -> None:
+        """Refuse what somebody set in vain; model files are read without asking.
+
+        Raises:
+            ValueError: an idle field that departs from its default.
+        """
+        for name, reason in self.idle().items():
+            value, default = (functools.reduce(getattr, name.split("."), each) for each in (self, type(self)()))
+            if value != default:
+                raise ValueError(f"{name} is {value} and changes nothing, since {reason}; leave it at {default}")
 
     @classmethod
     def former_options(cls, values: dict[str, Any]) -> SessionOptions:

@@ -57,6 +57,7 @@ def create_model(family: str, preset: str | None = None, task: Task | None = Non
     task = task or (chosen.task if isinstance(chosen, Preset) else None)
     if task is None:
         raise ValueError(f"this setting of {family} is for no task alone; give one, such as task=Task('binary')")
+    config.refuse_idle()
     return build_model(config, task)
 
 

@@ -6,16 +6,18 @@ import sys
 import types
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 import torch
 
 from avseg.cli import command_of, commands, group, run
 from avseg.config import InputSpec, ModelConfig
+from avseg.losses.config import ContrastConfig
 from avseg.models import FAMILIES, FamilySpec, create_model, describe, list_models, load_model, save_model
 from avseg.models.base import Model
 from avseg.models.header import read_header
+from avseg.recipes import RECIPES
 from avseg.registry import Origin
 from avseg.types import Batch, DensePrediction, Prediction, Task
 from contract.small import small_config
@@ -200,3 +202,30 @@ def test_both_names_of_vggish_are_one_network() -> None:
     published = FAMILIES["cavp"].preset("avss")
     assert FAMILIES["cavp"].preset("avss", audio_network="vggish") == published
     assert published.audio_network == "vgg"  # type: ignore[attr-defined]  # as files and recipes have it
+
+
+@pytest.mark.parametrize(
+    ("family", "fields", "sentence"),
+    [
+        ("tpavi", {"sounding_classes": 23}, "sounding_classes is 23 and changes nothing, since sounding_weight is 0"),
+        ("qdformer", {"sounding_classes": 3}, "sounding_classes is 3 and changes nothing, since sounding_weight is 0"),
+        ("cavp", {"decoder": "ocr", "aspp_width": 32}, "aspp_width is 32 and changes nothing, since decoder is 'ocr'"),
+        ("cavp", {"decoder": "hrnet", "head_width": 32}, "since decoder is 'hrnet'; leave it at 256"),
+        (
+            "cavp",
+            {"contrast": ContrastConfig(bank="none", slots=3)},
+            r"contrast\.slots is 3 .* contrast\.bank is 'none'",
+        ),
+    ],
+)
+def test_what_is_set_in_vain_is_refused(family: str, fields: dict[str, Any], sentence: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        create_model(family, **fields)
+    FAMILIES[family].config(**fields)  # a file that holds it opens
+
+
+def test_no_recipe_and_no_preset_sets_anything_in_vain() -> None:
+    for name in RECIPES:
+        RECIPES[name]().model.refuse_idle()
+    for family, preset in PRESETS:
+        FAMILIES[family].preset(preset).refuse_idle()

@@ -31,6 +31,7 @@ def train_recipe(recipe: Recipe, run_dir: Path, *, resume: bool = True) -> Path:
         ValueError: missing initial weights, and all that `train` and the data sets refuse.
     """
     check_trackers(recipe.train.trackers)
+    recipe.model.refuse_idle()
     val = recipe.val or recipe.data
     train_set = build_dataset(recipe.data, "train")
     val_set = build_dataset(val if val.root else replace(val, root=recipe.data.root), "val")
@@ -40,11 +41,8 @@ def train_recipe(recipe: Recipe, run_dir: Path, *, resume: bool = True) -> Path:
     torch.manual_seed(recipe.train.seed)
     model = build_model(recipe.model, train_set.task)
     if begins:
-        init = recipe.init
-        files = {"backbone": init.backbone, "vggish": init.vggish, "audio": init.audio, "model_file": init.model}
-        if init.detector is not None:
-            files["detector"] = init.detector
-        unused = initialise(model, **files)
+        files = {f.name: getattr(recipe.init, f.name) for f in fields(recipe.init) if f.name not in ("model", "needs")}
+        unused = initialise(model, model_file=recipe.init.model, **files)
         if unused:
             log.info("the files of first weights also hold %s, which the model has no place for", _few(unused))
     with leaving_together():

@@ -60,6 +60,15 @@ class CAVPConfig(ModelConfig):
     """Semantic tasks: weight of pixels that are not background in the cross-entropy; the published form has 1. Small
     networks that begin from nothing leave the all-background answer sooner with more."""
 
+    def idle(self) -> dict[str, str]:
+        widths = {"deeplab": (), "ocr": ("aspp_width", "detail_width")}
+        decoder = dict.fromkeys(
+            widths.get(self.decoder, ("aspp_width", "detail_width", "head_width")), f"decoder is {self.decoder!r}"
+        )
+        if self.contrast is None or self.contrast.bank != "none":
+            return decoder
+        return {**decoder, **dict.fromkeys(("contrast.overwrite", "contrast.slots"), "contrast.bank is 'none'")}
+
     def __post_init__(self) -> None:
         if self.audio_network == "vggish":
             object.__setattr__(self, "audio_network", "vgg")

@@ -24,8 +24,8 @@ _BENCH: dict[str, Any] = {
 
 def _published(*, backbone: str = "resnet50_deep", decoder: Decoder | None = None, **fields: Any) -> CAVPConfig:
     """The decoder of HRNet is `hrnet` and that of others `deeplab`, whose pyramid is as wide as the finest map."""
-    width = {"aspp_width": 64} if backbone == "pvt_v2_b5" else {}
     chosen = decoder or ("hrnet" if backbone == "hrnet_w48" else "deeplab")
+    width = {"aspp_width": 64} if backbone == "pvt_v2_b5" and chosen == "deeplab" else {}
     return CAVPConfig(**{"backbone": backbone, "decoder": chosen, **width, **fields})
 
 

@@ -174,6 +174,9 @@ class QDFormerConfig(ModelConfig):
     sounding_classes: int | None = None
     """Binary tasks with that loss: the number of the data set's classes."""
 
+    def idle(self) -> dict[str, str]:
+        return {} if self.sounding_weight else {"sounding_classes": "sounding_weight is 0"}
+
     @property
     def hears(self) -> bool:
         return self.audio_network != "none"

@@ -61,6 +61,9 @@ class TPAVIConfig(ModelConfig):
     sounding_classes: int = 0
     """Classes of that loss where the task is binary; otherwise those of the task."""
 
+    def idle(self) -> dict[str, str]:
+        return {} if self.sounding_weight else {"sounding_classes": "sounding_weight is 0"}
+
     def __post_init__(self) -> None:
         for name in ("dilations", "head_widths", "stages"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
