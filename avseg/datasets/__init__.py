@@ -58,4 +58,5 @@ def build_dataset(config: DataConfig, split: str, root: Path | None = None) -> C
         raise ValueError(f"no split is called {split!r}; known: {', '.join(SPLITS)}")
     module, name = spec.open.split(":")
     dataset: ClipDataset = getattr(importlib.import_module(module), name)(config, split, root or config.root)
+    dataset.suite = config.suite or dataset.suite or spec.suite
     return dataset
