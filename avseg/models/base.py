@@ -76,9 +76,9 @@ class Model(nn.Module, ABC, Generic[Output]):
     def postprocess(self, output: Output, batch: Batch) -> list[Prediction]:
         """One prediction a clip, of its valid frames."""
 
-    @abstractmethod
     def param_groups(self) -> dict[str, list[nn.Parameter]]:
-        """The parameters that learn, by named part; a recipe gives each part its rate."""
+        """The parameters that learn, by named part, to each of which a recipe may give a rate; here one part of all."""
+        return {"network": [parameter for parameter in self.parameters() if parameter.requires_grad]}
 
     def weight_slots(self) -> dict[str, WeightSlot]:
         """The parts that files of weights can begin, such as `backbone`, in the order in which the files are read;

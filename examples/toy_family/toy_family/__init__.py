@@ -14,15 +14,13 @@ from avseg.models import FamilySpec
 class ToyConfig(ModelConfig):
     family: ClassVar[str] = "toy"
     input: InputSpec = InputSpec(size=(64, 64))
-    width: int = 8
-    """Channels of the hidden layer."""
+    width: int = 8  # channels of the hidden layer
 
 
 @dataclass(frozen=True)
 class BeepsConfig(DataConfig):
     name: str = "beeps"
-    length: int = 32
-    """Clips of each split."""
+    length: int = 32  # clips of each split
 
 
 FAMILY = FamilySpec("toy", ToyConfig, "toy_family.toy:Toy", "this example", "binary", "none", {"small": ToyConfig})
@@ -31,4 +29,4 @@ DATASET = DatasetSpec("beeps", BeepsConfig, "toy_family.toy:Beeps", "avsbench_ob
 
 def toy_beeps() -> Recipe:
     """The toy family on squares that beep; it learns them in seconds."""
-    return Recipe(ToyConfig(), BeepsConfig(), OptimConfig(lr=0.03), TrainConfig(epochs=12, batch_size=4, workers=0))
+    return Recipe(ToyConfig(), BeepsConfig(), OptimConfig(lr=0.03), TrainConfig(epochs=16, batch_size=4, workers=0))

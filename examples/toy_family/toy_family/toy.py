@@ -1,25 +1,22 @@
 """A network of two layers that marks what is bright while it is loud, and squares that beep."""
 
-from typing import NamedTuple
+from collections import namedtuple
 
 import torch
-from toy_family import ToyConfig
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional as F
 
 from avseg.data.base import ClipDataset
-from avseg.datasets import SPLITS
 from avseg.models.base import Model
-from avseg.models.dense import dense_targets
+from avseg.models.dense import dense_predictions, dense_targets, sized
 from avseg.nn.audio import log_mel_windows
-from avseg.types import Clip, DensePrediction, DenseTarget, Task
+from avseg.types import Clip, DenseTarget, Task
+from toy_family import ToyConfig
+
+Output = namedtuple("Output", "logits")  # (B, T, 1, H, W)
 
 
-class Output(NamedTuple):
-    logits: Tensor  # (B, T, 1, H, W)
-
-
-class Toy(Model[Output]):
+class Toy(Model):
     Config, tasks = ToyConfig, frozenset({"binary"})
 
     def __init__(self, config, task):
@@ -34,21 +31,17 @@ class Toy(Model[Output]):
 
     def losses(self, output, batch):
         known = torch.stack([target.annotated for target in dense_targets(batch)])  # (B, T)
-        labels = torch.stack([target.labels for target in dense_targets(batch)])  # (B, T, H, W)
-        truth = F.interpolate((labels[known] == 1)[:, None].float(), output.logits.shape[-2:])
-        return {"mask": F.binary_cross_entropy_with_logits(output.logits[known], truth)}
+        labels = torch.stack([target.labels for target in dense_targets(batch)])[known]
+        logits = sized(output.logits[known], labels.shape[1:])[:, 0]
+        return {"mask": F.binary_cross_entropy_with_logits(logits, (labels == 1).float())}
 
     def postprocess(self, output, batch):
-        clips = zip(batch.ids, output.logits, batch.valid, batch.output_sizes, strict=True)
-        return [DensePrediction(name, logits[valid], size) for name, logits, valid, size in clips]
-
-    def param_groups(self):
-        return {"network": list(self.network.parameters())}
+        return dense_predictions(output.logits, batch)
 
 
 class Beeps(ClipDataset):
     def __init__(self, config, split, root):
-        self.config, self.task, self.seed = config, Task("binary"), 1000 * SPLITS.index(split)
+        self.config, self.task, self.seed = config, Task("binary"), 1000 * len(split)
         self.ids = [f"{split}{number}" for number in range(config.length)]
 
     def __getitem__(self, index):
