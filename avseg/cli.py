@@ -14,14 +14,14 @@ from typing import Annotated, Any, Literal
 import tyro
 from tyro.conf import Positional, arg
 
-from avseg.commands import completion, convert, weights
+from avseg.commands import completion, convert, datasets, weights
 from avseg.commands import data as data_commands
 from avseg.commands.errors import said
 from avseg.commands.parse import MISUSE, Command, Group, did_you_mean, misuse, wrapped
 from avseg.commands.session import SessionChoices
 from avseg.commands.tables import print_table
 from avseg.commands.words import Hidden, ModelFile, Video, parameters_of
-from avseg.data.config import DataConfig
+from avseg.data.config import PARAMETERS, DataConfig
 from avseg.lazy import imported
 from avseg.metrics import SUITES, describe_protocols
 from avseg.models import FAMILIES, describe
@@ -133,7 +133,7 @@ def evaluate(
 
     Args:
         model: A model file, a Hugging Face Hub id, or "demo"; or a JSON of tracks in the form of YouTube-VIS.
-        data: The data set: --data.name s4 --data.root DIR.
+        data: The data set: --data.name NAME --data.root DIR. With its name, --help shows its own options too.
         split: The part of the data set.
         protocol: One or several, by suite (docs/metrics.md).
         suites: Metric suites, all in one pass; by default the data set's own.
@@ -206,8 +206,8 @@ _GROUPS: dict[str, Callable[[], Mapping[str, Callable[..., Any] | Group]]] = {
     "convert": convert.converters,
     "weights": lambda: {"list": weights.list_weights, "verify": weights.verify},
 }
-_OF_TRAINING: Hidden = {"DataConfig": ("augment", "scales", "clip_frames", "reach", "sides", "longest")}
-_RARE: Hidden = {"DataConfig": ("clips", "silent_videos", "mix", "suite", "keep")}
+_OF_TRAINING: Hidden = {"DataConfig": ("augment", *PARAMETERS)}
+_RARE: Hidden = {"DataConfig": ("suite",)}
 """Fields that commands which do not train lack, and those that only `--help-all` shows."""
 
 
@@ -232,8 +232,10 @@ def command_of(words: Sequence[str]) -> tuple[Command, list[str]] | tuple[str, M
     prog = f"avseg {head}"
     if head not in _GROUPS and head != "train":
         command = _COMMANDS[head] if head in _COMMANDS else commands()[head]
-        reads_data = any(parameter.hint is DataConfig for parameter in parameters_of(command))
-        return Command(prog, command, absent=_OF_TRAINING, unusual=_RARE if reads_data else {}), rest
+        if not any(parameter.hint is DataConfig for parameter in parameters_of(command)):
+            return Command(prog, command), rest
+        given, said = datasets.chosen(rest, "data"), datasets.foreign(rest)
+        return Command(prog, command, {"data": given}, absent=_OF_TRAINING, unusual=_RARE, foreign=said), rest
     found: Any = RECIPES if head == "train" else group(head)
     while isinstance(found, Mapping):
         if not rest or rest[0] not in found:
@@ -241,7 +243,7 @@ def command_of(words: Sequence[str]) -> tuple[Command, list[str]] | tuple[str, M
         if head == "train":
             from avseg.commands import train as training
 
-            return training.command(rest[0]), rest[1:]
+            return training.command(rest[0], rest[1:]), rest[1:]
         prog, found, rest = f"{prog} {rest[0]}", found[rest[0]], rest[1:]
     return Command(prog, found), rest
 

@@ -211,16 +211,22 @@ def _checked(kind: Any, value: Any, name: str) -> Any:
 
 
 def check_choices(config: Any, what: str) -> None:
-    """For a dataclass: every field that is one of some words holds one of them.
+    """For a dataclass: every field that is one of some words, or several of them, holds no others.
 
     Raises:
         ValueError: a field that does not; the sentence names the field, its value and the words.
     """
     hints = typing.get_type_hints(type(config))
     for field in dataclasses.fields(config):
-        words, value = typing.get_args(hints[field.name]), getattr(config, field.name)
-        if words and all(isinstance(word, str) for word in words) and value not in words:
-            raise ValueError(f"{field.name} {value!r} of {what} is none of {', '.join(map(repr, words))}")
+        hint, values = hints[field.name], (getattr(config, field.name),)
+        if typing.get_origin(hint) is tuple:
+            hint, values = typing.get_args(hint)[0], *values
+        words = typing.get_args(hint)
+        if not all(isinstance(word, str) for word in words):
+            continue
+        for value in values if words else ():
+            if value not in words:
+                raise ValueError(f"{field.name} {value!r} of {what} is none of {', '.join(map(repr, words))}")
 
 
 def did_you_mean(name: str, known: typing.Iterable[str]) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from experiment import Experiment, Run, average, lead, opened, parser, rounded
 
-from avseg.data.config import DataConfig
+from avseg.datasets import data_config
 from avseg.engine import evaluate_file
 from avseg.io.audio import read_wav, write_wav
 
@@ -54,7 +54,7 @@ def judge(model: Path, root: Path, heard: str) -> dict[str, dict[str, float]]:
     """Figures of a model on each held-out world, with its sound or without."""
     figures = {}
     for seed in HELD_OUT:
-        data = DataConfig(name="aviseg", root=root / heard / str(seed))
+        data = data_config("aviseg", root=root / heard / str(seed))
         scores = evaluate_file(model, data, protocol="aviseg", device="cpu", workers=0).scores
         figures[f"seed {seed}"] = rounded(scores, FIGURES)
     return {**figures, "mean": average(list(figures.values()))}

@@ -13,7 +13,7 @@ from typing import Any
 
 from experiment import Run, opened, parser, rounded
 
-from avseg.data.config import DataConfig
+from avseg.datasets import data_config
 from avseg.engine import evaluate_file
 
 TRAINED, HELD_OUT = 0, 1
@@ -23,7 +23,7 @@ RECIPES = ("cavp_contrast_small", "cavp_no_contrast_small")
 
 def judge(model_file: Path, root: Path) -> dict[str, float]:
     """Scores on the world that was held out."""
-    data = DataConfig(name="vpo_ms", root=root / str(HELD_OUT), labels_at="input")
+    data = data_config("vpo_ms", root=root / str(HELD_OUT), labels_at="input")
     scores = evaluate_file(model_file, data, protocol="repaired", batch_size=16, device="cpu").scores
     return rounded(scores, ("mIoU", "F", "FDR"))
 

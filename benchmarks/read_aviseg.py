@@ -23,8 +23,9 @@ from harness import milliseconds, options_of, parser, peak_mib, spent, tell
 from PIL import Image, ImageFilter
 
 from avseg.config import InputSpec
-from avseg.data import DataConfig, build_dataset, eval_transforms, train_transforms
+from avseg.data import build_dataset, eval_transforms, train_transforms
 from avseg.data.loader import _Key, _Prepared
+from avseg.datasets import data_config
 from avseg.datasets.aviseg.reader import AVISeg
 from avseg.io.audio import write_wav
 
@@ -96,16 +97,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         write_world(root, options.videos, *options.size)
-        config = DataConfig(name="aviseg", root=root, augment=augment, audio="features")
+        config = data_config("aviseg", root=root, augment=augment, audio="features")
         before = peak_mib()
         opened = spent(lambda: build_dataset(config, "train"))
         dataset, more = opened.result, peak_mib() - before
         assert isinstance(dataset, AVISeg)
-        heard = build_dataset(DataConfig(name="aviseg", root=root, augment=augment), "train")
+        heard = build_dataset(data_config("aviseg", root=root, augment=augment), "train")
         paths = list(dataset.files(0).frames)
         spec = InputSpec((360, 360), rule="shorter_side", longest=1333)
         stages = train_transforms(config, spec)
-        plain = train_transforms(DataConfig(name="aviseg", augment=("some_frames", "shorter_side", "flip")), spec)
+        plain = train_transforms(data_config("aviseg", augment=("some_frames", "shorter_side", "flip")), spec)
         [sized] = eval_transforms(config, spec)
         chosen = list(range(3, 33, 6))
         cases: dict[str, Callable[[], Any]] = {

@@ -22,8 +22,9 @@ from PIL import Image, ImageFilter
 from torch import Tensor
 
 from avseg.config import InputSpec
-from avseg.data import DataConfig, build_dataset, eval_transforms
+from avseg.data import build_dataset, eval_transforms
 from avseg.data.classes import avss_palette
+from avseg.datasets import data_config
 from avseg.io.audio import write_wav
 
 FRAMES = 10
@@ -86,7 +87,7 @@ def measure(height: int, width: int, rate: int, repeats: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = write_clip(Path(name), height, width, rate)
         files = [*(folder / "frames").iterdir(), *(folder / "labels_rgb").iterdir()]
-        config = DataConfig(name="avss", root=Path(name))
+        config = data_config("avss", root=Path(name))
         dataset: Any = build_dataset(config, "test")
         (geometry,) = eval_transforms(config, InputSpec((224, 224)))
         threads = os.cpu_count() or 1

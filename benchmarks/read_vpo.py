@@ -20,8 +20,9 @@ from PIL import Image, ImageFilter
 from scipy.io import wavfile
 from torch import Tensor
 
-from avseg.data import DataConfig, build_dataset
+from avseg.data import build_dataset
 from avseg.data.classes import vpo_classes, vpo_mask_ids
+from avseg.datasets import data_config
 
 SIZE = (480, 640)
 MEAN, DEVIATION = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
@@ -91,7 +92,7 @@ def measure(count: int, repeats: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         write_samples(Path(name), count, 16000)
         stereo, mono = (
-            build_dataset(DataConfig(name="vpo_ms", root=Path(name), stereo=stereo), "test") for stereo in (True, False)
+            build_dataset(data_config("vpo_ms", root=Path(name), stereo=stereo), "test") for stereo in (True, False)
         )
         samples = stereo.samples  # type: ignore[attr-defined]
         same_labels, sound_difference, picture_difference = True, 0.0, 0.0

@@ -18,7 +18,7 @@ import torch
 from experiment import Run, opened, parser
 
 from avseg.data import build_dataset, eval_transforms, make_loader
-from avseg.data.config import DataConfig
+from avseg.datasets import data_config
 from avseg.engine.evaluation.report import computed
 from avseg.metrics import SUITES
 from avseg.models import load_model
@@ -36,7 +36,7 @@ NEAR = 0.1
 def judge(model_file: Path, root: Path, stereo: bool) -> dict[str, Any]:
     """Scores and places on the world that was held out."""
     model = load_model(model_file)
-    config = DataConfig(name="vpo_msmi", root=root / str(HELD_OUT), stereo=stereo, labels_at="input")
+    config = data_config("vpo_msmi", root=root / str(HELD_OUT), stereo=stereo, labels_at="input")
     dataset = build_dataset(config, "test")
     twins = silent_twins(root / str(HELD_OUT))
     loader = make_loader(dataset, eval_transforms(config, model.config.input, "repaired"), batch_size=16)

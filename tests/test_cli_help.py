@@ -14,8 +14,8 @@ from avseg.cli import command_of, commands, group, run
 from avseg.commands.options import options_of
 from avseg.commands.parse import Command, Group
 from avseg.config import InputSpec
-from avseg.data.config import DataConfig
 from avseg.data.transforms import eval_transforms
+from avseg.datasets import DATASETS, data_config
 from avseg.recipes import RECIPES
 
 RECIPES_SHOWN = ("tpavi_s4_r50", "tpavi_avss_pvt", "cavp_vpo_ms_ocr", "avism_r50_coco", "avism_small", "qdformer_small")
@@ -100,7 +100,7 @@ def test_the_options_of_every_recipe_can_be_listed(name: str) -> None:
     command, _ = command_of(["train", name])
     assert isinstance(command, Command)
     named = [option.names[0] for option in command.options]
-    assert len(named) == len(set(named)) > 90 and {"--optim.lr", "--data.root", "--model.backbone"} <= set(named)
+    assert len(named) == len(set(named)) > 80 and {"--optim.lr", "--data.root", "--model.backbone"} <= set(named)
 
 
 @pytest.mark.parametrize("name", RECIPES_SHOWN)
@@ -120,17 +120,27 @@ def test_a_recipe_shows_twenty_fields_and_the_files_it_needs(name: str, page: An
 def test_what_does_not_train_has_no_fields_of_training(name: str, page: Any) -> None:
     command, _ = command_of([name])
     assert isinstance(command, Command)
-    every = {f"--data.{field.name}".replace("_", "-") for field in fields(DataConfig)}
+    every = {f"--data.{field.name}".replace("_", "-") for field in fields(DATASETS["aviseg"].config)}
     training = {f"--data.{field}".replace("_", "-") for field in command.absent["DataConfig"]}
-    everything = names_on(page([name], "--help-all"))
-    assert every & everything == every - training
+    assert every & names_on(page([name, "--data.name", "aviseg"], "--help-all")) == every - training
     assert {"--data.augment", "--data.scales", "--data.sides"} <= training
-    assert not {"--data.clips", "--data.silent-videos", "--data.mix"} & names_on(page([name]))
+    assert {"--data.root", "--data.name"} <= names_on(page([name]))
+    assert not {"--data.clips", "--data.silent-videos", "--data.mix"} & names_on(page([name], "--help-all"))
+
+
+@pytest.mark.parametrize(
+    ("name", "own"), [("vpo_ms", "--data.sounds"), ("avss", "--data.parts"), ("synth", "--data.kind")]
+)
+def test_a_page_shows_the_options_of_the_data_set_that_it_is_asked_for(name: str, own: str, page: Any) -> None:
+    others = {"--data.sounds", "--data.parts", "--data.kind"} - {own}
+    for words in (["evaluate", "MODEL", "--data.name", name], ["train", "tpavi_s4_r50", f"--data.name={name}"]):
+        shown = names_on(page(words, "--help-all"))
+        assert own in shown and not others & shown
 
 
 def test_the_fields_that_evaluation_lacks_change_nothing_of_it() -> None:
     changed: dict[str, Any] = {
-        "augment": ("flip", "some_frames"),
+        "augment": ("flip", "some_frames", "scale", "shorter_side"),
         "scales": (2.0,),
         "clip_frames": 2,
         "reach": 1,
@@ -140,7 +150,7 @@ def test_the_fields_that_evaluation_lacks_change_nothing_of_it() -> None:
     command, _ = command_of(["evaluate"])
     assert isinstance(command, Command) and set(command.absent["DataConfig"]) == set(changed)
     for name in ("s4", "avss", "vpo_ms", "aviseg"):
-        config = DataConfig(name=name)
+        config = data_config(name)
         there, here = (eval_transforms(of, InputSpec()) for of in (config, replace(config, **changed)))
         assert [repr(transform) for transform in there] == [repr(transform) for transform in here]
 

@@ -72,7 +72,7 @@ MAY_IMPORT = {
         "progress",
     },
     "inference": {"types", "config", "io", "render", "data", "models", "version", "nn", "device", "progress"},
-    "weights": {"config", "types", "models", "nn.empty"},
+    "weights": {"config", "registry", "types", "models", "nn.empty"},
     "inspect": {
         "types",
         "config",

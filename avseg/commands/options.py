@@ -71,7 +71,7 @@ def options_of(kind: Callable[..., Any], instance: Any = None, hidden: Hidden | 
 
     Args:
         kind: the function, or a dataclass.
-        instance: values of the dataclass; they decide which fields there are.
+        instance: values of the dataclass, or in place of a function's defaults; they decide which fields there are.
         hidden: fields that have no option.
     """
     return list(_options(kind, instance, (), hidden or {}))
@@ -79,7 +79,7 @@ def options_of(kind: Callable[..., Any], instance: Any = None, hidden: Hidden | 
 
 def _options(kind: Any, instance: Any, prefix: tuple[str, ...], hidden: Hidden) -> Iterator[Option]:
     if not isinstance(kind, type):
-        parameters = parameters_of(kind)
+        parameters = parameters_of(kind, instance)
     else:
         parameters = [p for p in fields_of(kind, instance) if not is_hidden(kind, p.name, hidden)]
     for parameter in parameters:

@@ -33,7 +33,7 @@ class Command:
     """What stands before its words."""
     kind: Callable[..., Any]
     default: Any = None
-    """An instance of `kind`, if it is a dataclass."""
+    """An instance of `kind`, if it is a dataclass; of a function, values in place of defaults by parameter."""
     absent: Hidden = field(default_factory=dict)
     """Fields that the command does not have."""
     unusual: Hidden = field(default_factory=dict)
@@ -42,6 +42,8 @@ class Command:
     """What it does, in a sentence; by default the docstring of `kind`."""
     markers: tuple[Any, ...] = ()
     """Of `tyro.conf`, for all of it."""
+    foreign: Callable[[str], str | None] = lambda option: None
+    """What is to be said of an option that it does not have here and may have elsewhere."""
 
     @property
     def options(self) -> list[Option]:
@@ -85,11 +87,14 @@ class Command:
         for item in given:
             if item.option is not None and item.option.names not in [option.names for option in known]:
                 return f"{item.name} is for training alone, and this command does not train"
+            if item.option is None and (sentence := self.foreign(item.name)):
+                return sentence
         return mistake(words, known)
 
     def _by_tyro(self, words: list[str], left_out: Hidden) -> Any:
-        given = {} if self.default is None else {"default": self.default}
-        kind = self.kind if isinstance(self.kind, type) else deferred(self.kind)
+        is_function = not isinstance(self.kind, type)
+        given = {} if self.default is None or is_function else {"default": self.default}
+        kind = deferred(self.kind, self.default) if is_function else self.kind
         return tyro.cli(
             kind,
             args=words,

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 from tyro.conf import arg
 
+from avseg.commands.datasets import foreign, renamed
 from avseg.commands.parse import Command
 from avseg.commands.tables import print_table
 from avseg.config import did_you_mean, to_dict
-from avseg.data.config import DataConfig
 from avseg.engine.config import InitConfig, OptimConfig, Recipe, TrainConfig
 from avseg.engine.training.trackers import check_trackers
 
@@ -44,7 +44,6 @@ class _Changed:
 
 
 USUAL: dict[type, tuple[str, ...]] = {
-    DataConfig: ("root",),
     OptimConfig: ("lr", "weight_decay", "schedule"),
     TrainConfig: (
         "epochs",
@@ -61,18 +60,18 @@ USUAL: dict[type, tuple[str, ...]] = {
     ),
     InitConfig: ("backbone", "vggish", "model", "needs"),
 }
-"""With `model.backbone`, the twenty fields that the help page of a recipe shows; `--help-all` shows all."""
+"""With `data.root` and `model.backbone` the twenty fields that a recipe's help page shows; `--help-all` shows all."""
 
 
-def command(name: str) -> Command:
-    """What `avseg train NAME` takes.
+def command(name: str, words: Sequence[str] = ()) -> Command:
+    """What `avseg train NAME` takes, with the options of the data sets that the words behind it name.
 
     Raises:
         ValueError: no such recipe, with the nearest name.
     """
     from avseg.recipes import describe, get_recipe
 
-    recipe = get_recipe(name)
+    recipe = renamed(get_recipe(name), words)
     return Command(
         f"avseg train {name}",
         Train,
@@ -80,12 +79,13 @@ def command(name: str) -> Command:
         what=f"Train a model by the recipe {name}.\n\n{describe()[name]}",
         unusual=_unusual(recipe.init.needs),
         markers=(tyro.conf.AvoidSubcommands,),
+        foreign=foreign(words, recipe),
     )
 
 
 def parse(name: str, arguments: Sequence[str]) -> Train:
     """What `avseg train NAME ...` asks for."""
-    asked: Train = command(name).parse(arguments)
+    asked: Train = command(name, arguments).parse(arguments)
     return asked
 
 
@@ -93,7 +93,8 @@ def _unusual(needs: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """The fields that a help page leaves out; files that the recipe needs are never among them."""
     kept = {**USUAL, InitConfig: (*USUAL[InitConfig], *needs)}
     left = {kind.__name__: tuple(f.name for f in fields(kind) if f.name not in kept[kind]) for kind in kept}
-    return {**left, "ModelConfig": ("*", "-backbone"), "Recipe": ("val",)}
+    of_rooms = {"DataConfig": ("*", "-root"), "ModelConfig": ("*", "-backbone")}
+    return {**left, **of_rooms, "Recipe": ("val",)}
 
 
 def run(name: str, arguments: Sequence[str]) -> int:
@@ -154,6 +155,7 @@ def _changed(recipe: Recipe, values: dict[str, str]) -> Recipe:
         words += [f"--{field}", *value.split()]
     # Without switches a truth value is a word like any other: --model.quantise False.
     markers = (tyro.conf.AvoidSubcommands, tyro.conf.FlagConversionOff)
+    recipe = renamed(recipe, words)
     changed: _Changed = Command("avseg train RECIPE", _Changed, _Changed(recipe), markers=markers).parse(words)
     return changed.recipe
 

@@ -87,10 +87,13 @@ def fields_of(kind: type, instance: Any = None) -> list[Parameter]:
     return found
 
 
-def parameters_of(function: Callable[..., Any]) -> list[Parameter]:
-    """The parameters of a function."""
-    hints = typing.get_type_hints(function, include_extras=True)
-    return [Parameter(p.name, hints[p.name], p.default) for p in inspect.signature(function).parameters.values()]
+def parameters_of(function: Callable[..., Any], given: Mapping[str, Any] | None = None) -> list[Parameter]:
+    """The parameters of a function, with the values and types of `given` in place of their defaults."""
+    hints, given = typing.get_type_hints(function, include_extras=True), given or {}
+    return [
+        Parameter(name, type(given[name]), given[name]) if name in given else Parameter(name, hints[name], p.default)
+        for name, p in inspect.signature(function).parameters.items()
+    ]
 
 
 def stripped(hint: Any) -> tuple[Any, tuple[Any, ...]]:
@@ -187,7 +190,8 @@ def registry(hidden: Hidden) -> ConstructorRegistry:
     @rules.struct_rule
     def ours(info: StructTypeInfo) -> StructConstructorSpec | None:
         kind = info.type
-        if not (dataclasses.is_dataclass(kind) and kind.__module__.startswith("avseg")):
+        bases = kind.__mro__ if dataclasses.is_dataclass(kind) and isinstance(kind, type) else ()
+        if not any(base.__module__.partition(".")[0] == "avseg" for base in bases):
             return None
         fields = tuple(
             StructFieldSpec(p.name, _shown(p, not is_hidden(kind, p.name, hidden)), _given(p), p.help)
@@ -239,7 +243,7 @@ def _texts(kind: type) -> dict[str, str]:
     return found
 
 
-def deferred(function: Callable[..., int]) -> Callable[..., Callable[[], int]]:
+def deferred(function: Callable[..., int], given: Mapping[str, Any] | None = None) -> Callable[..., Callable[[], int]]:
     """`function` as tyro takes it: with dressed hints, and giving the call that is to be made, without making it.
 
     So that what tyro prints of wrong words can be told from what the command itself prints.
@@ -248,9 +252,12 @@ def deferred(function: Callable[..., int]) -> Callable[..., Callable[[], int]]:
     def later(*args: Any, **kwargs: Any) -> Callable[[], int]:
         return functools.partial(function, *args, **kwargs)
 
-    hints = {p.name: dressed(p) for p in parameters_of(function)}
+    found = {p.name: p for p in parameters_of(function, given)}
+    hints = {name: dressed(parameter) for name, parameter in found.items()}
     signature = inspect.signature(function)
-    parameters = [p.replace(annotation=hints[p.name]) for p in signature.parameters.values()]
+    parameters = [
+        p.replace(annotation=hints[p.name], default=found[p.name].default) for p in signature.parameters.values()
+    ]
     later.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     later.__annotations__, later.__doc__, later.__name__ = dict(hints), _joined(function.__doc__), function.__name__
     return later

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from avseg.datasets import DATASETS as DATASETS
     from avseg.datasets import SPLITS as SPLITS
     from avseg.datasets import build_dataset as build_dataset
+    from avseg.datasets import data_config as data_config
 
 _HOMES = {
     "ClipDataset": "avseg.data.base",
@@ -27,6 +28,7 @@ _HOMES = {
     "DATASETS": "avseg.datasets",
     "SPLITS": "avseg.datasets",
     "build_dataset": "avseg.datasets",
+    "data_config": "avseg.datasets",
 }
 
 __all__ = ["DataConfig", "InputSpec", *_HOMES]

@@ -1,52 +1,64 @@
-"""What a recipe says of its data. Imports no torch."""
+"""What a recipe says of its data, as far as all data sets share it. Imports no torch."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import typing
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeAlias
+
+from avseg.config import check_choices, did_you_mean
+
+Augmentation: TypeAlias = Literal[
+    "flip",
+    "colour",
+    "mute",
+    "one_frame",
+    "scale",
+    "jitter",
+    "size",
+    "crop",
+    "some_frames",
+    "moving_crop",
+    "shorter_side",
+    "window",
+    "photometric",
+]
+
+PARAMETERS: dict[str, tuple[Augmentation, ...]] = {
+    "scales": ("scale",),
+    "clip_frames": ("some_frames", "window"),
+    "reach": ("some_frames",),
+    "sides": ("shorter_side",),
+    "longest": ("shorter_side",),
+}
+"""Fields of `DataConfig` that are parameters of augmentations, and of which."""
 
 
 @dataclass(frozen=True)
 class DataConfig:
-    """A data set by its name in `avseg.data.DATASETS`, where it lies, and how it is read."""
+    """A data set by its name, where it lies, and how it is read; each data set adds options of its own.
 
-    name: str = "s4"
-    """The data set: s4, ms3, avs_1s7m, avss, single, vpo_ss, vpo_ms, vpo_msmi, aviseg, synth (synthetic world)."""
+    All fields of a data set's config have defaults.
+
+    Raises:
+        ValueError: a word that is no choice of its field, or a parameter of an augmentation that `augment` lacks.
+    """
+
+    name: str = ""
+    """The data set, a name in `avseg.list_datasets()`."""
     root: Path | None = None
-    """The folder of the data set; `synth` has none."""
-    audio: Literal["wav", "log_mel", "features"] = "wav"
-    """Read the sound, the log-mel pickles that S4 and MS3 ship, or the vectors of sound that AVISeg ships."""
+    """The folder of the data set; the synthetic world has none."""
     sample_rate: int = 16000
     """Sounds of another rate are resampled on reading."""
-    mask_mode: Literal["auto", "nonzero", "upstream"] = "auto"
-    """MS3: what a mask file's values mean. `nonzero`: everything but 0 is foreground; `upstream`: the value of PIL's
-    mode P over 255, rounded; `auto`: `nonzero`, but an error on the first file where the two disagree."""
     stereo: bool = False
     """Keep two channels of sound (VPO: give every source its place); otherwise they are averaged."""
-    augment: tuple[
-        Literal[
-            "flip",
-            "colour",
-            "mute",
-            "one_frame",
-            "scale",
-            "jitter",
-            "size",
-            "crop",
-            "some_frames",
-            "moving_crop",
-            "shorter_side",
-            "window",
-            "photometric",
-        ],
-        ...,
-    ] = ()
+    augment: tuple[Augmentation, ...] = ()
     """What happens to a clip while training, in this order. `size` brings it to the network's input, `crop` cuts a
     random part of that size out; where neither is named, sizing comes first. `one_frame` keeps one annotated frame,
-    `window` `clip_frames` that follow each other. `photometric` is `colour` with stronger changes, and hue. Of AVISeg:
-    `some_frames` draws `clip_frames` of a video, `moving_crop` sizes them and cuts a part out that moves,
-    `shorter_side` draws their size."""
+    `window` `clip_frames` that follow each other. `photometric` is `colour` with stronger changes, and hue. Of long
+    videos with tracks: `some_frames` draws `clip_frames` of a video, `moving_crop` sizes them and cuts a part out that
+    moves, `shorter_side` draws their size."""
     scales: tuple[float, ...] = (0.5, 0.75, 1.0)
     """Factors that `scale` draws from."""
     clip_frames: int = 5
@@ -57,40 +69,62 @@ class DataConfig:
     """Pixels of the shorter side that `shorter_side` draws from."""
     longest: int = 768
     """Pixels of the longer side at most, after `shorter_side`."""
-    compat: tuple[Literal["audio_window", "audio_hop", "relabel", "mono_flip", "merged_val", "replacement"], ...] = ()
-    """Published slips to repeat (docs/datasets.md): `audio_window` keeps the end of short sounds and tiles it;
-    `audio_hop` lets frame i of S4 and MS3 hear from 2 i s on; `relabel` turns VPO cars beside airplanes into
-    airplanes; `mono_flip` mirrors VPO pictures without their sound (published for VPO-SS); `merged_val` makes val and
-    test of VPO one split under both names; `replacement` lets `some_frames` draw a frame twice."""
     labels_at: Literal["auto", "file", "input"] = "auto"
     """Where predictions are judged: at the size of the label files, or at that of the network's input; `auto` is the
     data set's own protocol."""
     suite: str | None = None
     """Metric suite of validation and evaluation. The default is the data set's own."""
-    parts: tuple[Literal["v1s", "v1m", "v2"], ...] = ()
-    """AVSS: only clips of these parts. By default all are read."""
-    mix: dict[str, int] = field(default_factory=dict)
-    """avs_1s7m: how often an epoch of training has the clips of S4 and of MS3; empty: `s4` once and `ms3` seven times.
-    What is not named, or comes 0 times, is in no split."""
-    binary: bool = False
-    """AVSS and Single+: every class is foreground; `target.sounding` still tells the classes. S4 and MS3 are so."""
-    silent_videos: bool = False
-    """AVISeg: train on videos in which nothing ever sounds as well; the published training leaves them out."""
-    sounds: Path | None = None
-    """VPO: the folder of the sounds; by default vggsound_bench/VGGSound/audios below `root`."""
-    difficulty: Literal["easy", "standard", "hard"] = "standard"
-    """Synthetic world: how hard its clips are."""
-    kind: Literal["binary", "semantic", "instance"] = "binary"
-    """Synthetic world: the task; `instance` gives long videos with tracks, like AVISeg."""
-    clips: int = 1000
-    """Synthetic world: clips of the training split."""
-    held_out_clips: int = 40
-    """Synthetic world: clips of the val split, and of the test split."""
-    frames: int = 5
-    """Synthetic world: frames of a clip, one second apart."""
-    size: int = 224
-    """Synthetic world: height and width of the pictures in pixels."""
-    keep: bool = False
-    """Synthetic world: a clip stays in memory once it is made, half a megabyte of five frames of 64 x 64."""
-    seed: int = 0
-    """Synthetic world: another seed is another world; the splits of one seed share no clip."""
+
+    def __post_init__(self) -> None:
+        for name in self.augment:
+            if name not in typing.get_args(Augmentation):
+                raise ValueError(
+                    f"no augmentation is called {name!r}; {did_you_mean(name, typing.get_args(Augmentation))}"
+                )
+        check_choices(self, f"the data set {self.name!r}")
+        idle = [n for n in self.changed() if n in PARAMETERS and not set(PARAMETERS[n]) & set(self.augment)]
+        if idle:
+            of = " and ".join(f"{option_of(name)} of {' and '.join(PARAMETERS[name])}" for name in idle)
+            raise ValueError(f"{of} changes nothing, since augment does not name it; leave it out, or add it there")
+
+    def changed(self) -> list[str]:
+        """The fields that have another value than their default."""
+        plain = defaults_of(type(self))
+        return [name for name in plain if name != "name" and getattr(self, name) != plain[name]]
+
+    def idle(self, split: str) -> tuple[str, ...]:
+        """Fields that change nothing where `split` is only looked at, and not trained on."""
+        return ("augment", *PARAMETERS)
+
+    @property
+    def mirrors_sound(self) -> bool:
+        """Whether `flip` swaps left and right of the sound as well."""
+        return True
+
+    @property
+    def draws_again(self) -> bool:
+        """Whether `some_frames` may draw a frame twice where there are others."""
+        return False
+
+
+def defaults_of(kind: type[DataConfig]) -> dict[str, Any]:
+    """The default of every field of a data set's config."""
+    return {f.name: f.default if f.default_factory is MISSING else f.default_factory() for f in fields(kind)}
+
+
+def refuse_idle(config: DataConfig, split: str) -> None:
+    """Refuse, where a split is only looked at, what nothing but training does or another split has.
+
+    Raises:
+        ValueError: such an option is asked for.
+    """
+    wrong = [option_of(name) for name in config.changed() if name in config.idle(split)]
+    if wrong:
+        raise ValueError(
+            f"{' and '.join(wrong)} changes nothing where the split {split} is only looked at; leave it out"
+        )
+
+
+def option_of(name: str) -> str:
+    """A field as the command line has it."""
+    return f"--data.{name.replace('_', '-')}"

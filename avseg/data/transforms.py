@@ -15,7 +15,7 @@ from avseg.data.framing import FrameChooser, OneFrame, RandomCrop, RandomScale, 
 from avseg.data.geometry import Geometry as Geometry
 from avseg.data.jitter import Jitter, Photometric
 from avseg.data.tracks import MovingCrop, Rasterise, Seen, ShorterSide, SomeFrames
-from avseg.datasets import spec_of
+from avseg.datasets import own_config, spec_of
 from avseg.datasets.spec import Recount
 from avseg.metrics import known_protocols
 from avseg.types import IGNORE, Clip, DenseTarget, InstanceTarget, Target, TrackTarget
@@ -31,11 +31,9 @@ def train_transforms(config: DataConfig, spec: InputSpec) -> list[Transform]:
     Behind `some_frames` run lengths become masks, and instances that are left in no frame go.
 
     Raises:
-        ValueError: an unknown name.
+        ValueError: an option of another data set.
     """
-    for name in config.augment:
-        if name not in AUGMENTATIONS:
-            raise ValueError(f"no augmentation is called {name!r}; {did_you_mean(name, AUGMENTATIONS)}")
+    config = own_config(config)
     stages: list[Transform] = []
     for name in config.augment:
         stages.append(AUGMENTATIONS[name](config, spec))
@@ -116,7 +114,7 @@ class Mute:
 
 
 AUGMENTATIONS: dict[str, Callable[[DataConfig, InputSpec], Transform]] = {
-    "flip": lambda config, _: HorizontalFlip(sound="mono_flip" not in config.compat),
+    "flip": lambda config, _: HorizontalFlip(sound=config.mirrors_sound),
     "colour": lambda *_: ColourJitter(),
     "mute": lambda *_: Mute(),
     "one_frame": lambda *_: OneFrame(),
@@ -125,7 +123,7 @@ AUGMENTATIONS: dict[str, Callable[[DataConfig, InputSpec], Transform]] = {
     "photometric": lambda *_: Photometric(),
     "size": lambda config, spec: Resize(spec, recount_of(config)),
     "crop": lambda config, spec: RandomCrop(spec.size, recount_of(config)),
-    "some_frames": lambda config, _: SomeFrames(config.clip_frames, config.reach, "replacement" in config.compat),
+    "some_frames": lambda config, _: SomeFrames(config.clip_frames, config.reach, config.draws_again),
     "window": lambda config, _: Window(config.clip_frames),
     "moving_crop": lambda *_: MovingCrop(),
     "shorter_side": lambda config, _: ShorterSide(config.sides, config.longest),

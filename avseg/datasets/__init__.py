@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from avseg.data.config import DataConfig
+from avseg.config import from_dict, to_dict
+from avseg.data.config import DataConfig, defaults_of, option_of
 from avseg.datasets.spec import DatasetSpec as DatasetSpec
+from avseg.lazy import imported
 from avseg.registry import Registry
 
 if TYPE_CHECKING:
@@ -33,7 +35,17 @@ DATASETS: Registry[DatasetSpec] = Registry(
 
 SPLITS = ("train", "val", "test")
 
-__all__ = ["DATASETS", "SPLITS", "DatasetSpec", "build_dataset", "list_datasets", "spec_of"]
+__all__ = [
+    "DATASETS",
+    "SPLITS",
+    "DatasetSpec",
+    "build_dataset",
+    "data_config",
+    "list_datasets",
+    "own_config",
+    "read_config",
+    "spec_of",
+]
 
 
 def list_datasets() -> list[str]:
@@ -46,17 +58,97 @@ def spec_of(config: DataConfig) -> DatasetSpec:
     return DATASETS.get(config.name) or DatasetSpec(config.name, type(config), "", "", "")
 
 
+def data_config(name: str, **options: Any) -> DataConfig:
+    """The config of a data set: `data_config("s4", root=DIR, audio="log_mel")`.
+
+    Raises:
+        ValueError: an unknown name, an option that the data set does not have, or a word that is no choice.
+    """
+    kind = DATASETS.find(name).config
+    _refuse([option for option in options if option not in defaults_of(kind)], name)
+    return kind(name=name, **options)
+
+
+def own_config(config: DataConfig) -> DataConfig:
+    """A config of any kind as that of the data set that it names; of one that is not registered, as it is.
+
+    Raises:
+        ValueError: an option that the data set does not have, with another value than its default.
+    """
+    if config.name not in DATASETS or type(config) is DATASETS[config.name].config:
+        return config
+    own = defaults_of(DATASETS[config.name].config)
+    _refuse([option for option in config.changed() if option not in own], config.name)
+    return data_config(**{field: getattr(config, field) for field in defaults_of(type(config)) if field in own})
+
+
+def read_config(kind: type[DataConfig], values: dict[str, Any]) -> DataConfig:
+    """A config from JSON; earlier versions wrote the options of all data sets into every one.
+
+    Args:
+        kind: Of a data set that is not registered; others have their own.
+        values: Fields by name.
+
+    Raises:
+        ValueError: an option that the data set does not have, with another value than its default.
+    """
+    name = str(values.get("name"))
+    if name not in DATASETS:
+        return from_dict(kind, values)
+    own = defaults_of(DATASETS[name].config)
+    _refuse([key for key, value in values.items() if key not in own and value not in _defaults(key)], name)
+    return from_dict(DATASETS[name].config, {key: value for key, value in values.items() if key in own})
+
+
+def foreign_option(option: str, name: str) -> str | None:
+    """What is to be said of an option that the data set `name` ("": none was named) does not have, if others do."""
+    of = [other for other in DATASETS if option in defaults_of(DATASETS[other].config)]
+    if not of or name in of:
+        return None
+    if not name:
+        return f"{option_of(option)} is of {', '.join(of)}; name the data set with --data.name"
+    return _foreign([option], name)
+
+
+def _refuse(options: Sequence[str], name: str) -> None:
+    if options:
+        raise ValueError(_foreign(options, name))
+
+
+def _foreign(options: Sequence[str], name: str) -> str:
+    wrong = []
+    for option in options:
+        of = [other for other in DATASETS if option in defaults_of(DATASETS[other].config)]
+        wrong.append(f"{option} ({option_of(option)}{', of ' + ', '.join(of) if of else ''})")
+    shared = defaults_of(DataConfig)
+    has = ", ".join(option for option in defaults_of(DATASETS[name].config) if option not in shared)
+    has = f"beside what every set has, it has {has}" if has else "it has none of its own"
+    return f"the data set {name!r} has no option {' or '.join(wrong)}; {has}"
+
+
+def _defaults(option: str) -> list[Any]:
+    """What an option of any data set is by default, as JSON."""
+    return [to_dict(spec.config())[option] for spec in DATASETS.values() if option in defaults_of(spec.config)]
+
+
 def build_dataset(config: DataConfig, split: str, root: Path | None = None) -> ClipDataset:
     """The `split` (train, val, test) of the data set that `config` names; `root` overrides `config.root`.
 
     Raises:
-        ValueError: an unknown name or split, no folder, or a table (CSV) that does not fit the data set.
-        FileNotFoundError: a folder without the table of the data set.
+        ValueError: an unknown name or split, an option of another data set, no folder, or a table (CSV) that does not
+            fit the data set.
+        FileNotFoundError: no such folder, or one without the table of the data set.
     """
-    spec = DATASETS.find(config.name)
+    if not config.name:
+        raise ValueError(f"no data set is named; give --data.name, one of {', '.join(DATASETS)}")
+    spec, config = DATASETS.find(config.name), own_config(config)
     if split not in SPLITS:
         raise ValueError(f"no split is called {split!r}; known: {', '.join(SPLITS)}")
-    module, name = spec.open.split(":")
-    dataset: ClipDataset = getattr(importlib.import_module(module), name)(config, split, root or config.root)
-    dataset.suite = config.suite or dataset.suite or spec.suite
+    root = root or config.root
+    if root is None and not spec.in_memory:
+        raise ValueError(f"the data set {config.name!r} needs its folder; give --data.root DIR")
+    if root is not None and not spec.in_memory and not Path(root).is_dir():
+        raise FileNotFoundError(f"the folder {root} of the data set {config.name!r} does not exist")
+    dataset: ClipDataset = imported(spec.open)(config, split, root and Path(root))
+    dataset.config, dataset.suite = config, config.suite or dataset.suite or spec.suite
     return dataset

@@ -19,9 +19,11 @@ class DatasetSpec:
 
     name: str
     config: type[DataConfig]
-    """Its options."""
+    """Its options, each with a default."""
     open: str
     """A class, or a function, of (config, split, root)."""
+    in_memory: bool = field(default=False, kw_only=True)
+    """It has no folder."""
     suite: str
     """Its metric suite, a name in `avseg.metrics.SUITES`."""
     what: str

@@ -1,19 +1,13 @@
-"""How readers read their tables, find their files, and refuse what they do not have. Imports no torch."""
+"""How readers read their tables, and find their files. Imports no torch."""
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from avseg.data.config import DataConfig
-
 Row = dict[str, str]
-OF_TRAINING = ("augment", "scales", "clip_frames", "reach", "sides", "longest")
-"""Fields of `DataConfig` that say what training does to clips."""
-GENERAL = ("name", "root", "sample_rate", "stereo", "labels_at", "suite", *OF_TRAINING)
-"""Fields of `DataConfig` that every data set has."""
 
 
 @dataclass(frozen=True)
@@ -97,45 +91,13 @@ def is_plain(name: str) -> bool:
     return name not in ("", ".", "..") and PurePosixPath(name).name == name and PureWindowsPath(name).name == name
 
 
-def refuse_options(config: DataConfig, known: Sequence[str]) -> None:
-    """Refuse options that the data set does not have, whatever field of `config` asks for them.
+def need_shipped(audio: str, paths: Sequence[Path | None], advice: str) -> None:
+    """Refuse to begin where files are missing that stand for the sound.
 
     Args:
-        known: Fields of `DataConfig` that it has beside those that every set has (`GENERAL`), values of
-            `config.compat`, and values of `config.audio` other than `wav`.
-
-    Raises:
-        ValueError: one that it has not is asked for.
-    """
-    plain = DataConfig()
-    changed = [f.name for f in fields(config) if getattr(config, f.name) != getattr(plain, f.name)]
-    asked = {name: _option(name) for name in changed if name not in (*GENERAL, "audio", "compat")}
-    asked |= {name: f"--data.compat {name}" for name in config.compat}
-    if config.audio != "wav":
-        asked[config.audio] = f"--data.audio {config.audio}"
-    wrong = [f"{name} ({option})" for name, option in asked.items() if name not in known]
-    if wrong:
-        has = f"beside what every set has, it has {', '.join(known)}" if known else "it has none of its own"
-        raise ValueError(f"the data set {config.name!r} has no option {' or '.join(wrong)}; {has}")
-
-
-def refuse_training_options(config: DataConfig, split: str) -> None:
-    """Refuse, where a split is only looked at, what nothing but training does or another split has.
-
-    Raises:
-        ValueError: such an option is asked for.
-    """
-    plain = DataConfig()
-    idle = [*OF_TRAINING, *(("held_out_clips",) if split == "train" else ("clips", "silent_videos"))]
-    wrong = [_option(name) for name in idle if getattr(config, name) != getattr(plain, name)]
-    if wrong:
-        raise ValueError(
-            f"{' and '.join(wrong)} changes nothing where the split {split} is only looked at; leave it out"
-        )
-
-
-def need_shipped(config: DataConfig, paths: Sequence[Path | None], advice: str) -> None:
-    """Refuse to begin where files are missing that stand for the sound (`config.audio`).
+        audio: What `--data.audio` says.
+        paths: The files that it reads.
+        advice: How they are made.
 
     Raises:
         FileNotFoundError: some are not there; says how many, which is the first, and `advice`.
@@ -143,24 +105,6 @@ def need_shipped(config: DataConfig, paths: Sequence[Path | None], advice: str) 
     missing = [path for path in paths if path is not None and not path.is_file()]
     if missing:
         raise FileNotFoundError(
-            f"{len(missing)} of {len(paths)} files that --data.audio {config.audio} reads are missing, the first is "
+            f"{len(missing)} of {len(paths)} files that --data.audio {audio} reads are missing, the first is "
             f"{missing[0]}; {advice}"
         )
-
-
-def _option(name: str) -> str:
-    return f"--data.{name.replace('_', '-')}"
-
-
-def need_root(config: DataConfig, root: Path | None) -> Path:
-    """The folder of a data set.
-
-    Raises:
-        ValueError: none was given.
-        FileNotFoundError: it is not there.
-    """
-    if root is None:
-        raise ValueError(f"the data set {config.name!r} needs its folder; give --data.root DIR")
-    if not Path(root).is_dir():
-        raise FileNotFoundError(f"the folder {root} of the data set {config.name!r} does not exist")
-    return Path(root)

@@ -11,7 +11,7 @@ drawn with replacement. For new work take `similarity_weight` 0.5, and leave bot
 
 from __future__ import annotations
 
-from avseg.data.config import DataConfig
+from avseg.datasets import data_config
 from avseg.engine.config import GroupConfig, InitConfig, OptimConfig, Recipe, TrainConfig
 from avseg.losses.config import SetConfig
 from avseg.models.avism.presets import PRESETS
@@ -23,8 +23,8 @@ def _published(preset: str, init: str) -> Recipe:
     criterion = SetConfig(similarity_weight=1.0, silent_first_is_no_object=True)
     return Recipe(
         model=PRESETS[preset](criterion=criterion),
-        data=DataConfig(
-            name="aviseg",
+        data=data_config(
+            "aviseg",
             audio="features",
             augment=("some_frames", "moving_crop", "shorter_side", "flip"),
             compat=("replacement",),

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from avseg.config import AudioWindow, InputSpec
-from avseg.data.config import DataConfig
+from avseg.datasets import data_config
 from avseg.engine.config import OptimConfig, Recipe, TrainConfig
 from avseg.losses.config import SetConfig
 from avseg.models.avism.config import AVISMConfig
@@ -51,7 +51,7 @@ def _small(heard_masks: bool) -> Recipe:
             heard_masks=heard_masks,
             sounding_weight=2.0,
         ),
-        data=DataConfig(name="aviseg", augment=("some_frames", "flip"), clip_frames=4),
+        data=data_config("aviseg", augment=("some_frames", "flip"), clip_frames=4),
         optim=OptimConfig(
             algorithm="adamw",
             lr=1e-3,

@@ -15,6 +15,7 @@ from typing import Any
 
 from avseg.config import InputSpec
 from avseg.data.config import DataConfig
+from avseg.datasets import data_config, own_config
 from avseg.engine.config import GroupConfig, InitConfig, OptimConfig, Recipe, TrainConfig
 from avseg.models.cavp.config import CAVPConfig
 from avseg.models.cavp.presets import PRESETS
@@ -72,8 +73,8 @@ def _avsbench(data: DataConfig, loss_weight: float, optim: OptimConfig, train: T
 def _vpo(subset: str, backbone: str, *, stereo: bool = False, **changes: Any) -> Recipe:
     return Recipe(
         model=PRESETS["vpo_stereo" if stereo else "vpo"](backbone=backbone, **changes),
-        data=DataConfig(
-            name=f"vpo_{subset}", stereo=stereo, augment=("flip", "scale", "jitter", "crop"), scales=VPO_SCALES
+        data=data_config(
+            f"vpo_{subset}", stereo=stereo, augment=("flip", "scale", "jitter", "crop"), scales=VPO_SCALES
         ),
         optim=_optim(5e-4),
         train=_train(80),
@@ -85,7 +86,7 @@ def cavp_avss_r50() -> Recipe:
     """CAVP on AVSBench-Semantics (AVSS) at full size, ResNet-50: crops of 512, 71 classes, 80 epochs."""
     return Recipe(
         model=PRESETS["avss"](),
-        data=DataConfig(name="avss", augment=("one_frame", "flip", "scale", "crop"), labels_at="file", suite="vpo"),
+        data=data_config("avss", augment=("one_frame", "flip", "scale", "crop"), labels_at="file", suite="vpo"),
         optim=_optim(1e-4),
         train=_train(80, drop_last=False),
         init=VGG,
@@ -96,7 +97,7 @@ def cavp_avss_224_r50() -> Recipe:
     """CAVP on AVSBench-Semantics (AVSS) at 224 x 224, ResNet-50: 71 classes, 60 epochs."""
     return Recipe(
         model=PRESETS["avss_224"](),
-        data=DataConfig(name="avss", augment=("one_frame", "flip", "scale", "size"), labels_at="input", suite="vpo"),
+        data=data_config("avss", augment=("one_frame", "flip", "scale", "size"), labels_at="input", suite="vpo"),
         optim=_optim(1e-4),
         train=_train(60),
         init=VGG,
@@ -105,13 +106,13 @@ def cavp_avss_224_r50() -> Recipe:
 
 def cavp_v1s_r50() -> Recipe:
     """CAVP on the single sources of AVSS (v1s), sounding or not, ResNet-50 at 224 x 224: 60 epochs."""
-    data = DataConfig(name="avss", parts=("v1s",), binary=True, suite="vpo")
+    data = data_config("avss", parts=("v1s",), binary=True, suite="vpo")
     return _avsbench(data, 1.0, _optim(1e-4), _train(60))
 
 
 def cavp_v1m_r50() -> Recipe:
     """CAVP on the multiple sources of AVSS (v1m), sounding or not, ResNet-50 at 224 x 224: 60 epochs."""
-    data = DataConfig(name="avss", parts=("v1m",), binary=True, suite="vpo")
+    data = data_config("avss", parts=("v1m",), binary=True, suite="vpo")
     return _avsbench(data, 1.0, _optim(1e-4), _train(60))
 
 
@@ -122,7 +123,7 @@ def cavp_s4_r50() -> Recipe:
     training could not run; the published weights were most likely made with them.
     """
     optim = _optim(1e-4, backbone=0.5 * LR, audio=1e-4)
-    return _avsbench(DataConfig(name="s4"), 0.1, optim, replace(_train(60), protocol="cavp"))
+    return _avsbench(data_config("s4"), 0.1, optim, replace(_train(60), protocol="cavp"))
 
 
 def cavp_ms3_r50() -> Recipe:
@@ -133,14 +134,14 @@ def cavp_ms3_r50() -> Recipe:
     """
     recipe = cavp_s4_r50()
     train = replace(recipe.train, epochs=600, eval_from=9, eval_every=10, eval_always_from=None)
-    return replace(recipe, data=replace(recipe.data, name="ms3"), train=train)
+    return replace(recipe, data=own_config(replace(recipe.data, name="ms3")), train=train)
 
 
 def cavp_single_r50() -> Recipe:
     """CAVP on AVSBench-Single+, ResNet-50: crops of 512, 24 classes, 60 epochs."""
     return Recipe(
         model=PRESETS["single"](),
-        data=DataConfig(name="single", augment=("flip", "scale", "crop"), suite="vpo"),
+        data=data_config("single", augment=("flip", "scale", "crop"), suite="vpo"),
         optim=_optim(1e-4),
         train=_train(60),
         init=VGG,
@@ -150,8 +151,9 @@ def cavp_single_r50() -> Recipe:
 def cavp_salient_r50() -> Recipe:
     """CAVP on AVSBench-Single+, sounding or not, ResNet-50: crops of 224, 60 epochs."""
     recipe = cavp_single_r50()
+    data = data_config("single", augment=recipe.data.augment, suite="vpo", binary=True)
     model = PRESETS["avsbench"](input=InputSpec((224, 224), rule="keep", interpolation="bicubic"))
-    return replace(recipe, model=model, data=replace(recipe.data, binary=True))
+    return replace(recipe, model=model, data=data)
 
 
 def cavp_vpo_ss_r50() -> Recipe:

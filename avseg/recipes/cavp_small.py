@@ -7,7 +7,7 @@ pair differ in what their names say and in nothing else.
 from __future__ import annotations
 
 from avseg.config import InputSpec
-from avseg.data.config import DataConfig
+from avseg.datasets import data_config
 from avseg.engine.config import OptimConfig, Recipe, TrainConfig
 from avseg.losses.config import ContrastConfig
 from avseg.models.cavp.config import CAVPConfig
@@ -47,7 +47,7 @@ def small(
             # A class seldom has 512 pixels on a quarter of so small a picture.
             contrast=ContrastConfig(views=64) if contrast else None,
         ),
-        data=DataConfig(name=name, stereo=stereo, augment=("flip", "size"), labels_at="input"),
+        data=data_config(name, stereo=stereo, augment=("flip", "size"), labels_at="input"),
         optim=OptimConfig(
             algorithm="adamw", lr=3e-3, weight_decay=0.02, schedule="cosine", warmup_steps=50, clip_norm=5.0
         ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from avseg.config import AudioWindow, InputSpec, Temporal
-from avseg.data.config import DataConfig
+from avseg.datasets import data_config
 from avseg.engine.config import OptimConfig, Recipe, TrainConfig
 from avseg.models.tpavi.config import TPAVIConfig
 
@@ -30,8 +30,8 @@ def demo() -> Recipe:
             foreground_weight=4.0,
             sounding_weight=0.5,
         ),
-        data=DataConfig(
-            name="synth",
+        data=data_config(
+            "synth",
             kind="semantic",
             clips=24_000,
             held_out_clips=40,
@@ -40,7 +40,7 @@ def demo() -> Recipe:
             seed=SEED,
             augment=("flip", "mute"),
         ),
-        val=DataConfig(name="synth", kind="semantic", held_out_clips=40, seed=SEED),
+        val=data_config("synth", kind="semantic", held_out_clips=40, seed=SEED),
         optim=OptimConfig(
             algorithm="adamw", lr=3e-3, weight_decay=0.02, schedule="cosine", warmup_steps=100, clip_norm=5.0
         ),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Literal
 
 from avseg.data.config import DataConfig
+from avseg.datasets import data_config
 from avseg.engine.config import GroupConfig, InitConfig, OptimConfig, Recipe, TrainConfig
 from avseg.models.qdformer.presets import PRESETS
 
@@ -40,7 +41,7 @@ def _recipe(setting: Setting, backbone: str) -> Recipe:
 def _data(setting: Setting) -> DataConfig:
     # Pictures of AVSS have sizes of their own and are stretched, in training as in evaluation.
     sizing: tuple[Literal["size"], ...] = ("size",) if setting == "avss" else ()
-    return DataConfig(name=setting, augment=(*sizing, "flip", "photometric"))
+    return data_config(setting, augment=(*sizing, "flip", "photometric"))
 
 
 def _optim(steps: int) -> OptimConfig:

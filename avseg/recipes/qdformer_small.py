@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from avseg.config import AudioWindow, InputSpec, Temporal
-from avseg.data.config import DataConfig
+from avseg.datasets import data_config
 from avseg.engine.config import GroupConfig, InitConfig, OptimConfig, Recipe, TrainConfig
 from avseg.losses.config import QueryConfig
 from avseg.models.qdformer.config import AssemblyConfig, CodebookConfig, LocalConfig, QDFormerConfig
@@ -25,8 +25,8 @@ def qdformer_small() -> Recipe:
     """Small QDFormer on the synthetic world at 64 x 64, in about nine minutes on one CPU thread; needs no data."""
     return Recipe(
         model=_model(),
-        data=DataConfig(
-            name="synth",
+        data=data_config(
+            "synth",
             kind="semantic",
             clips=1000,
             held_out_clips=60,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from avseg.config import AudioWindow, InputSpec, Temporal
-from avseg.data.config import DataConfig
+from avseg.datasets import data_config
 from avseg.engine.config import InitConfig, Recipe, TrainConfig
 from avseg.losses.config import AVMConfig
 from avseg.models.tpavi.config import TPAVIConfig
@@ -38,7 +38,7 @@ TRAIN: dict[Variant, TrainConfig] = {
 def _published(variant: Variant, backbone: str) -> Recipe:
     return Recipe(
         model=PRESETS[variant](backbone=backbone),
-        data=DataConfig(name=variant),
+        data=data_config(variant),
         train=TRAIN[variant],
         init=InitConfig(needs=("backbone", "vggish")),
     )
@@ -105,7 +105,7 @@ def _vpo(subset: str) -> Recipe:
             align_bias=False,
             avm=AVMConfig(),
         ),
-        data=DataConfig(name=f"vpo_{subset}", augment=("flip", "scale", "jitter", "crop"), scales=VPO_SCALES),
+        data=data_config(f"vpo_{subset}", augment=("flip", "scale", "jitter", "crop"), scales=VPO_SCALES),
         train=TrainConfig(
             epochs=80, batch_size=16, drop_last=True, seed=123, workers=8, eval_every=5, eval_always_from=50
         ),

@@ -13,6 +13,7 @@ from avseg.data.config import DataConfig
 from avseg.data.loader import make_loader
 from avseg.data.tracks import Rasterise, SomeFrames
 from avseg.data.transforms import HorizontalFlip
+from avseg.datasets import data_config
 from avseg.metrics import SUITES
 from avseg.types import DenseTarget, TrackTarget
 
@@ -20,7 +21,7 @@ from avseg.types import DenseTarget, TrackTarget
 @pytest.fixture(scope="module", params=sorted(DATASETS))
 def config(request: pytest.FixtureRequest, folder: Callable[[str], Path | None]) -> DataConfig:
     """A data set with its folder written by the synthetic world."""
-    return DataConfig(name=request.param, root=folder(request.param))
+    return data_config(request.param, root=folder(request.param))
 
 
 @pytest.mark.parametrize("split", ["train", "val", "test"])

@@ -12,11 +12,12 @@ import pytest
 import torch
 
 from avseg.config import InputSpec
-from avseg.data import DATASETS, DataConfig, build_dataset, make_loader
+from avseg.data import DATASETS, build_dataset, make_loader
 from avseg.data.framing import OneFrame, Window
 from avseg.data.geometry import Geometry
 from avseg.data.tracks import Rasterise, SomeFrames
 from avseg.data.transforms import apply
+from avseg.datasets import data_config
 from avseg.synth.video import SynthVideo
 from avseg.types import Batch, Draw
 
@@ -39,7 +40,7 @@ DRAWS = {"some_frames": SomeFrames(3, reach=2), "one_frame": OneFrame(), "window
 @pytest.fixture(params=CASES)
 def dataset(request: pytest.FixtureRequest, folder: Folder) -> Any:
     name, options = CASES[request.param]
-    return build_dataset(DataConfig(name=name, root=folder(name), **options), "train")
+    return build_dataset(data_config(name, root=folder(name), **options), "train")
 
 
 def transforms_of(draw: str, dataset: Any) -> list[Any]:

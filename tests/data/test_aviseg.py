@@ -14,9 +14,10 @@ from scipy.io import wavfile
 
 from aviseg_folder import SIZE, A, AVISegFolder, B, C, make, mask
 from avseg.config import InputSpec
-from avseg.data import DataConfig, build_dataset, eval_transforms
+from avseg.data import build_dataset, eval_transforms
 from avseg.data.classes import aviseg_classes, aviseg_palette
 from avseg.data.geometry import Geometry
+from avseg.datasets import data_config
 from avseg.datasets.aviseg.reader import AVISeg
 from avseg.io.rle import decode
 from avseg.types import Clip, TrackTarget
@@ -29,7 +30,7 @@ def folder(tmp_path: Path) -> AVISegFolder:
 
 def open_split(folder: AVISegFolder, split: str = "test", **options: Any) -> AVISeg:
     folder.save()
-    dataset = build_dataset(DataConfig(name="aviseg", root=folder.root, **options), split)
+    dataset = build_dataset(data_config("aviseg", root=folder.root, **options), split)
     assert isinstance(dataset, AVISeg)
     return dataset
 
@@ -318,10 +319,10 @@ def test_features_that_are_none(folder: AVISegFolder) -> None:
 def test_a_file_of_truth_that_is_none(folder: AVISegFolder, text: str) -> None:
     (folder.root / "test.json").write_text(text)
     with pytest.raises(ValueError, match=r"test.json is no whole file of truth"):
-        build_dataset(DataConfig(name="aviseg", root=folder.root), "test")
+        build_dataset(data_config("aviseg", root=folder.root), "test")
     (folder.root / "test.json").unlink()
     with pytest.raises(FileNotFoundError, match=r"test.json is missing"):
-        build_dataset(DataConfig(name="aviseg", root=folder.root), "test")
+        build_dataset(data_config("aviseg", root=folder.root), "test")
 
 
 def test_a_file_that_changes_while_it_is_in_use(folder: AVISegFolder) -> None:
@@ -336,12 +337,12 @@ def test_a_file_that_changes_while_it_is_in_use(folder: AVISegFolder) -> None:
     "options", [{"audio": "log_mel"}, {"binary": True}, {"compat": ("relabel",)}, {"labels_at": "input"}]
 )
 def test_options_of_other_data_sets_are_refused(folder: AVISegFolder, options: Any) -> None:
-    with pytest.raises(ValueError, match=r"no option|leave out --data.labels-at"):
+    with pytest.raises(ValueError, match=r"no option|is none of|leave out --data.labels-at"):
         open_split(folder, **options)
 
 
 @pytest.mark.parametrize("options", [{"audio": "features"}, {"silent_videos": True}, {"compat": ("replacement",)}])
 @pytest.mark.parametrize("name", ["s4", "vpo_ms"])
 def test_other_data_sets_refuse_its_options(folder: AVISegFolder, name: str, options: Any) -> None:
-    with pytest.raises(ValueError, match=r"has no option"):
-        build_dataset(DataConfig(name=name, root=folder.root, **options), "test")
+    with pytest.raises(ValueError, match=r"has no option|is none of"):
+        build_dataset(data_config(name, root=folder.root, **options), "test")

@@ -11,18 +11,19 @@ import torch
 from PIL import Image
 
 from avseg.config import InputSpec
-from avseg.data import DataConfig, build_dataset, make_loader, train_transforms
+from avseg.data import build_dataset, make_loader, train_transforms
 from avseg.data.classes import s4_categories
+from avseg.datasets import data_config
 from avseg.datasets.avsbench.reader import ms3_mask
 from pictures import read_rgb
 
 
 def open_s4(writer: Any, split: str = "train", **options: Any) -> Any:
-    return build_dataset(DataConfig(name="s4", root=writer.root, **options), split)
+    return build_dataset(data_config("s4", root=writer.root, **options), split)
 
 
 def open_ms3(writer: Any, split: str = "train", **options: Any) -> Any:
-    return build_dataset(DataConfig(name="ms3", root=writer.root, **options), split)
+    return build_dataset(data_config("ms3", root=writer.root, **options), split)
 
 
 def test_s4_splits_keep_the_order_of_the_table(s4: Any) -> None:
@@ -152,9 +153,9 @@ def test_names_that_lead_out_of_the_folder_are_refused(ms3: Any, name: str) -> N
 
 def test_a_missing_folder_table_and_file_are_named(s4: Any, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"--data\.root"):
-        build_dataset(DataConfig(name="s4"), "train")
+        build_dataset(data_config("s4"), "train")
     with pytest.raises(FileNotFoundError, match="nowhere"):
-        build_dataset(DataConfig(name="s4"), "train", tmp_path / "nowhere")
+        build_dataset(data_config("s4"), "train", tmp_path / "nowhere")
     (s4.root / "s4_data/visual_frames/train/dog_barking/aa_1/aa_1_5.png").unlink()
     with pytest.raises(FileNotFoundError, match=r"aa_1_5\.png is missing"):
         open_s4(s4)[0]
@@ -185,13 +186,13 @@ def test_log_mel_of_another_shape_is_named(s4: Any) -> None:
 
 def test_unknown_names_get_the_nearest() -> None:
     with pytest.raises(ValueError, match="did you mean 'avss'"):
-        build_dataset(DataConfig(name="avs"), "train")
+        build_dataset(data_config("avs"), "train")
 
 
 @pytest.mark.parametrize("frames", [[3], [4, 0]])
 def test_some_frames_are_those_of_the_clip(s4: Any, frames: list[int]) -> None:
     for split, audio in (("train", "wav"), ("test", "log_mel")):
-        dataset: Any = build_dataset(DataConfig(name="s4", root=s4.root, audio=audio), split)  # type: ignore[arg-type]
+        dataset: Any = build_dataset(data_config("s4", root=s4.root, audio=audio), split)  # type: ignore[arg-type]
         part, whole = dataset.read(0, None, frames), dataset[0].take(frames)
         for name in ("frames", "times", "audio", "audio_features"):
             a, b = getattr(part, name), getattr(whole, name)
@@ -202,7 +203,7 @@ def test_some_frames_are_those_of_the_clip(s4: Any, frames: list[int]) -> None:
 
 
 def test_one_frame_of_a_training_clip_is_the_annotated_one(s4: Any) -> None:
-    config = DataConfig(name="s4", root=s4.root, augment=("one_frame",))
+    config = data_config("s4", root=s4.root, augment=("one_frame",))
     dataset = build_dataset(config, "train")
     place = dataset.files(0)  # type: ignore[attr-defined]
     for path in place.frames[1:]:
@@ -213,7 +214,7 @@ def test_one_frame_of_a_training_clip_is_the_annotated_one(s4: Any) -> None:
 
 def test_the_published_sounds_of_frames(ms3: Any) -> None:
     def sound(*compat: Any) -> torch.Tensor:
-        return build_dataset(DataConfig(name="ms3", root=ms3.root, compat=compat), "test")[0].audio[0]
+        return build_dataset(data_config("ms3", root=ms3.root, compat=compat), "test")[0].audio[0]
 
     whole = sound()
     assert torch.equal(sound("audio_window"), whole[40000:].repeat(4))
@@ -228,7 +229,7 @@ def test_the_published_sounds_of_frames(ms3: Any) -> None:
 
 def test_options_that_cannot_be_kept_are_refused(s4: Any) -> None:
     def open_s4(**options: Any) -> Any:
-        return build_dataset(DataConfig(name="s4", root=s4.root, **options), "test")
+        return build_dataset(data_config("s4", root=s4.root, **options), "test")
 
     with pytest.raises(ValueError, match=r"audio_window .* changes the sound of 's4', which --data\.audio log_mel"):
         open_s4(audio="log_mel", compat=("audio_window",))

@@ -11,15 +11,16 @@ import torch
 from PIL import Image
 
 from avseg.config import InputSpec
-from avseg.data import DataConfig, build_dataset, make_loader
+from avseg.data import build_dataset, make_loader
 from avseg.data.classes import avss_classes, avss_palette
 from avseg.data.geometry import Geometry
+from avseg.datasets import data_config
 from avseg.datasets.avss.reader import decode_colours
 from avseg.types import Task
 
 
 def open_avss(writer: Any, split: str = "train", **options: Any) -> Any:
-    return build_dataset(DataConfig(name="avss", root=writer.root, **options), split)
+    return build_dataset(data_config("avss", root=writer.root, **options), split)
 
 
 def test_the_palette_is_the_bit_interleaved_one() -> None:
@@ -156,14 +157,14 @@ def test_faulty_files_are_named(avss: Any) -> None:
 
 
 def test_log_mel_pickles_do_not_exist_here(avss: Any) -> None:
-    with pytest.raises(ValueError, match="ships no log-mel"):
+    with pytest.raises(ValueError, match="'avss' has no option audio"):
         open_avss(avss, audio="log_mel")
 
 
 def test_parts_of_the_data_set(avss: Any) -> None:
     assert open_avss(avss, parts=("v1s",)).ids == ["u1"]
     assert open_avss(avss, parts=("v1m", "v2")).ids == ["u3", "u4"]
-    with pytest.raises(ValueError, match="'avss' has no option audio_hop"):
+    with pytest.raises(ValueError, match="compat 'audio_hop' of the data set 'avss' is none of"):
         open_avss(avss, compat=("audio_hop",))
 
 

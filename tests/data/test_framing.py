@@ -18,6 +18,7 @@ from avseg.data.geometry import Geometry
 from avseg.data.jitter import Jitter, Photometric, turn_hue
 from avseg.data.sound import pan
 from avseg.data.transforms import HorizontalFlip, apply, recount_of
+from avseg.datasets import data_config
 from avseg.types import Clip, DenseTarget, Draw, InstanceTarget
 
 CAVP = ("one_frame", "flip", "scale", "jitter", "size")
@@ -150,18 +151,18 @@ def test_sounding_follows_the_labels_that_are_left() -> None:
     ],
 )
 def test_each_data_set_has_its_rule(name: str, binary: bool, rule: str) -> None:
-    config = DataConfig(name=name, binary=binary, augment=("crop",))
+    config = data_config(name, augment=("crop",), **({"binary": True} if binary else {}))
     assert recount_of(config) == rule
     assert train_transforms(config, InputSpec((8, 8))) == [RandomCrop((8, 8), rule)]  # type: ignore[arg-type]
 
 
 def test_size_and_crop_stand_where_they_are_named() -> None:
     spec = InputSpec((24, 20), interpolation="bicubic")
-    stages = train_transforms(DataConfig(name="avss", augment=("flip", "size", "mute"), scales=(0.5,)), spec)
+    stages = train_transforms(data_config("avss", augment=("flip", "size", "mute")), spec)
     assert isinstance(stages[0], HorizontalFlip)
     assert stages[1] == Resize(spec, "labels")
     assert stages[1](make_clip(), draw()).frames.shape[-2:] == (24, 20)  # no centre of the shorter side here
-    plain = train_transforms(DataConfig(name="avss", augment=("one_frame", "flip")), spec)
+    plain = train_transforms(data_config("avss", augment=("one_frame", "flip")), spec)
     assert [type(stage) for stage in plain] == [OneFrame, Geometry, HorizontalFlip]
     with pytest.raises(ValueError, match="did you mean 'flip'"):
         train_transforms(DataConfig(augment=("flop",)), spec)  # type: ignore[arg-type]
@@ -232,7 +233,7 @@ def sides(config: DataConfig) -> tuple[torch.Tensor, torch.Tensor]:
 
 @pytest.mark.parametrize(("name", "last"), [("vpo_ss", "size"), ("vpo_msmi", "crop")])
 def test_a_thing_is_heard_where_it_is_seen_through_all_transforms(name: str, last: Any) -> None:
-    config = DataConfig(name=name, stereo=True, augment=("flip", "scale", "jitter", last), scales=(0.75, 1.0, 2.0))
+    config = data_config(name, stereo=True, augment=("flip", "scale", "jitter", last), scales=(0.75, 1.0, 2.0))
     seen, heard = sides(config)
     assert len(seen) == 1000 if last == "size" else len(seen) > 200  # a crop may lose the thing
     assert 0.4 < (seen > 0).float().mean() < 0.6
@@ -241,7 +242,7 @@ def test_a_thing_is_heard_where_it_is_seen_through_all_transforms(name: str, las
 
 
 def test_half_of_the_things_are_heard_on_the_wrong_side_as_published() -> None:
-    config = DataConfig(name="vpo_ss", stereo=True, augment=("flip", "scale", "size"), compat=("mono_flip",))
+    config = data_config("vpo_ss", stereo=True, augment=("flip", "scale", "size"), compat=("mono_flip",))
     seen, heard = sides(config)
     wrong = ((seen > 0) != (heard > 0)).float().mean()
     assert 0.4 < wrong < 0.6
@@ -249,7 +250,7 @@ def test_half_of_the_things_are_heard_on_the_wrong_side_as_published() -> None:
 
 @pytest.mark.parametrize("augment", [CAVP, ("one_frame", "flip")])
 def test_a_loader_draws_the_frame_before_it_reads(avss: Any, augment: Any) -> None:
-    config = DataConfig(name="avss", root=avss.root, augment=augment)
+    config = data_config("avss", root=avss.root, augment=augment)
     dataset: Any = build_dataset(config, "train")
     transforms = train_transforms(config, InputSpec((16, 16)))
     wanted = [apply(transforms, dataset[i], Draw(2, 0).generator(i)) for i in range(3)]
@@ -268,7 +269,7 @@ def test_a_loader_draws_the_frame_before_it_reads(avss: Any, augment: Any) -> No
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1), (1, 2, 0), (2, 1, 0), (0, 1)])
 def test_a_reader_takes_over_the_first_transforms_alone_in_any_order(avss: Any, order: tuple[int, ...]) -> None:
-    dataset: Any = build_dataset(DataConfig(name="avss", root=avss.root), "train")
+    dataset: Any = build_dataset(data_config("avss", root=avss.root), "train")
     stages = [(OneFrame(), Geometry(InputSpec((16, 16))), HorizontalFlip(1.0))[number] for number in order]
     wanted = [apply(stages, dataset[i], Draw(2, 0).generator(i)) for i in range(3)]
     batch = next(iter(make_loader(dataset, stages, batch_size=3, seed=2)))
@@ -278,7 +279,7 @@ def test_a_reader_takes_over_the_first_transforms_alone_in_any_order(avss: Any, 
 
 
 def test_frames_that_are_not_drawn_are_not_opened(avss: Any) -> None:
-    config = DataConfig(name="avss", root=avss.root, augment=CAVP)
+    config = data_config("avss", root=avss.root, augment=CAVP)
     dataset = build_dataset(config, "train")
     transforms = train_transforms(config, InputSpec((16, 16)))
     place = dataset.ids.index("u4")
@@ -310,7 +311,7 @@ def test_a_window_is_frames_that_follow_each_other_with_a_label_among_them() -> 
 
 def test_a_loader_draws_a_window_before_it_reads(avss: Any) -> None:
     """Five of ten frames; a clip of five stays whole, and no batch is padded to ten."""
-    config = DataConfig(name="avss", root=avss.root, augment=("window", "size", "flip"), clip_frames=5)
+    config = data_config("avss", root=avss.root, augment=("window", "size", "flip"), clip_frames=5)
     dataset: Any = build_dataset(config, "train")
     transforms = train_transforms(config, InputSpec((16, 16)))
     wanted = [apply(transforms, dataset[i], Draw(2, 0).generator(i)) for i in range(3)]

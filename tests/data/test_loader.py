@@ -13,6 +13,7 @@ from torch import multiprocessing
 from avseg.data import ClipDataset, DataConfig, build_dataset, make_loader
 from avseg.data.loader import ClipSampler
 from avseg.data.transforms import HorizontalFlip
+from avseg.datasets import data_config
 from avseg.types import Batch, Clip, Draw, Task
 
 
@@ -125,7 +126,7 @@ def test_shard_of_a_loader() -> None:
 
 
 def test_workers_can_be_spawned(s4: Any) -> None:
-    dataset = build_dataset(DataConfig(name="s4", root=s4.root), "train")
+    dataset = build_dataset(data_config("s4", root=s4.root), "train")
     spawned = make_loader(dataset, [HorizontalFlip()], batch_size=2, seed=1, workers=1)
     spawned.multiprocessing_context = multiprocessing.get_context("spawn")
     here = make_loader(dataset, [HorizontalFlip()], batch_size=2, seed=1)
@@ -134,7 +135,7 @@ def test_workers_can_be_spawned(s4: Any) -> None:
 
 def test_a_faulty_clip_in_a_worker_is_named(s4: Any, tmp_path: Path) -> None:
     (s4.root / "s4_data/audio_wav/train/dog_barking/aa_1.wav").write_bytes(b"")
-    dataset = build_dataset(DataConfig(name="s4", root=s4.root), "train")
+    dataset = build_dataset(data_config("s4", root=s4.root), "train")
     with pytest.raises(ValueError, match="zero bytes"):
         list(make_loader(dataset, batch_size=1, workers=1))
 

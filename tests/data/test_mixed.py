@@ -10,10 +10,10 @@ import torch
 
 from avseg.config import InputSpec
 from avseg.data import build_dataset
-from avseg.data.config import DataConfig
 from avseg.data.geometry import Geometry
 from avseg.data.loader import make_loader
 from avseg.data.transforms import train_transforms
+from avseg.datasets import data_config
 from avseg.datasets.avsbench.mixed import MixedAVSBench
 from avseg.datasets.folders import write
 from avseg.synth.summary import WriteSummary
@@ -30,7 +30,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def opened(root: Path, split: str = "train", **changes: object) -> MixedAVSBench:
-    dataset = build_dataset(DataConfig(name="avs_1s7m", root=root, **changes), split)  # type: ignore[arg-type]
+    dataset = build_dataset(data_config("avs_1s7m", root=root, **changes), split)  # type: ignore[arg-type]
     assert isinstance(dataset, MixedAVSBench)
     return dataset
 
@@ -39,7 +39,7 @@ def test_training_has_s4_once_and_ms3_seven_times(root: Path) -> None:
     dataset = opened(root)
     names = [dataset.part(index) for index in range(len(dataset))]
     assert (names.count("s4"), names.count("ms3")) == (5, 35)
-    single, several = (build_dataset(DataConfig(name=n, root=root / f), "train") for n, f in FOLDERS)
+    single, several = (build_dataset(data_config(n, root=root / f), "train") for n, f in FOLDERS)
     assert dataset.ids == [*single.ids, *several.ids * 7]
     for index, (of, place) in {0: (single, 0), 4: (single, 4), 5: (several, 0), 12: (several, 2)}.items():
         one, other = dataset[index], of[place]
@@ -73,7 +73,7 @@ def test_a_mix_that_is_none_is_refused(root: Path) -> None:
         with pytest.raises(ValueError, match="one of them at least once"):
             opened(root, mix=mix)
     with pytest.raises(ValueError, match=r"'s4' has no option mix"):
-        build_dataset(DataConfig(name="s4", root=root / "Single-source", mix={"s4": 1}), "train")
+        build_dataset(data_config("s4", root=root / "Single-source", mix={"s4": 1}), "train")
 
 
 def test_both_tables_may_lie_in_one_folder(root: Path, tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_it_is_read_in_pieces_and_in_batches(root: Path) -> None:
     assert dataset.knows_frames
     geometry = Geometry(InputSpec((16, 16)))
     assert torch.equal(dataset.read(6, geometry, [1, 3]).frames, geometry(dataset[6].take([1, 3])).frames)
-    transforms = train_transforms(DataConfig(name="avs_1s7m", augment=("flip", "photometric")), InputSpec((16, 16)))
+    transforms = train_transforms(data_config("avs_1s7m", augment=("flip", "photometric")), InputSpec((16, 16)))
     loader = make_loader(dataset, transforms, batch_size=8, seed=0, shuffle=True)
     seen = [place for batch in loader for place in batch.index]
     assert sorted(seen) == list(range(40))

@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from avseg.config import InputSpec
-from avseg.data import DataConfig, build_dataset
+from avseg.data import build_dataset
 from avseg.data.classes import s4_categories, single_classes
 from avseg.data.geometry import Geometry
+from avseg.datasets import data_config
 from avseg.datasets.folders import write
 from avseg.datasets.single.layout import STAND_INS
 from avseg.datasets.world.clips import SPLITS
@@ -21,7 +22,7 @@ from avseg.types import Task
 
 
 def open_single(writer: Any, split: str = "train", **options: Any) -> Any:
-    return build_dataset(DataConfig(name="single", root=writer.root, **options), split)
+    return build_dataset(data_config("single", root=writer.root, **options), split)
 
 
 def test_the_classes_are_the_categories_of_s4_in_order() -> None:
@@ -73,14 +74,14 @@ def test_faults_are_named(single: Any) -> None:
     table.write_text(table.read_text().replace("helicopter", "helikopter"))
     with pytest.raises(ValueError, match="line 4 has the category 'helikopter'; did you mean 'helicopter'"):
         open_single(single)
-    with pytest.raises(ValueError, match="has no option relabel"):
+    with pytest.raises(ValueError, match="'single' has no option compat"):
         open_single(single, compat=("relabel",))
 
 
 def test_the_synthetic_world_comes_back(tmp_path: Path) -> None:
     write("single", tmp_path, 6, 4, workers=1, size=48)
     for split, first in SPLITS.items():
-        config = DataConfig(name="single", root=tmp_path)
+        config = data_config("single", root=tmp_path)
         clip = build_dataset(config, split)[0]
         world = make_clip(4, first, frames=1, size=48, sources=1)
         assert clip.id == world.id

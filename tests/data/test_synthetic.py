@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from avseg.data import SPLITS, DataConfig, build_dataset
+from avseg.datasets import data_config
 from avseg.datasets.avss.layout import class_codes
 from avseg.datasets.folders import write
 from avseg.synth.world import make_clip
@@ -23,7 +24,7 @@ STAND_IN = class_codes()
 def written(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> DataConfig:
     root: Path = tmp_path_factory.mktemp(request.param)
     write(request.param, root, 5, seed=11, workers=1, size=SIZE)
-    return DataConfig(name=request.param, root=root)
+    return data_config(request.param, root=root)
 
 
 def world_of(dataset: Any, i: int) -> Any:
@@ -65,7 +66,7 @@ def test_log_mel_pickles_hold_what_the_sound_gives(written: DataConfig) -> None:
 
 @pytest.mark.parametrize(("kind", "classes"), [("binary", 0), ("semantic", 8)])
 def test_the_world_by_name(kind: Any, classes: int) -> None:
-    config = DataConfig(name="synth", kind=kind, clips=2, held_out_clips=1, size=32, frames=3, seed=4, stereo=True)
+    config = data_config("synth", kind=kind, clips=2, held_out_clips=1, size=32, frames=3, seed=4, stereo=True)
     sets = {split: build_dataset(config, split) for split in SPLITS}
     assert [len(dataset) for dataset in sets.values()] == [2, 1, 1]
     assert len({name for dataset in sets.values() for name in dataset.ids}) == 4
@@ -77,25 +78,25 @@ def test_the_world_by_name(kind: Any, classes: int) -> None:
 
 
 def test_the_world_has_a_thousand_clips_and_forty_held_out() -> None:
-    config = DataConfig(name="synth")
+    config = data_config("synth")
     assert [len(build_dataset(config, split)) for split in ("train", "val", "test")] == [1000, 40, 40]
 
 
 def test_the_world_has_one_sample_rate_and_no_pickles() -> None:
     with pytest.raises(ValueError, match="16 kHz"):
-        build_dataset(DataConfig(name="synth", sample_rate=8000), "train")
-    with pytest.raises(ValueError, match=r"--data\.audio wav"):
-        build_dataset(DataConfig(name="synth", audio="log_mel"), "train")
+        build_dataset(data_config("synth", sample_rate=8000), "train")
+    with pytest.raises(ValueError, match="'synth' has no option audio"):
+        build_dataset(data_config("synth", audio="log_mel"), "train")
 
 
 def test_the_world_has_its_suite_and_no_slips() -> None:
-    assert build_dataset(DataConfig(name="synth", suite="vpo"), "val").suite == "vpo"
-    with pytest.raises(ValueError, match="'synth' has no option relabel"):
-        build_dataset(DataConfig(name="synth", compat=("relabel",)), "val")
+    assert build_dataset(data_config("synth", suite="vpo"), "val").suite == "vpo"
+    with pytest.raises(ValueError, match="compat 'relabel' of the data set 'synth' is none of"):
+        build_dataset(data_config("synth", compat=("relabel",)), "val")
 
 
 def test_clips_that_are_kept_are_the_same_and_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    config = DataConfig(name="synth", kind="semantic", held_out_clips=2, frames=2, size=SIZE)
+    config = data_config("synth", kind="semantic", held_out_clips=2, frames=2, size=SIZE)
     plain, keeping = build_dataset(config, "val"), build_dataset(replace(config, keep=True), "val")
     first, own = keeping[1], plain[1]
     assert torch.equal(first.frames, own.frames) and torch.equal(first.audio, own.audio)

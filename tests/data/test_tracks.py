@@ -15,10 +15,11 @@ from PIL import Image
 
 from aviseg_folder import A, AVISegFolder, B, C, make, mask
 from avseg.config import InputSpec
-from avseg.data import DataConfig, build_dataset, make_loader
+from avseg.data import build_dataset, make_loader
 from avseg.data.geometry import Geometry
 from avseg.data.tracks import MovingCrop, Rasterise, Seen, ShorterSide, SomeFrames, as_masks
 from avseg.data.transforms import HorizontalFlip, apply, train_transforms
+from avseg.datasets import data_config
 from avseg.types import Batch, Clip, Draw, InstanceTarget
 
 SPEC = InputSpec((20, 20), rule="shorter_side", longest=40)
@@ -88,7 +89,7 @@ def test_one_frame_alone_may_be_wanted() -> None:
 
 def test_drawn_frames_become_masks_of_those_that_are_seen(tmp_path: Path) -> None:
     make(tmp_path)
-    dataset: Any = build_dataset(DataConfig(name="aviseg", root=tmp_path), "train")
+    dataset: Any = build_dataset(data_config("aviseg", root=tmp_path), "train")
     clip = dataset.read(0, None, [1, 2, 4])
     target = target_of(Rasterise()(clip))
     assert target.classes.tolist() == [3, 1] and target.track_ids.tolist() == [11, 12]  # the third is silent here
@@ -158,7 +159,7 @@ def test_a_crop_takes_no_more_than_there_is_and_happens_half_of_the_time() -> No
 
 def test_the_published_ranges() -> None:
     assert MovingCrop() == MovingCrop(0.5, ShorterSide((400, 500, 600), 1333), 384, 600)
-    config = DataConfig(name="aviseg", augment=("some_frames", "moving_crop", "shorter_side", "flip"))
+    config = data_config("aviseg", augment=("some_frames", "moving_crop", "shorter_side", "flip"))
     stages = train_transforms(config, InputSpec())
     sides = (288, 320, 352, 384, 416, 448, 480, 512)
     assert stages == [
@@ -169,7 +170,7 @@ def test_the_published_ranges() -> None:
 
 
 def test_without_a_size_of_its_own_training_sees_that_of_the_network() -> None:
-    stages = train_transforms(DataConfig(name="aviseg", augment=("some_frames", "flip"), clip_frames=3), SPEC)
+    stages = train_transforms(data_config("aviseg", augment=("some_frames", "flip"), clip_frames=3), SPEC)
     assert stages == [SomeFrames(3, 20), Rasterise(), Geometry(SPEC), HorizontalFlip(), Seen()]
 
 
@@ -177,7 +178,8 @@ def test_without_a_size_of_its_own_training_sees_that_of_the_network() -> None:
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_loader_draws_frames_before_it_reads(tmp_path: Path, augment: Any, workers: int) -> None:
     make(tmp_path)
-    config = DataConfig(name="aviseg", root=tmp_path, augment=augment, clip_frames=3, reach=2, sides=(18, 30))
+    sides = {"sides": (18, 30)} if "shorter_side" in augment else {}
+    config = data_config("aviseg", root=tmp_path, augment=augment, clip_frames=3, reach=2, **sides)
     dataset = build_dataset(config, "train")
     stages = train_transforms(config, SPEC)
     wanted = apply(stages, dataset[0], Draw(2, 0).generator(0))
@@ -199,7 +201,7 @@ def test_clips_of_several_sizes_and_of_no_instance_share_a_batch(tmp_path: Path)
     folder.track("train", "tall", 5, [C, None])
     folder.save()
     augment = ("some_frames", "shorter_side", "flip")
-    config = DataConfig(name="aviseg", root=tmp_path, augment=augment, sides=(20,), silent_videos=True)
+    config = data_config("aviseg", root=tmp_path, augment=augment, sides=(20,), silent_videos=True)
     stages = train_transforms(config, SPEC)
     batch = next(iter(make_loader(build_dataset(config, "train"), stages, batch_size=3)))
     assert batch.ids == ["aa", "quiet", "tall"]
@@ -214,7 +216,7 @@ def test_clips_of_several_sizes_and_of_no_instance_share_a_batch(tmp_path: Path)
 
 def test_run_lengths_are_neither_mirrored_nor_cut(tmp_path: Path) -> None:
     make(tmp_path)
-    clip = build_dataset(DataConfig(name="aviseg", root=tmp_path), "train")[0]
+    clip = build_dataset(data_config("aviseg", root=tmp_path), "train")[0]
     for transform in (HorizontalFlip(1.0), MovingCrop(1.0)):
         with pytest.raises(ValueError, match="some_frames"):
             transform(clip, draw())

@@ -11,7 +11,6 @@ import torch
 from PIL import Image
 
 from avseg.config import InputSpec
-from avseg.data import DataConfig
 from avseg.data.transforms import (
     ColourJitter,
     Geometry,
@@ -21,6 +20,7 @@ from avseg.data.transforms import (
     eval_transforms,
     train_transforms,
 )
+from avseg.datasets import data_config
 from avseg.types import Clip, DenseTarget, InstanceTarget
 
 
@@ -73,7 +73,7 @@ def test_flip_mirrors_instances() -> None:
 
 def test_training_of_avss_sizes_the_shorter_side_and_cuts_the_centre() -> None:
     clip = make_clip(30, 50)
-    (geometry,) = train_transforms(DataConfig(name="avss"), InputSpec((16, 16)))
+    (geometry,) = train_transforms(data_config("avss"), InputSpec((16, 16)))
     sized = geometry(clip, draw())
     image = Image.fromarray(clip.frames[0].permute(1, 2, 0).numpy())
     # 16 / 30 * 50 = 26.67 -> 26; the margin (26 - 16) / 2 = 5
@@ -100,13 +100,13 @@ def test_evaluation_keeps_labels_unless_the_protocol_sizes_them(
     name: str, protocol: str, labels: tuple[int, int]
 ) -> None:
     clip = make_clip()
-    (geometry,) = eval_transforms(DataConfig(name=name), InputSpec((16, 16)), protocol)
+    (geometry,) = eval_transforms(data_config(name), InputSpec((16, 16)), protocol)
     sized = geometry(clip, draw())
     image = Image.fromarray(clip.frames[1].permute(1, 2, 0).numpy()).resize((16, 16), Image.Resampling.BILINEAR)
     assert np.array_equal(sized.frames[1].permute(1, 2, 0).numpy(), np.array(image))
     assert tuple(sized.target.labels.shape[1:]) == labels == sized.output_size  # type: ignore[union-attr]
     with pytest.raises(ValueError, match="published, repaired"):
-        eval_transforms(DataConfig(name=name), InputSpec(), "mine")
+        eval_transforms(data_config(name), InputSpec(), "mine")
 
 
 def test_pictures_of_the_right_size_are_left_alone() -> None:
@@ -145,7 +145,7 @@ def test_input_sizes(spec: InputSpec, size: tuple[int, int], wanted: tuple[int, 
 
 
 def test_augmentations_are_named_in_the_config_and_draw_from_the_generator() -> None:
-    config = DataConfig(name="s4", augment=("flip", "colour"))
+    config = data_config("s4", augment=("flip", "colour"))
     transforms = train_transforms(config, InputSpec((16, 16)))
     assert [type(t) for t in transforms] == [Geometry, HorizontalFlip, ColourJitter]
     clip = make_clip()
@@ -200,7 +200,7 @@ def test_muting_takes_the_sound_and_what_sounded_with_it() -> None:
 def test_where_predictions_are_judged_can_be_chosen(
     name: str, protocol: str, labels_at: Any, labels: tuple[int, int]
 ) -> None:
-    (geometry,) = eval_transforms(DataConfig(name=name, labels_at=labels_at), InputSpec((16, 16)), protocol)
+    (geometry,) = eval_transforms(data_config(name, labels_at=labels_at), InputSpec((16, 16)), protocol)
     sized = geometry(make_clip(30, 50), draw())
     assert sized.frames.shape[-2:] == (16, 16)
     assert sized.output_size == labels

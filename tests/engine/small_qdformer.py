@@ -16,8 +16,8 @@ from torch import Tensor, distributed, nn
 
 from avseg.config import InputSpec, Temporal
 from avseg.data.base import ClipDataset
-from avseg.data.config import DataConfig
 from avseg.data.loader import make_loader
+from avseg.datasets import data_config
 from avseg.engine.config import OptimConfig, Recipe, TrainConfig
 from avseg.engine.processes import leaving_together
 from avseg.engine.training.optim import build_optimizer
@@ -60,7 +60,7 @@ class SmallWorld(ClipDataset):
     suite = "avsbench_object"
 
     def __init__(self, clips: int, seed: int = 0) -> None:
-        self.config = DataConfig(name="synth")
+        self.config = data_config("synth")
         self.ids = [f"clip{seed}-{i}" for i in range(clips)]
         self.seed = seed
 
@@ -81,7 +81,7 @@ def recipe(model: QDFormerConfig = SMALL, **changes: Any) -> Recipe:
     """A short run; `changes` are fields of TrainConfig. Plain SGD, which differences of rounding do not unsettle."""
     plain = TrainConfig(epochs=2, batch_size=4, workers=0, log_every=1, save_every=1)
     optim = OptimConfig(algorithm="sgd", lr=1e-3, clip_norm=1.0)
-    return Recipe(model=model, data=DataConfig(name="synth"), optim=optim, train=replace(plain, **changes))
+    return Recipe(model=model, data=data_config("synth"), optim=optim, train=replace(plain, **changes))
 
 
 def built(config: QDFormerConfig) -> QDFormer:

@@ -11,7 +11,7 @@ import pytest
 from tiny_run import Stop, assert_same_run, rows
 
 from avseg.cli import run as avseg
-from avseg.data.config import DataConfig
+from avseg.datasets import data_config
 from avseg.datasets.folders import write
 from avseg.engine import evaluate_file
 from avseg.engine.config import Recipe
@@ -58,7 +58,7 @@ def test_the_command_trains_and_judges(world: Path, tmp_path: Path, capsys: pyte
     summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
     assert (summary["steps"], summary["epochs"]) == (3, 2)
     assert load_model(out / "last.safetensors").config.frame_queries == 5  # type: ignore[attr-defined]
-    data = DataConfig(name="aviseg", root=world)
+    data = data_config("aviseg", root=world)
     report = evaluate_file(out / "last.safetensors", data, protocol="aviseg", device="cpu", workers=0)
     assert set(report.scores) >= set(judged["figures"])
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from avseg.cli import run
 from avseg.config import InputSpec, ModelConfig
 from avseg.data.base import ClipDataset
-from avseg.data.config import DataConfig
+from avseg.datasets import data_config
 from avseg.device import find_device
 from avseg.engine import evaluate, evaluate_file, score
 from avseg.engine.evaluation.evaluate import share_of
@@ -37,7 +37,7 @@ SIZE = 16
 class Clips(ClipDataset):
     """Seven clips of one to five frames whose brightness is a noisy picture of their truth."""
 
-    task, suite, config = Task("binary"), "avsbench_object", DataConfig(name="synth")
+    task, suite, config = Task("binary"), "avsbench_object", data_config("synth")
 
     def __init__(self, clips: int = 7) -> None:
         self.ids = [f"clip{i}" for i in range(clips)]
@@ -167,7 +167,7 @@ def test_device_auto_says_what_it_is(caplog: pytest.LogCaptureFixture) -> None:
     assert find_device("cpu") == torch.device("cpu")
 
 
-DATA = DataConfig(name="synth", held_out_clips=3, frames=5, size=64)
+DATA = data_config("synth", held_out_clips=3, frames=5, size=64)
 
 
 @pytest.fixture(scope="module")
@@ -266,7 +266,7 @@ def test_suites_and_protocols_must_fit(suites: list[str], protocols: list[str], 
 
 def test_protocols_that_judge_other_sizes_are_not_mixed() -> None:
     clips = Clips(1)
-    clips.config = DataConfig(name="avss")
+    clips.config = data_config("avss")
     with pytest.raises(ValueError, match="published and repaired score 'avss' at labels of different sizes"):
         evaluate(Brightness(), clips, [*object_metrics("published"), *object_metrics("repaired")], device="cpu")
 
@@ -277,7 +277,7 @@ def test_two_processes_give_the_bits_of_one(model_file: Path, tmp_path: Path) ->
     run_two(script, str(model_file), str(tmp_path), json.dumps(data), "2")
     torch.set_num_threads(1)
     try:
-        alone = evaluate_file(model_file, DataConfig(**data), batch_size=2, device="cpu")  # type: ignore[arg-type]
+        alone = evaluate_file(model_file, data_config(**data), batch_size=2, device="cpu")  # type: ignore[arg-type]
     finally:
         torch.set_num_threads(2)
     for rank in range(2):

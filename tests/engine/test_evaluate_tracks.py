@@ -20,6 +20,7 @@ from avseg.cli import run
 from avseg.config import InputSpec, ModelConfig
 from avseg.data import build_dataset
 from avseg.data.config import DataConfig
+from avseg.datasets import data_config
 from avseg.engine import evaluate, evaluate_file, score
 from avseg.engine.evaluation.evaluate import _merge_processes
 from avseg.engine.evaluation.files import KeptTracks, read_tracks
@@ -103,7 +104,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch, pairs: list[Pair]) -> Knows:
 
 
 def config_of(root: Path) -> DataConfig:
-    return DataConfig(name="aviseg", root=root)
+    return data_config("aviseg", root=root)
 
 
 def by_hand(pairs: list[Pair], protocol: str) -> dict[str, float]:
@@ -217,7 +218,7 @@ def test_a_file_of_tracks_needs_a_data_set_of_tracks(root: Path, tmp_path: Path)
     path = tmp_path / "results.json"
     path.write_text("[]")
     with pytest.raises(ValueError, match="the data set 'synth' holds none"):
-        evaluate_file(path, DataConfig(name="synth", held_out_clips=1))
+        evaluate_file(path, data_config("synth", held_out_clips=1))
     dataset = build_dataset(config_of(root), "test")
     assert all(not prediction.masks for prediction in read_tracks(path, dataset).values())  # type: ignore[union-attr]
     with pytest.raises(ValueError, match=r"suite avsbench_object judges .* got an instance one"):
@@ -226,7 +227,7 @@ def test_a_file_of_tracks_needs_a_data_set_of_tracks(root: Path, tmp_path: Path)
 
 def test_a_model_of_tracks_is_no_judge_s_of_binary_masks(loaded: Knows) -> None:
     with pytest.raises(ValueError, match=r"the model solves an instance task of .* 'synth' has a binary task"):
-        evaluate_file("any.safetensors", DataConfig(name="synth", held_out_clips=1), device="cpu")
+        evaluate_file("any.safetensors", data_config("synth", held_out_clips=1), device="cpu")
 
 
 def test_no_clips_and_no_batch_are_said(pairs: list[Pair], root: Path, tmp_path: Path) -> None:

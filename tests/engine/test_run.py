@@ -10,7 +10,7 @@ import torch
 from tiny_run import rows
 
 from avseg.config import InputSpec
-from avseg.data.config import DataConfig
+from avseg.datasets import data_config
 from avseg.engine.config import InitConfig, OptimConfig, Recipe, TrainConfig
 from avseg.engine.training.folder import RunFolder
 from avseg.engine.training.run import check_init, train_recipe
@@ -28,7 +28,7 @@ SMALL = Recipe(
         audio_network="small",
         audio_width=16,
     ),
-    data=DataConfig(name="synth", clips=4, held_out_clips=2, size=64),
+    data=data_config("synth", clips=4, held_out_clips=2, size=64),
     optim=OptimConfig(lr=1e-3),
     train=TrainConfig(epochs=2, batch_size=2, workers=0, log_every=1),
 )

@@ -30,8 +30,8 @@ from torch.nn import functional as F
 
 from avseg.config import InputSpec, ModelConfig
 from avseg.data.base import ClipDataset
-from avseg.data.config import DataConfig
 from avseg.data.loader import make_loader
+from avseg.datasets import data_config
 from avseg.engine.config import GroupConfig, OptimConfig, Recipe, TrainConfig
 from avseg.engine.processes import leaving_together
 from avseg.engine.training.checkpoint import read_checkpoint, write_checkpoint
@@ -133,7 +133,7 @@ class TinyWorld(ClipDataset):
     suite = "avsbench_object"
 
     def __init__(self, clips: int, seed: int = 0) -> None:
-        self.config = DataConfig(name="synth")
+        self.config = data_config("synth")
         self.ids = [f"clip{seed}-{i}" for i in range(clips)]
         self.seed = seed
 
@@ -150,7 +150,7 @@ def recipe(**changes: Any) -> Recipe:
     """A short run; `changes` are fields of TrainConfig, or `model` and `optim` whole."""
     model, optim = changes.pop("model", TinyConfig()), changes.pop("optim", OptimConfig(lr=1e-2))
     plain = TrainConfig(epochs=2, batch_size=3, workers=0, log_every=2, save_every=2, eval_every=1)
-    return Recipe(model=model, data=DataConfig(name="synth"), optim=optim, train=replace(plain, **changes))
+    return Recipe(model=model, data=data_config("synth"), optim=optim, train=replace(plain, **changes))
 
 
 def run(folder: Path, of: Recipe, *, clips: int = 14, val: int = 4, resume: bool = True) -> Path:

@@ -14,6 +14,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from avseg.datasets import data_config
+
 sys.path.insert(0, str(Path(__file__).parents[1] / "engine"))
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -21,7 +23,6 @@ from launch import run_two
 
 from avseg.config import InputSpec
 from avseg.data.base import ClipDataset
-from avseg.data.config import DataConfig
 from avseg.engine.config import OptimConfig, Recipe, TrainConfig
 from avseg.engine.processes import leaving_together
 from avseg.engine.training.checkpoint import read_checkpoint
@@ -44,7 +45,7 @@ class World(ClipDataset):
     task, suite = TASK, "avsbench_semantic"
 
     def __init__(self, clips: int) -> None:
-        self.config = DataConfig(name="synth")
+        self.config = data_config("synth")
         self.ids = [f"clip{i}" for i in range(clips)]
 
     def __getitem__(self, index: int) -> Clip:
@@ -127,7 +128,7 @@ class KilledError(RuntimeError):
 def run(folder: Path, kill_at: int | None = None) -> None:
     """Three epochs of three batches, a checkpoint every second step; stopped at a batch where `kill_at` says so."""
     settings = TrainConfig(epochs=3, batch_size=4, workers=0, save_every=2, log_every=1, ema=0.9)
-    recipe = Recipe(model=config(), data=DataConfig(name="synth"), optim=OptimConfig(lr=1e-3), train=settings)
+    recipe = Recipe(model=config(), data=data_config("synth"), optim=OptimConfig(lr=1e-3), train=settings)
     model = new_model()
     seen = {"batches": 0}
 

@@ -12,7 +12,8 @@ from torch import nn
 
 from avseg.cli import run
 from avseg.config import AudioWindow, InputSpec, Temporal
-from avseg.data import DataConfig, build_dataset
+from avseg.data import build_dataset
+from avseg.datasets import data_config
 from avseg.io.video import write_video
 from avseg.models.base import Model
 from avseg.models.qdformer.config import CodebookConfig, QDFormerConfig
@@ -31,7 +32,7 @@ CONFIG = QDFormerConfig(
     tokens=2,
     codebook=CodebookConfig(codes=16),
 )
-DATA = DataConfig(name="synth", kind="semantic", held_out_clips=4, frames=3, size=64)
+DATA = data_config("synth", kind="semantic", held_out_clips=4, frames=3, size=64)
 
 
 class Coder(Model[QDFormerOutput]):

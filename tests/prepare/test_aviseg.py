@@ -13,7 +13,8 @@ from scipy.io import wavfile
 from aviseg_folder import AVISegFolder, make
 from avseg.cli import run
 from avseg.config import AudioWindow
-from avseg.data import DataConfig, build_dataset
+from avseg.data import build_dataset
+from avseg.datasets import data_config
 from avseg.datasets.aviseg import prepare as aviseg
 from avseg.datasets.aviseg.prepare import patches_of_seconds
 from avseg.datasets.folders import prepare
@@ -84,7 +85,7 @@ def test_a_second_that_ends_too_early_is_zeros_as_published_or_silence() -> None
 
 
 def test_the_windows_of_a_model_hear_the_same(folder: AVISegFolder) -> None:
-    dataset = build_dataset(DataConfig(name="aviseg", root=folder.root), "test")
+    dataset = build_dataset(data_config("aviseg", root=folder.root), "test")
     audio, rate = read_wav(folder.root / "test/WAVAudios/dd.wav")
     window = AudioWindow(seconds=0.975, anchor="frame", missing="zero_log_mel")
     heard = log_mel_windows(Batch.collate([dataset[0]]), window)[0]
@@ -100,7 +101,7 @@ def test_features_are_made_beside_frames_and_sound(folder: AVISegFolder, monkeyp
     audio, rate = read_wav(folder.root / "test/WAVAudios/dd.wav")
     wanted = Sums()(patches_of_seconds(audio, rate, 4))
     assert np.array_equal(np.load(stored), wanted.numpy()) and np.load(stored).dtype == np.float32
-    dataset = build_dataset(DataConfig(name="aviseg", root=folder.root, audio="features"), "test")
+    dataset = build_dataset(data_config("aviseg", root=folder.root, audio="features"), "test")
     assert dataset[0].audio_features is not None and torch.equal(dataset[0].audio_features, wanted)
     assert prepare("aviseg", folder.root, folder.root, vggish=Path("weights"), workers=1).skipped == 5
 
@@ -124,7 +125,7 @@ def test_another_folder_gets_copies(folder: AVISegFolder, tmp_path: Path) -> Non
     report = prepare("aviseg", folder.root, out, workers=1)
     assert (report.done, report.failed) == (5, []) and "--vggish FILE" in str(report)
     for split in ("train", "val", "test"):
-        ours, theirs = (build_dataset(DataConfig(name="aviseg", root=root), split)[0] for root in (out, folder.root))
+        ours, theirs = (build_dataset(data_config("aviseg", root=root), split)[0] for root in (out, folder.root))
         assert torch.equal(ours.frames, theirs.frames) and torch.equal(ours.audio, theirs.audio)
     assert not list(out.rglob("*.npy")) and not list(out.rglob("*.part*"))
 
@@ -140,7 +141,7 @@ def test_frames_and_sound_come_out_of_movies(folder: AVISegFolder, tmp_path: Pat
     report = prepare("aviseg", raw, out, workers=2)
     assert report.failed == [] and report.done == 5
     assert ("ee", "1 frames in the movie, 2 wanted; the last is repeated") in report.notes
-    clip = build_dataset(DataConfig(name="aviseg", root=out), "test")[0]
+    clip = build_dataset(data_config("aviseg", root=out), "test")[0]
     # The picture of a second is that of its middle: frames 4, 12, 20, 28.
     assert clip.frames.float().mean((1, 2, 3)).sub(torch.tensor([16.0, 48, 80, 112])).abs().max() < 4
     audio, rate = read_wav(out / "test/WAVAudios/dd.wav")

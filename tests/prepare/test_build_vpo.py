@@ -14,8 +14,9 @@ import torch
 from PIL import Image
 
 from avseg.cli import run
-from avseg.data import DataConfig, build_dataset
+from avseg.data import build_dataset
 from avseg.data.classes import vpo_classes
+from avseg.datasets import data_config
 from avseg.datasets.vpo.build import BuildOptions, build_vpo
 from avseg.datasets.vpo.build.splits import quotas
 from avseg.io.audio import read_wav
@@ -143,7 +144,7 @@ def test_the_readers_read_what_was_built(built: Path, kind: str, stereo: bool) -
     lines = {line["id"]: line for line in manifest(built, kind)[1:]}
     read = 0
     for split in ("train", "val", "test"):
-        dataset = build_dataset(DataConfig(name=f"vpo_{kind}", stereo=stereo), split, built)
+        dataset = build_dataset(data_config(f"vpo_{kind}", stereo=stereo), split, built)
         for i in range(len(dataset)):
             clip = dataset[i]
             assert clip.frames.shape == (1, 3, HEIGHT, WIDTH) and clip.audio.shape == (2 if stereo else 1, 48000)
@@ -273,7 +274,7 @@ def test_an_index_of_vggsound_keeps_its_train_and_test(tmp_path: Path) -> None:
 def test_what_is_rendered_is_what_the_reader_gives(world: World, tmp_path: Path) -> None:
     options = BuildOptions(workers=1, fractions=ONE.fractions, render=True, images_as="link", examples=2)
     build_vpo("ms", *world.inputs, tmp_path, 5, stereo=True, options=options)
-    dataset = build_dataset(DataConfig(name="vpo_ms", stereo=True), "train", tmp_path)
+    dataset = build_dataset(data_config("vpo_ms", stereo=True), "train", tmp_path)
     for i in range(3):
         rendered, _ = read_wav(tmp_path / "VPO" / "VPO-MS" / "stereo" / f"{dataset.ids[i]}.wav")
         torch.testing.assert_close(rendered, dataset[i].audio, atol=1 / 32768, rtol=0)

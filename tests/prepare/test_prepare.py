@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from avseg.data import DataConfig, build_dataset
+from avseg.data import build_dataset
 from avseg.data.classes import avss_palette
+from avseg.datasets import data_config
 from avseg.datasets.folders import prepare
 from avseg.io.audio import read_wav
 from avseg.io.image import write_png
@@ -93,7 +94,7 @@ def test_ms3_becomes_readable(made: tuple[Path, PrepareReport]) -> None:
     out, report = made
     assert (report.done, report.skipped, report.failed, report.exit_code) == (3, 0, [], 0)
     for split, seconds in (("train", 5), ("val", 3.5), ("test", 7)):
-        dataset = build_dataset(DataConfig(name="ms3", root=out), split)
+        dataset = build_dataset(data_config("ms3", root=out), split)
         clip = dataset[0]
         assert clip.frames.shape == (5, 3, 224, 224)
         for k, frame in enumerate(clip.frames):
@@ -143,7 +144,7 @@ def test_processes_give_the_same_bytes(ms3: Path, made: tuple[Path, PrepareRepor
 
 def test_raw_and_out_may_be_one_folder(ms3: Path) -> None:
     assert prepare("ms3", ms3, ms3, workers=1).done == 3
-    assert len(build_dataset(DataConfig(name="ms3", root=ms3), "test")[0].frames) == 5
+    assert len(build_dataset(data_config("ms3", root=ms3), "test")[0].frames) == 5
 
 
 def test_one_bad_file_is_reported_and_the_rest_goes_on(ms3: Path, tmp_path: Path) -> None:
@@ -181,7 +182,7 @@ def test_s4_gets_five_frames_whatever_its_start(tmp_path: Path) -> None:
     write_clip(raw / "s4_data/raw_videos/train/helicopter/x_7.mp4", 3)
     write_png(raw / "s4_data/gt_masks/train/helicopter/x_7/x_7_1.png", np.full((224, 224), 255, np.uint8))
     assert prepare("s4", raw, tmp_path / "out", workers=1).done == 1
-    clip = build_dataset(DataConfig(name="s4", root=tmp_path / "out", audio="log_mel"), "train")[0]
+    clip = build_dataset(data_config("s4", root=tmp_path / "out", audio="log_mel"), "train")[0]
     assert clip.frames.shape == (5, 3, 224, 224)
     assert torch.equal(clip.frames[3], clip.frames[4])
     assert clip.target.labels[0].all()  # type: ignore[union-attr]
@@ -195,7 +196,7 @@ def test_avss_keeps_the_size_of_the_video_and_its_channels(tmp_path: Path) -> No
     for k in range(10):
         write_png(raw / f"v2/u/labels_rgb/{k}.png", np.full((HEIGHT, WIDTH, 3), avss_palette()[k], np.uint8))
     assert prepare("avss", raw, tmp_path / "out", workers=1).done == 1
-    clip = build_dataset(DataConfig(name="avss", root=tmp_path / "out", stereo=True), "test")[0]
+    clip = build_dataset(data_config("avss", root=tmp_path / "out", stereo=True), "test")[0]
     assert clip.frames.shape == (10, 3, HEIGHT, WIDTH)
     assert clip.audio.shape[0] == 2
     assert clip.target.labels[:, 0, 0].tolist() == list(range(10))  # type: ignore[union-attr]

@@ -12,7 +12,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from avseg.data import DataConfig, build_dataset
+from avseg.data import build_dataset
+from avseg.datasets import data_config
 from avseg.datasets.aviseg.polygons import box_of, outlines, segmentation_of
 from avseg.datasets.folders import write
 from avseg.datasets.world.videos import SynthVideos
@@ -223,7 +224,7 @@ def test_files_read_back_as_the_world(tmp_path: Path, form: str) -> None:
     write("aviseg", tmp_path, 4, 7, workers=1, size=(40, 56), seconds=(12, 16), segmentation=form)
     spec = VideoSpec(seconds=(12, 16), size=(40, 56))
     for split, count in {"train": 2, "val": 1, "test": 1}.items():
-        data = build_dataset(DataConfig(name="aviseg", root=tmp_path), split)
+        data = build_dataset(data_config("aviseg", root=tmp_path), split)
         world = SynthVideos(count, 7, split=split, spec=spec)
         assert data.task == world.task and data.ids == world.ids and len(data) == count
         for index in range(count):
@@ -298,7 +299,7 @@ def test_a_movie_shows_the_frames_and_plays_the_sound(tmp_path: Path) -> None:
 
 
 def test_the_data_set_in_memory_by_its_name() -> None:
-    config = DataConfig(name="synth", kind="instance", frames=9, size=24, clips=3, held_out_clips=2, seed=4)
+    config = data_config("synth", kind="instance", frames=9, size=24, clips=3, held_out_clips=2, seed=4)
     train, test = build_dataset(config, "train"), build_dataset(config, "test")
     assert (len(train), len(test)) == (3, 2) and not set(train.ids) & set(test.ids)
     assert train.suite == "aviseg" and train.task.kind == "instance" and train.task.classes == CLASSES
@@ -312,8 +313,8 @@ def test_training_draws_frames_also_where_nothing_sounds() -> None:
     from avseg.data.loader import make_loader
     from avseg.data.transforms import train_transforms
 
-    config = DataConfig(
-        name="synth", kind="instance", frames=12, size=32, clips=8, augment=("some_frames", "flip"), clip_frames=1
+    config = data_config(
+        "synth", kind="instance", frames=12, size=32, clips=8, augment=("some_frames", "flip"), clip_frames=1
     )
     data = build_dataset(config, "train")
     instances = []

@@ -11,8 +11,9 @@ import pytest
 import torch
 from scipy.spatial.distance import cdist
 
-from avseg.data import DataConfig, build_dataset
+from avseg.data import build_dataset
 from avseg.data.classes import vpo_classes
+from avseg.datasets import data_config
 from avseg.datasets.folders import write
 from avseg.datasets.vpo.options import StillOptions
 from avseg.datasets.vpo.write import STAND_INS, TWIN_GAP, draw_picture
@@ -47,7 +48,7 @@ def test_the_sets_read_back(root: Path, name: str, stereo: bool) -> None:
     played = {vpo_classes().index(STAND_INS[name]) for name in CLASSES}
     total = 0
     for split in ("train", "val", "test"):
-        dataset = build_dataset(DataConfig(name=name, stereo=stereo), split, root)
+        dataset = build_dataset(data_config(name, stereo=stereo), split, root)
         total += len(dataset)
         for i in range(len(dataset)):
             clip = dataset[i]
@@ -78,7 +79,7 @@ def test_twins_stand_apart_and_one_of_them_is_silent(root: Path) -> None:
 
 
 def test_loudness_in_stereo_is_on_the_side_of_the_mask(root: Path) -> None:
-    dataset = build_dataset(DataConfig(name="vpo_ss", stereo=True), "train", root)
+    dataset = build_dataset(data_config("vpo_ss", stereo=True), "train", root)
     for i in range(len(dataset)):
         clip = dataset[i]
         left, right = clip.audio.square().mean(1).sqrt().tolist()
@@ -100,7 +101,7 @@ def test_without_singles_there_is_no_vpo_ms(tmp_path: Path) -> None:
     assert not (tmp_path / "VPO" / "VPO-MS").exists()
     lines = manifest(tmp_path, "VPO-MSMI")[1:]
     assert len(lines) == 6 and {len(line["sources"]) for line in lines} == {1}
-    assert build_dataset(DataConfig(name="vpo_msmi"), "test", tmp_path)[0].frames.shape == (1, 3, 32, 48)
+    assert build_dataset(data_config("vpo_msmi"), "test", tmp_path)[0].frames.shape == (1, 3, 32, 48)
 
 
 def test_the_label_of_a_sound_is_its_timbre(root: Path) -> None:

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from avseg.data import DataConfig, build_dataset
+from avseg.data import build_dataset
+from avseg.datasets import data_config
 from avseg.datasets.avss.layout import class_codes
 from avseg.datasets.folders import write
 from avseg.synth.world import SPLITS, make_clip
@@ -34,7 +35,7 @@ def roots(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.mark.parametrize("kind", ["s4", "ms3"])
 @pytest.mark.parametrize("split", ["train", "val", "test"])
 def test_object_layouts_read_back_as_the_world(roots: dict[str, Path], kind: str, split: str) -> None:
-    dataset = build_dataset(DataConfig(name=kind), split, roots[kind])
+    dataset = build_dataset(data_config(kind), split, roots[kind])
     assert len(dataset) == {"train": 7, "val": 1, "test": 1}[split]
     for i in range(len(dataset)):
         clip = dataset[i]
@@ -50,8 +51,8 @@ def test_object_layouts_read_back_as_the_world(roots: dict[str, Path], kind: str
 def test_log_mel_pickles_are_those_of_the_stored_sound(roots: dict[str, Path]) -> None:
     from avseg.nn.mel import log_mel_examples
 
-    stored = build_dataset(DataConfig(name="ms3", audio="log_mel"), "val", roots["ms3"])[0].audio_features
-    sound = build_dataset(DataConfig(name="ms3"), "val", roots["ms3"])[0].audio
+    stored = build_dataset(data_config("ms3", audio="log_mel"), "val", roots["ms3"])[0].audio_features
+    sound = build_dataset(data_config("ms3"), "val", roots["ms3"])[0].audio
     assert stored is not None and stored.shape == (5, 1, 96, 64)
     torch.testing.assert_close(stored, log_mel_examples(sound), rtol=0, atol=1e-5)
     assert float(stored.max()) > 0 > float(stored.min()) >= float(np.log(0.01)) - 1e-4
@@ -59,7 +60,7 @@ def test_log_mel_pickles_are_those_of_the_stored_sound(roots: dict[str, Path]) -
 
 @pytest.mark.parametrize("split", ["train", "val", "test"])
 def test_avss_reads_back_with_its_own_class_ids(roots: dict[str, Path], split: str) -> None:
-    dataset = build_dataset(DataConfig(name="avss"), split, roots["avss"])
+    dataset = build_dataset(data_config("avss"), split, roots["avss"])
     parts = ("v1s", "v2", "v1m")
     for i in range(len(dataset)):
         part = parts[i % 3]
@@ -120,7 +121,7 @@ def test_workers_change_no_byte(tmp_path: Path) -> None:
 def test_summary_and_mistakes(tmp_path: Path) -> None:
     summary = write("s4", tmp_path, 4, 0, workers=1, size=(24, 40), difficulty="easy")
     assert summary.counts == {"train": 2, "val": 1, "test": 1} and "4 clips (2 train" in str(summary)
-    assert build_dataset(DataConfig(name="s4"), "test", tmp_path)[0].frames.shape == (5, 3, 24, 40)
+    assert build_dataset(data_config("s4"), "test", tmp_path)[0].frames.shape == (5, 3, 24, 40)
     with pytest.raises(ValueError, match="did you mean 'ms3'"):
         write("ms", tmp_path, 4, 0)
     with pytest.raises(ValueError, match="at least 3"):

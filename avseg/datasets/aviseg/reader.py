@@ -16,15 +16,14 @@ from PIL import Image
 from torch import Tensor
 
 from avseg.data.base import ClipDataset
-from avseg.data.config import DataConfig
 from avseg.data.geometry import Geometry
 from avseg.data.sound import read_sound
+from avseg.datasets.aviseg.config import AVISegConfig
 from avseg.datasets.aviseg.truth import Size, Track, Video, read_truth, size_of, track_target
-from avseg.datasets.tables import ClipFiles, need_root, need_shipped, refuse_options
+from avseg.datasets.tables import ClipFiles, need_shipped
 from avseg.io.image import open_image
 from avseg.types import Clip, Task, TrackTarget
 
-OPTIONS = ("replacement", "features", "silent_videos")
 FEATURES = 128
 """Numbers that stand for the sound of a second."""
 _ADVICE = (
@@ -33,19 +32,15 @@ _ADVICE = (
 )
 
 
-def open_aviseg(config: DataConfig, split: str, root: Path | None) -> AVISeg:
-    """One split of AVISeg."""
-    return AVISeg(config, split, need_root(config, root))
-
-
 class AVISeg(ClipDataset):
     """One split. Frames are read at the size of their files, and truth stays run lengths (`TrackTarget`).
 
     Training leaves out crowds, masks without a box, and videos in which nothing is left (but `config.silent_videos`).
     """
 
-    def __init__(self, config: DataConfig, split: str, root: Path) -> None:
-        refuse_options(config, OPTIONS)
+    config: AVISegConfig
+
+    def __init__(self, config: AVISegConfig, split: str, root: Path) -> None:
         if config.labels_at == "input":
             raise ValueError("tracks of AVISeg are judged at the size of its frames; leave out --data.labels-at input")
         self.config, self.split, self.root = config, split, root
@@ -56,11 +51,10 @@ class AVISeg(ClipDataset):
             raise ValueError(faults[0] + more)
         self.category_ids = tuple(self.truth.categories)
         self.task = Task("instance", tuple(self.truth.categories.values()))
-        self.suite = config.suite or "aviseg"
         self.videos = [video for video in self.truth.videos if self._is_wanted(video)]
         self.ids = [video.name for video in self.videos]
         if config.audio == "features":
-            need_shipped(config, [self.files(index).features for index in range(len(self.videos))], _ADVICE)
+            need_shipped(config.audio, [self.files(index).features for index in range(len(self.videos))], _ADVICE)
         self.video_ids = {video.name: video.id for video in self.truth.videos}
         """Number in the file by name, also of videos that are left out."""
 

@@ -1,13 +1,13 @@
 """The record of AVISeg. Imports no torch."""
 
-from avseg.data.config import DataConfig
+from avseg.datasets.aviseg.config import AVISegConfig
 from avseg.datasets.aviseg.options import FeatureOptions, LongVideoOptions
 from avseg.datasets.spec import DatasetSpec
 
 AVISEG = DatasetSpec(
     name="aviseg",
-    config=DataConfig,
-    open="avseg.datasets.aviseg.reader:open_aviseg",
+    config=AVISegConfig,
+    open="avseg.datasets.aviseg.reader:AVISeg",
     suite="aviseg",
     what="AVISeg, tracks through long videos",
     prepare="avseg.datasets.aviseg.prepare:prepare",

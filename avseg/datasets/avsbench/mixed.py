@@ -6,25 +6,20 @@ Ours: of `avs_1s7m` no more than the name is published (docs/qdformer.md); we re
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields
 from pathlib import Path
 
 from avseg.config import did_you_mean
 from avseg.data.base import ClipDataset
-from avseg.data.config import DataConfig
 from avseg.data.geometry import Geometry
-from avseg.datasets.avsbench.reader import COMPAT, MS3, S4, AVSBenchObject, Layout
-from avseg.datasets.tables import ClipFiles, need_root, refuse_options
+from avseg.datasets.avsbench.config import MixedConfig, MS3Config, S4Config
+from avseg.datasets.avsbench.reader import LAYOUTS, AVSBenchObject
+from avseg.datasets.tables import ClipFiles
 from avseg.types import Clip, Task
 
-PARTS: dict[str, tuple[Layout, str]] = {"s4": (S4, "Single-source"), "ms3": (MS3, "Multi-sources")}
-"""Layout, and the folder below the root as AVSBench ships it; a part may also lie in the root itself."""
+PARTS: dict[str, tuple[type[S4Config], str]] = {"s4": (S4Config, "Single-source"), "ms3": (MS3Config, "Multi-sources")}
+"""Options, and the folder below the root as AVSBench ships it; a part may also lie in the root itself."""
 ONCE_AND_SEVEN_TIMES = {"s4": 1, "ms3": 7}
-
-
-def open_avs_1s7m(config: DataConfig, split: str, root: Path | None) -> MixedAVSBench:
-    """One split of S4 and MS3 together."""
-    return MixedAVSBench(config, split, need_root(config, root))
 
 
 class MixedAVSBench(ClipDataset):
@@ -35,9 +30,9 @@ class MixedAVSBench(ClipDataset):
     """
 
     task = Task("binary")
+    config: MixedConfig
 
-    def __init__(self, config: DataConfig, split: str, root: Path) -> None:
-        refuse_options(config, ("mix", "mask_mode", *COMPAT, "log_mel", "binary"))
+    def __init__(self, config: MixedConfig, split: str, root: Path) -> None:
         mix = config.mix or ONCE_AND_SEVEN_TIMES
         if wrong := sorted(set(mix) - set(PARTS)):
             raise ValueError(f"data.mix names {wrong[0]!r}; {did_you_mean(wrong[0], PARTS)}")
@@ -52,7 +47,6 @@ class MixedAVSBench(ClipDataset):
             for place in range(len(part))
         ]
         self.ids = [self.parts[name].ids[place] for name, place in self._places]
-        self.suite = config.suite or "avsbench_object"
 
     def part(self, index: int) -> str:
         """Which data set a clip is of: `s4` or `ms3`."""
@@ -79,7 +73,7 @@ class MixedAVSBench(ClipDataset):
         return self.parts[name].read(place, geometry, frames)
 
 
-def _opened(name: str, config: DataConfig, split: str, root: Path) -> AVSBenchObject:
-    layout, folder = PARTS[name]
-    own = replace(config, name=name, mix={}, mask_mode=config.mask_mode if name == "ms3" else "auto")
-    return AVSBenchObject(own, split, root if (root / layout.table).is_file() else root / folder, layout)
+def _opened(name: str, config: MixedConfig, split: str, root: Path) -> AVSBenchObject:
+    kind, folder = PARTS[name]
+    own = kind(name, **{f.name: getattr(config, f.name) for f in fields(kind) if f.name != "name"})
+    return AVSBenchObject(own, split, root if (root / LAYOUTS[name].table).is_file() else root / folder)

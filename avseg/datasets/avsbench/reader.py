@@ -17,16 +17,15 @@ from torch import Tensor
 
 from avseg.data.base import ClipDataset
 from avseg.data.classes import s4_categories
-from avseg.data.config import DataConfig
 from avseg.data.geometry import Geometry, channels_first
 from avseg.data.sound import every_second_second, published_buffer, read_sound
-from avseg.datasets.tables import ClipFiles, Row, check_names, need_root, need_shipped, read_table, refuse_options
+from avseg.datasets.avsbench.config import MS3Config, S4Config
+from avseg.datasets.tables import ClipFiles, Row, check_names, need_shipped, read_table
 from avseg.io.image import open_image
 from avseg.io.pickles import read_tensor
 from avseg.types import Clip, DenseTarget, Task
 
 FRAMES = 5
-COMPAT = ("audio_window", "audio_hop")
 
 
 @dataclass(frozen=True)
@@ -66,25 +65,17 @@ def _ms3_files(root: Path, row: Row) -> ClipFiles:
 
 S4 = Layout("s4_meta_data.csv", (("name", 0), ("category", None), ("split", None)), _s4_files, bitmaps=True)
 MS3 = Layout("ms3_meta_data.csv", (("name", 0), ("split", None)), _ms3_files, bitmaps=False)
-
-
-def open_s4(config: DataConfig, split: str, root: Path | None) -> AVSBenchObject:
-    """S4; training clips carry the truth of their first frame only."""
-    return AVSBenchObject(config, split, need_root(config, root), S4)
-
-
-def open_ms3(config: DataConfig, split: str, root: Path | None) -> AVSBenchObject:
-    """MS3; all five frames are annotated in every split."""
-    return AVSBenchObject(config, split, need_root(config, root), MS3)
+LAYOUTS = {"s4": S4, "ms3": MS3}
 
 
 class AVSBenchObject(ClipDataset):
-    """One split of S4 or MS3."""
+    """One split of S4, whose training clips carry the truth of their first frame only, or of MS3."""
 
     task = Task("binary")
+    config: S4Config
 
-    def __init__(self, config: DataConfig, split: str, root: Path, layout: Layout) -> None:
-        refuse_options(config, (*COMPAT, "log_mel", "binary", *(() if layout.bitmaps else ("mask_mode",))))
+    def __init__(self, config: S4Config, split: str, root: Path) -> None:
+        layout = LAYOUTS[config.name]
         if config.audio == "log_mel" and config.compat:
             raise ValueError(
                 f"{', '.join(config.compat)} (--data.compat) changes the sound of {config.name!r}, which --data.audio "
@@ -97,9 +88,8 @@ class AVSBenchObject(ClipDataset):
         self.ids = [row["name"] for row in self.rows]
         if config.audio == "log_mel":
             advice = f"make them (avseg data prepare {config.name}) or read the sound (--data.audio wav)"
-            need_shipped(config, [self.files(index).log_mel for index in range(len(self.rows))], advice)
+            need_shipped(config.audio, [self.files(index).log_mel for index in range(len(self.rows))], advice)
         self.categories = _categories(table)
-        self.suite = config.suite or "avsbench_object"
 
     def files(self, index: int) -> ClipFiles:
         """Where the parts of a clip lie."""
@@ -169,7 +159,8 @@ class AVSBenchObject(ClipDataset):
         image = open_image(path)
         if self.layout.bitmaps:  # grey values between 0 and 255 are dithered by the published reader
             return torch.from_numpy(np.array(image.convert("1"), dtype=np.int64))
-        return ms3_mask(image, self.config.mask_mode, path)
+        mode = self.config.mask_mode if isinstance(self.config, MS3Config) else "auto"
+        return ms3_mask(image, mode, path)
 
     def _sounding(self, index: int, frames: int) -> Tensor | None:
         """(T, number of categories) bool: the category of an S4 clip sounds all the time; MS3 does not tell."""

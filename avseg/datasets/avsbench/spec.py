@@ -1,13 +1,13 @@
 """The records of AVSBench-object. Imports no torch."""
 
-from avseg.data.config import DataConfig
+from avseg.datasets.avsbench.config import MixedConfig, MS3Config, S4Config
 from avseg.datasets.spec import DatasetSpec
 from avseg.synth.options import ClipOptions
 
 S4 = DatasetSpec(
     name="s4",
-    config=DataConfig,
-    open="avseg.datasets.avsbench.reader:open_s4",
+    config=S4Config,
+    open="avseg.datasets.avsbench.reader:AVSBenchObject",
     suite="avsbench_object",
     what="AVSBench-object, one source",
     prepare="avseg.datasets.avsbench.folder:prepare_s4",
@@ -17,8 +17,8 @@ S4 = DatasetSpec(
 )
 MS3 = DatasetSpec(
     name="ms3",
-    config=DataConfig,
-    open="avseg.datasets.avsbench.reader:open_ms3",
+    config=MS3Config,
+    open="avseg.datasets.avsbench.reader:AVSBenchObject",
     suite="avsbench_object",
     what="AVSBench-object, several sources",
     prepare="avseg.datasets.avsbench.folder:prepare_ms3",
@@ -28,8 +28,8 @@ MS3 = DatasetSpec(
 )
 AVS_1S7M = DatasetSpec(
     name="avs_1s7m",
-    config=DataConfig,
-    open="avseg.datasets.avsbench.mixed:open_avs_1s7m",
+    config=MixedConfig,
+    open="avseg.datasets.avsbench.mixed:MixedAVSBench",
     suite="avsbench_object",
     what="S4 once and MS3 seven times",
     write="avseg.datasets.avsbench.layout:write_avs_1s7m",

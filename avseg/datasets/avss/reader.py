@@ -21,10 +21,10 @@ from torch.utils.data import get_worker_info
 
 from avseg.data.base import ClipDataset
 from avseg.data.classes import avss_classes, avss_palette
-from avseg.data.config import DataConfig
 from avseg.data.geometry import Geometry, channels_first
 from avseg.data.sound import published_buffer, read_sound
-from avseg.datasets.tables import ClipFiles, check_names, need_root, read_table, refuse_options
+from avseg.datasets.avss.config import AVSSConfig
+from avseg.datasets.tables import ClipFiles, check_names, read_table
 from avseg.io.image import open_image
 from avseg.types import IGNORE, Clip, DenseTarget, Task
 
@@ -39,27 +39,16 @@ A = TypeVar("A")
 R = TypeVar("R")
 
 
-def open_avss(config: DataConfig, split: str, root: Path | None) -> AVSS:
-    """One split of AVSS.
-
-    Raises:
-        ValueError: log-mel pickles are asked for (the data set has none), or a table that does not fit.
-    """
-    if config.audio != "wav":
-        raise ValueError("AVSS ships no log-mel pickles; use --data.audio wav")
-    return AVSS(config, split, need_root(config, root))
-
-
 class AVSS(ClipDataset):
     """One split, or some parts of it (`config.parts`); every batch of it is padded to ten frames.
 
     With `config.binary` every class is foreground, but `target.sounding` still tells the classes.
     """
 
+    config: AVSSConfig
     batch_frames = LONGEST
 
-    def __init__(self, config: DataConfig, split: str, root: Path) -> None:
-        refuse_options(config, ("audio_window", "parts", "binary"))
+    def __init__(self, config: AVSSConfig, split: str, root: Path) -> None:
         path = root / "metadata.csv"
         table = read_table(path, COLUMNS)
         check_names(path, table, ["uid"])
@@ -73,7 +62,7 @@ class AVSS(ClipDataset):
         self.rows = [row for row in table if row["split"] == split and row["label"] in parts]
         self.ids = [row["uid"] for row in self.rows]
         self.task = Task("binary") if config.binary else Task("semantic", class_names(root)[1:])
-        self.suite = config.suite or ("avsbench_object" if config.binary else "avsbench_semantic")
+        self.suite = "avsbench_object" if config.binary else "avsbench_semantic"
 
     def files(self, index: int) -> ClipFiles:
         """Where the parts of a clip lie; a v1s clip of training has the label of its first frame only."""

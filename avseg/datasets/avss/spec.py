@@ -1,13 +1,13 @@
 """The record of AVSBench-semantic (AVSS). Imports no torch."""
 
-from avseg.data.config import DataConfig
+from avseg.datasets.avss.config import AVSSConfig
 from avseg.datasets.spec import DatasetSpec
 from avseg.synth.options import ClipOptions
 
 AVSS = DatasetSpec(
     name="avss",
-    config=DataConfig,
-    open="avseg.datasets.avss.reader:open_avss",
+    config=AVSSConfig,
+    open="avseg.datasets.avss.reader:AVSS",
     suite="avsbench_semantic",
     what="AVSBench-semantic",
     prepare="avseg.datasets.avss.folder:prepare",

@@ -14,26 +14,22 @@ import torch
 from avseg.config import did_you_mean
 from avseg.data.base import ClipDataset
 from avseg.data.classes import single_classes
-from avseg.data.config import DataConfig
 from avseg.data.geometry import Geometry, channels_first
 from avseg.data.sound import read_sound
-from avseg.datasets.tables import ClipFiles, check_names, need_root, read_table, refuse_options
+from avseg.datasets.single.config import SingleConfig
+from avseg.datasets.tables import ClipFiles, check_names, read_table
 from avseg.io.image import open_image, read_index
 from avseg.types import IGNORE, Clip, DenseTarget, Task
 
 COLUMNS = ("name", "category", "split")
 
 
-def open_single(config: DataConfig, split: str, root: Path | None) -> Single:
-    """One split of AVSBench-Single+."""
-    return Single(config, split, need_root(config, root))
-
-
 class Single(ClipDataset):
     """One split; with `config.binary` the labels are those of `salient_labels`."""
 
-    def __init__(self, config: DataConfig, split: str, root: Path) -> None:
-        refuse_options(config, ("binary",))
+    config: SingleConfig
+
+    def __init__(self, config: SingleConfig, split: str, root: Path) -> None:
         table = read_table(root / "data.csv", [(name, None) for name in COLUMNS])
         check_names(root / "data.csv", table, ["name"])
         named = [_categories(row["category"], f"{root / 'data.csv'} line {i}") for i, row in enumerate(table, start=2)]
@@ -42,7 +38,6 @@ class Single(ClipDataset):
         self.ids = [row["name"] for row in self.rows]
         self.categories = [found for row, found in zip(table, named, strict=True) if row["split"] == split]
         self.task = Task("binary") if config.binary else Task("semantic", single_classes()[1:])
-        self.suite = config.suite or "vpo"
 
     def files(self, index: int) -> ClipFiles:
         """Where the parts of a sample lie."""

@@ -1,13 +1,13 @@
 """The record of AVSBench-Single+. Imports no torch."""
 
-from avseg.data.config import DataConfig
+from avseg.datasets.single.config import SingleConfig
 from avseg.datasets.spec import DatasetSpec
 from avseg.synth.options import ClipOptions
 
 SINGLE = DatasetSpec(
     name="single",
-    config=DataConfig,
-    open="avseg.datasets.single.reader:open_single",
+    config=SingleConfig,
+    open="avseg.datasets.single.reader:Single",
     suite="vpo",
     what="AVSBench-Single+, one source, one picture",
     write="avseg.datasets.single.layout:write",

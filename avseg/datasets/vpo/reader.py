@@ -18,55 +18,39 @@ from torch import Tensor
 
 from avseg.data.base import ClipDataset
 from avseg.data.classes import vpo_classes, vpo_mask_ids
-from avseg.data.config import DataConfig
 from avseg.data.geometry import Geometry, channels_first
 from avseg.data.sound import pan, read_centre
-from avseg.datasets.tables import ClipFiles, need_root, refuse_options
-from avseg.datasets.vpo.table import MS, MSMI, SS, Sample, Source, Subset, read_samples
+from avseg.datasets.tables import ClipFiles
+from avseg.datasets.vpo.config import VPOConfig
+from avseg.datasets.vpo.table import TABLES, Sample, Source, read_samples
 from avseg.io.image import open_image
 from avseg.types import IGNORE, Clip, DenseTarget, Task
 
 SECONDS = 3.0
 """Sound of a sample; its picture stands in the middle."""
-COMPAT = ("audio_window", "relabel", "mono_flip", "merged_val")
 SOUNDS = Path("vggsound_bench", "VGGSound", "audios")
 _UNKNOWN = 254
 
 
-def open_vpo_ss(config: DataConfig, split: str, root: Path | None) -> VPO:
-    """VPO-SS: a sample for every row of the table."""
-    return VPO(config, split, need_root(config, root), SS)
-
-
-def open_vpo_ms(config: DataConfig, split: str, root: Path | None) -> VPO:
-    """VPO-MS: a sample for every picture."""
-    return VPO(config, split, need_root(config, root), MS)
-
-
-def open_vpo_msmi(config: DataConfig, split: str, root: Path | None) -> VPO:
-    """VPO-MSMI: a sample for every picture; those without several instances of a class are read from VPO-MS."""
-    return VPO(config, split, need_root(config, root), MSMI)
-
-
 class VPO(ClipDataset):
-    """One split of VPO-SS, VPO-MS or VPO-MSMI, mono or (`config.stereo`) with every source at its place.
+    """One split of VPO-SS (a sample for every row of its table), VPO-MS or VPO-MSMI (one for every picture).
+
+    Mono, or (`config.stereo`) with every source at its place.
 
     With `merged_val` in `config.compat`, val and test are one split under both names, as published.
     """
 
-    suite = "vpo"
+    config: VPOConfig
 
-    def __init__(self, config: DataConfig, split: str, root: Path, subset: Subset) -> None:
-        refuse_options(config, (*COMPAT, "sounds"))
+    def __init__(self, config: VPOConfig, split: str, root: Path) -> None:
         sounds = config.sounds or root / SOUNDS
         if not sounds.is_dir():
             raise FileNotFoundError(f"the folder {sounds} of the sounds of VPO does not exist; give --data.sounds DIR")
-        self.config, self.split, self.root, self.subset = config, split, root, subset
+        self.config, self.split, self.root, self.table = config, split, root, TABLES[config.name]
         merged = "merged_val" in config.compat and split != "train"
-        self.samples = read_samples(root / "VPO", sounds, subset, ("val", "test") if merged else (split,))
+        self.samples = read_samples(root / "VPO", sounds, self.table, ("val", "test") if merged else (split,))
         self.ids = [sample.id for sample in self.samples]
         self.task = Task("semantic", vpo_classes()[1:])
-        self.suite = config.suite or self.suite
 
     def files(self, index: int) -> ClipFiles:
         """Where the parts of a sample lie; of several sounds the first."""
@@ -94,7 +78,7 @@ class VPO(ClipDataset):
         picture = open_image(sample.image, "RGB")
         size = (picture.height, picture.width)
         labels, shown = read_mask(sample.mask, size, geometry, relabel="relabel" in self.config.compat)
-        if self.subset.by_row:
+        if self.table.by_row:
             shown[:] = False
             shown[sample.sources[0].class_id] = True
         if geometry is not None:

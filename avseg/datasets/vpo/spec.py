@@ -1,15 +1,15 @@
 """The records of VPO. Imports no torch."""
 
-from avseg.data.config import DataConfig
 from avseg.datasets.spec import DatasetSpec
+from avseg.datasets.vpo.config import VPOConfig
 from avseg.datasets.vpo.options import SeveralOptions, StillOptions, TwinOptions
 
 COMMANDS = {"build-vpo": "avseg.datasets.vpo.build.command:build"}
 
 VPO_SS = DatasetSpec(
     name="vpo_ss",
-    config=DataConfig,
-    open="avseg.datasets.vpo.reader:open_vpo_ss",
+    config=VPOConfig,
+    open="avseg.datasets.vpo.reader:VPO",
     suite="vpo",
     what="VPO, one object sounds",
     check="avseg.datasets.vpo.check:check_ss",
@@ -20,8 +20,8 @@ VPO_SS = DatasetSpec(
 )
 VPO_MS = DatasetSpec(
     name="vpo_ms",
-    config=DataConfig,
-    open="avseg.datasets.vpo.reader:open_vpo_ms",
+    config=VPOConfig,
+    open="avseg.datasets.vpo.reader:VPO",
     suite="vpo",
     what="VPO, several classes sound",
     check="avseg.datasets.vpo.check:check_ms",
@@ -32,8 +32,8 @@ VPO_MS = DatasetSpec(
 )
 VPO_MSMI = DatasetSpec(
     name="vpo_msmi",
-    config=DataConfig,
-    open="avseg.datasets.vpo.reader:open_vpo_msmi",
+    config=VPOConfig,
+    open="avseg.datasets.vpo.reader:VPO",
     suite="vpo",
     what="VPO, instances told apart by their place",
     check="avseg.datasets.vpo.check:check_msmi",

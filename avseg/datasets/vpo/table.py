@@ -15,7 +15,7 @@ COLUMNS = ("img_Id", "ann_Ids", "cateId", "cateName", "vgg_file", "split", "audi
 
 
 @dataclass(frozen=True)
-class Subset:
+class SampleTable:
     """The folder and the table of SS, MS or MSMI."""
 
     folder: str
@@ -26,9 +26,10 @@ class Subset:
     """Rows whose `multi_instance` is 0 take picture and mask from VPO-MS."""
 
 
-SS = Subset("VPO-SS", "vpo_ss_data_stereo.csv", by_row=True)
-MS = Subset("VPO-MS", "vpo_ms_data_stereo.csv")
-MSMI = Subset("VPO-MSMI", "vpo_msmi_data_stereo.csv", borrows=True)
+SS = SampleTable("VPO-SS", "vpo_ss_data_stereo.csv", by_row=True)
+MS = SampleTable("VPO-MS", "vpo_ms_data_stereo.csv")
+MSMI = SampleTable("VPO-MSMI", "vpo_msmi_data_stereo.csv", borrows=True)
+TABLES = {"vpo_ss": SS, "vpo_ms": MS, "vpo_msmi": MSMI}
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Sample:
     sources: tuple[Source, ...]
 
 
-def read_samples(root: Path, sounds: Path, subset: Subset, splits: Sequence[str]) -> list[Sample]:
+def read_samples(root: Path, sounds: Path, layout: SampleTable, splits: Sequence[str]) -> list[Sample]:
     """The samples of some splits, in the order in which the table first names them.
 
     Args:
@@ -63,8 +64,8 @@ def read_samples(root: Path, sounds: Path, subset: Subset, splits: Sequence[str]
         ValueError: a table without a column, or a row (its line is named) with a class that VPO does not have, an id
             that is no number, a position outside [0, 1], or a `multi_instance` that differs within a picture.
     """
-    path = root / subset.folder / subset.table
-    columns = (*COLUMNS, "multi_instance") if subset.borrows else COLUMNS
+    path = root / layout.folder / layout.table
+    columns = (*COLUMNS, "multi_instance") if layout.borrows else COLUMNS
     rows = read_table(path, [(name, None) for name in columns])
     check_names(path, rows, ["vgg_file"])
     groups: dict[tuple[int, ...], list[tuple[Row, Source]]] = {}
@@ -72,10 +73,10 @@ def read_samples(root: Path, sounds: Path, subset: Subset, splits: Sequence[str]
         where = f"{path} line {number}"
         source, image = _source(row, sounds, where), _number(row, "img_Id", where)
         wanted = row["split"] in splits
-        key = (wanted, image, _number(row, "ann_Ids", where), number) if subset.by_row else (wanted, image)
+        key = (wanted, image, _number(row, "ann_Ids", where), number) if layout.by_row else (wanted, image)
         groups.setdefault(key, []).append((row, source))
     # Samples of other splits are made as well: a table that is wrong is wrong for every split.
-    samples = [(key[0], _sample(root, group, subset)) for key, group in groups.items()]
+    samples = [(key[0], _sample(root, group, layout)) for key, group in groups.items()]
     return [sample for wanted, sample in samples if wanted]
 
 
@@ -107,24 +108,24 @@ def _number(row: Row, column: str, where: str) -> int:
     return int(row[column])
 
 
-def _sample(root: Path, group: Sequence[tuple[Row, Source]], subset: Subset) -> Sample:
+def _sample(root: Path, group: Sequence[tuple[Row, Source]], layout: SampleTable) -> Sample:
     sources, row = tuple(source for _, source in group), group[0][0]
     name = f"{int(row['img_Id']):012d}"
-    if subset.by_row:
-        folder, category = root / subset.folder, row["cateName"]
+    if layout.by_row:
+        folder, category = root / layout.folder, row["cateName"]
         of_object = f"{name}_{int(row['ann_Ids']):012d}"
         image, mask = folder / "data" / category / f"{name}.jpg", folder / "mask" / category / f"{of_object}.png"
         return Sample(of_object, image, mask, sources)
-    folder = root / (_lender(name, group, subset).folder if subset.borrows else subset.folder)
+    folder = root / (_lender(name, group, layout).folder if layout.borrows else layout.folder)
     return Sample(name, folder / "data" / f"{name}.jpg", folder / "mask" / f"{name}.png", sources)
 
 
-def _lender(name: str, group: Sequence[tuple[Row, Source]], subset: Subset) -> Subset:
+def _lender(name: str, group: Sequence[tuple[Row, Source]], layout: SampleTable) -> SampleTable:
     """Which subset holds picture and mask of a sample of MSMI."""
     found = sorted({row["multi_instance"] for row, _ in group})
     if found not in (["0"], ["1"]):
         raise ValueError(
-            f"{subset.table} gives the picture {name} the multi_instance {' and '.join(map(repr, found))}, wanted 0 "
+            f"{layout.table} gives the picture {name} the multi_instance {' and '.join(map(repr, found))}, wanted 0 "
             "(read from VPO-MS) or 1 (read from VPO-MSMI), the same in all its rows; correct the rows"
         )
     return MS if found == ["0"] else MSMI

@@ -7,7 +7,7 @@ from typing import Literal
 
 from avseg.config import did_you_mean
 from avseg.data.base import ClipDataset
-from avseg.data.config import DataConfig
+from avseg.datasets.world.config import WorldConfig
 from avseg.synth.world import SPLITS, TASKS, ClipSpec, SynthClip, make_clip
 from avseg.types import Clip
 
@@ -40,7 +40,7 @@ class SynthDataset(ClipDataset):
         self.seed, self.split, self.kind = seed, split, task
         self.task = TASKS[task]
         self.suite = "avsbench_object" if task == "binary" else "avsbench_semantic"
-        self.config = DataConfig(name="synth", stereo=self.spec.stereo)
+        self.config = WorldConfig(stereo=self.spec.stereo, kind=task)
         self.keep = False
         """Whether clips stay in memory once they are made."""
         self._kept: dict[int, Clip] = {}

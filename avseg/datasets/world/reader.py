@@ -3,41 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from avseg.data.config import DataConfig
-from avseg.datasets.tables import refuse_options
-
-if TYPE_CHECKING:
-    from avseg.datasets.world.clips import SynthDataset
-    from avseg.datasets.world.videos import SynthVideos
+from avseg.data.config import option_of
+from avseg.datasets.world.clips import SynthDataset
+from avseg.datasets.world.config import WorldConfig
+from avseg.datasets.world.videos import SynthVideos
+from avseg.synth.programme import VideoSpec
 
 
-OPTIONS = ("difficulty", "kind", "clips", "held_out_clips", "frames", "size", "seed")
-
-
-def open_synth(config: DataConfig, split: str, root: Path | None = None) -> SynthDataset | SynthVideos:
+def open_synth(config: WorldConfig, split: str, root: Path | None = None) -> SynthDataset | SynthVideos:
     """One split of the world `config.seed`; val and test share no clip with each other or with training.
 
     The kind `instance` gives long videos of `config.frames` seconds with tracks (`avseg.datasets.world.videos`).
 
     Raises:
-        ValueError: log-mel windows are asked for, or another sample rate than the world's 16 kHz.
+        ValueError: a folder, an option of another kind, or another sample rate than the world's 16 kHz.
     """
-    from avseg.datasets.world.clips import SynthDataset
-
-    compat = ("replacement",) if config.kind == "instance" else ()
-    # The world's own fields; of `audio` it has nothing else, which is refused below in words of its own.
-    refuse_options(
-        config, (*OPTIONS, *compat, *(("keep",) if config.kind != "instance" else ()), "log_mel", "features")
-    )
-    if config.root is not None:
+    _refuse_other_kind(config)
+    if config.root is not None or root is not None:
         raise ValueError(
-            f"the data set 'synth' is made in memory and reads no folder, but --data.root is {config.root}; leave it "
-            "out, or name the data set that lies there (--data.name)"
+            f"the data set {config.name!r} is made in memory and reads no folder, but --data.root is "
+            f"{config.root or root}; leave it out, or name the data set that lies there (--data.name)"
         )
-    if config.audio != "wav" or config.sample_rate != 16000:
-        raise ValueError("the synthetic world gives sound at 16 kHz; use --data.audio wav --data.sample-rate 16000")
+    if config.sample_rate != 16000:
+        raise ValueError("the synthetic world gives sound at 16 kHz; use --data.sample-rate 16000")
     clips = config.clips if split == "train" else config.held_out_clips
     if config.kind == "instance":
         return _open_videos(config, split, clips)
@@ -51,15 +40,17 @@ def open_synth(config: DataConfig, split: str, root: Path | None = None) -> Synt
         size=config.size,
         stereo=config.stereo,
     )
-    dataset.config, dataset.suite, dataset.keep = config, config.suite or dataset.suite, config.keep
+    dataset.keep = config.keep
     return dataset
 
 
-def _open_videos(config: DataConfig, split: str, videos: int) -> SynthVideos:
-    from avseg.datasets.world.videos import SynthVideos
-    from avseg.synth.programme import VideoSpec
-
+def _open_videos(config: WorldConfig, split: str, videos: int) -> SynthVideos:
     spec = VideoSpec(config.difficulty, (config.frames, config.frames), config.size)
-    dataset = SynthVideos(videos, config.seed, split=split, spec=spec, stereo=config.stereo)
-    dataset.config, dataset.suite = config, config.suite or dataset.suite
-    return dataset
+    return SynthVideos(videos, config.seed, split=split, spec=spec, stereo=config.stereo)
+
+
+def _refuse_other_kind(config: WorldConfig) -> None:
+    foreign = ("keep",) if config.kind == "instance" else ("compat",)
+    wrong = [option_of(name) for name in config.changed() if name in foreign]
+    if wrong:
+        raise ValueError(f"{config.name!r} has no option {wrong[0]} where its kind is {config.kind!r}; leave it out")

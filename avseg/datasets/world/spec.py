@@ -1,13 +1,14 @@
 """The record of the synthetic world. Imports no torch."""
 
-from avseg.data.config import DataConfig
 from avseg.datasets.spec import DatasetSpec
+from avseg.datasets.world.config import WorldConfig
 
 SYNTH = DatasetSpec(
     name="synth",
-    config=DataConfig,
+    config=WorldConfig,
     open="avseg.datasets.world.reader:open_synth",
     suite="avsbench_object",
     what="the synthetic world, made in memory",
+    in_memory=True,
     recount="keep",
 )

@@ -7,8 +7,8 @@ from functools import lru_cache
 
 from avseg.config import did_you_mean
 from avseg.data.base import ClipDataset
-from avseg.data.config import DataConfig
 from avseg.data.geometry import Geometry
+from avseg.datasets.world.config import WorldConfig
 from avseg.synth.programme import VideoSpec
 from avseg.synth.video import SynthVideo, make_video
 from avseg.synth.world import SPLITS, TASKS
@@ -37,7 +37,7 @@ class SynthVideos(ClipDataset):
             raise ValueError(f"got {videos} videos, wanted 1 to {SPLITS['val']}")
         self.spec, self.seed, self.split, self.stereo = spec or VideoSpec(), seed, split, stereo
         self.task, self.suite = TASKS["instance"], "aviseg"
-        self.config = DataConfig(name="synth", kind="instance", stereo=stereo)
+        self.config = WorldConfig(kind="instance", stereo=stereo)
         self.ids = [f"video_{seed}_{SPLITS[split] + i:010d}" for i in range(videos)]
 
     def annotated(self, index: int) -> Sequence[int]:

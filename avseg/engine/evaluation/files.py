@@ -13,12 +13,11 @@ from typing import Any
 import torch
 from torch import distributed
 
-from avseg.data import build_dataset
 from avseg.data.base import ClipDataset
-from avseg.data.config import DataConfig
+from avseg.data.config import DataConfig, refuse_idle
 from avseg.data.loader import workers_here
 from avseg.data.transforms import apply, eval_transforms
-from avseg.datasets.tables import refuse_training_options
+from avseg.datasets import build_dataset, own_config
 from avseg.device import find_device
 from avseg.engine.evaluation.evaluate import evaluate, rank_and_world, score
 from avseg.engine.evaluation.pictures import Look, write_pictures
@@ -91,7 +90,7 @@ def evaluate_file(
     """
     if overlays and out is None:
         raise ValueError("overlay pictures need a folder to be written to; give --out DIR")
-    refuse_training_options(data, split)
+    refuse_idle(own_config(data), split)
     dataset = build_dataset(data, split)
     protocols = [protocol] if isinstance(protocol, str) else list(protocol)
     metrics = metrics_of(dataset.task, suites or [dataset.suite], protocols)
@@ -101,7 +100,7 @@ def evaluate_file(
             raise ValueError(f"{model_path} holds tracks and no model; leave out --batch-size and --device")
         tracks = read_tracks(Path(model_path), dataset)
         score(tracks.values(), dataset, metrics)
-        report = Report.of(metrics, model_path, data, split, time.monotonic() - started, main=True)
+        report = Report.of(metrics, model_path, dataset.config, split, time.monotonic() - started, main=True)
         _write(report, out, overlays, dataset.task, lambda index: (dataset[index], tracks[index]))
         return report
     with _processes(device) as place:
@@ -119,7 +118,7 @@ def evaluate_file(
             progress=True,
         )
         seconds, main = time.monotonic() - started, rank_and_world()[0] == 0
-        report = Report.of(metrics, model_path, data, split, seconds, main)
+        report = Report.of(metrics, model_path, dataset.config, split, seconds, main)
         if report.main:
             # Of a model of other classes the foreground alone is scored and shown.
             shown = dataset.task if model.task == dataset.task else Task("binary")

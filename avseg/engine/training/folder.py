@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from avseg.config import from_dict, to_dict
+from avseg.data.config import DataConfig
+from avseg.datasets import own_config, read_config
 from avseg.engine.config import Recipe
 from avseg.engine.training.checkpoint import newest_checkpoint, remove_leavings
 from avseg.io.files import write_text
@@ -87,7 +89,9 @@ def _with_new_fields(values: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
     kinds: dict[str, type[Any]] = {f.name: type(getattr(recipe, f.name) or recipe.data) for f in fields(recipe)}
     try:
         parts: dict[str, Any] = {
-            name: values[name] and from_dict(kind, values[name]) for name, kind in kinds.items() if name in values
+            name: values[name] and (read_config if issubclass(kind, DataConfig) else from_dict)(kind, values[name])
+            for name, kind in kinds.items()
+            if name in values
         }
         old = Recipe(**parts)
     except ValueError:  # a setting that is no longer there; the comparison names it
@@ -97,7 +101,8 @@ def _with_new_fields(values: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
 
 
 def recipe_dict(recipe: Recipe) -> dict[str, Any]:
-    """The resolved recipe as plain types, with the family's name."""
+    """The resolved recipe as plain types, with the family's name and the data sets' own options."""
+    recipe = replace(recipe, data=own_config(recipe.data), val=recipe.val and own_config(recipe.val))
     return {"family": type(recipe.model).family, **to_dict(recipe)}
 
 

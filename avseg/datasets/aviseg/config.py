@@ -1,0 +1,28 @@
+"""The options of AVISeg. Imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from avseg.data.config import DataConfig
+
+
+@dataclass(frozen=True)
+class AVISegConfig(DataConfig):
+    """AVISeg."""
+
+    name: str = "aviseg"
+    audio: Literal["wav", "features"] = "wav"
+    """Read the sound, or the vectors of sound that the data set ships."""
+    compat: tuple[Literal["replacement"], ...] = ()
+    """Published slips to repeat (docs/datasets.md): `replacement` lets `some_frames` draw a frame twice."""
+    silent_videos: bool = False
+    """Train on videos in which nothing ever sounds as well; the published training leaves them out."""
+
+    @property
+    def draws_again(self) -> bool:
+        return "replacement" in self.compat
+
+    def idle(self, split: str) -> tuple[str, ...]:
+        return (*super().idle(split), *(() if split == "train" else ("silent_videos",)))

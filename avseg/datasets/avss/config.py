@@ -1,0 +1,21 @@
+"""The options of AVSS. Imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from avseg.data.config import DataConfig
+
+
+@dataclass(frozen=True)
+class AVSSConfig(DataConfig):
+    """AVSS."""
+
+    name: str = "avss"
+    compat: tuple[Literal["audio_window"], ...] = ()
+    """Published slips to repeat (docs/datasets.md): `audio_window` keeps the end of short sounds and tiles it."""
+    parts: tuple[Literal["v1s", "v1m", "v2"], ...] = ()
+    """Only clips of these parts. By default all are read."""
+    binary: bool = False
+    """Every class is foreground; `target.sounding` still tells the classes."""

@@ -1,0 +1,16 @@
+"""The options of AVSBench-Single+. Imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from avseg.data.config import DataConfig
+
+
+@dataclass(frozen=True)
+class SingleConfig(DataConfig):
+    """AVSBench-Single+."""
+
+    name: str = "single"
+    binary: bool = False
+    """Every class is foreground; `target.sounding` still tells the classes."""
