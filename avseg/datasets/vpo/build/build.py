@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from avseg.config import did_you_mean
-from avseg.io.files import clear_stale, inside
-from avseg.prepare.jobs import run_jobs
 from avseg.datasets.vpo.build.draw import Draw, Sample, split_pictures
 from avseg.datasets.vpo.build.instances import Picture, read_instances
 from avseg.datasets.vpo.build.options import FOLDERS, KINDS, SOUNDS, BuildOptions
@@ -39,6 +37,8 @@ from avseg.datasets.vpo.build.write import (
     write_render,
     write_sound,
 )
+from avseg.io.files import clear_stale, inside
+from avseg.prepare.jobs import run_jobs
 
 log = logging.getLogger(__name__)
 FORMAT_VERSION = 1

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from avseg.io.files import write_text
 from avseg.datasets.vpo.build.draw import Sample
 from avseg.datasets.vpo.build.options import FOLDERS
 from avseg.datasets.vpo.build.write import mask_id, picture_place
+from avseg.io.files import write_text
 
 COLUMNS = ("img_Id", "ann_Ids", "cateId", "cateName", "vgg_file", "split", "audio_pos")
 Row = dict[str, str]
