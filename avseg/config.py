@@ -88,7 +88,7 @@ class Temporal:
 class SessionOptions:
     """What a prediction may change of how a model works. A family that has such options derives its own from this."""
 
-    def changed(self, family: str, **values: Any) -> Self:
+    def changed(self, family: str, /, **values: Any) -> Self:
         """The options with some that are given.
 
         Raises:

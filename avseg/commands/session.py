@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Optional
 
@@ -22,9 +23,10 @@ class SessionChoices:
     def parameters(cls) -> Iterator[Parameter]:
         """One for each option; None where it is not given."""
         named: dict[str, list[tuple[str, Parameter]]] = {}
-        for family, spec in FAMILIES.items():
-            for own in fields_of(spec.config.Options):
-                named.setdefault(own.name, []).append((family, own))
+        for family in FAMILIES:
+            with suppress(ValueError):  # a plug-in that cannot be imported is told of where a model wants it
+                for own in fields_of(FAMILIES[family].config.Options):
+                    named.setdefault(own.name, []).append((family, own))
         for name, of in named.items():
             texts = [
                 f"Models of the family {family}: {_small(own.help)} (default: {own.default})" for family, own in of
