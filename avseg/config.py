@@ -118,6 +118,11 @@ class ModelConfig:
         """Whether the model hears sound itself; otherwise clips must come with audio features."""
         return True
 
+    @property
+    def heard_channels(self) -> int:
+        """2 for a model that hears left and right apart; the others take either and average."""
+        return 1
+
     def idle(self) -> dict[str, str]:
         """Fields that change nothing because of others, each with the reason; a dot leads into a part."""
         return {}

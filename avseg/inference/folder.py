@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from avseg.inference.export.existing import Existing, read_result
-from avseg.inference.export.files import RESULT_NAME, Header, facts_of
+from avseg.inference.export.files import RESULT_NAME, ResultHeader, facts_of
 from avseg.inference.export.saving import Written, write_video_result
 from avseg.inference.records import MaskKind
 from avseg.inference.segmenter import Segmenter
@@ -148,7 +148,7 @@ def _predict(segmenter: Segmenter, video: Path, report: Report, folder: Path, wa
         FileExistsError: a result that contradicts.
     """
     info = probe(video)
-    header = Header(segmenter.describe(), segmenter.model.task, segmenter.fps, wanted.masks, wanted.overlay)
+    header = ResultHeader(segmenter.describe(), segmenter.model.task, segmenter.fps, wanted.masks, wanted.overlay)
     existing = Existing.of(folder)
     contradiction = existing.contradiction(header, facts_of(info))
     if contradiction and not wanted.overwrite:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avseg.inference.export import coco
-from avseg.inference.export.files import Header
+from avseg.inference.export.files import ResultHeader
 from avseg.inference.export.overlay import save_overlay
 from avseg.inference.export.saving import save_frames
 from avseg.inference.records import FrameResult, MaskKind, Measured, PerFrame, Track
@@ -99,7 +99,7 @@ class Result:
         They take the place of a result that was there; other files of the folder stay.
         """
         model = {"name": self.model, "task": self.task.to_dict()}
-        header = Header(model, self.task, self.fps, masks, overlay)
+        header = ResultHeader(model, self.task, self.fps, masks, overlay)
         return save_frames(Path(folder), self.source, self.frames, self.measured, header)
 
     def to_prediction(self) -> InstancePrediction:

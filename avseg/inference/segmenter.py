@@ -19,7 +19,7 @@ from avseg.inference.objects import objects_in, tracks_of
 from avseg.inference.plan import FramePlan, heard, part_of, usual_rate
 from avseg.inference.records import FrameResult, FrameStream, Measured
 from avseg.inference.result import Result
-from avseg.inference.source import channels_wanted, check_channels, clips_of, pictures_of
+from avseg.inference.source import check_channels, clips_of, pictures_of
 from avseg.io.media import VideoInfo, probe
 from avseg.models.base import Model, plain_state
 from avseg.models.session import Session
@@ -95,7 +95,7 @@ class Segmenter:
         return Result(info.path.stem, frames, task, fps, model, info, stream.measured)
 
     def _of_clip(self, clip: Clip) -> tuple[FrameResult, ...]:
-        check_channels(f"clip {clip.id!r}", len(clip.audio), channels_wanted(self.model.config))
+        check_channels(f"clip {clip.id!r}", len(clip.audio), self.model.config.heard_channels)
         plan, size = FramePlan.of_clip(clip, self.model.config.temporal), clip.result_size
         sized = Geometry(self.model.config.input)(replace(clip, target=None, output_size=size))
         return tuple(self._results(self.model.session(self.options), plan, [sized], size))

@@ -47,7 +47,7 @@ def clips_of(
         ValueError: a model that does not hear videos.
     """
     check_hears(config)
-    sound = Sound(info, channels_wanted(config))
+    sound = VideoSound(info, config.heard_channels)
     late = config.temporal.shown_after
     parts = _parts(pictures or pictures_of(info, plan), Geometry(config.input), span)
     part = next(parts, None)
@@ -116,16 +116,10 @@ def _lead(window: AudioWindow) -> float:
     return window.offset if window.anchor == "frame" else 0.0
 
 
-def channels_wanted(config: ModelConfig) -> int:
-    """2 for models that hear left and right apart; the others take either and average."""
-    return int(getattr(config, "audio_channels", 1))
-
-
 def check_hears(config: ModelConfig) -> None:
-    """Refuse a model that knows no sound but features that came with a data set.
-
+    """
     Raises:
-        ValueError: just that.
+        ValueError: a model that knows no sound but features that came with a data set.
     """
     if not config.hears:
         raise ValueError(
@@ -135,10 +129,9 @@ def check_hears(config: ModelConfig) -> None:
 
 
 def check_channels(name: str, channels: int, wanted: int) -> None:
-    """Refuse mono sound for a model that hears left and right: nothing could tell it where a thing is.
-
+    """
     Raises:
-        MediaError: just that.
+        MediaError: mono sound, and a model that hears left and right: nothing could tell it where a thing is.
     """
     if channels < wanted:
         raise MediaError(
@@ -147,11 +140,11 @@ def check_channels(name: str, channels: int, wanted: int) -> None:
         )
 
 
-class Sound:
+class VideoSound:
     """The sound of a video, read as far as it is wanted and forgotten behind that; silence where there is none."""
 
     def __init__(self, info: VideoInfo, wanted: int = 1) -> None:
-        """`wanted`: see `channels_wanted`."""
+        """`wanted`: channels, see `avseg.config.ModelConfig.heard_channels`."""
         channels = min(info.sound.channels, 2) if info.sound else wanted
         check_channels(info.path.name, channels, wanted)
         if info.sound is None:

@@ -25,6 +25,10 @@ class FakeConfig(ModelConfig):
     temporal: Temporal = Temporal("block", 5, spacing=1.0, shown_after=0.9375)  # noqa: RUF009
     audio_channels: int = 1
 
+    @property
+    def heard_channels(self) -> int:
+        return self.audio_channels
+
 
 class FakeModel(Model[Tensor]):
     """Binary: bright and loud; of two channels the left half of the picture hears the left one.

@@ -9,7 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from avseg.inference.export.files import FORMAT_VERSION, MASK_NAMES, OVERLAY_NAME, RESULT_NAME, TRACKS_NAME, Header
+from avseg.inference.export.files import (
+    FORMAT_VERSION,
+    MASK_NAMES,
+    OVERLAY_NAME,
+    RESULT_NAME,
+    TRACKS_NAME,
+    ResultHeader,
+)
 
 OUTPUTS = (*(name.split("/")[0] for name in MASK_NAMES.values()), TRACKS_NAME, OVERLAY_NAME)
 """Files and folders that may stand beside result.json."""
@@ -28,14 +35,14 @@ class Existing:
         """Of a folder, which may be missing."""
         return cls(folder, read_result(folder))
 
-    def contradiction(self, header: Header, facts: Mapping[str, Any]) -> str:
+    def contradiction(self, header: ResultHeader, facts: Mapping[str, Any]) -> str:
         """Why a result with this header, of a video with these facts, cannot stand here; empty where it can."""
         reason = self._foreign() if self.found is None else _differs(self.found, header, facts)
         if not reason:
             return ""
         return f"{self.folder} holds {reason}; give another folder with --out, or --overwrite to replace what is there"
 
-    def lacking(self, header: Header) -> Header | None:
+    def lacking(self, header: ResultHeader) -> ResultHeader | None:
         """The header with the outputs that are wanted and not there; None where nothing is lacking."""
         if self.found is None:
             return header
@@ -96,7 +103,7 @@ def read_result(folder: Path) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _differs(found: Mapping[str, Any], header: Header, facts: Mapping[str, Any]) -> str:
+def _differs(found: Mapping[str, Any], header: ResultHeader, facts: Mapping[str, Any]) -> str:
     """What the result that was found is, where it is not what the header describes."""
     wanted = json.loads(json.dumps(header.to_dict(facts)))
     video, model = found.get("video") or {}, found.get("model") or {}

@@ -35,7 +35,7 @@ Sink = Callable[[FrameResult], None]
 
 
 @dataclass(frozen=True)
-class Header:
+class ResultHeader:
     """What result.json says before the frames."""
 
     model: dict[str, Any]
@@ -109,7 +109,7 @@ class Draft:
 
 
 def write_frames(
-    folder: Path, header: Header, name: str, frames: Iterable[FrameResult], sinks: Iterable[Sink] = ()
+    folder: Path, header: ResultHeader, name: str, frames: Iterable[FrameResult], sinks: Iterable[Sink] = ()
 ) -> Draft:
     """Write masks and tracks of `frames` into an existing folder, and show each frame to `sinks`.
 

@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import Any
 
 from avseg.inference.export.existing import Existing, place
-from avseg.inference.export.files import OVERLAY_NAME, Header, Sink, facts_of, write_frames
+from avseg.inference.export.files import OVERLAY_NAME, ResultHeader, Sink, facts_of, write_frames
 from avseg.inference.export.overlay import OptionalOverlay, save_overlay
 from avseg.inference.records import FrameResult, FrameStream, Measured
 from avseg.io.files import folder_aside
@@ -33,7 +33,7 @@ class Written:
 
 
 def save_frames(
-    folder: Path, source: VideoInfo | Clip, frames: Sequence[FrameResult], measured: Measured, header: Header
+    folder: Path, source: VideoInfo | Clip, frames: Sequence[FrameResult], measured: Measured, header: ResultHeader
 ) -> Path:
     """See `Result.save`."""
     facts = facts_of(source)
@@ -47,7 +47,7 @@ def save_frames(
 
 
 def write_video_result(
-    existing: Existing, info: VideoInfo, frames: FrameStream, header: Header, *, replacing: bool = False
+    existing: Existing, info: VideoInfo, frames: FrameStream, header: ResultHeader, *, replacing: bool = False
 ) -> Written:
     """Masks, overlay and result.json of one video in one pass over its frames.
 

@@ -60,6 +60,10 @@ class CAVPConfig(ModelConfig):
     """Semantic tasks: weight of pixels that are not background in the cross-entropy; the published form has 1. Small
     networks that begin from nothing leave the all-background answer sooner with more."""
 
+    @property
+    def heard_channels(self) -> int:
+        return self.audio_channels
+
     def idle(self) -> dict[str, str]:
         widths = {"deeplab": (), "ocr": ("aspp_width", "detail_width")}
         decoder = dict.fromkeys(
