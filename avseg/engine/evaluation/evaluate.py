@@ -13,7 +13,7 @@ from avseg.data.loader import make_loader
 from avseg.data.transforms import Transform, apply, eval_transforms
 from avseg.device import find_device
 from avseg.engine.evaluation.report import computed
-from avseg.metrics import SUITES
+from avseg.metrics import metrics_of
 from avseg.metrics.base import Metric
 from avseg.progress import Progress
 from avseg.types import Batch, Prediction, Target
@@ -99,7 +99,7 @@ def default_metrics(dataset: ClipDataset, protocol: str = "published") -> list[M
         raise ValueError(
             f"the data set {type(dataset).__name__} names no metric suite; set its `suite`, or give metrics"
         )
-    return SUITES.find(dataset.suite)(dataset.task, protocol)
+    return metrics_of(dataset.task, [dataset.suite], [protocol])
 
 
 def _metrics(dataset: ClipDataset, metrics: Sequence[Metric] | None, protocol: str | None) -> Sequence[Metric]:

@@ -139,45 +139,8 @@ def _check_finite(row: dict[str, Any]) -> None:
             )
 
 
-@dataclass(frozen=True)
-class BannerFacts:
-    """What is shown of a run at its beginning."""
-
-    family: str
-    data: str
-    clips: int
-    held_out: int
-    parameters: int
-    trained: int
-    device: str
-    precision: str
-    readers: int
-    steps: int
-    epochs: int
-    clips_a_step: int
-    folder: Path
-    done: int
-    """Steps that were done before."""
-
-
-def banner(run: BannerFacts) -> list[str]:
-    """The lines with which a run begins."""
-    sizes = f"{in_millions(run.parameters)} parameters, {in_millions(run.trained)} of them trained"
-    batch = f"{run.clips_a_step} clip{'s' * (run.clips_a_step != 1)} a step"
-    lines = [
-        f"training {run.family} on {run.data}: {run.clips} clips"
-        + (f", {run.held_out} to validate" * (run.held_out > 0)),
-        f"  model   {sizes}",
-        f"  device  {run.device}, {run.precision}, {_readers(run.readers)}",
-        f"  length  {run.steps} steps in {run.epochs} epoch{'s' * (run.epochs != 1)}, {batch}",
-        f"  folder  {run.folder}",
-    ]
-    if run.done:
-        lines.append(f"goes on from step {run.done} of {run.steps}")
-    return lines
-
-
-def _readers(count: int) -> str:
+def readers(count: int) -> str:
+    """How clips are read, for people."""
     if count == 0:
         return "clips are read in between"
     return f"{count} processes read clips" if count > 1 else "1 process reads clips"

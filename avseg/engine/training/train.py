@@ -24,7 +24,7 @@ from avseg.engine.training.accelerator import device_name, environment, make_acc
 from avseg.engine.training.checkpoint import Position, write_checkpoint
 from avseg.engine.training.folder import RunFolder, flat, recipe_dict, write_json
 from avseg.engine.training.lock import only_writer
-from avseg.engine.training.log import BannerFacts, Meter, MetricsFile, banner, for_tracker, step_line
+from avseg.engine.training.log import Meter, MetricsFile, for_tracker, in_millions, readers, step_line
 from avseg.engine.training.objective import Objective
 from avseg.engine.training.optim import build_optimizer, set_rates
 from avseg.engine.training.state import RunState
@@ -163,7 +163,7 @@ class _Run:
             self.accelerator.init_trackers("avseg", config=for_tracker(flat(recipe_dict(self.recipe))))
         began, self.last_shown = time.monotonic(), self.state.position.step
         self.progress = Progress(self.steps, "train", "step", done=self.last_shown, quiet=not main, lines=False)
-        for line in banner(self._facts()):
+        for line in self._banner():
             self.progress.line(line)
         with self.progress:
             for epoch in range(self.state.position.epoch, self.epochs):
@@ -173,24 +173,23 @@ class _Run:
             tracker.finish()
         return self._finish(time.monotonic() - began)
 
-    def _facts(self) -> BannerFacts:
-        config, of = self.config, self.accelerator
-        return BannerFacts(
-            family=type(self.model.config).family,
-            data=self.recipe.data.name,
-            clips=len(self.train_set),
-            held_out=0 if self.val_set is None else len(self.val_set),
-            parameters=sum(p.numel() for p in self.model.parameters()),
-            trained=sum(p.numel() for p in self.model.parameters() if p.requires_grad),
-            device=device_name(of.device) + f" x {of.num_processes}" * (of.num_processes > 1),
-            precision=config.precision,
-            readers=self.workers,
-            steps=self.steps,
-            epochs=self.epochs,
-            clips_a_step=config.batch_size * config.accumulate * of.num_processes,
-            folder=self.folder.path,
-            done=self.state.position.step,
-        )
+    def _banner(self) -> list[str]:
+        """The lines with which a run begins."""
+        of, config, done = self.accelerator, self.config, self.state.position.step
+        every = in_millions(sum(p.numel() for p in self.model.parameters()))
+        trained = in_millions(sum(p.numel() for p in self.model.parameters() if p.requires_grad))
+        processes = f" x {of.num_processes}" if of.num_processes > 1 else ""
+        clips = config.batch_size * config.accumulate * of.num_processes
+        validated = f", {len(self.val_set)} to validate" if self.val_set is not None else ""
+        lines = [
+            f"training {self.model.config.family} on {self.recipe.data.name}: {len(self.train_set)} clips{validated}",
+            f"  model   {every} parameters, {trained} of them trained",
+            f"  device  {device_name(of.device)}{processes}, {config.precision}, {readers(self.workers)}",
+            f"  length  {self.steps} steps in {self.epochs} epoch{'s' * (self.epochs != 1)}, "
+            f"{clips} clip{'s' * (clips != 1)} a step",
+            f"  folder  {self.folder.path}",
+        ]
+        return [*lines, f"goes on from step {done} of {self.steps}"] if done else lines
 
     def _train_epoch(self, epoch: int) -> None:
         self.objective.train()
