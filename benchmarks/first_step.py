@@ -27,9 +27,8 @@ from typing import Any
 
 SHORT = ("--train.steps", "1", "--train.workers", "0", "--train.batch-size", "2", "--train.accumulate", "1")
 FROM_NOTHING = ("--init.needs",)
-SYNTH = ("--clips", "6", "--no-video", "--size", "128", "160")
+SYNTH = ("--clips", "6", "--size", "128", "160")
 """Of every split there is a clip."""
-VIDEOS = ("--clips", "6", "--seconds", "3", "4", "--size", "128", "160")
 
 
 def world(name: str, root: Path) -> tuple[str, ...]:
@@ -37,8 +36,8 @@ def world(name: str, root: Path) -> tuple[str, ...]:
     if name == "synth":
         return "--data.clips", "4", "--data.held-out-clips", "1", "--val.held-out-clips", "1"
     if not (root / name).is_dir():
-        options = VIDEOS if name == "aviseg" else SYNTH
-        words = ("data", "synth", name, "--root", str(root / name), *options)
+        own = ("--seconds", "3", "4") if name == "aviseg" else () if name.startswith("vpo") else ("--no-video",)
+        words = ("data", "synth", name, "--root", str(root / name), *SYNTH, *own)
         subprocess.run([sys.executable, "-m", "avseg", *words], check=True, capture_output=True)
         if name == "aviseg":
             write_features(root / name)

@@ -190,8 +190,7 @@ def registry(hidden: Hidden) -> ConstructorRegistry:
     @rules.struct_rule
     def ours(info: StructTypeInfo) -> StructConstructorSpec | None:
         kind = info.type
-        bases = kind.__mro__ if dataclasses.is_dataclass(kind) and isinstance(kind, type) else ()
-        if not any(base.__module__.partition(".")[0] == "avseg" for base in bases):
+        if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
             return None
         fields = tuple(
             StructFieldSpec(p.name, _shown(p, not is_hidden(kind, p.name, hidden)), _given(p), p.help)
@@ -230,7 +229,11 @@ def _texts(kind: type) -> dict[str, str]:
     for base in reversed(kind.__mro__):
         if not dataclasses.is_dataclass(base):
             continue
-        body = ast.parse(textwrap.dedent(inspect.getsource(base))).body[0]
+        try:
+            source = inspect.getsource(base)
+        except OSError:  # of a class that no file defines
+            continue
+        body = ast.parse(textwrap.dedent(source)).body[0]
         assert isinstance(body, ast.ClassDef)
         for field, text in zip(body.body, body.body[1:], strict=False):
             if (

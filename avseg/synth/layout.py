@@ -18,7 +18,7 @@ from avseg.synth.world import SynthClip
 
 
 @dataclass(frozen=True)
-class Part:
+class ClipPart:
     """What clips of a part of a data set are like."""
 
     name: str
@@ -39,10 +39,10 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Layout:
+class ClipLayout:
     """How a data set is written; functions are of the top level of a module, for other processes."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[ClipPart, ...]
     """They take turns."""
     save: Callable[[Path, SynthClip, Place], None]
     """Everything of one clip but its raw video."""

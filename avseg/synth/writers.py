@@ -14,7 +14,7 @@ from avseg.device import one_thread
 from avseg.io.files import write_text
 from avseg.prepare.jobs import run_jobs
 from avseg.synth.classes import CLASSES
-from avseg.synth.layout import Layout, Part, Place
+from avseg.synth.layout import ClipLayout, ClipPart, Place
 from avseg.synth.options import ClipOptions
 from avseg.synth.picture import iter_frames
 from avseg.synth.summary import TRUTH_VERSION, WriteSummary, begin
@@ -29,18 +29,18 @@ _HELD_OUT = 0.15
 
 @dataclass(frozen=True)
 class _Job:
-    layout: Layout
+    layout: ClipLayout
     root: Path
     seed: int
     index: int
     """Number of the clip in the world, which fixes its bytes."""
     split: str
-    part: Part
+    part: ClipPart
     options: ClipOptions
 
 
 def write_clips(
-    name: str, layout: Layout, root: Path, clips: int, seed: int, options: ClipOptions, workers: int = 0
+    name: str, layout: ClipLayout, root: Path, clips: int, seed: int, options: ClipOptions, workers: int = 0
 ) -> WriteSummary:
     """Write `clips` clips of the world `seed` over all splits, and `truth.json` with all that is known of them.
 
@@ -66,7 +66,7 @@ def write_clips(
     return WriteSummary(name, root, dict(Counter(job.split for job in jobs)), time.monotonic() - started)
 
 
-def _jobs(layout: Layout, root: Path, clips: int, seed: int, options: ClipOptions) -> Iterator[_Job]:
+def _jobs(layout: ClipLayout, root: Path, clips: int, seed: int, options: ClipOptions) -> Iterator[_Job]:
     held_out = max(1, round(_HELD_OUT * clips))
     parts = layout.parts
     for split, count in (("train", clips - 2 * held_out), ("val", held_out), ("test", held_out)):
@@ -92,7 +92,7 @@ def _place(clip: SynthClip, job: _Job) -> Place:
     return Place(job.split, job.part.name, heard[0] if heard else "", heard)
 
 
-def _write_video(clip: SynthClip, layout: Layout, root: Path, place: Place) -> None:
+def _write_video(clip: SynthClip, layout: ClipLayout, root: Path, place: Place) -> None:
     from avseg.io.video import write_video
 
     times = [n / VIDEO_FPS for n in range(clip.scene.seconds * VIDEO_FPS)]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from avseg.data.classes import vpo_classes
-from avseg.datasets.vpo.build.draw import Sample, Source
-from avseg.datasets.vpo.build.instances import Instance, Picture
+from avseg.datasets.vpo.build.draw import DrawnSample, SoundingObject
+from avseg.datasets.vpo.build.instances import AnnotatedPicture, Instance
 from avseg.datasets.vpo.build.report import _class_rows
-from avseg.datasets.vpo.build.sounds import Sound
+from avseg.datasets.vpo.build.sounds import LabelledClip
 
 
 def test_classes_of_equal_number_stand_in_the_order_of_their_names() -> None:
@@ -17,6 +17,7 @@ def test_classes_of_equal_number_stand_in_the_order_of_their_names() -> None:
     samples = []
     for number, name in enumerate(reversed([*names, names[5]])):
         instance = Instance(number, name, 0.5, None)
-        picture = Picture(number, "a.jpg", (4, 4), None, (instance,))
-        samples.append(Sample(str(number), "train", picture, (Source(instance, Sound("a", Path("a.wav"), "x", None)),)))
+        picture = AnnotatedPicture(number, "a.jpg", (4, 4), None, (instance,))
+        sound = LabelledClip("a", Path("a.wav"), "x", None)
+        samples.append(DrawnSample(str(number), "train", picture, (SoundingObject(instance, sound),)))
     assert [name for name, _ in _class_rows(samples)] == [names[5], *names[:5], *names[6:]]

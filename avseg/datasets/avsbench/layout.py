@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from avseg.io.image import write_png
-from avseg.synth.layout import Layout, Part, Place, save_sound, write_csv
+from avseg.synth.layout import ClipLayout, ClipPart, Place, save_sound, write_csv
 from avseg.synth.options import ClipOptions
 from avseg.synth.summary import WriteSummary, begin
 from avseg.synth.world import SynthClip
@@ -55,8 +55,8 @@ def _ms3_video(root: Path, name: str, _: Place) -> Path:
     return root / "ms3_data" / "raw_videos" / f"{name}.mp4"
 
 
-S4 = Layout((Part("s4", sources=1),), _save_s4, _s4_video, _s4_tables)
-MS3 = Layout((Part("ms3"),), _save_ms3, _ms3_video, _ms3_tables)
+S4 = ClipLayout((ClipPart("s4", sources=1),), _save_s4, _s4_video, _s4_tables)
+MS3 = ClipLayout((ClipPart("ms3"),), _save_ms3, _ms3_video, _ms3_tables)
 
 write_s4, write_ms3 = partial(write_clips, "s4", S4), partial(write_clips, "ms3", MS3)
 

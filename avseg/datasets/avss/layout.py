@@ -15,7 +15,7 @@ from avseg.io.audio import write_wav
 from avseg.io.files import write_text
 from avseg.io.image import write_jpeg, write_png
 from avseg.synth.classes import CLASSES
-from avseg.synth.layout import Layout, Part, Place, write_csv
+from avseg.synth.layout import ClipLayout, ClipPart, Place, write_csv
 from avseg.synth.timbres import SAMPLE_RATE
 from avseg.synth.world import SynthClip
 from avseg.synth.writers import write_clips
@@ -62,6 +62,6 @@ def _video(root: Path, uid: str, place: Place) -> Path:
     return root / place.part / uid / "video.mp4"
 
 
-LAYOUT = Layout((Part("v1s", sources=1), Part("v2", 10), Part("v1m")), _save, _video, _tables)
+LAYOUT = ClipLayout((ClipPart("v1s", sources=1), ClipPart("v2", 10), ClipPart("v1m")), _save, _video, _tables)
 
 write = partial(write_clips, "avss", LAYOUT)

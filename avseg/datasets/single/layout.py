@@ -13,7 +13,7 @@ from avseg.data.classes import single_classes
 from avseg.io.audio import write_wav
 from avseg.io.image import write_png
 from avseg.synth.classes import CLASSES
-from avseg.synth.layout import Layout, Part, Place, write_csv
+from avseg.synth.layout import ClipLayout, ClipPart, Place, write_csv
 from avseg.synth.timbres import SAMPLE_RATE
 from avseg.synth.world import SynthClip
 from avseg.synth.writers import write_clips
@@ -49,6 +49,6 @@ def _video(root: Path, name: str, _: Place) -> Path:
     return root / "videos" / f"{name}.mp4"
 
 
-LAYOUT = Layout((Part("single", 1, sources=1),), _save, _video, _tables)
+LAYOUT = ClipLayout((ClipPart("single", 1, sources=1),), _save, _video, _tables)
 
 write = partial(write_clips, "single", LAYOUT)

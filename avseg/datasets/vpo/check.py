@@ -9,12 +9,11 @@ from functools import partial
 from pathlib import Path
 
 from avseg.data.classes import vpo_classes
-from avseg.datasets import SPLITS, build_dataset
+from avseg.datasets import DATASETS, SPLITS, build_dataset
 from avseg.datasets.vpo.build.mix import SAMPLE_RATE, SECONDS
 from avseg.datasets.vpo.build.options import FOLDERS, KINDS
 from avseg.datasets.vpo.build.tables import finished, manifest, read_rows, table
 from avseg.datasets.vpo.reader import VPO, read_mask
-from avseg.datasets.vpo.spec import VPO_MS, VPO_MSMI, VPO_SS
 from avseg.datasets.vpo.table import Sample
 from avseg.io.audio import open_wav
 from avseg.io.image import open_image
@@ -41,7 +40,7 @@ def check_vpo(kind: str, root: Path, workers: int = 0) -> CheckReport:
         root: The folder that holds `VPO` and the sounds.
         workers: Processes; 0 takes one for every core, 1 stays in this process.
     """
-    spec, root = {spec.name: spec for spec in (VPO_SS, VPO_MS, VPO_MSMI)}[f"vpo_{kind}"], Path(root)
+    spec, root = DATASETS[f"vpo_{kind}"], Path(root)
     report = CheckReport(spec.name, root, dict(zip(SPLITS, PUBLISHED[kind], strict=True)), where=WHERE)
     try:
         splits = {split: build_dataset(spec.config(name=spec.name), split, root) for split in SPLITS}

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from avseg.config import did_you_mean
-from avseg.datasets.vpo.build.draw import Draw, Sample, split_pictures
-from avseg.datasets.vpo.build.instances import Picture, read_instances
+from avseg.datasets.vpo.build.draw import DrawnSample, SampleDraw, split_pictures
+from avseg.datasets.vpo.build.instances import AnnotatedPicture, read_instances
 from avseg.datasets.vpo.build.options import FOLDERS, KINDS, SOUNDS, BuildOptions
 from avseg.datasets.vpo.build.persons import PERSON_CLASSES, read_persons
 from avseg.datasets.vpo.build.records import BuildReport
@@ -29,7 +29,7 @@ from avseg.datasets.vpo.build.tables import (
     write_rows,
 )
 from avseg.datasets.vpo.build.write import (
-    Outcome,
+    FileOutcome,
     RenderJob,
     picture_job,
     sound_jobs,
@@ -48,7 +48,7 @@ FORMAT_VERSION = 1
 class Inputs:
     """All that samples are drawn of."""
 
-    pictures: list[Picture]
+    pictures: list[AnnotatedPicture]
     splits: dict[int, str]
     pools: Pools
     images: Path
@@ -136,7 +136,7 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _need_classes(pictures: Sequence[Picture], pools: Pools) -> None:
+def _need_classes(pictures: Sequence[AnnotatedPicture], pools: Pools) -> None:
     """Refuse inputs without a class that is both seen and heard."""
     counts = Counter(instance.category for picture in pictures for instance in picture.instances)
     if not pools.classes & set(counts):
@@ -144,7 +144,7 @@ def _need_classes(pictures: Sequence[Picture], pools: Pools) -> None:
         raise ValueError(f"no class is left that has both instances and sounds. {told or 'The class map is empty'}")
 
 
-def _scarce(pictures: Sequence[Picture], pools: Pools, options: BuildOptions) -> list[str]:
+def _scarce(pictures: Sequence[AnnotatedPicture], pools: Pools, options: BuildOptions) -> list[str]:
     """Classes that are seen but have no clip in a split."""
     seen = {instance.category for picture in pictures for instance in picture.instances}
     notes = []
@@ -177,7 +177,7 @@ def _build(
     options: BuildOptions,
     singles: Sequence[dict[str, str]] = (),
 ) -> BuildReport:
-    draw = Draw(kind, inputs.pictures, inputs.splits, inputs.pools, options, seed)
+    draw = SampleDraw(kind, inputs.pictures, inputs.splits, inputs.pools, options, seed)
     samples, notes = draw.samples()
     head = {"format_version": FORMAT_VERSION, "kind": kind, "seed": seed, "options": options.identity()}
     head["inputs"] = inputs.digests
@@ -199,7 +199,7 @@ def _build(
 
 
 def _write_files(
-    kind: str, samples: Sequence[Sample], inputs: Inputs, report: BuildReport, options: BuildOptions
+    kind: str, samples: Sequence[DrawnSample], inputs: Inputs, report: BuildReport, options: BuildOptions
 ) -> dict[str, tuple[float, ...]]:
     """Write sounds, pictures and masks; gives the positions of the sources of every sample that came about."""
     clips = sound_jobs(samples, report.out)
@@ -212,7 +212,7 @@ def _write_files(
     sane = [sample for sample in samples if not any(source.sound.stem in broken for source in sample.sources)]
     jobs = [picture_job(kind, sample, inputs.images, report.out, options) for sample in sane]
     title = f"pictures of {FOLDERS[kind]}"
-    seen: dict[int, Outcome] = dict(run_jobs(write_picture, jobs, options.workers, title, "picture"))
+    seen: dict[int, FileOutcome] = dict(run_jobs(write_picture, jobs, options.workers, title, "picture"))
     report.made = sum(outcome.made for outcome in seen.values())
     positions = {}
     for number, sample in enumerate(sane):
@@ -225,7 +225,7 @@ def _write_files(
 
 def _render(
     kind: str,
-    samples: Sequence[Sample],
+    samples: Sequence[DrawnSample],
     positions: dict[str, tuple[float, ...]],
     out: Path,
     stereo: bool,
@@ -246,7 +246,7 @@ def _render(
 
 
 def _count(
-    report: BuildReport, rows: Sequence[dict[str, Any]], kept: Sequence[Sample], singles: Sequence[dict[str, str]]
+    report: BuildReport, rows: Sequence[dict[str, Any]], kept: Sequence[DrawnSample], singles: Sequence[dict[str, str]]
 ) -> None:
     pictures = {(row["img_Id"], row["split"]) for row in singles}
     splits = Counter(sample.split for sample in kept) + Counter(split for _, split in pictures)

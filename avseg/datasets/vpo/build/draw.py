@@ -8,28 +8,28 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from avseg.datasets.vpo.build.instances import Instance, Picture
+from avseg.datasets.vpo.build.instances import AnnotatedPicture, Instance
 from avseg.datasets.vpo.build.options import FOLDERS, BuildOptions
-from avseg.datasets.vpo.build.sounds import Pools, Sound
+from avseg.datasets.vpo.build.sounds import LabelledClip, Pools
 from avseg.datasets.vpo.build.splits import SPLITS, assign, quotas, rank
 
 
 @dataclass(frozen=True)
-class Source:
+class SoundingObject:
     """A sounding object."""
 
     instance: Instance
-    sound: Sound
+    sound: LabelledClip
 
 
 @dataclass(frozen=True)
-class Sample:
+class DrawnSample:
     """A picture with what sounds in it."""
 
     id: str
     split: str
-    picture: Picture
-    sources: tuple[Source, ...]
+    picture: AnnotatedPicture
+    sources: tuple[SoundingObject, ...]
 
     @property
     def silent(self) -> list[Instance]:
@@ -38,7 +38,7 @@ class Sample:
         return [instance for instance in self.picture.instances if instance.annotation not in loud]
 
 
-def split_pictures(pictures: Sequence[Picture], options: BuildOptions, seed: int) -> dict[int, str]:
+def split_pictures(pictures: Sequence[AnnotatedPicture], options: BuildOptions, seed: int) -> dict[int, str]:
     """The split of every picture, the same for SS, MS and MSMI; the rarest class that it shows is spread evenly."""
     frequency = Counter(name for picture in pictures for name in {i.category for i in picture.instances})
     splits, strata = {}, defaultdict(list)
@@ -53,12 +53,12 @@ def split_pictures(pictures: Sequence[Picture], options: BuildOptions, seed: int
     return splits | {int(name): split for name, split in drawn.items()}
 
 
-def is_ambiguous(picture: Picture, classes: set[str]) -> bool:
+def is_ambiguous(picture: AnnotatedPicture, classes: set[str]) -> bool:
     """Whether a picture shows two objects of one of these classes, such that sound without place cannot tell."""
     return any(len(picture.of(name)) + len(picture.rivals(name)) > 1 for name in classes)
 
 
-def loud_candidates(picture: Picture, category: str, separation: float) -> list[Instance]:
+def loud_candidates(picture: AnnotatedPicture, category: str, separation: float) -> list[Instance]:
     """Instances of a class that may sound: all others of the class lie `separation` to their side at least."""
     instances, rivals = picture.of(category), picture.rivals(category)
     if any(rival.position is None for rival in rivals):
@@ -75,23 +75,23 @@ def loud_candidates(picture: Picture, category: str, separation: float) -> list[
 
 
 @dataclass
-class Draw:
+class SampleDraw:
     """Draws the samples of one kind."""
 
     kind: str
-    pictures: Sequence[Picture]
+    pictures: Sequence[AnnotatedPicture]
     splits: Mapping[int, str]
     pools: Pools
     options: BuildOptions
     seed: int
 
-    def samples(self) -> tuple[list[Sample], list[str]]:
+    def samples(self) -> tuple[list[DrawnSample], list[str]]:
         """All samples by split and id, and notes on what ran out.
 
         Raises:
             ValueError: nothing can be drawn for a split, or less than was asked for; the classes are named.
         """
-        samples: list[Sample] = []
+        samples: list[DrawnSample] = []
         notes: list[str] = []
         caps = quotas(self.options.cap, self.options.fractions) if self.options.cap else {}
         wanted = quotas(self.options.samples, self.options.fractions) if self.options.samples else {}
@@ -126,7 +126,7 @@ class Draw:
             for name, count in self.pools.counts.items()
         )
 
-    def heads(self, picture: Picture, split: str | None) -> dict[str, list[Instance]]:
+    def heads(self, picture: AnnotatedPicture, split: str | None) -> dict[str, list[Instance]]:
         """Classes that a sample of this picture may be drawn for, and their instances that may sound."""
         loud = self.loud(picture, split)
         classes = {instance.category for instance in picture.instances} & self.pools.classes
@@ -137,7 +137,7 @@ class Draw:
             return {}
         return loud
 
-    def loud(self, picture: Picture, split: str | None) -> dict[str, list[Instance]]:
+    def loud(self, picture: AnnotatedPicture, split: str | None) -> dict[str, list[Instance]]:
         """Instances that may sound, by class; those without clips in the split are left out."""
         found = {}
         for name in sorted({instance.category for instance in picture.instances}):
@@ -151,11 +151,11 @@ class _SplitDraw:
     """One split: the class with the fewest sounding objects so far is served next."""
 
     def __init__(
-        self, draw: Draw, split: str, pictures: Sequence[Picture], cap: int | None, wanted: int | None
+        self, draw: SampleDraw, split: str, pictures: Sequence[AnnotatedPicture], cap: int | None, wanted: int | None
     ) -> None:
         self._draw, self._split, self._cap, self._wanted = draw, split, cap, wanted
         self._rng = np.random.default_rng(int(rank(draw.seed, draw.kind, split)[:16], 16))
-        self._queues: dict[str, deque[Picture]] = defaultdict(deque)
+        self._queues: dict[str, deque[AnnotatedPicture]] = defaultdict(deque)
         ordered = sorted(pictures, key=lambda picture: rank(draw.seed, draw.kind, picture.id))
         for picture in ordered:
             for name in draw.heads(picture, split):
@@ -165,7 +165,7 @@ class _SplitDraw:
         self._used: Counter[int] = Counter()
         self._clips = {name: self._cycle(draw.pools.of(name, split)) for name in sorted(draw.pools.classes)}
 
-    def run(self) -> Iterator[Sample]:
+    def run(self) -> Iterator[DrawnSample]:
         done = 0
         while self._queues and (self._wanted is None or done < self._wanted):
             name = min(self._queues, key=lambda name: (self.counts[name], name))
@@ -177,7 +177,7 @@ class _SplitDraw:
                 done += 1
                 yield sample
 
-    def _sample(self, picture: Picture, head: str) -> Sample | None:
+    def _sample(self, picture: AnnotatedPicture, head: str) -> DrawnSample | None:
         most = (self._draw.options.per_image or len(picture.instances)) if self._draw.kind == "ss" else 1
         if self._used[picture.id] >= most:
             return None
@@ -187,11 +187,11 @@ class _SplitDraw:
         self._used[picture.id] += 1
         self.counts.update(instance.category for instance in chosen)
         taken: set[str] = set()
-        sources = tuple(Source(instance, self._clip(instance.category, taken)) for instance in chosen)
+        sources = tuple(SoundingObject(instance, self._clip(instance.category, taken)) for instance in chosen)
         name = f"{picture.id:012d}" + (f"_{chosen[0].annotation:012d}" if self._draw.kind == "ss" else "")
-        return Sample(name, self._split, picture, sources)
+        return DrawnSample(name, self._split, picture, sources)
 
-    def _choose(self, picture: Picture, head: str) -> list[Instance]:
+    def _choose(self, picture: AnnotatedPicture, head: str) -> list[Instance]:
         """One instance of the head's class, and of the rarest other classes one each; empty where too few are left."""
         least, most = self._draw.options.sources_of(self._draw.kind)
         loud = self._draw.loud(picture, self._split)
@@ -208,13 +208,13 @@ class _SplitDraw:
     def _has_room(self, name: str) -> bool:
         return self._cap is None or self.counts[name] < self._cap
 
-    def _cycle(self, pool: Sequence[Sound]) -> Iterator[Sound]:
+    def _cycle(self, pool: Sequence[LabelledClip]) -> Iterator[LabelledClip]:
         """The pool in a new random order time after time, so that all clips are heard equally often."""
         while pool:
             for i in self._rng.permutation(len(pool)):
                 yield pool[int(i)]
 
-    def _clip(self, category: str, taken: set[str]) -> Sound:
+    def _clip(self, category: str, taken: set[str]) -> LabelledClip:
         """The next clip of a class, another one than those of the same sample where there is another."""
         pool = self._draw.pools.of(category, self._split)
         sound = next(self._clips[category])

@@ -42,7 +42,7 @@ class Bystander:
 
 
 @dataclass(frozen=True)
-class Picture:
+class AnnotatedPicture:
     """A picture and its objects of VPO's classes."""
 
     id: int
@@ -63,7 +63,7 @@ class Picture:
 
 def read_instances(
     path: Path, categories: Sequence[str], persons: Persons, min_area: float
-) -> tuple[list[Picture], Counter[str]]:
+) -> tuple[list[AnnotatedPicture], Counter[str]]:
     """Pictures with at least one instance that could sound, and how many annotations were passed over, by reason.
 
     Args:
@@ -163,7 +163,7 @@ class _Judge:
         return "too small" if area(row, size) < self.min_area * size[0] * size[1] else ""
 
 
-def _picture(image: Record, rows: Sequence[Record], names: Mapping[Any, str], judge: _Judge) -> Picture:
+def _picture(image: Record, rows: Sequence[Record], names: Mapping[Any, str], judge: _Judge) -> AnnotatedPicture:
     size = (int(image["height"]), int(image["width"]))
     people = sum(names.get(row["category_id"]) == "person" for row in rows)
     instances, bystanders = [], []
@@ -178,7 +178,9 @@ def _picture(image: Record, rows: Sequence[Record], names: Mapping[Any, str], ju
             bystanders.append(Bystander(classes, position))
         else:
             instances.append(Instance(int(row["id"]), classes[0], position, row["segmentation"]))
-    return Picture(image["id"], str(image["file_name"]), size, image.get("split"), tuple(instances), tuple(bystanders))
+    return AnnotatedPicture(
+        image["id"], str(image["file_name"]), size, image.get("split"), tuple(instances), tuple(bystanders)
+    )
 
 
 def _classes(row: Record, image: int, names: Mapping[Any, str], people: int, persons: Persons) -> tuple[str, ...]:

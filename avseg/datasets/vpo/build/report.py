@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from avseg.data.classes import vpo_classes, vpo_mask_ids
-from avseg.datasets.vpo.build.draw import Sample
+from avseg.datasets.vpo.build.draw import DrawnSample
 from avseg.datasets.vpo.build.mix import SAMPLE_RATE, mix
 from avseg.datasets.vpo.build.options import FOLDERS, SOUNDS, BuildOptions
 from avseg.datasets.vpo.build.records import BuildReport
@@ -33,7 +33,7 @@ _WHAT = {
 
 def write_report(
     report: BuildReport,
-    samples: Sequence[Sample],
+    samples: Sequence[DrawnSample],
     positions: Mapping[str, Sequence[float]],
     seed: int,
     stereo: bool,
@@ -61,21 +61,21 @@ def write_report(
     page.write(report.folder / "report.html")
 
 
-def _size(report: BuildReport, samples: Sequence[Sample]) -> str:
+def _size(report: BuildReport, samples: Sequence[DrawnSample]) -> str:
     total = sum(report.samples.values())
     borrowed = total - len(samples)
     of_ms = f", {borrowed} of them with one object of each class from VPO-MS (not on this page)" if borrowed else ""
     return f"{total} samples{of_ms}."
 
 
-def _class_rows(samples: Sequence[Sample]) -> list[tuple[str, list[int]]]:
+def _class_rows(samples: Sequence[DrawnSample]) -> list[tuple[str, list[int]]]:
     counts = Counter((s.instance.category, sample.split) for sample in samples for s in sample.sources)
     sums = {name: sum(counts[name, split] for split in SPLITS) for name, _ in counts}
     names = sorted(sums, key=lambda name: (-sums[name], name))  # a set has another order in every process
     return [(name, [counts[name, split] for split in SPLITS]) for name in names]
 
 
-def _evenness(samples: Sequence[Sample]) -> str:
+def _evenness(samples: Sequence[DrawnSample]) -> str:
     """How far the classes are apart, and how much is silent."""
     sums = {name: sum(counts) for name, counts in _class_rows(samples)}
     most, least = max(sums, key=lambda name: sums[name]), min(sums, key=lambda name: sums[name])
@@ -92,7 +92,7 @@ def _histogram(positions: Mapping[str, Sequence[float]]) -> list[int]:
     return [int(count) for count in counts]
 
 
-def _numbers(samples: Sequence[Sample]) -> list[tuple[str, int, int, int]]:
+def _numbers(samples: Sequence[DrawnSample]) -> list[tuple[str, int, int, int]]:
     rows = []
     for split in SPLITS:
         own = [sample for sample in samples if sample.split == split]
@@ -102,12 +102,12 @@ def _numbers(samples: Sequence[Sample]) -> list[tuple[str, int, int, int]]:
     return rows
 
 
-def _chosen(samples: Sequence[Sample], seed: int, options: BuildOptions) -> list[Sample]:
+def _chosen(samples: Sequence[DrawnSample], seed: int, options: BuildOptions) -> list[DrawnSample]:
     return sorted(samples, key=lambda sample: rank(seed, "shown", sample.id))[: options.examples]
 
 
 def _shown(
-    report: BuildReport, sample: Sample, positions: Sequence[float], stereo: bool
+    report: BuildReport, sample: DrawnSample, positions: Sequence[float], stereo: bool
 ) -> tuple[NDArray[np.uint8], str, str, bytes]:
     """A sample's picture with its mask, what it shows in words, and its sound."""
     picture, labels = (open_image(report.folder / place) for place in picture_place(report.kind, sample))

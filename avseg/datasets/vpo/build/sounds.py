@@ -19,7 +19,7 @@ ClassMap = Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
-class Sound:
+class LabelledClip:
     """One labelled clip."""
 
     stem: str
@@ -66,7 +66,7 @@ def _is_labels(labels: object) -> bool:
     return isinstance(labels, list) and all(isinstance(label, str) for label in labels)
 
 
-def read_sounds(index: Path, folder: Path | None = None) -> tuple[list[Sound], list[str]]:
+def read_sounds(index: Path, folder: Path | None = None) -> tuple[list[LabelledClip], list[str]]:
     """The clips of an index whose files are there, and the names of those that are missing.
 
     Args:
@@ -84,7 +84,7 @@ def read_sounds(index: Path, folder: Path | None = None) -> tuple[list[Sound], l
     folder = Path(folder) if folder else (beside if beside.is_dir() else index.parent)
     if not folder.is_dir():
         raise FileNotFoundError(f"the folder of sounds {folder} is missing; give the folder of the WAV files")
-    sounds: dict[str, Sound] = {}
+    sounds: dict[str, LabelledClip] = {}
     missing = []
     for sound in _read_index(index, folder):
         before = sounds.get(sound.stem)
@@ -100,14 +100,14 @@ def read_sounds(index: Path, folder: Path | None = None) -> tuple[list[Sound], l
     return list(sounds.values()), missing
 
 
-def _read_index(index: Path, folder: Path) -> list[Sound]:
+def _read_index(index: Path, folder: Path) -> list[LabelledClip]:
     rows = [[cell.strip() for cell in row] for row in csv_rows(index)]
     if rows and rows[0][0].lower() in _HEADERS:
         del rows[0]
     return [_sound(index, folder, number, row) for number, row in enumerate(rows, start=1)]
 
 
-def _sound(index: Path, folder: Path, number: int, row: list[str]) -> Sound:
+def _sound(index: Path, folder: Path, number: int, row: list[str]) -> LabelledClip:
     timed = len(row) >= 3 and row[1].isdigit()
     fields = row[2:] if timed else row[1:]
     split = fields[1] if len(fields) == 2 else None
@@ -120,20 +120,20 @@ def _sound(index: Path, folder: Path, number: int, row: list[str]) -> Sound:
     stem = PurePosixPath(name).name
     if not stem or "\\" in stem or ".." in PurePosixPath(name).parts or name.startswith("/"):
         raise ValueError(f"{index} row {number} names the clip {row[0]!r}; names must lie inside the folder of sounds")
-    return Sound(stem, folder / f"{name}.wav", fields[0], split or None)
+    return LabelledClip(stem, folder / f"{name}.wav", fields[0], split or None)
 
 
 @dataclass(frozen=True)
 class Pools:
     """Sounds by class and split; no clip is in two splits."""
 
-    sounds: Mapping[tuple[str, str], tuple[Sound, ...]]
+    sounds: Mapping[tuple[str, str], tuple[LabelledClip, ...]]
     counts: Mapping[str, int]
     """Clips of every class of the map, 0 included."""
     unused: int
     """Clips whose label no class asks for."""
 
-    def of(self, category: str, split: str) -> tuple[Sound, ...]:
+    def of(self, category: str, split: str) -> tuple[LabelledClip, ...]:
         return self.sounds.get((category, split), ())
 
     @property
@@ -143,7 +143,7 @@ class Pools:
 
 
 def make_pools(
-    sounds: Sequence[Sound], class_map: ClassMap, fractions: Sequence[float], seed: int, keep_splits: bool = True
+    sounds: Sequence[LabelledClip], class_map: ClassMap, fractions: Sequence[float], seed: int, keep_splits: bool = True
 ) -> Pools:
     """Deal the clips out to the splits, each class by itself; a clip that two classes share is dealt once."""
     heard_as = defaultdict(list)
@@ -167,7 +167,7 @@ def make_pools(
 
 
 def _deal(
-    sounds: Sequence[Sound], heard_as: Mapping[str, list[str]], fractions: Sequence[float], seed: int
+    sounds: Sequence[LabelledClip], heard_as: Mapping[str, list[str]], fractions: Sequence[float], seed: int
 ) -> dict[str, str]:
     """The split of every clip. An index of train and test alone, as VGGSound's, gives val a part of its train."""
     named = {sound.split for sound in sounds}

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from avseg.datasets.vpo.build.draw import Sample
+from avseg.datasets.vpo.build.draw import DrawnSample
 from avseg.datasets.vpo.build.options import FOLDERS
 from avseg.datasets.vpo.build.write import mask_id, picture_place
 from avseg.io.files import write_text
@@ -43,7 +43,7 @@ def finished(out: Path, kind: str) -> bool:
     return table(out, kind).is_file() and not _begun(out, kind).is_file()
 
 
-def rows_of(kind: str, sample: Sample, positions: Sequence[float]) -> list[Row]:
+def rows_of(kind: str, sample: DrawnSample, positions: Sequence[float]) -> list[Row]:
     """The lines of a sample, one for each sounding object."""
     rows = []
     for source, position in zip(sample.sources, positions, strict=True):
@@ -84,7 +84,7 @@ def read_rows(out: Path, kind: str) -> list[Row]:
         return [{name: row[name] for name in COLUMNS} for row in reader]
 
 
-def manifest_line(kind: str, sample: Sample, positions: Sequence[float]) -> dict[str, Any]:
+def manifest_line(kind: str, sample: DrawnSample, positions: Sequence[float]) -> dict[str, Any]:
     """All that was chosen for a sample."""
     picture, mask = picture_place(kind, sample)
     return {
@@ -123,7 +123,7 @@ def write_manifest(
     _begun(out, kind).unlink()
 
 
-def begin(out: Path, kind: str, head: Mapping[str, Any], samples: Sequence[Sample]) -> None:
+def begin(out: Path, kind: str, head: Mapping[str, Any], samples: Sequence[DrawnSample]) -> None:
     """Note what is being built, where nothing stands against it.
 
     Raises:
@@ -134,7 +134,7 @@ def begin(out: Path, kind: str, head: Mapping[str, Any], samples: Sequence[Sampl
     write_text(_begun(out, kind), json.dumps({"seed": head["seed"], "drawn": drawn}) + "\n")
 
 
-def check_resumed(out: Path, kind: str, head: Mapping[str, Any], samples: Sequence[Sample]) -> str:
+def check_resumed(out: Path, kind: str, head: Mapping[str, Any], samples: Sequence[DrawnSample]) -> str:
     """A digest of all that was drawn; refuses a folder in which another draw was begun or finished.
 
     Raises:
@@ -158,7 +158,7 @@ def check_resumed(out: Path, kind: str, head: Mapping[str, Any], samples: Sequen
     return drawn
 
 
-def check_neighbours(out: Path, kind: str, samples: Sequence[Sample]) -> None:
+def check_neighbours(out: Path, kind: str, samples: Sequence[DrawnSample]) -> None:
     """Refuse a draw that puts a picture or a sound into another split than a set that is already there.
 
     Raises:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avseg.data.classes import vpo_classes, vpo_mask_ids
-from avseg.datasets.vpo.build.draw import Sample
+from avseg.datasets.vpo.build.draw import DrawnSample
 from avseg.datasets.vpo.build.instances import decode
 from avseg.datasets.vpo.build.mix import SAMPLE_RATE, SECONDS, mix
 from avseg.datasets.vpo.build.options import FOLDERS, SOUNDS, BuildOptions
@@ -55,7 +55,7 @@ class RenderJob:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class FileOutcome:
     """What became of a job."""
 
     fault: str = ""
@@ -72,7 +72,7 @@ def mask_id(category: str) -> int:
     return vpo_mask_ids()[vpo_classes().index(category)]
 
 
-def picture_place(kind: str, sample: Sample) -> tuple[str, str]:
+def picture_place(kind: str, sample: DrawnSample) -> tuple[str, str]:
     """Picture and mask of a sample below the folder of its set."""
     image = f"{sample.picture.id:012d}"
     if kind != "ss":
@@ -81,7 +81,7 @@ def picture_place(kind: str, sample: Sample) -> tuple[str, str]:
     return f"data/{category}/{image}.jpg", f"mask/{category}/{sample.id}.png"
 
 
-def picture_job(kind: str, sample: Sample, images: Path, out: Path, options: BuildOptions) -> PictureJob:
+def picture_job(kind: str, sample: DrawnSample, images: Path, out: Path, options: BuildOptions) -> PictureJob:
     """How the picture and the mask of a sample are made."""
     picture, mask = (out / "VPO" / FOLDERS[kind] / place for place in picture_place(kind, sample))
     parts = tuple((mask_id(s.instance.category), s.instance.segmentation) for s in sample.sources)
@@ -96,26 +96,26 @@ def picture_job(kind: str, sample: Sample, images: Path, out: Path, options: Bui
     )
 
 
-def sound_jobs(samples: Sequence[Sample], out: Path) -> list[SoundJob]:
+def sound_jobs(samples: Sequence[DrawnSample], out: Path) -> list[SoundJob]:
     """All clips of some samples, each once."""
     sounds = {source.sound.stem: source.sound for sample in samples for source in sample.sources}
     return [SoundJob(sound.path, out / SOUNDS / f"{stem}.wav") for stem, sound in sorted(sounds.items())]
 
 
-def write_sound(job: SoundJob) -> Outcome:
+def write_sound(job: SoundJob) -> FileOutcome:
     """Bring a clip to mono at 16 kHz; its length stays."""
     if job.place.is_file():
-        return Outcome(note=_shortness(job.place))
+        return FileOutcome(note=_shortness(job.place))
     return _guarded(_write_sound, job)
 
 
-def _write_sound(job: SoundJob) -> Outcome:
+def _write_sound(job: SoundJob) -> FileOutcome:
     waveform, rate = read_wav(job.source)
     if len(waveform) == 1 and rate == SAMPLE_RATE:
         _copy(job.source, job.place)
     else:
         write_wav(job.place, read_wav(job.source, SAMPLE_RATE, 1)[0], SAMPLE_RATE)
-    return Outcome(note=_shortness(job.place), made=True)
+    return FileOutcome(note=_shortness(job.place), made=True)
 
 
 def _shortness(place: Path) -> str:
@@ -123,20 +123,20 @@ def _shortness(place: Path) -> str:
     return "shorter than three seconds" if place.stat().st_size < 2 * SECONDS * SAMPLE_RATE + 44 else ""
 
 
-def write_picture(job: PictureJob) -> Outcome:
+def write_picture(job: PictureJob) -> FileOutcome:
     """Put the picture into its place and paint the mask."""
     done = job.picture.is_file() and job.mask.is_file()
-    return Outcome() if done and not job.centroid else _guarded(_write_picture, job)
+    return FileOutcome() if done and not job.centroid else _guarded(_write_picture, job)
 
 
-def _write_picture(job: PictureJob) -> Outcome:
+def _write_picture(job: PictureJob) -> FileOutcome:
     height, width = job.size
     masks = [decode(segmentation, job.size) for _, segmentation in job.parts]
     if not all(mask.any() for mask in masks):
         raise ValueError("a segmentation covers no pixel")
     positions = tuple(float((np.nonzero(mask)[1].mean() + 0.5) / width) for mask in masks) if job.centroid else ()
     if job.picture.is_file() and job.mask.is_file():
-        return Outcome(positions=positions)
+        return FileOutcome(positions=positions)
     image = open_image(job.source)
     if image.size != (width, height):
         raise ValueError(
@@ -148,7 +148,7 @@ def _write_picture(job: PictureJob) -> Outcome:
     else:
         write_jpeg(job.picture, np.array(image.convert("RGB")))
     write_png(job.mask, labels)
-    return Outcome(positions=positions, made=True)
+    return FileOutcome(positions=positions, made=True)
 
 
 def _painted(job: PictureJob, masks: Sequence[NDArray[np.bool_]]) -> NDArray[np.uint8]:
@@ -165,22 +165,22 @@ def _painted(job: PictureJob, masks: Sequence[NDArray[np.bool_]]) -> NDArray[np.
     return labels
 
 
-def write_render(job: RenderJob) -> Outcome:
+def write_render(job: RenderJob) -> FileOutcome:
     """Write what a sample is heard with."""
     if job.place.is_file():
-        return Outcome()
+        return FileOutcome()
     write_wav(job.place, mix(job.files, job.positions, job.stereo), SAMPLE_RATE)
-    return Outcome(made=True)
+    return FileOutcome(made=True)
 
 
-def _guarded(work: Any, job: Any) -> Outcome:
+def _guarded(work: Any, job: Any) -> FileOutcome:
     """A sample that cannot be made is a fault of its own; a full disk is one of all."""
     try:
-        outcome: Outcome = work(job)
+        outcome: FileOutcome = work(job)
     except (ValueError, OSError, TypeError) as error:
         if is_fatal(error):
             raise
-        return Outcome(fault=str(error))
+        return FileOutcome(fault=str(error))
     return outcome
 
 
