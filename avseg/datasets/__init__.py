@@ -45,6 +45,7 @@ __all__ = [
     "own_config",
     "read_config",
     "spec_of",
+    "without_foreign",
 ]
 
 
@@ -92,12 +93,20 @@ def read_config(kind: type[DataConfig], values: dict[str, Any]) -> DataConfig:
     Raises:
         ValueError: an option that the data set does not have, with another value than its default.
     """
-    name = str(values.get("name"))
+    name, values = str(values.get("name")), without_foreign(values)
     if name not in DATASETS:
         return from_dict(kind, values)
-    own = defaults_of(DATASETS[name].config)
-    _refuse([key for key, value in values.items() if key not in own and value not in _defaults(key)], name)
-    return from_dict(DATASETS[name].config, {key: value for key, value in values.items() if key in own})
+    own = DATASETS[name].config
+    _refuse([key for key in values if key not in defaults_of(own)], name)
+    return from_dict(own, values)
+
+
+def without_foreign(values: dict[str, Any]) -> dict[str, Any]:
+    """A config as JSON without options of other data sets that have their defaults."""
+    if values.get("name") not in DATASETS:
+        return values
+    own = defaults_of(DATASETS[values["name"]].config)
+    return {key: value for key, value in values.items() if key in own or value not in _defaults(key)}
 
 
 def foreign_option(option: str, name: str) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from avseg.config import from_dict, to_dict
 from avseg.data.config import DataConfig
-from avseg.datasets import own_config, read_config
+from avseg.datasets import own_config, read_config, without_foreign
 from avseg.engine.config import Recipe
 from avseg.engine.training.checkpoint import newest_checkpoint, remove_leavings
 from avseg.io.files import write_text
@@ -84,6 +84,7 @@ def _of_file(name: str, value: Any) -> Any:
 
 def _with_new_fields(values: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
     """A recipe as written, with the defaults of settings that came into the library since then."""
+    values = {**values, **{part: without_foreign(values[part]) for part in ("data", "val") if values.get(part)}}
     if values.get("family") != type(recipe.model).family:
         return values
     kinds: dict[str, type[Any]] = {f.name: type(getattr(recipe, f.name) or recipe.data) for f in fields(recipe)}

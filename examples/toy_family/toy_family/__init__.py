@@ -24,9 +24,7 @@ class BeepsConfig(DataConfig):
 
 
 FAMILY = FamilySpec("toy", ToyConfig, "toy_family.toy:Toy", "this example", "binary", "none", {"small": ToyConfig})
-DATASET = DatasetSpec(
-    "beeps", BeepsConfig, "toy_family.toy:Beeps", "avsbench_object", "squares beep", in_memory=True
-)
+DATASET = DatasetSpec("beeps", BeepsConfig, "toy_family.toy:Beeps", "avsbench_object", "squares beep", in_memory=True)
 
 
 def toy_beeps() -> Recipe:
