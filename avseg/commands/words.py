@@ -120,8 +120,8 @@ def without_none(hint: Any) -> Any:
 
 def metavar(hint: Any, name: str) -> str:
     """What stands for a value, or for all values of an option, in help texts and messages."""
-    own = setting(hint, "metavar") or METAVARS.get(name)
     kind = without_none(stripped(hint)[0])
+    own = setting(hint, "metavar") or (METAVARS.get(name) if kind is not int else None)
     origin, members = typing.get_origin(kind), typing.get_args(kind)
     if origin is tuple and Ellipsis not in members:
         return SEVERAL.get(name) or " ".join(own or metavar(member, "") for member in members)

@@ -7,6 +7,9 @@ from typing import Literal
 
 from avseg.synth.difficulty import get_difficulty
 
+LONGEST_SIDE = 8192
+"""Pixels; what is asked to be larger is a slip of the keyboard."""
+
 
 @dataclass(frozen=True)
 class WorldOptions:

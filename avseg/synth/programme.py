@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from avseg.synth.classes import KINDS
 from avseg.synth.difficulty import Difficulty, get_difficulty
+from avseg.synth.options import LONGEST_SIDE
 from avseg.synth.picture import RIM
-from avseg.synth.scene import LONGEST_SIDE, Body, Scene, Swing, Visit, generator, place_scene
+from avseg.synth.scene import Body, Scene, Swing, Visit, generator, place_scene
 from avseg.synth.shapes import REACH
 from avseg.synth.soundtrack import Soundtrack, Source, intervals_of
 

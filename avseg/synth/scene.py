@@ -16,8 +16,6 @@ STRIDE = 2.0
 """s, how long a body takes to come in or to leave."""
 TWIN_GAP = 0.35
 """Two objects of one class stay this far apart (share of the picture's width), so that stereo tells them apart."""
-LONGEST_SIDE = 8192
-"""Pixels; what is asked to be larger is a slip of the keyboard."""
 _TRIES = 60
 
 

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from avseg.synth.classes import CLASSES
 from avseg.synth.difficulty import get_difficulty
+from avseg.synth.options import LONGEST_SIDE
 from avseg.synth.picture import Picture, render
-from avseg.synth.scene import LONGEST_SIDE, Body, Scene, Swing, draw_backdrop, draw_colours, draw_scene, generator
+from avseg.synth.scene import Body, Scene, Swing, draw_backdrop, draw_colours, draw_scene, generator
 from avseg.synth.soundtrack import Soundtrack, draw_soundtrack, render_sound, soundtrack_for
 from avseg.synth.timbres import SAMPLE_RATE
 from avseg.types import Clip, DenseTarget, InstanceTarget, Task

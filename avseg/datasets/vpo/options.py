@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
 
-from tyro.conf import arg
-
-from avseg.synth.options import WorldOptions
-from avseg.synth.scene import LONGEST_SIDE
+from avseg.synth.options import LONGEST_SIDE, WorldOptions
 
 
 @dataclass(frozen=True)
@@ -17,7 +13,7 @@ class StillOptions(WorldOptions):
 
     size: tuple[int, int] = (240, 320)
     """Height and width of the pictures."""
-    sounds: Annotated[int | None, arg(metavar="N")] = None
+    sounds: int | None = None
     """Clips of every class, over all splits. The default is one for four samples, but 16 at least and 64 at most."""
     stereo: bool = False
     """Pan what the report page plays; the set itself serves mono and stereo."""
