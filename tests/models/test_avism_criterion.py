@@ -16,7 +16,7 @@ from avseg.losses.matching import Matches, over_workers
 from avseg.losses.points import uncertain_points, uniform_points
 from avseg.models.avism.criterion import ClipCriterion, FrameCriterion, similarity_term
 from avseg.models.avism.network import ClipPrediction, FramePrediction
-from avseg.models.avism.truth import Truth, truth_of
+from avseg.models.avism.truth import InstanceTruth, truth_of
 from avseg.types import Batch, InstanceTarget
 from models.small_avism import INSTANCES, boxes, noise, told, two_clips
 
@@ -31,7 +31,7 @@ def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def truth_for(batch: Batch, **options: bool) -> Truth:
+def truth_for(batch: Batch, **options: bool) -> InstanceTruth:
     return truth_of(batch, batch.sizes, PADDED, CLASSES, **options)
 
 

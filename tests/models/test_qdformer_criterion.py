@@ -14,7 +14,7 @@ from avseg.losses.config import QueryConfig
 from avseg.losses.matching import Matches
 from avseg.models.qdformer.criterion import QueryCriterion, distillation, quantiser_terms
 from avseg.models.qdformer.output import QueryPrediction
-from avseg.models.qdformer.truth import Truth, truth_of
+from avseg.models.qdformer.truth import QueryTruth, truth_of
 from avseg.nn.quantizer import Coded
 from avseg.types import Batch, Clip, DenseTarget
 from models.small_qdformer import painted, relabelled, told_clip
@@ -49,12 +49,12 @@ def two_clips() -> list[Clip]:
     return [told_clip(first, [True, True, False, True]), told_clip(second, seed=1)]
 
 
-def truth_for(clips: list[Clip], classes: int | None = CLASSES) -> Truth:
+def truth_for(clips: list[Clip], classes: int | None = CLASSES) -> QueryTruth:
     return truth_of(Batch.collate(clips), SIZE, GRID, classes)
 
 
 def terms_of(
-    layers: list[QueryPrediction], truth: Truth, config: QueryConfig = CONFIG
+    layers: list[QueryPrediction], truth: QueryTruth, config: QueryConfig = CONFIG
 ) -> tuple[dict[str, Tensor], list[Matches]]:
     criterion = QueryCriterion(config, truth)
     pairs = criterion.match(layers)

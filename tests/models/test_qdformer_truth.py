@@ -7,19 +7,19 @@ from dataclasses import fields
 import pytest
 import torch
 
-from avseg.models.qdformer.truth import Truth, truth_of
+from avseg.models.qdformer.truth import QueryTruth, truth_of
 from avseg.types import Batch, Clip
 from models.small_qdformer import painted, relabelled, told_clip
 
 SIZE, GRID, CLASSES = (64, 64), (16, 16), 3
 
 
-def truth_for(*clips: Clip, classes: int | None = CLASSES, frames: int | None = None) -> Truth:
+def truth_for(*clips: Clip, classes: int | None = CLASSES, frames: int | None = None) -> QueryTruth:
     return truth_of(Batch.collate(clips, frames), SIZE, GRID, classes)
 
 
-def same(a: Truth, b: Truth) -> bool:
-    return all(torch.equal(getattr(a, f.name), getattr(b, f.name)) for f in fields(Truth))
+def same(a: QueryTruth, b: QueryTruth) -> bool:
+    return all(torch.equal(getattr(a, f.name), getattr(b, f.name)) for f in fields(QueryTruth))
 
 
 def test_semantic_targets_are_the_classes_that_labelled_frames_show() -> None:

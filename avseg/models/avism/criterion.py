@@ -26,7 +26,7 @@ from avseg.losses.sets import (
     similarity_loss,
 )
 from avseg.models.avism.detector import FramePrediction
-from avseg.models.avism.truth import Truth
+from avseg.models.avism.truth import InstanceTruth
 from avseg.models.avism.video import ClipPrediction
 
 Terms = dict[str, Tensor]
@@ -37,7 +37,7 @@ class FrameCriterion:
     """Every judged frame is a set of its own; all given predictions count, each with a matching of its own."""
 
     config: SetConfig
-    truth: Truth
+    truth: InstanceTruth
     generator: torch.Generator
     """On the device of the truth."""
 
@@ -92,7 +92,7 @@ class ClipCriterion:
     """Every clip is a set for each of L layers of frame queries; an instance's mask is that of all judged frames."""
 
     config: SetConfig
-    truth: Truth
+    truth: InstanceTruth
     features: Tensor
     """(B, T, D, h, w)."""
     generator: torch.Generator
@@ -209,7 +209,7 @@ def _costs(
 
 
 def _at_uncertain_points(
-    maps: Tensor, rows: Tensor, clips: Tensor, truth: Truth, config: SetConfig, generator: torch.Generator
+    maps: Tensor, rows: Tensor, clips: Tensor, truth: InstanceTruth, config: SetConfig, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Logits of maps (M, h, w) and the truth of `rows` (M,) at points of each map's own: (M, P) twice."""
     scale = truth.of_maps[clips]

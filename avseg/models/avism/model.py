@@ -19,7 +19,7 @@ from avseg.models.avism.network import AVISMNetwork
 from avseg.models.avism.output import AVISMOutput as AVISMOutput
 from avseg.models.avism.output import joined
 from avseg.models.avism.session import DRAWN_AT_ONCE, AVISMSession, drawn_tracks
-from avseg.models.avism.truth import Truth, truth_of
+from avseg.models.avism.truth import InstanceTruth, truth_of
 from avseg.models.avism.video import Watched
 from avseg.models.base import Model, in_evaluation, uncompiled
 from avseg.models.encoder import AudioEncoder
@@ -222,7 +222,7 @@ def _generator(batch: Batch, device: torch.device) -> torch.Generator:
     return torch.Generator(device).manual_seed(int(torch.randint(2**62, (), generator=draw)))
 
 
-def _judged(output: AVISMOutput, truth: Truth) -> list[FramePrediction]:
+def _judged(output: AVISMOutput, truth: InstanceTruth) -> list[FramePrediction]:
     """Of the frames that are judged alone."""
     kept = truth.judged[output.valid]  # (M,)
     if bool(kept.all()):

@@ -17,7 +17,7 @@ from avseg.nn.pixel_decoder import PixelDecoder
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class FrameOutput:
     """What the frame stage gives of N pictures."""
 
     queries: Tensor
@@ -56,7 +56,7 @@ class AVISMNetwork(nn.Module):
             nn.Linear(config.audio_width, width) if config.heard_masks else None,
         )
 
-    def look(self, images: Tensor, audio: Tensor, layers: int = 1, predict: bool = True) -> Seen:
+    def look(self, images: Tensor, audio: Tensor, layers: int = 1, predict: bool = True) -> FrameOutput:
         """The frame stage; every picture is on its own.
 
         Args:
@@ -72,7 +72,7 @@ class AVISMNetwork(nn.Module):
             raise ValueError(f"{len(images)} pictures came with {len(audio)} sounds, wanted one sound for each")
         maps = self.pixel_decoder(self.backbone(images))
         queries, predictions = self.detector(maps.coarse, maps.masks, audio, layers, predict)
-        return Seen(queries, self.video.features(maps.fine, audio), predictions)
+        return FrameOutput(queries, self.video.features(maps.fine, audio), predictions)
 
     def watch(self, queries: Tensor, audio: Tensor) -> Watched:
         """The clip stage: (L, B, T, Q, D) frame queries and (B, T, audio_width) sounds of whole clips.

@@ -150,7 +150,7 @@ class Pen:
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class PicturePart:
     """What of one side of a picture is looked at."""
 
     near: Span
@@ -183,7 +183,7 @@ class Axis:
         self.after = (before + 1).clamp(max=seen - 1).to(device)
         self.share = (at - before).clamp(0, 1)[:, None].to(device)
 
-    def part(self, positive: Span, count: int) -> Part | None:
+    def part(self, positive: Span, count: int) -> PicturePart | None:
         """What must be looked at where `positive` of `count` logits hold something; None: it lies in the padding."""
         first, last = STRIDE * positive[0] - STRIDE // 2, STRIDE * positive[1] + STRIDE // 2
         first, last = max(first, 0), min(last, self.seen)  # where enlarged logits can be positive
@@ -194,7 +194,7 @@ class Axis:
         cut = STRIDE * near[0]
         begin, end = np.searchsorted(self._numbers, [first - 1, last])
         span = slice(int(begin), int(end))
-        return Part(
+        return PicturePart(
             near=near,
             inner=slice(inner[0] - cut, inner[1] - cut),
             span=(span.start, span.stop),

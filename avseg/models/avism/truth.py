@@ -15,7 +15,7 @@ from avseg.types import Batch, InstanceTarget
 
 
 @dataclass(frozen=True, eq=False)
-class Truth:
+class InstanceTruth:
     """B clips of T frames with up to N instances; padded masks are empty and take no part."""
 
     masks: Tensor
@@ -57,7 +57,9 @@ class Truth:
         return torch.arange(self.present.numel(), device=self.present.device).reshape(self.present.shape)
 
 
-def truth_of(batch: Batch, sizes: Tensor, padded: tuple[int, int], classes: int, silent_first: bool = False) -> Truth:
+def truth_of(
+    batch: Batch, sizes: Tensor, padded: tuple[int, int], classes: int, silent_first: bool = False
+) -> InstanceTruth:
     """The truth of a batch.
 
     A clip's own picture is filled up to a multiple of 32, as if it were alone in the batch: points lie in that.
@@ -89,7 +91,7 @@ def truth_of(batch: Batch, sizes: Tensor, padded: tuple[int, int], classes: int,
         labels = torch.where(present[:, 0], labels, classes)
     own = -(-sizes // 32) * 32  # (B, 2)
     sides = sizes.new_tensor([target.masks.shape[2:] for target in targets])
-    return Truth(
+    return InstanceTruth(
         masks=masks.contiguous(),
         labels=labels,
         present=present,

@@ -15,7 +15,7 @@ _INNER = 256
 _RATES = (6, 12, 18)
 
 
-class Seen(NamedTuple):
+class DecoderOutput(NamedTuple):
     """What a decoder makes of the picture alone."""
 
     features: Tensor
@@ -78,11 +78,11 @@ class DeepLabDecoder(nn.Module):
         self.second_norm = nn.BatchNorm2d(head_width)
         self.classifier = nn.Conv2d(head_width, classes, 1)
 
-    def forward(self, maps: Sequence[Tensor]) -> Seen:
+    def forward(self, maps: Sequence[Tensor]) -> DecoderOutput:
         """Maps of the backbone, the finest first -> features (N, D, H / 4, W / 4)."""
         fine = maps[0]
         coarse = F.interpolate(self.aspp(maps[-1]), fine.shape[-2:], mode="bilinear", align_corners=True)
-        return Seen(torch.cat([coarse, F.relu(self.detail_norm(self.detail(fine)), inplace=True)], 1))
+        return DecoderOutput(torch.cat([coarse, F.relu(self.detail_norm(self.detail(fine)), inplace=True)], 1))
 
     def classify(self, embeddings: Tensor, keep: int) -> Tensor:
         """(M, D, h, w) -> (keep, classes, h, w); in training all M count in the norms."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from avseg.models.cavp.deeplab import Seen
+from avseg.models.cavp.deeplab import DecoderOutput
 
 
 def side_by_side(maps: Sequence[Tensor]) -> Tensor:
@@ -34,9 +34,9 @@ class HRNetDecoder(nn.Module):
         self.dropout = nn.Dropout2d(0.1)
         self.classifier = nn.Conv2d(self.width, classes, 1, bias=False)
 
-    def forward(self, maps: Sequence[Tensor]) -> Seen:
+    def forward(self, maps: Sequence[Tensor]) -> DecoderOutput:
         """Maps of the backbone, the finest first -> features (N, D, H / 4, W / 4)."""
-        return Seen(side_by_side(maps))
+        return DecoderOutput(side_by_side(maps))
 
     def classify(self, embeddings: Tensor, keep: int) -> Tensor:
         """(M, D, h, w) -> (keep, classes, h, w); in training all M count in the norm."""

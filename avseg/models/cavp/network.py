@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from avseg.models.cavp.config import CAVPConfig
-from avseg.models.cavp.deeplab import DeepLabDecoder, Seen
+from avseg.models.cavp.deeplab import DecoderOutput, DeepLabDecoder
 from avseg.models.cavp.fusion import AudioFusion, VisualProjector
 from avseg.models.cavp.hrnet import HRNetDecoder
 from avseg.models.cavp.ocr import OCRDecoder
@@ -46,9 +46,9 @@ class CAVPNetwork(nn.Module):
         self.audio = _audio_network(self.width, config)
         self.to(memory_format=torch.channels_last)
 
-    def see(self, images: Tensor) -> Seen:
+    def see(self, images: Tensor) -> DecoderOutput:
         """(N, 3, H, W) normalised -> features (N, D, H / 4, W / 4), and with OCR auxiliary logits."""
-        seen: Seen = self.decoder(self.backbone(images.contiguous(memory_format=torch.channels_last)))
+        seen: DecoderOutput = self.decoder(self.backbone(images.contiguous(memory_format=torch.channels_last)))
         return seen
 
     def hear(self, log_mel: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from avseg.models.cavp.deeplab import Seen
+from avseg.models.cavp.deeplab import DecoderOutput
 from avseg.models.cavp.hrnet import side_by_side
 
 
@@ -61,14 +61,14 @@ class OCRDecoder(nn.Module):
         self.attention = RegionAttention(width)
         self.classifier = nn.Conv2d(width, classes, 1)
 
-    def forward(self, maps: Sequence[Tensor]) -> Seen:
+    def forward(self, maps: Sequence[Tensor]) -> DecoderOutput:
         """Maps of the backbone, the finest first -> features (N, D, H / 4, W / 4) and the regions' logits."""
         x = side_by_side(maps)
         logits = self.regions(x)  # (N, classes, h, w)
         pixels = self.pixels(x)
         shares = torch.softmax(logits.flatten(2), -1)  # (N, classes, P), over space
         regions = pixels.flatten(2) @ shares.transpose(1, 2)  # (N, D, classes)
-        return Seen(self.attention(pixels, regions.unsqueeze(-1)), logits)
+        return DecoderOutput(self.attention(pixels, regions.unsqueeze(-1)), logits)
 
     def classify(self, embeddings: Tensor, keep: int) -> Tensor:
         """(M, D, h, w) -> (keep, classes, h, w)."""

@@ -24,7 +24,7 @@ from avseg.losses.queries import (
 )
 from avseg.losses.sets import dice_costs, dice_loss
 from avseg.models.qdformer.output import QueryPrediction
-from avseg.models.qdformer.truth import Truth
+from avseg.models.qdformer.truth import QueryTruth
 from avseg.nn.quantizer import Coded
 
 Terms = dict[str, Tensor]
@@ -35,7 +35,7 @@ class QueryCriterion:
     """Every clip is a set: a query stands for a target in all its frames. Frames without labels take no part."""
 
     config: QueryConfig
-    truth: Truth
+    truth: QueryTruth
 
     def count(self) -> Tensor:
         """Frames in which targets are shown, all targets of the batch together."""
@@ -120,7 +120,7 @@ def quantiser_terms(clip_tokens: Coded, frame_tokens: Coded | None, weight: floa
     return {name: weight * torch.stack(terms).sum() for name, terms in named.items() if terms}
 
 
-def distillation(clip_tokens: Coded, frame_tokens: Coded, truth: Truth) -> Tensor:
+def distillation(clip_tokens: Coded, frame_tokens: Coded, truth: QueryTruth) -> Tensor:
     """Tokens of frames that sound should be what the clip's are: the squared distance, the mean over channels, tokens
     and labelled frames, those in which nothing sounds adding nothing. Not published.
     """
@@ -134,6 +134,6 @@ def _flat(maps: Tensor) -> Tensor:
     return at_least_float32(maps).transpose(1, 2).flatten(2)
 
 
-def _counted(truth: Truth) -> Tensor:
+def _counted(truth: QueryTruth) -> Tensor:
     """(B, T * h * w) of 0 and 1."""
     return truth.pixels.flatten(1).float()

@@ -37,7 +37,7 @@ class ObjectDecoder(nn.Module):
         """
         Args:
             queries: Q of a frame.
-            layers: `ObjectLayer`s of width C.
+            layers: `QueryLayer`s of width C.
             width: C.
             refine: each layer has a box head of its own and begins at the last layer's boxes; otherwise all share one,
                 and begin at the places that the queries have learned.
@@ -86,7 +86,7 @@ class ObjectDecoder(nn.Module):
         return (change + F.pad(old, (0, 4 - old.shape[-1]))).sigmoid()
 
 
-class ObjectLayer(nn.Module):
+class QueryLayer(nn.Module):
     """Queries look at each other, then at the pixels around their places; 1,545,856 parameters as published."""
 
     def __init__(self, width: int, heads: int, inner: int, points: int, dropout: float) -> None:

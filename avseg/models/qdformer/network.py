@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from avseg.models.qdformer.config import QDFormerConfig
-from avseg.models.qdformer.decoder import Located, ObjectDecoder, ObjectLayer
+from avseg.models.qdformer.decoder import Located, ObjectDecoder, QueryLayer
 from avseg.models.qdformer.decomposition import Calibration, Decomposition, Resizer, Sound, TokenDecoder
 from avseg.models.qdformer.encoder import DeformableEncoder, Projections, as_maps, flattened
 from avseg.models.qdformer.fusion import EarlyFusion
@@ -190,7 +190,7 @@ def _dual(config: QDFormerConfig) -> DualFusion:
 
 def _decoder(config: QDFormerConfig) -> ObjectDecoder:
     layers = [
-        ObjectLayer(config.width, config.heads, config.feedforward, config.points, config.dropout)
+        QueryLayer(config.width, config.heads, config.feedforward, config.points, config.dropout)
         for _ in range(config.decoder_layers)
     ]
     return ObjectDecoder(config.tokens * config.queries_per_token, layers, config.width, config.box_refine)

@@ -21,7 +21,7 @@ NO_ID = -1
 
 
 @dataclass(frozen=True, eq=False)
-class Truth:
+class QueryTruth:
     """B clips of T frames with up to J targets; nothing in it depends on frames that are not labelled."""
 
     labelled: Tensor
@@ -46,7 +46,7 @@ class Truth:
         return self.shown.any(1)
 
 
-def truth_of(batch: Batch, size: tuple[int, int], grid: tuple[int, int], classes: int | None) -> Truth:
+def truth_of(batch: Batch, size: tuple[int, int], grid: tuple[int, int], classes: int | None) -> QueryTruth:
     """The truth of a batch.
 
     Binary tasks have one target a clip, all that sounds, also where nothing does; semantic ones have one for each class
@@ -73,7 +73,7 @@ def truth_of(batch: Batch, size: tuple[int, int], grid: tuple[int, int], classes
     ids = torch.stack([F.pad(ids, (0, most - len(ids)), value=NO_ID) for ids in found])  # (B, J)
     whole = [own == each[:, None, None, None] for own, each in zip(labels, ids, strict=True)]  # (J, T, H, W) each
     sampled = torch.stack([_sampled(own, size, grid) for own in labels])  # (B, T, h, w)
-    return Truth(
+    return QueryTruth(
         labelled=torch.stack([(own != IGNORE).flatten(1).any(1) for own in labels]),
         pixels=sampled != IGNORE,
         classes=(ids - 1).clamp(min=0),

@@ -49,7 +49,7 @@ class Fusion(nn.Module):
         return F.interpolate(self.refine(x), scale_factor=2.0, mode="bilinear", align_corners=True)
 
 
-class Head(nn.Module):
+class LogitHead(nn.Module):
     """From half the picture's resolution to logits at the whole."""
 
     def __init__(self, width: int, widths: tuple[int, int], channels: int) -> None:
@@ -98,7 +98,7 @@ class TPAVINetwork(nn.Module):
         self.neck = nn.ModuleList(DilatedSum(inputs, width, dilations) for inputs in self.backbone.channels)
         self.attention = nn.ModuleDict({str(stage): block for stage, block in sorted((attention or {}).items())})
         self.decoder = nn.ModuleList(Fusion(width, coarsest=stage == 3) for stage in range(4))
-        self.head = Head(width, head_widths, channels)
+        self.head = LogitHead(width, head_widths, channels)
         self.ways = tuple(ways)
         self.group = group
         self.to(memory_format=torch.channels_last)
