@@ -12,12 +12,13 @@ from avseg.types import DensePrediction, DenseTarget, Prediction, Target, Task
 from contract.clips import random_clip
 from track_world import random_video
 
-TASK_OF = {
-    "avsbench_object": Task("binary"),
-    "avsbench_semantic": Task("semantic", tuple(f"class{i}" for i in range(1, 71))),
-    "vpo": Task("semantic", tuple(f"class{i}" for i in range(1, 22))),
-    "aviseg": Task("instance", ("person", "violin", "dog")),
+TASKS = {
+    "binary": Task("binary"),
+    "semantic": Task("semantic", tuple(f"class{i}" for i in range(1, 31))),
+    "instance": Task("instance", ("person", "violin", "dog")),
 }
+TASK_OF = {name: TASKS[record.kinds[-1]] for name, record in SUITES.items()}
+"""Of every suite, those of other packages too: the last kind of task that it scores."""
 
 
 def results(suite: str, n: int = 7) -> list[tuple[Prediction, Target]]:
