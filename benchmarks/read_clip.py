@@ -23,8 +23,8 @@ from torch import Tensor
 
 from avseg.config import InputSpec
 from avseg.data import build_dataset, eval_transforms
-from avseg.data.classes import avss_palette
 from avseg.datasets import data_config
+from avseg.datasets.avss.classes import avss_palette
 from avseg.io.audio import write_wav
 
 FRAMES = 10

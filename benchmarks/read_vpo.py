@@ -21,8 +21,8 @@ from scipy.io import wavfile
 from torch import Tensor
 
 from avseg.data import build_dataset
-from avseg.data.classes import vpo_classes, vpo_mask_ids
 from avseg.datasets import data_config
+from avseg.datasets.vpo.classes import vpo_classes, vpo_mask_ids
 
 SIZE = (480, 640)
 MEAN, DEVIATION = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])

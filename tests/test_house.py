@@ -55,7 +55,7 @@ MAY_IMPORT = {
         "io.pickles",
         "io.rle",
         "version",
-        "data.classes",
+        *(f"datasets.{room}.classes" for room in ("aviseg", "avss", "single", "vpo")),
     },
     "engine": {
         "types",

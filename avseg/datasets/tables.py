@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
 
 Row = dict[str, str]
 
@@ -108,3 +112,11 @@ def need_shipped(audio: str, paths: Sequence[Path | None], advice: str) -> None:
             f"{len(missing)} of {len(paths)} files that --data.audio {audio} reads are missing, the first is "
             f"{missing[0]}; {advice}"
         )
+
+
+@cache
+def class_rows(room: str, key: str = "classes") -> list[dict[str, Any]]:
+    """The rows of `classes.json` in the room of a data set."""
+    text = files(f"avseg.datasets.{room}").joinpath("classes.json").read_text(encoding="utf-8")
+    rows: list[dict[str, Any]] = json.loads(text)[key]
+    return rows

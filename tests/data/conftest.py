@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from scipy.io import wavfile
 
-from avseg.data.classes import avss_classes, avss_palette
+from avseg.datasets.avss.classes import avss_classes, avss_palette
 from avseg.io.pickles import write_tensor
 
 SIZE = (24, 32)

@@ -15,9 +15,9 @@ from scipy.io import wavfile
 from aviseg_folder import SIZE, A, AVISegFolder, B, C, make, mask
 from avseg.config import InputSpec
 from avseg.data import build_dataset, eval_transforms
-from avseg.data.classes import aviseg_classes, aviseg_palette
 from avseg.data.geometry import Geometry
 from avseg.datasets import data_config
+from avseg.datasets.aviseg.classes import aviseg_classes, aviseg_palette
 from avseg.datasets.aviseg.reader import AVISeg
 from avseg.io.rle import decode
 from avseg.types import Clip, TrackTarget

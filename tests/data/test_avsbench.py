@@ -12,8 +12,8 @@ from PIL import Image
 
 from avseg.config import InputSpec
 from avseg.data import build_dataset, make_loader, train_transforms
-from avseg.data.classes import s4_categories
 from avseg.datasets import data_config
+from avseg.datasets.avsbench.classes import s4_categories
 from avseg.datasets.avsbench.reader import ms3_mask
 from pictures import read_rgb
 

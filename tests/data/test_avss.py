@@ -12,9 +12,9 @@ from PIL import Image
 
 from avseg.config import InputSpec
 from avseg.data import build_dataset, make_loader
-from avseg.data.classes import avss_classes, avss_palette
 from avseg.data.geometry import Geometry
 from avseg.datasets import data_config
+from avseg.datasets.avss.classes import avss_classes, avss_palette
 from avseg.datasets.avss.reader import decode_colours
 from avseg.types import Task
 

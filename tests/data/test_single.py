@@ -11,10 +11,11 @@ import torch
 
 from avseg.config import InputSpec
 from avseg.data import build_dataset
-from avseg.data.classes import s4_categories, single_classes
 from avseg.data.geometry import Geometry
 from avseg.datasets import data_config
+from avseg.datasets.avsbench.classes import s4_categories
 from avseg.datasets.folders import write
+from avseg.datasets.single.classes import single_classes
 from avseg.datasets.single.layout import STAND_INS
 from avseg.datasets.world.clips import SPLITS
 from avseg.synth.world import make_clip

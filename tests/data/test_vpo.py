@@ -12,9 +12,9 @@ from PIL import Image
 
 from avseg.config import InputSpec
 from avseg.data import build_dataset, eval_transforms, make_loader
-from avseg.data.classes import vpo_classes, vpo_mask_ids
 from avseg.data.geometry import Geometry
 from avseg.datasets import data_config
+from avseg.datasets.vpo.classes import vpo_classes, vpo_mask_ids
 from avseg.types import Task
 
 RATE = 16000

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from avseg.cli import run
-from avseg.data.classes import aviseg_classes
+from avseg.datasets.aviseg.classes import aviseg_classes
 from avseg.models import initialise, load_model
 from avseg.models.avism.config import AVISMConfig
 from avseg.models.avism.convert import config_of, convert, convert_file, find_dialect, network_state, take_detector

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from avseg.data.classes import avss_classes
+from avseg.datasets.avss.classes import avss_classes
 from avseg.models.tpavi.convert import convert
 from avseg.models.tpavi.model import TPAVI
 from avseg.types import Task

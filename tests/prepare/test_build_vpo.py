@@ -15,10 +15,10 @@ from PIL import Image
 
 from avseg.cli import run
 from avseg.data import build_dataset
-from avseg.data.classes import vpo_classes
 from avseg.datasets import data_config
 from avseg.datasets.vpo.build import BuildOptions, build_vpo
 from avseg.datasets.vpo.build.splits import quotas
+from avseg.datasets.vpo.classes import vpo_classes
 from avseg.io.audio import read_wav
 from avseg.io.rle import encode
 from coco_world import HEIGHT, WIDTH, World, square, usual

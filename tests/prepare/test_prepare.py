@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from avseg.data import build_dataset
-from avseg.data.classes import avss_palette
 from avseg.datasets import data_config
+from avseg.datasets.avss.classes import avss_palette
 from avseg.datasets.folders import prepare
 from avseg.io.audio import read_wav
 from avseg.io.image import write_png

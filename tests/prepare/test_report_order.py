@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from avseg.data.classes import vpo_classes
 from avseg.datasets.vpo.build.draw import DrawnSample, SoundingObject
 from avseg.datasets.vpo.build.instances import AnnotatedPicture, Instance
 from avseg.datasets.vpo.build.report import _class_rows
 from avseg.datasets.vpo.build.sounds import LabelledClip
+from avseg.datasets.vpo.classes import vpo_classes
 
 
 def test_classes_of_equal_number_stand_in_the_order_of_their_names() -> None:

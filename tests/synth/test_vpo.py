@@ -12,9 +12,9 @@ import torch
 from scipy.spatial.distance import cdist
 
 from avseg.data import build_dataset
-from avseg.data.classes import vpo_classes
 from avseg.datasets import data_config
 from avseg.datasets.folders import write
+from avseg.datasets.vpo.classes import vpo_classes
 from avseg.datasets.vpo.options import StillOptions
 from avseg.datasets.vpo.write import STAND_INS, TWIN_GAP, draw_picture
 from avseg.io.audio import read_wav

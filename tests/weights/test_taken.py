@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from avseg.data.classes import avss_classes, vpo_classes
+from avseg.datasets.avss.classes import avss_classes
+from avseg.datasets.vpo.classes import vpo_classes
 from avseg.models import build_model, initialise
 from avseg.recipes import get_recipe
 from avseg.types import Task

@@ -10,8 +10,8 @@ from typing import Any
 
 from PIL import Image
 
-from avseg.data.classes import aviseg_classes
 from avseg.datasets import SPLITS
+from avseg.datasets.aviseg.classes import aviseg_classes
 from avseg.datasets.aviseg.reader import read_features
 from avseg.datasets.aviseg.truth import Size, TruthFile, Video, read_truth, size_of, track_target
 from avseg.io.audio import open_wav

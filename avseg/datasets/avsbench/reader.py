@@ -16,9 +16,9 @@ from PIL import Image
 from torch import Tensor
 
 from avseg.data.base import ClipDataset
-from avseg.data.classes import s4_categories
 from avseg.data.geometry import Geometry, channels_first
 from avseg.data.sound import every_second_second, published_buffer, read_sound
+from avseg.datasets.avsbench.classes import s4_categories
 from avseg.datasets.avsbench.config import MS3Config, S4Config
 from avseg.datasets.tables import ClipFiles, Row, check_names, need_shipped, read_table
 from avseg.io.image import open_image

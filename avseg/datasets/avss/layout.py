@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from avseg.data.classes import avss_classes, avss_palette
+from avseg.datasets.avss.classes import avss_classes, avss_palette
 from avseg.io.audio import write_wav
 from avseg.io.files import write_text
 from avseg.io.image import write_jpeg, write_png

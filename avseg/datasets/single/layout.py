@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from avseg.data.classes import single_classes
+from avseg.datasets.single.classes import single_classes
 from avseg.io.audio import write_wav
 from avseg.io.image import write_png
 from avseg.synth.classes import CLASSES

@@ -13,9 +13,9 @@ import torch
 
 from avseg.config import did_you_mean
 from avseg.data.base import ClipDataset
-from avseg.data.classes import single_classes
 from avseg.data.geometry import Geometry, channels_first
 from avseg.data.sound import read_sound
+from avseg.datasets.single.classes import single_classes
 from avseg.datasets.single.config import SingleConfig
 from avseg.datasets.tables import ClipFiles, check_names, read_table
 from avseg.io.image import open_image, read_index

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from avseg.data.classes import vpo_classes
 from avseg.datasets import DATASETS, SPLITS, build_dataset
 from avseg.datasets.vpo.build.mix import SAMPLE_RATE, SECONDS
 from avseg.datasets.vpo.build.options import FOLDERS, KINDS
 from avseg.datasets.vpo.build.tables import finished, manifest, read_rows, table
+from avseg.datasets.vpo.classes import vpo_classes
 from avseg.datasets.vpo.reader import VPO, read_mask
 from avseg.datasets.vpo.table import Sample
 from avseg.io.audio import open_wav

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from avseg.data.base import ClipDataset
-from avseg.data.classes import vpo_classes, vpo_mask_ids
 from avseg.data.geometry import Geometry, channels_first
 from avseg.data.sound import pan, read_centre
 from avseg.datasets.tables import ClipFiles
+from avseg.datasets.vpo.classes import vpo_classes, vpo_mask_ids
 from avseg.datasets.vpo.config import VPOConfig
 from avseg.datasets.vpo.table import TABLES, Sample, Source, read_samples
 from avseg.io.image import open_image
@@ -166,5 +166,5 @@ def _check_values(path: Path, values: Sequence[int] | NDArray[np.intp]) -> None:
     if unknown:
         raise ValueError(
             f"the mask {path} holds {', '.join(map(str, unknown))}, which is the id of no class of VPO; wanted 0 and "
-            "the ids in avseg/data/classes/vpo.json (people: 92 male, 93 female, 94 baby)"
+            "the ids in avseg/datasets/vpo/classes.json (people: 92 male, 93 female, 94 baby)"
         )

@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from avseg.data.classes import vpo_classes
 from avseg.datasets.vpo.build.build import build_vpo
 from avseg.datasets.vpo.build.options import KINDS, BuildOptions
 from avseg.datasets.vpo.build.records import BuildReport
 from avseg.datasets.vpo.build.sounds import read_class_map
 from avseg.datasets.vpo.build.splits import quotas
+from avseg.datasets.vpo.classes import vpo_classes
 from avseg.datasets.vpo.options import SeveralOptions, StillOptions, TwinOptions
 from avseg.device import one_thread
 from avseg.io.audio import write_wav

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from avseg.config import InputSpec
-from avseg.data.classes import aviseg_classes
+from avseg.datasets.aviseg.classes import aviseg_classes
 from avseg.models.avism.config import AVISMConfig
 from avseg.models.avism.presets import LONGEST_SIDE, PRESETS
 from avseg.models.base import Model, plain_state

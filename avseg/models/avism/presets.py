@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from avseg.config import InputSpec
-from avseg.data.classes import aviseg_classes
+from avseg.datasets.aviseg.classes import aviseg_classes
 from avseg.models.avism.config import AVISMConfig
 from avseg.models.spec import Preset
 

@@ -6,7 +6,9 @@ from functools import partial
 from typing import Any, Literal
 
 from avseg.config import AudioWindow, InputSpec
-from avseg.data.classes import avss_classes, single_classes, vpo_classes
+from avseg.datasets.avss.classes import avss_classes
+from avseg.datasets.single.classes import single_classes
+from avseg.datasets.vpo.classes import vpo_classes
 from avseg.losses.config import ContrastConfig
 from avseg.models.cavp.config import CAVPConfig, Decoder
 from avseg.models.spec import Preset

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from avseg.config import Temporal
-from avseg.data.classes import avss_classes
+from avseg.datasets.avss.classes import avss_classes
 from avseg.models.qdformer.config import QDFormerConfig
 from avseg.models.spec import Preset
 

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Literal
 
 from avseg.config import AudioWindow
-from avseg.data.classes import avss_classes
+from avseg.datasets.avss.classes import avss_classes
 from avseg.losses.config import AVMConfig
 from avseg.models.spec import Preset
 from avseg.models.tpavi.config import TPAVIConfig

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from avseg.data.classes import vpo_classes, vpo_mask_ids
 from avseg.datasets.vpo.build.draw import DrawnSample
 from avseg.datasets.vpo.build.mix import SAMPLE_RATE, mix
 from avseg.datasets.vpo.build.options import FOLDERS, SOUNDS, BuildOptions
 from avseg.datasets.vpo.build.records import BuildReport
 from avseg.datasets.vpo.build.splits import SPLITS, rank
 from avseg.datasets.vpo.build.write import picture_place
+from avseg.datasets.vpo.classes import vpo_classes, vpo_mask_ids
 from avseg.io.image import open_image
 from avseg.render.overlay import overlay
 from avseg.render.report import Page

@@ -10,9 +10,9 @@ from importlib.resources import files
 from pathlib import Path, PurePosixPath
 
 from avseg.config import did_you_mean
-from avseg.data.classes import vpo_classes
 from avseg.datasets.tables import csv_rows
 from avseg.datasets.vpo.build.splits import SPLITS, assign
+from avseg.datasets.vpo.classes import vpo_classes
 
 _HEADERS = {"clip", "label", "youtube_id", "id", "start", "start_seconds", "split", "file", "vgg_file"}
 ClassMap = Mapping[str, tuple[str, ...]]

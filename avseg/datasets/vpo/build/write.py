@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avseg.data.classes import vpo_classes, vpo_mask_ids
 from avseg.datasets.vpo.build.draw import DrawnSample
 from avseg.datasets.vpo.build.instances import decode
 from avseg.datasets.vpo.build.mix import SAMPLE_RATE, SECONDS, mix
 from avseg.datasets.vpo.build.options import FOLDERS, SOUNDS, BuildOptions
+from avseg.datasets.vpo.classes import vpo_classes, vpo_mask_ids
 from avseg.io.audio import read_wav, write_wav
 from avseg.io.files import inside, write_aside
 from avseg.io.image import open_image, write_jpeg, write_png
