@@ -12,7 +12,7 @@ import torch
 from avseg.models import FAMILIES, build_model, load_model, save_model
 from avseg.types import Batch, DensePrediction, DenseTarget, Draw, InstancePrediction, Task
 from contract.clips import random_clip
-from contract.small import small_config
+from small import small_config
 
 TASKS = {
     "binary": Task("binary"),

@@ -18,7 +18,7 @@ from avseg.engine import evaluate_file
 from avseg.engine.config import Recipe, TrainConfig
 from avseg.engine.training.run import train_recipe
 from contract.outside import SPEC, HalvesConfig
-from contract.small import small_config
+from small import small_config
 
 
 @pytest.fixture(autouse=True)

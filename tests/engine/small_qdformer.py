@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, distributed, nn
 
-from avseg.config import InputSpec, Temporal
+from avseg.config import Temporal
 from avseg.data.base import ClipDataset
 from avseg.data.loader import make_loader
 from avseg.datasets import data_config
@@ -22,30 +22,22 @@ from avseg.engine.config import OptimConfig, Recipe, TrainConfig
 from avseg.engine.processes import leaving_together
 from avseg.engine.training.optim import build_optimizer
 from avseg.engine.training.train import train
-from avseg.models.qdformer.config import CodebookConfig, LocalConfig, QDFormerConfig
+from avseg.models.qdformer.config import CodebookConfig, QDFormerConfig
 from avseg.models.qdformer.model import QDFormer
 from avseg.nn.quantizer import Quantizer
 from avseg.types import Batch, Clip, DenseTarget, Task
+from small import DEAF, small_config
 
 SIDE, FRAMES, RATE = 64, 2, 16000
 """At 32 pixels the coarsest map has one pixel, of which some versions of torch get the bf16 gradient wrong on a CPU."""
-SMALL = QDFormerConfig(
-    input=InputSpec((SIDE, SIDE)),
+SMALL: QDFormerConfig = small_config(
+    "qdformer",
+    **DEAF,
     temporal=Temporal("block", FRAMES),
     backbone="test_byobnet",
-    audio_network="none",
-    audio_width=8,
-    width=32,
     heads=4,
-    feedforward=32,
     dropout=0.0,
-    tokens=3,
-    decomposition_layers=1,
     codebook=CodebookConfig(codes=8),
-    local=LocalConfig(layers=1),
-    encoder_layers=1,
-    decoder_layers=2,
-    points=2,
 )
 AVERAGED = replace(SMALL, codebook=CodebookConfig(codes=8, update="ema", decay=0.8))
 RESTARTED = replace(SMALL, codebook=CodebookConfig(codes=8, update="ema", decay=0.8, restart_after=2))

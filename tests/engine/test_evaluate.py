@@ -28,6 +28,7 @@ from avseg.metrics import SUITES, metrics_of
 from avseg.models.base import Model
 from avseg.types import Batch, Clip, DensePrediction, DenseTarget, Task
 from killed_writer import half_written
+from small import small
 
 avsbench_object = SUITES["avsbench_object"]
 
@@ -172,15 +173,10 @@ DATA = data_config("synth", held_out_clips=3, frames=5, size=64)
 
 @pytest.fixture(scope="module")
 def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from avseg.models import build_model, save_model
-    from avseg.models.tpavi.config import TPAVIConfig
+    from avseg.models import save_model
 
-    config = TPAVIConfig(
-        input=InputSpec(size=(64, 64)), backbone="test_resnet", width=16, inner=8, audio_network="small", audio_width=16
-    )
-    torch.manual_seed(0)
     path = tmp_path_factory.mktemp("model") / "small.safetensors"
-    save_model(build_model(config, Task("binary")), path)
+    save_model(small("tpavi", Task("binary")), path)
     return path
 
 
@@ -188,6 +184,8 @@ def test_a_model_file_leaves_a_table_a_json_a_csv_and_pictures(model_file: Path,
     report = evaluate_file(model_file, DATA, out=tmp_path, device="cpu", overlays=1, protocol="repaired")
     result = json.loads((tmp_path / "result.json").read_text())
     assert (result["format_version"], result["protocols"], result["clips"]) == (2, ["repaired"], 3)
+    odd = replace(report, seconds=1.23456)
+    assert odd.to_dict()["seconds"] == 1.235
     assert result["suites"] == ["avsbench_object"]
     assert result["scores"] == report.scores and list(report.scores) == ["J", "J_sounding", "F"]
     assert result["data"]["name"] == "synth" and result["data"]["split"] == "test"

@@ -9,25 +9,16 @@ import pytest
 import torch
 from tiny_run import rows
 
-from avseg.config import InputSpec
 from avseg.datasets import data_config
 from avseg.engine.config import InitConfig, OptimConfig, Recipe, TrainConfig
 from avseg.engine.training.folder import RunFolder
 from avseg.engine.training.run import check_init, train_recipe
 from avseg.models import load_model
-from avseg.models.tpavi.config import TPAVIConfig
 from avseg.recipes import get_recipe
+from small import small_config
 
 SMALL = Recipe(
-    model=TPAVIConfig(
-        input=InputSpec(size=(64, 64), multiple_of=32),
-        backbone="resnet18",
-        width=16,
-        inner=8,
-        head_widths=(8, 8),
-        audio_network="small",
-        audio_width=16,
-    ),
+    model=small_config("tpavi", backbone="resnet18"),
     data=data_config("synth", clips=4, held_out_clips=2, size=64),
     optim=OptimConfig(lr=1e-3),
     train=TrainConfig(epochs=2, batch_size=2, workers=0, log_every=1),

@@ -382,7 +382,7 @@ def test_sound_without_picture_is_an_error_sentence(tmp_path: Path) -> None:
 
 def test_a_real_model_goes_from_file_to_masks(videos: Path, tmp_path: Path) -> None:
     from avseg.models import build_model, save_model
-    from contract.small import small_config
+    from small import small_config
 
     model = save_model(build_model(small_config("tpavi"), Task("binary")), tmp_path / "m.safetensors")
     report = predict_paths([str(videos / "good.mp4")], model, tmp_path / "out", fps=2, masks="rle")

@@ -12,8 +12,8 @@ import torch
 from avseg.inference import predict_paths
 from avseg.models import build_model, save_model
 from avseg.types import Task
-from contract.small import small_config
 from inference.recordings import record
+from small import small_config
 
 SCHEMA = json.loads((Path(__file__).parents[1] / "golden" / "house" / "result_schema.json").read_text(encoding="utf-8"))
 

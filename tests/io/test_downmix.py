@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-from avseg.io.downmix import laid_out
+from avseg.io.downmix import laid_out, mixed
 from avseg.io.video import VideoWriter, iter_audio, iter_frames, read_audio
 from inference.media import counting, make, tone
 from inference.recordings import beeps, later, record, remux
@@ -63,6 +63,13 @@ def test_more_than_eight_channels_are_read(tmp_path: Path) -> None:
     assert kept[0].shape == (16, RATE) and kept[0][:, 1000].tolist() == pytest.approx(levels, abs=1e-4)
     assert mono[0][0, 1000] == pytest.approx(np.mean(levels), abs=1e-4)
     assert stereo[0].shape == (2, RATE)
+
+
+@pytest.mark.parametrize("names", [["LFE", "LFE2", "LFE"], ["FL", "FR"], ["FL", "SL", "LFE"]])
+def test_speakers_that_leave_a_side_empty_are_averaged(names: list[str]) -> None:
+    sound = np.array([[0.3, 0.0], [0.6, 0.3], [0.0, 0.6]], np.float32)
+    for channels in (1, 2):
+        assert np.allclose(mixed(sound, names, channels), np.full((channels, 2), 0.3), atol=1e-7)
 
 
 def test_speakers_keep_their_names_where_the_layout_changes() -> None:

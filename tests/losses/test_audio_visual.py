@@ -104,6 +104,10 @@ def test_old_background_index_takes_nearly_everything_for_foreground() -> None:
     new = avm_loss(logits, maps, audio, FRAMES, AVMConfig(weight=1.0))
     flat = [_mean_kl(a, torch.zeros_like(v)) for a, v in zip(audio, whole, strict=True)]
     assert float(new) == pytest.approx(sum(flat) / 4, rel=1e-5)
+    # The last class is what the old index leaves out.
+    logits[:, :, -1] += 200
+    last = avm_loss(logits, maps, audio, FRAMES, AVMConfig(background="last", weight=1.0))
+    assert float(last) == pytest.approx(float(new), rel=1e-5)
 
 
 def _mean_kl(heard: Tensor | None, seen: Tensor) -> float:

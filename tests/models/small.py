@@ -2,41 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import torch
 
-from avseg.config import InputSpec, Temporal
-from avseg.models import build_model
-from avseg.models.tpavi.config import TPAVIConfig
+from avseg.config import Temporal
 from avseg.models.tpavi.model import TPAVI
 from avseg.types import Batch, Clip, DenseTarget, Task
+from small import small
 
 BINARY = Task("binary")
 SEMANTIC = Task("semantic", ("dog", "guitar"))
 
-CONFIG = TPAVIConfig(
-    input=InputSpec(size=(64, 64), multiple_of=32),
-    backbone="test_resnet",
-    width=16,
-    inner=8,
-    head_widths=(16, 8),
-    audio_network="small",
-    audio_width=16,
-)
-
 
 def small_model(task: Task = BINARY, **changes: Any) -> TPAVI:
     """A seeded model whose attention does something."""
-    torch.manual_seed(0)
     if "group" in changes:
         changes.setdefault("temporal", Temporal("block", changes["group"]))
-    model = build_model(replace(CONFIG, **changes), task)
+    model = small("tpavi", task, **changes)
     assert isinstance(model, TPAVI)
     for block in model.network.attention.values():
         torch.nn.init.ones_(block.batch_norm.weight)  # type: ignore[union-attr,arg-type]
-    return model.eval()
+    return model
 
 
 def clip(frames: int = 5, seed: int = 0, size: int = 64, annotated: int | None = None, classes: int = 1) -> Clip:

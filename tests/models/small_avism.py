@@ -8,45 +8,24 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from avseg.config import InputSpec
-from avseg.losses.config import SetConfig
-from avseg.models import build_model
 from avseg.models.avism.config import AVISMConfig, AVISMOptions
 from avseg.models.avism.model import AVISM
 from avseg.types import Clip, InstanceTarget, Task
+from small import DEAF, small, small_config
 
 ALL = AVISMOptions(score=0.0)
 """Tracks of any score."""
 INSTANCES = Task("instance", ("dog", "guitar", "cello"))
 
-AVISM_CONFIG = AVISMConfig(
-    input=InputSpec(size=(64, 64), rule="shorter_side"),
-    backbone="test_resnet",
-    width=32,
-    heads=2,
-    feedforward=32,
-    pixel_feedforward=32,
-    pixel_layers=1,
-    frame_queries=6,
-    frame_layers=3,
-    clip_queries=5,
-    clip_layers=2,
-    object_layers=2,
-    window=2,
-    trained_layers=2,
-    audio_network="none",
-    audio_width=8,
-    criterion=SetConfig(points=64),
-)
+AVISM_CONFIG: AVISMConfig = small_config("avism", **DEAF)
 
 
 def small_avism(options: AVISMOptions = ALL, **changes: Any) -> AVISM:
     """A seeded model in evaluation mode; `changes` are of its config."""
-    torch.manual_seed(0)
-    model = build_model(replace(AVISM_CONFIG, **changes), INSTANCES)
+    model = small("avism", INSTANCES, **{**DEAF, **changes})
     assert isinstance(model, AVISM)
     model.options = options
-    return model.eval()
+    return model
 
 
 def noise(frames: int = 4, seed: int = 0, size: tuple[int, int] = (64, 64), width: int = 8) -> Clip:

@@ -9,11 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from avseg.config import InputSpec
-from avseg.models import build_model
-from avseg.models.qdformer.config import CodebookConfig, LocalConfig, QDFormerConfig
 from avseg.models.qdformer.model import QDFormer
 from avseg.types import Clip, DenseTarget, Task
+from small import DEAF, small
 
 BINARY = Task("binary")
 SEMANTIC = Task("semantic", ("dog", "guitar", "cello"))
@@ -54,27 +52,8 @@ def relabelled(clip: Clip, labels: Tensor) -> Clip:
     return replace(clip, target=replace(clip.target, labels=labels))
 
 
-QDFORMER_CONFIG = QDFormerConfig(
-    input=InputSpec(size=(64, 64)),
-    backbone="test_resnet",
-    width=32,
-    heads=2,
-    feedforward=32,
-    tokens=3,
-    decomposition_layers=1,
-    codebook=CodebookConfig(codes=16),
-    local=LocalConfig(layers=1),
-    encoder_layers=1,
-    points=2,
-    decoder_layers=2,
-    audio_network="none",
-    audio_width=8,
-)
-
-
 def small_qdformer(task: Task = SEMANTIC, **changes: Any) -> QDFormer:
     """A seeded model in evaluation mode."""
-    torch.manual_seed(0)
-    model = build_model(replace(QDFORMER_CONFIG, **changes), task)
+    model = small("qdformer", task, **{**DEAF, **changes})
     assert isinstance(model, QDFormer)
-    return model.eval()
+    return model

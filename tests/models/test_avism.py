@@ -45,7 +45,7 @@ def test_outputs_have_the_promised_shapes() -> None:
             assert out.frames.mask_logits[1, 2].abs().max() == 0 and out.mask_logits[1, :, 2].abs().max() == 0
             assert [p.class_logits.shape for p in out.clips][-1] == (layers, 2, 5, 4)
             assert len(out.frame_predictions) == supervised and len(out.frame_predictions[0].class_logits) == 5
-            assert (out.frame_similarity is None) == (layers == 1)
+            assert (out.frame_similarity is None) == (layers == 1) and out.padded == (64, 96)
             assert out.sizes.tolist() == [[64, 96], [48, 64] if layers > 1 else [64, 85]]
 
 

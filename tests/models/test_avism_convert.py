@@ -23,6 +23,7 @@ from avseg.models.avism.network import AVISMNetwork
 from avseg.models.files import load_strictly
 from avseg.nn.empty import WithoutInitialisation
 from avseg.types import Task
+from small import small_config
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 FILES = {
@@ -273,11 +274,7 @@ def test_other_families_have_no_detector(tmp_path: Path) -> None:
 
 
 def small(backbone: str, **options: Any) -> AVISM:
-    config = AVISMConfig(
-        backbone=backbone, backbone_options=options, width=32, heads=4, feedforward=16, pixel_feedforward=16,
-        pixel_layers=1, frame_queries=4, frame_layers=3, clip_queries=4, clip_layers=1, object_layers=1,
-    )  # fmt: skip
-    return AVISM(config, Task("instance", ("a",)))
+    return AVISM(small_config("avism", backbone=backbone, backbone_options=options), Task("instance", ("a",)))
 
 
 def drawn(module: nn.Module) -> dict[str, Tensor]:

@@ -15,6 +15,7 @@ from avseg.models.avism.detector import FrameDecoder
 from avseg.models.avism.network import AVISMNetwork
 from avseg.models.avism.video import ClipDecoder, VideoModule, WindowEncoder, windows
 from avseg.nn.position import sine_positions
+from small import small_config
 
 WIDTH, HEADS, INNER = 32, 4, 48
 LENGTHS = [*range(1, 14), 25]
@@ -265,11 +266,8 @@ def test_sound_reaches_every_prediction() -> None:
 
 
 def tiny_network() -> AVISMNetwork:
-    config = AVISMConfig(
-        backbone="test_resnet", width=WIDTH, heads=HEADS, feedforward=INNER, pixel_feedforward=INNER, pixel_layers=1,
-        frame_queries=5, frame_layers=3, clip_queries=4, clip_layers=2, object_layers=2, audio_width=5,
-    )  # fmt: skip
-    return AVISMNetwork(3, config).eval()
+    sizes = {"width": WIDTH, "heads": HEADS, "feedforward": INNER, "pixel_feedforward": INNER, "audio_width": 5}
+    return AVISMNetwork(3, small_config("avism", **sizes, frame_queries=5, clip_queries=4)).eval()
 
 
 def test_pictures_are_looked_at_one_by_one_and_gradients_reach_everything() -> None:

@@ -20,22 +20,16 @@ from avseg.models.avism.spool import Spool
 from avseg.models.avism.tracks import Candidates, make_tracks
 from avseg.nn.frames import normalised
 from avseg.types import Batch, Clip, InstancePrediction
+from small import DEAF, small_config
 
 CLASSES = 3
-SMALL = AVISMConfig(
+SMALL: AVISMConfig = small_config(
+    "avism",
+    **DEAF,
     input=InputSpec((48, 48), rule="shorter_side"),
-    backbone="test_resnet",
-    width=32,
-    heads=2,
-    feedforward=32,
-    pixel_feedforward=32,
-    pixel_layers=1,
-    frame_queries=6,
-    frame_layers=3,
     clip_queries=40,
     clip_layers=1,
-    object_layers=2,
-    audio_width=8,
+    window=AVISMConfig().window,
     frames_at_once=18,
 )
 

@@ -18,6 +18,7 @@ from avseg.models.cavp.model import CAVP, CAVPOutput
 from avseg.nn.decibel import decibel_mel, decibel_windows
 from avseg.nn.frames import normalised
 from avseg.types import Batch, Clip, DenseTarget, Draw, Task
+from small import small_config
 
 
 @pytest.fixture(autouse=True)
@@ -34,10 +35,7 @@ CONTRAST = ContrastConfig(views=40, slots=2)
 
 
 def config(**changes: Any) -> CAVPConfig:
-    plain = CAVPConfig(
-        backbone="test_resnet", aspp_width=12, detail_width=4, head_width=16, audio_network="small", contrast=CONTRAST
-    )
-    return replace(plain, **changes)
+    return small_config("cavp", **{"contrast": CONTRAST, **changes})
 
 
 def model_of(task: Task = TASK, **changes: Any) -> CAVP:

@@ -22,6 +22,7 @@ from avseg.models.convert import read_checkpoint
 from avseg.models.files import load_strictly
 from avseg.nn.empty import WithoutInitialisation
 from avseg.types import Task
+from small import small_config
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -182,8 +183,8 @@ def test_a_whole_training_state_converts_file_to_file(tmp_path: Path) -> None:
 
 def small(**changes: Any) -> CAVP:
     torch.manual_seed(0)
-    defaults = {"backbone": "test_resnet", "aspp_width": 12, "detail_width": 4, "head_width": 8, "contrast": None}
-    return CAVP(CAVPConfig(**{**defaults, **changes}), Task("binary"))
+    defaults = {"audio_network": CAVPConfig().audio_network, "contrast": None}
+    return CAVP(small_config("cavp", **{**defaults, **changes}), Task("binary"))
 
 
 def drawn(module: nn.Module) -> dict[str, Tensor]:

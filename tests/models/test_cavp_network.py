@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from avseg.models.cavp.config import CAVPConfig
 from avseg.models.cavp.deeplab import PyramidPooling
 from avseg.models.cavp.fusion import AudioFusion, VisualProjector, places
 from avseg.models.cavp.network import CAVPNetwork
 from avseg.models.cavp.ocr import OCRDecoder
+from small import small_config
 
 
 def literal_norm(x: Tensor, norm: torch.nn.LayerNorm) -> Tensor:
@@ -176,9 +176,7 @@ def test_ocr_gathers_a_vector_per_class_and_hands_it_out() -> None:
 
 def small(decoder: str = "deeplab", **changes: Any) -> CAVPNetwork:
     torch.manual_seed(0)
-    width = {"aspp_width": 12, "detail_width": 4, "head_width": 8}
-    config = CAVPConfig(**{"backbone": "test_resnet", "decoder": decoder, "audio_network": "small", **width, **changes})
-    return CAVPNetwork(3, config).eval()
+    return CAVPNetwork(3, small_config("cavp", decoder=decoder, **changes)).eval()
 
 
 @pytest.mark.parametrize("decoder", ["deeplab", "hrnet", "ocr"])

@@ -34,6 +34,7 @@ from avseg.models import build_model, load_model, save_model
 from avseg.models.cavp.config import CAVPConfig
 from avseg.models.cavp.model import CAVP
 from avseg.types import Batch, Clip, DenseTarget, Draw, Task
+from small import small_config
 
 TASK = Task("semantic", ("bell", "dog"))
 SIZE = 32
@@ -66,15 +67,8 @@ class World(ClipDataset):
 
 
 def config() -> CAVPConfig:
-    return CAVPConfig(
-        input=InputSpec((SIZE, SIZE)),
-        backbone="test_resnet",
-        aspp_width=12,
-        detail_width=4,
-        head_width=8,
-        audio_network="small",
-        contrast=ContrastConfig(views=16, slots=2, overwrite=1.0),
-    )
+    contrast = ContrastConfig(views=16, slots=2, overwrite=1.0)
+    return small_config("cavp", input=InputSpec((SIZE, SIZE)), head_width=8, contrast=contrast)
 
 
 def new_model(seed: int = 0) -> CAVP:

@@ -17,8 +17,8 @@ from avseg.models.base import Model, load_plain, plain_name, plain_state, run_bu
 from avseg.models.files import load_strictly
 from avseg.models.first_weights import initialise
 from avseg.types import Task
-from contract.small import small_config
 from models.small import SEMANTIC, batch, clip, small_model
+from small import small_config
 
 
 def whole(model: Any) -> Any:

@@ -20,7 +20,7 @@ from avseg.models.header import read_header
 from avseg.recipes import RECIPES
 from avseg.registry import Origin
 from avseg.types import Batch, DensePrediction, Prediction, Task
-from contract.small import small_config
+from small import small_config
 
 PRESETS = [(family, preset) for family in FAMILIES for preset in FAMILIES[family].presets]
 SMALL = {"backbone": "test_resnet", "audio_network": "small"}

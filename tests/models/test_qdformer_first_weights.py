@@ -14,8 +14,9 @@ from torchvision.models.video import swin3d_t
 
 from avseg.models import build_model, initialise
 from avseg.models.base import Model
-from avseg.models.qdformer.config import LocalConfig, QDFormerConfig
+from avseg.models.qdformer.config import QDFormerConfig
 from avseg.types import Task
+from small import small_config
 
 SWIN = "swin_tiny_patch4_window7_224"
 
@@ -23,17 +24,8 @@ SWIN = "swin_tiny_patch4_window7_224"
 def small(backbone: str) -> Model[Any]:
     """Little beside the backbone."""
     torch.manual_seed(0)
-    one = QDFormerConfig(
-        backbone=backbone,
-        audio_network="none",
-        width=32,
-        heads=4,
-        feedforward=32,
-        decomposition_layers=1,
-        local=LocalConfig(layers=1),
-        encoder_layers=1,
-        decoder_layers=1,
-    )
+    width = QDFormerConfig().audio_width
+    one = small_config("qdformer", backbone=backbone, audio_network="none", audio_width=width, heads=4)
     return build_model(one, Task("binary"))
 
 

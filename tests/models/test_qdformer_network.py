@@ -19,20 +19,17 @@ from avseg.models.qdformer.network import QDFormerNetwork
 from avseg.models.qdformer.output import QDFormerOutput
 from avseg.models.qdformer.pixel_decoder import DualAttention, DualFusion, FeaturePyramid
 from avseg.nn.position import sine_positions, sine_sequence
+from small import DEAF, small_config
 
-SMALL = QDFormerConfig(
-    backbone="test_resnet",
-    audio_network="none",
-    audio_width=8,
-    width=32,
+SMALL: QDFormerConfig = small_config(
+    "qdformer",
+    **DEAF,
     heads=4,
     feedforward=48,
     dropout=0.0,
-    decomposition_layers=1,
+    tokens=QDFormerConfig().tokens,
     codebook=CodebookConfig(codes=64),
-    local=LocalConfig(layers=1),
-    encoder_layers=1,
-    decoder_layers=2,
+    points=QDFormerConfig().points,
 )
 PADDED = torch.tensor([[True, True, True], [True, True, False]])
 

@@ -14,7 +14,10 @@ from avseg.models.tpavi.config import TPAVIConfig
 from avseg.models.tpavi.presets import PRESETS
 from avseg.models.tpavi.spec import SPEC
 from avseg.types import Batch, Clip, DensePrediction
-from models.small import CONFIG, SEMANTIC, batch, clip, small_model
+from models.small import SEMANTIC, batch, clip, small_model
+from small import small_config
+
+CONFIG: TPAVIConfig = small_config("tpavi")
 
 
 def logits_of(model: Any, b: Batch) -> list[torch.Tensor]:
