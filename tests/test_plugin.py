@@ -59,7 +59,7 @@ def shares(task, protocol):
 
 
 name, suite, here = "halves_of_mine", "shares_of_mine", __name__
-DATASETS.add(name, DatasetSpec(name, DataConfig, f"{here}:Halves", suite, "Halves."))
+DATASETS.add(name, DatasetSpec(name, DataConfig, f"{here}:Halves", in_memory=True, suite=suite, what="Halves."))
 SUITES.add(suite, SuiteSpec(suite, ("binary",), {"plain": "as it is"}, f"{here}:shares", foreground_only=True))
 '''
 
