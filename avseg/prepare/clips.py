@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from avseg.data import SPLITS
-from avseg.datasets.tables import ClipFiles
+from avseg.data.tables import ClipFiles
 from avseg.io.audio import read_wav, write_wav
 from avseg.io.files import clear_stale, write_folder_aside
 from avseg.io.image import write_jpeg, write_png

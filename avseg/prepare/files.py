@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from avseg.datasets.tables import Row
+from avseg.data.tables import Row
 from avseg.io.files import write_aside
 
 TRUTH = "truth.json"

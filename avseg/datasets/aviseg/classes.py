@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from avseg.datasets.tables import class_rows
+from avseg.data.tables import class_rows
 
 
 def aviseg_classes() -> tuple[str, ...]:

@@ -18,9 +18,9 @@ from torch import Tensor
 from avseg.data.base import ClipDataset
 from avseg.data.geometry import Geometry
 from avseg.data.sound import read_sound
+from avseg.data.tables import ClipFiles, need_shipped
 from avseg.datasets.aviseg.config import AVISegConfig
 from avseg.datasets.aviseg.truth import Size, Track, Video, read_truth, size_of, track_target
-from avseg.datasets.tables import ClipFiles, need_shipped
 from avseg.io.image import open_image
 from avseg.types import Clip, Task, TrackTarget
 

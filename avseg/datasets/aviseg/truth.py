@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 import torch
 
-from avseg.datasets.tables import is_plain
+from avseg.data.tables import is_plain
 from avseg.io.segmentation import from_segmentation
 from avseg.types import Rle, TrackTarget
 

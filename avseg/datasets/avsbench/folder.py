@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+from avseg.data.tables import Row
 from avseg.datasets import build_dataset
 from avseg.datasets.avsbench.spec import MS3 as MS3_SPEC
 from avseg.datasets.avsbench.spec import S4 as S4_SPEC
-from avseg.datasets.tables import Row
 from avseg.prepare.check import check_clips
 from avseg.prepare.clips import prepare_clips
 from avseg.prepare.files import ClipFolder

@@ -12,9 +12,9 @@ from pathlib import Path
 from avseg.config import did_you_mean
 from avseg.data.base import ClipDataset
 from avseg.data.geometry import Geometry
+from avseg.data.tables import ClipFiles
 from avseg.datasets.avsbench.config import MixedConfig, MS3Config, S4Config
 from avseg.datasets.avsbench.reader import LAYOUTS, AVSBenchObject
-from avseg.datasets.tables import ClipFiles
 from avseg.types import Clip, Task
 
 PARTS: dict[str, tuple[type[S4Config], str]] = {"s4": (S4Config, "Single-source"), "ms3": (MS3Config, "Multi-sources")}

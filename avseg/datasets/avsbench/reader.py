@@ -18,9 +18,9 @@ from torch import Tensor
 from avseg.data.base import ClipDataset
 from avseg.data.geometry import Geometry, channels_first
 from avseg.data.sound import every_second_second, published_buffer, read_sound
+from avseg.data.tables import ClipFiles, Row, check_names, need_shipped, read_table
 from avseg.datasets.avsbench.classes import s4_categories
 from avseg.datasets.avsbench.config import MS3Config, S4Config
-from avseg.datasets.tables import ClipFiles, Row, check_names, need_shipped, read_table
 from avseg.io.image import open_image
 from avseg.io.pickles import read_tensor
 from avseg.types import Clip, DenseTarget, Task

@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+from avseg.data.tables import Row
 from avseg.datasets import build_dataset
 from avseg.datasets.avss.spec import AVSS as SPEC
-from avseg.datasets.tables import Row
 from avseg.prepare.check import check_clips
 from avseg.prepare.clips import prepare_clips
 from avseg.prepare.files import ClipFolder

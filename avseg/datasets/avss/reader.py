@@ -22,9 +22,9 @@ from torch.utils.data import get_worker_info
 from avseg.data.base import ClipDataset
 from avseg.data.geometry import Geometry, channels_first
 from avseg.data.sound import published_buffer, read_sound
+from avseg.data.tables import ClipFiles, check_names, read_table
 from avseg.datasets.avss.classes import avss_classes, avss_palette
 from avseg.datasets.avss.config import AVSSConfig
-from avseg.datasets.tables import ClipFiles, check_names, read_table
 from avseg.io.image import open_image
 from avseg.types import IGNORE, Clip, DenseTarget, Task
 

@@ -15,9 +15,9 @@ from avseg.config import did_you_mean
 from avseg.data.base import ClipDataset
 from avseg.data.geometry import Geometry, channels_first
 from avseg.data.sound import read_sound
+from avseg.data.tables import ClipFiles, check_names, read_table
 from avseg.datasets.single.classes import single_classes
 from avseg.datasets.single.config import SingleConfig
-from avseg.datasets.tables import ClipFiles, check_names, read_table
 from avseg.io.image import open_image, read_index
 from avseg.types import IGNORE, Clip, DenseTarget, Task
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from avseg.data.base import ClipDataset
 from avseg.data.geometry import Geometry, channels_first
 from avseg.data.sound import pan, read_centre
-from avseg.datasets.tables import ClipFiles
+from avseg.data.tables import ClipFiles
 from avseg.datasets.vpo.classes import vpo_classes, vpo_mask_ids
 from avseg.datasets.vpo.config import VPOConfig
 from avseg.datasets.vpo.table import TABLES, Sample, Source, read_samples

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from avseg.config import did_you_mean
-from avseg.datasets.tables import Row, check_names, read_table
+from avseg.data.tables import Row, check_names, read_table
 from avseg.datasets.vpo.classes import vpo_classes, vpo_mask_ids
 
 COLUMNS = ("img_Id", "ann_Ids", "cateId", "cateName", "vgg_file", "split", "audio_pos")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from avseg.config import did_you_mean
-from avseg.datasets.tables import csv_rows
+from avseg.data.tables import csv_rows
 
 PERSON_CLASSES = ("male", "female", "baby")
 WORDS = {

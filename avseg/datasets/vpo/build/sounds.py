@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path, PurePosixPath
 
 from avseg.config import did_you_mean
-from avseg.datasets.tables import csv_rows
+from avseg.data.tables import csv_rows
 from avseg.datasets.vpo.build.splits import SPLITS, assign
 from avseg.datasets.vpo.classes import vpo_classes
 
