@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import json
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 import avseg
 from avseg.config import to_dict
 from avseg.recipes import RECIPES, get_recipe
-from house_graph import ROOT, circles, files, imports, named
+from house_graph import ROOT, circles, files, imports, named, tree_of
 
 SNAPSHOTS = Path(__file__).parent / "golden" / "house"
 DOORS = ("avseg", "avseg.data", "avseg.engine", "avseg.inference", "avseg.metrics", "avseg.models", "avseg.recipes")
@@ -32,7 +33,7 @@ def test_no_circles_through_imports_inside_functions() -> None:
 def test_imports_inside_functions_stay_few() -> None:
     """They are for libraries that not every machine has, and for doors that load no torch."""
     inside = sum(len(list(imports(p, inside=True))) - len(list(imports(p, inside=False))) for p in files())
-    assert inside <= 78
+    assert inside <= 48
 
 
 def snapshot(name: str) -> Any:
@@ -40,7 +41,7 @@ def snapshot(name: str) -> Any:
 
 
 REPLACED: dict[str, set[str]] = {
-    "avseg.inference": {"windows"},
+    "avseg.inference": {"windows", "Report"},
     "avseg.models": {"MODELS", "config_class", "model_class"},
 }
 """Names that gave way to better ones, by door."""
@@ -82,19 +83,33 @@ def test_no_recipe_is_gone() -> None:
 
 
 def outside_rooms(path: Path) -> bool:
-    """Recipes, the tables that list rooms, and rooms themselves may name families and data sets."""
+    """Recipes, the tables that list rooms, and rooms themselves may name families and data sets.
+
+    A metric suite and a protocol may be called as the data set or the family that they come from.
+    """
     room, *rest = path.relative_to(ROOT).parts
-    if room in ("models", "datasets"):
-        return rest[0] != "__init__.py" and (rest[0] not in FAMILIES or len(rest) < 2) and room != "datasets"
-    return room != "recipes"
+    if room == "models":
+        return rest[0] != "__init__.py" and rest[0] not in FAMILIES
+    return room not in ("recipes", "datasets", "metrics")
 
 
-KNOWN_NAMES = 170
-"""How many such names are left; the number only falls."""
+ALSO_WORDS = {"__init__.py": {"synth"}, "commands/data.py": {"synth"}}
+"""A package and a command are called as the data set of the synthetic world."""
 
 
 def test_shared_code_names_no_family_and_no_data_set() -> None:
-    found = {
-        path.relative_to(ROOT).as_posix(): list(named(path, FAMILIES | SETS)) for path in files() if outside_rooms(path)
-    }
-    assert sum(map(len, found.values())) <= KNOWN_NAMES, {path: names for path, names in found.items() if names}
+    found = {}
+    for path in filter(outside_rooms, files()):
+        here = path.relative_to(ROOT).as_posix()
+        found[here] = list(named(path, (FAMILIES | SETS) - ALSO_WORDS.get(here, set())))
+    assert len(found) > 100
+    assert {path: names for path, names in found.items() if names} == {}
+
+
+def test_no_two_rooms_have_a_class_of_one_name() -> None:
+    places: dict[str, list[str]] = {}
+    for path in files():
+        for node in tree_of(path).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(path.relative_to(ROOT).as_posix())
+    assert {name: where for name, where in places.items() if len(where) > 1} == {}

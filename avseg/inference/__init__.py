@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from avseg.lazy import attach
 
 if TYPE_CHECKING:
-    from avseg.inference.folder import Report as Report
+    from avseg.inference.folder import FolderReport as FolderReport
     from avseg.inference.folder import predict_folder as predict_folder
     from avseg.inference.folder import predict_paths as predict_paths
     from avseg.inference.records import FrameResult as FrameResult
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "FrameResult": ".records",
-    "Report": ".folder",
+    "FolderReport": ".folder",
     "Result": ".result",
     "Segmenter": ".segmenter",
     "predict_folder": ".folder",

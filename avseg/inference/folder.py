@@ -31,7 +31,7 @@ MOST_TOLD = 3
 
 
 @dataclass
-class Report:
+class FolderReport:
     """What became of each video."""
 
     out: Path
@@ -72,7 +72,7 @@ def predict_paths(
     device: str = "auto",
     options: Mapping[str, Any] | None = None,
     overwrite: bool = False,
-) -> Report:
+) -> FolderReport:
     """Segment the videos that `inputs` mean: files, folders (with those below), or patterns.
 
     Args:
@@ -109,13 +109,13 @@ def predict_folder(
     overlay: bool = False,
     masks: MaskKind | None = "png",
     overwrite: bool = False,
-) -> Report:
+) -> FolderReport:
     """Segment `videos` one after another; each result is whole or absent, whatever interrupts the run.
 
     A result of the same file, model and rate is kept, and outputs that it lacks are added. A result of another model or
     rate is left as it is and reported as failed. `overwrite` makes every result anew and removes what was there.
     """
-    report, wanted = Report(Path(out)), _Wanted(masks, overlay, overwrite)
+    report, wanted = FolderReport(Path(out)), _Wanted(masks, overlay, overwrite)
     clear_stale(report.out)
     named = result_names([Path(video) for video in videos], report.out)
     with Progress(len(named), "predict", "video", quiet=len(named) == 1) as progress:
@@ -140,7 +140,7 @@ class _Wanted:
     overwrite: bool
 
 
-def _predict(segmenter: Segmenter, video: Path, report: Report, folder: Path, wanted: _Wanted) -> None:
+def _predict(segmenter: Segmenter, video: Path, report: FolderReport, folder: Path, wanted: _Wanted) -> None:
     """One video into its folder.
 
     Raises:

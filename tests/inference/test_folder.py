@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from avseg.inference import Segmenter, predict_folder, predict_paths
-from avseg.inference.folder import Report, find_videos, result_names
+from avseg.inference.folder import FolderReport, find_videos, result_names
 from avseg.io.image import read_index
 from avseg.io.media import MediaError
 from avseg.io.rle import decode
@@ -89,7 +89,7 @@ def videos(tmp_path: Path) -> Path:
     return folder
 
 
-def run(videos: Path, out: Path, **options: Any) -> Report:
+def run(videos: Path, out: Path, **options: Any) -> FolderReport:
     return predict_folder(Segmenter(fake(), fps=1), find_videos([str(videos)], out), out, **options)
 
 

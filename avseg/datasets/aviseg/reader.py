@@ -20,7 +20,7 @@ from avseg.data.geometry import Geometry
 from avseg.data.sound import read_sound
 from avseg.data.tables import ClipFiles, need_shipped
 from avseg.datasets.aviseg.config import AVISegConfig
-from avseg.datasets.aviseg.truth import Size, Track, Video, read_truth, size_of, track_target
+from avseg.datasets.aviseg.truth import Size, TrackAnnotation, Video, read_truth, size_of, track_target
 from avseg.io.image import open_image
 from avseg.types import Clip, Task, TrackTarget
 
@@ -126,7 +126,7 @@ class AVISeg(ClipDataset):
             return True
         return any(track.boxed for track in self._tracks(video))
 
-    def _tracks(self, video: Video) -> list[Track]:
+    def _tracks(self, video: Video) -> list[TrackAnnotation]:
         """The annotations of a video that count."""
         tracks = self.truth.tracks.get(video.id, [])
         return [track for track in tracks if not track.crowd] if self.split == "train" else tracks

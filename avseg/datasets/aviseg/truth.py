@@ -36,7 +36,7 @@ class Video:
 
 
 @dataclass(frozen=True)
-class Track:
+class TrackAnnotation:
     """Where an annotation stands in the file, and what is known of it without its masks."""
 
     id: int
@@ -61,10 +61,10 @@ class TruthFile:
     videos: tuple[Video, ...]
     categories: dict[int, str]
     """Names by id, sorted by id."""
-    tracks: dict[int, list[Track]]
+    tracks: dict[int, list[TrackAnnotation]]
     """Annotations by the id of their video, in the order of the file."""
 
-    def read(self, tracks: Sequence[Track]) -> list[dict[str, Any]]:
+    def read(self, tracks: Sequence[TrackAnnotation]) -> list[dict[str, Any]]:
         """Annotations with their masks, parsed now.
 
         Raises:
@@ -77,7 +77,7 @@ class TruthFile:
             raise ValueError(f"{self.path} was changed while it was in use ({error}); begin again") from error
 
     @staticmethod
-    def _parsed(file: BinaryIO, track: Track) -> dict[str, Any]:
+    def _parsed(file: BinaryIO, track: TrackAnnotation) -> dict[str, Any]:
         file.seek(track.begin)
         parsed: dict[str, Any] = json.loads(file.read(track.end - track.begin))
         return parsed
@@ -134,7 +134,7 @@ def read_truth(path: Path) -> TruthFile:
     # Every byte one character, so that places are those in the file; names are parsed again as UTF-8.
     walk = _Walk(content.decode("latin-1"))
     tables: dict[str, Any] = {}
-    tracks: dict[int, list[Track]] = {}
+    tracks: dict[int, list[TrackAnnotation]] = {}
     try:
         for name in walk.members():
             if name == "annotations":
@@ -258,9 +258,9 @@ def _size(entry: Mapping[str, Any]) -> Size | None:
     return (int(height), int(width)) if height and width else None
 
 
-def _track(entry: Mapping[str, Any], begin: int, end: int) -> Track:
+def _track(entry: Mapping[str, Any], begin: int, end: int) -> TrackAnnotation:
     masks, boxes = entry["segmentations"], entry.get("bboxes")
-    return Track(
+    return TrackAnnotation(
         id=int(entry["id"]),
         video_id=int(entry["video_id"]),
         category_id=int(entry["category_id"]),

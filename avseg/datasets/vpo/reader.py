@@ -22,7 +22,7 @@ from avseg.data.sound import pan, read_centre
 from avseg.data.tables import ClipFiles
 from avseg.datasets.vpo.classes import vpo_classes, vpo_mask_ids
 from avseg.datasets.vpo.config import VPOConfig
-from avseg.datasets.vpo.table import TABLES, Sample, Source, read_samples
+from avseg.datasets.vpo.table import TABLES, PlacedSound, Sample, read_samples
 from avseg.io.image import open_image
 from avseg.types import IGNORE, Clip, DenseTarget, Task
 
@@ -102,7 +102,7 @@ class VPO(ClipDataset):
         heard = [self._source(source, sample.id) for source in sample.sources]
         return torch.stack(heard).sum(0) if len(heard) > 1 else heard[0]
 
-    def _source(self, source: Source, sample_id: str) -> Tensor:
+    def _source(self, source: PlacedSound, sample_id: str) -> Tensor:
         try:
             sound = read_centre(
                 source.sound, SECONDS, self.config.sample_rate, published="audio_window" in self.config.compat

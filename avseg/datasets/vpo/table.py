@@ -33,7 +33,7 @@ TABLES = {"vpo_ss": SS, "vpo_ms": MS, "vpo_msmi": MSMI}
 
 
 @dataclass(frozen=True)
-class Source:
+class PlacedSound:
     """One thing that sounds."""
 
     class_id: int
@@ -49,7 +49,7 @@ class Sample:
     id: str
     image: Path
     mask: Path
-    sources: tuple[Source, ...]
+    sources: tuple[PlacedSound, ...]
 
 
 def read_samples(root: Path, sounds: Path, layout: SampleTable, splits: Sequence[str]) -> list[Sample]:
@@ -68,7 +68,7 @@ def read_samples(root: Path, sounds: Path, layout: SampleTable, splits: Sequence
     columns = (*COLUMNS, "multi_instance") if layout.borrows else COLUMNS
     rows = read_table(path, [(name, None) for name in columns])
     check_names(path, rows, ["vgg_file"])
-    groups: dict[tuple[int, ...], list[tuple[Row, Source]]] = {}
+    groups: dict[tuple[int, ...], list[tuple[Row, PlacedSound]]] = {}
     for number, row in enumerate(rows, start=2):
         where = f"{path} line {number}"
         source, image = _source(row, sounds, where), _number(row, "img_Id", where)
@@ -80,7 +80,7 @@ def read_samples(root: Path, sounds: Path, layout: SampleTable, splits: Sequence
     return [sample for wanted, sample in samples if wanted]
 
 
-def _source(row: Row, sounds: Path, where: str) -> Source:
+def _source(row: Row, sounds: Path, where: str) -> PlacedSound:
     name, names = row["cateName"], vpo_classes()
     if name not in names[1:]:
         raise ValueError(f"{where} has the class {name!r}, which VPO does not have; {did_you_mean(name, names[1:])}")
@@ -89,7 +89,7 @@ def _source(row: Row, sounds: Path, where: str) -> Source:
         raise ValueError(
             f"{where} has the cateId {row['cateId']} for {name!r}, wanted {vpo_mask_ids()[class_id]}; correct the row"
         )
-    return Source(class_id, sounds / f"{row['vgg_file']}.wav", _position(row["audio_pos"], where))
+    return PlacedSound(class_id, sounds / f"{row['vgg_file']}.wav", _position(row["audio_pos"], where))
 
 
 def _position(text: str, where: str) -> float:
@@ -108,7 +108,7 @@ def _number(row: Row, column: str, where: str) -> int:
     return int(row[column])
 
 
-def _sample(root: Path, group: Sequence[tuple[Row, Source]], layout: SampleTable) -> Sample:
+def _sample(root: Path, group: Sequence[tuple[Row, PlacedSound]], layout: SampleTable) -> Sample:
     sources, row = tuple(source for _, source in group), group[0][0]
     name = f"{int(row['img_Id']):012d}"
     if layout.by_row:
@@ -120,7 +120,7 @@ def _sample(root: Path, group: Sequence[tuple[Row, Source]], layout: SampleTable
     return Sample(name, folder / "data" / f"{name}.jpg", folder / "mask" / f"{name}.png", sources)
 
 
-def _lender(name: str, group: Sequence[tuple[Row, Source]], layout: SampleTable) -> SampleTable:
+def _lender(name: str, group: Sequence[tuple[Row, PlacedSound]], layout: SampleTable) -> SampleTable:
     """Which subset holds picture and mask of a sample of MSMI."""
     found = sorted({row["multi_instance"] for row, _ in group})
     if found not in (["0"], ["1"]):
