@@ -81,7 +81,7 @@ class DensePrediction:
         if self.logits.shape[1] == 1:
             return (self.probabilities(frame)[0] > threshold).long()
         logits = self.logits[frame].float()
-        # Interpolation is linear: a class that is below the background on the small map is so everywhere, and wins not.
+        # Interpolation is linear: a class below the background everywhere on the small map never wins.
         rivals = ((logits - logits[:1]).flatten(1).amax(1) >= 0).nonzero()[:, 0]  # (R,), the background among them
         if len(rivals) < 2:
             return torch.zeros(self.size, dtype=torch.int64, device=logits.device)

@@ -1,4 +1,4 @@
-"""The rules of the house, read off the syntax tree: sizes and torch-free doors (who imports whom: test_architecture)."""
+"""The rules of the house, read off the syntax tree: sizes, torch-free doors (imports: test_architecture)."""
 
 from __future__ import annotations
 
