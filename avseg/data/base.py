@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from avseg.data.config import DataConfig
 from avseg.data.geometry import Geometry
@@ -27,6 +28,10 @@ class ClipDataset(ABC):
     """One name per clip, in the order of the data set."""
     batch_frames: int | None = None
     """Frames to which every batch is padded; None: those of its longest clip."""
+    video_ids: Mapping[str, int] = MappingProxyType({})
+    """Numbers of the videos by their names, where results are exchanged in the form of YouTube-VIS; elsewhere none."""
+    category_ids: Sequence[int] = ()
+    """Numbers of the classes there, in the order of the task."""
     knows_frames: bool = False
     """Whether `annotated` and `length` tell of a clip without reading it; follows from whether a class has them."""
 
@@ -74,6 +79,11 @@ class ClipDataset(ABC):
     def length(self, index: int) -> int:
         """How many frames a clip has."""
         return len(self[index].frames)
+
+    def extent(self, index: int) -> tuple[int, tuple[int, int]]:
+        """How many frames a clip has, and their size (H, W)."""
+        frames = self[index].frames
+        return len(frames), (frames.shape[2], frames.shape[3])
 
     def target(self, index: int) -> Target:
         """The truth of a clip alone.

@@ -179,22 +179,20 @@ def read_tracks(path: Path, dataset: ClipDataset) -> dict[int, Prediction]:
         ValueError: a data set whose videos have no numbers, and all that `avseg.io.youtube_vis` refuses.
         FileNotFoundError: no such file.
     """
-    videos: Any = dataset
-    if not all(hasattr(dataset, name) for name in ("video_ids", "category_ids", "extent")):
+    if not dataset.video_ids:
         raise ValueError(
             f"{path} is taken for tracks in the form of YouTube-VIS, but the data set {dataset.config.name!r} holds "
             "none; give a model file, or a data set whose truth is tracks"
         )
     places = {clip_id: index for index, clip_id in enumerate(dataset.ids)}
-    return {places[prediction.id]: prediction for prediction in read_results(path, videos)}
+    return {places[prediction.id]: prediction for prediction in read_results(path, dataset)}
 
 
 def write_tracks(path: Path, predictions: Mapping[int, InstancePrediction], dataset: ClipDataset) -> Path:
     """Write predictions, by their place in the data set, under the numbers that the data set has for its videos."""
     tracks = [predictions[index] for index in sorted(predictions)]
-    numbers = getattr(dataset, "video_ids", None) or {clip_id: place for place, clip_id in enumerate(dataset.ids, 1)}
-    categories: Sequence[int] | None = getattr(dataset, "category_ids", None)
-    return write_results(tracks, path, numbers, categories=categories)
+    numbers = dataset.video_ids or {clip_id: place for place, clip_id in enumerate(dataset.ids, 1)}
+    return write_results(tracks, path, numbers, categories=dataset.category_ids or None)
 
 
 @contextmanager
