@@ -133,9 +133,9 @@ def add_plugin(name: str) -> None:
     """
     if name.endswith(".py"):
         name = str(Path(name).resolve())
+    _import_plugin(name)
     names = [*filter(None, os.environ.get(PLUGINS, "").split(os.pathsep)), name]
     os.environ[PLUGINS] = os.pathsep.join(dict.fromkeys(names))
-    _import_plugin(name)
 
 
 def import_plugins() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -70,7 +72,7 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "plugged_in_by_a_test.py"
     path.write_text(PLUGIN, encoding="utf-8")
     monkeypatch.setenv(registry.PLUGINS, "")
-    monkeypatch.setattr("sys.path", [*__import__("sys").path])
+    monkeypatch.setattr(sys, "path", [*sys.path])
     for known in (DATASETS, SUITES):
         monkeypatch.setattr(known, "_added", {})
     return path
@@ -82,9 +84,11 @@ def test_a_data_set_and_a_suite_of_a_file_are_judged(plugin: Path, tmp_path: Pat
     assert json.loads((tmp_path / "out" / "result.json").read_text(encoding="utf-8"))["scores"]["share"] == 0.5
 
 
-def test_a_plugin_that_is_not_there_is_one_sentence() -> None:
+def test_a_plugin_that_is_not_there_is_one_sentence_and_not_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(registry.PLUGINS, "")
     with pytest.raises(ValueError, match=r"the plug-in .*nowhere\.py cannot be imported"):
         run(["models", "--plugin", "nowhere.py"])
+    assert os.environ[registry.PLUGINS] == ""
 
 
 def test_plugin_wants_a_name(capsys: pytest.CaptureFixture[str]) -> None:

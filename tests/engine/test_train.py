@@ -299,7 +299,7 @@ def test_a_run_of_an_older_version_goes_on(tmp_path: Path) -> None:
     _without_summary(tmp_path)
     path = tmp_path / "recipe.json"
     written = json.loads(path.read_text(encoding="utf-8"))
-    for part, names in {"optim": ("lag", "floor", "decay"), "train": ("drop_last",), "data": ("parts",)}.items():
+    for part, names in {"optim": ("lag", "floor", "decay"), "train": ("drop_last",), "data": ("labels_at",)}.items():
         for name in names:
             del written[part][name]
     del written["optim"]["parts"]["head"]["algorithm"]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from avseg.commands.data import prepare
+from avseg.datasets.aviseg.options import FeatureOptions
 from avseg.nn import resample as module
 from avseg.nn.mel import log_mel_examples
 from avseg.nn.resample import FILTERS, Form, resample
@@ -56,7 +56,7 @@ def test_what_the_versions_change_of_a_log_mel_lies_in_its_highest_bins(rate: in
 
 
 def test_the_forms_on_the_command_line_are_those_of_the_function() -> None:
-    wanted = get_type_hints(prepare, include_extras=True)["resampling"]
+    wanted = get_type_hints(FeatureOptions)["resampling"]
     assert set(get_args(wanted)) == set(get_args(Form)) == set(FILTERS)
 
 
