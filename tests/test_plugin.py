@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -95,3 +96,15 @@ def test_plugin_wants_a_name(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         run(["models", "--plugin"])
     assert "--plugin wants the name of a module" in capsys.readouterr().err
+
+
+def test_the_page_on_extending_shows_the_package_as_it_is() -> None:
+    root = Path(__file__).parents[1]
+    toy = root / "examples" / "toy_family"
+    paths = (toy / "pyproject.toml", *toy.glob("*.py"), *toy.glob("toy_family/*.py"))
+    sources = "".join(path.read_text(encoding="utf-8") for path in paths)
+    page = (root / "docs" / "extending.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```(?:toml|python)\n(.*?)```", page, re.DOTALL)
+    shown = [line for block in blocks for line in block.splitlines() if "FAMILIES" not in line and line.strip()]
+    assert len(shown) > 5 and [line for line in shown if line not in sources] == []
+    assert sources.count("\n") < 120
