@@ -9,7 +9,7 @@ import torch
 
 from avseg.config import InputSpec, ModelConfig
 from avseg.losses.config import ContrastConfig, SetConfig
-from avseg.models import build_model
+from avseg.models import FAMILIES, build_model
 from avseg.models.avism.config import AVISMConfig
 from avseg.models.cavp.config import CAVPConfig
 from avseg.models.qdformer.config import CodebookConfig, LocalConfig, QDFormerConfig
@@ -75,8 +75,8 @@ CONFIGS: dict[str, ModelConfig] = {
 
 
 def small_config(family: str, **changes: Any) -> Any:
-    """The family's configuration with a tiny backbone."""
-    return replace(CONFIGS[family], **changes)
+    """The family's configuration with a tiny backbone; the default one of a family of another package."""
+    return replace(CONFIGS.get(family) or FAMILIES[family].config(), **changes)
 
 
 def small(family: str, task: Task, **changes: Any) -> Any:
