@@ -27,6 +27,7 @@ SUITES: Registry[SuiteSpec] = Registry(
         "avsbench_object": "avseg.metrics.suites.avsbench_object:SPEC",
         "avsbench_semantic": "avseg.metrics.suites.avsbench_semantic:SPEC",
         "vpo": "avseg.metrics.suites.vpo:SPEC",
+        "avsbench_robust": "avseg.metrics.suites.avsbench_robust:SPEC",
         "aviseg": "avseg.metrics.suites.aviseg:SPEC",
     },
 )

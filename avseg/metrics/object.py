@@ -130,8 +130,8 @@ class ForegroundIoU(TableMetric):
         self.group = group or SPEC.clips_per_group.get(protocol, 1)
 
     def update(self, prediction: Prediction, target: Target, index: int) -> None:
-        dense, truth, valid, frames = _annotated(prediction, target)
-        self.add(index, prediction.id, _stack([dense.labels(t) > 0 for t in frames], truth), truth, valid)
+        dense, truth, valid, frames = annotated_frames(prediction, target)
+        self.add(index, prediction.id, stacked([dense.labels(t) > 0 for t in frames], truth), truth, valid)
 
     def add(self, index: int, clip_id: str, predicted: Tensor, truth: Tensor, valid: Tensor) -> None:
         """Take in the M annotated frames of a clip: three of (M, H, W) bool."""
@@ -167,8 +167,8 @@ class ForegroundF(TableMetric):
         self.group = group or SPEC.clips_per_group.get(protocol, 1)
 
     def update(self, prediction: Prediction, target: Target, index: int) -> None:
-        dense, truth, valid, frames = _annotated(prediction, target)
-        self.add(index, prediction.id, _stack([dense.foreground(t) for t in frames], truth), truth, valid)
+        dense, truth, valid, frames = annotated_frames(prediction, target)
+        self.add(index, prediction.id, stacked([dense.foreground(t) for t in frames], truth), truth, valid)
 
     def add(self, index: int, clip_id: str, probabilities: Tensor, truth: Tensor, valid: Tensor) -> None:
         """Take in the M annotated frames of a clip: (M, H, W) float32 in [0, 1], and two of (M, H, W) bool."""
@@ -200,13 +200,13 @@ def _mean(values: Sequence[float] | Array) -> float:
     return float(np.mean(values)) if len(values) else float("nan")
 
 
-def _annotated(prediction: Prediction, target: Target) -> tuple[DensePrediction, Tensor, Tensor, list[int]]:
+def annotated_frames(prediction: Prediction, target: Target) -> tuple[DensePrediction, Tensor, Tensor, list[int]]:
     """The prediction, (M, H, W) bool truth and valid pixels of the M annotated frames, and which frames they are."""
     dense, known = check_dense(prediction, target)
     labels = known.labels[known.annotated].cpu()
     return dense, (labels > 0) & (labels != IGNORE), labels != IGNORE, known.annotated.nonzero().flatten().tolist()
 
 
-def _stack(frames: list[Tensor], like: Tensor) -> Tensor:
+def stacked(frames: list[Tensor], like: Tensor) -> Tensor:
     """(M, H, W) on the CPU; also where there is no frame."""
     return torch.stack(frames).cpu() if frames else torch.zeros(like.shape, dtype=like.dtype)
