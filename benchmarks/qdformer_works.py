@@ -17,7 +17,6 @@ from typing import Any
 
 import torch
 from experiment import Run, opened, over_seeds, parser, rounded
-from plot import Line, line_plot
 from qdformer_figures import (
     HeldOut,
     Mixtures,
@@ -36,6 +35,7 @@ from qdformer_tables import tables
 from avseg.models import load_model
 from avseg.models.base import Model
 from avseg.recipes.qdformer_small import SIZE
+from avseg.render.plot import Line, line_plot
 
 RECIPE = "qdformer_small"
 VARIANTS: dict[str, list[str]] = {

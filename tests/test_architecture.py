@@ -13,7 +13,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "architecture.md"
 RECORDS = {
     "models(records)": ("models", "models.spec", "models.record", "models.keys"),
     "metrics(records)": ("metrics", "metrics.suites"),
-    "datasets(records)": ("datasets", "datasets.spec", "data.config"),
+    "datasets(records)": ("datasets", "datasets.spec", "data.config", "data.scenarios"),
 }
 """Modules that hold records and their registries."""
 

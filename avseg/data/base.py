@@ -6,9 +6,12 @@ from abc import ABC
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+from torch import Tensor
+
 from avseg.data.config import DataConfig
 from avseg.data.geometry import Geometry
-from avseg.types import Clip, Target, Task
+from avseg.data.scenarios import Contrast
+from avseg.types import IGNORE, Clip, DenseTarget, Target, Task
 
 
 class ClipDataset(ABC):
@@ -34,6 +37,8 @@ class ClipDataset(ABC):
     """Numbers of the classes there, in the order of the task."""
     knows_frames: bool = False
     """Whether `annotated` and `length` tell of a clip without reading it; follows from whether a class has them."""
+    contrast: Contrast | None = None
+    """The rule that was published for it by which the sound of one clip does not belong to the picture of another."""
 
     def __init_subclass__(cls) -> None:
         """
@@ -96,6 +101,31 @@ class ClipDataset(ABC):
             raise ValueError(f"clip {clip.id!r} has no ground truth to be scored against")
         return clip.target
 
+    def sound(self, index: int) -> tuple[Tensor, int]:
+        """The sound of a clip alone, (A, S), and its rate in Hz; a subclass may give it without opening pictures."""
+        clip = self[index]
+        return clip.audio, clip.sample_rate
+
+    def heard_classes(self, index: int) -> frozenset[str]:
+        """The classes that sound in a clip, by name, or by number where they have none; none where nobody knows.
+
+        By default they are those of its truth; a subclass may tell them without reading that.
+        """
+        target = self.target(index)
+        if not isinstance(target, DenseTarget):
+            found = target.classes.tolist()
+        elif target.sounding is not None:
+            found = (target.sounding.any(0).nonzero().flatten() + 1).tolist()
+        else:
+            values = target.labels.unique().tolist() if self.task.classes else []
+            found = [value for value in values if value not in (0, IGNORE)]
+        names = self.task.classes
+        return frozenset(names[kind - 1] if 0 < kind <= len(names) else str(kind) for kind in found)
+
+    def unseen_sound(self, index: int, seed: int) -> Tensor | None:
+        """(A, S) of sound made by nothing that the clip shows, where the data set can make such a sound."""
+        return None
+
 
 class Subset(ClipDataset):
     """Some clips of a data set, in a given order, as a data set; an index may stand there twice."""
@@ -105,6 +135,7 @@ class Subset(ClipDataset):
         self.task, self.suite, self.config = dataset.task, dataset.suite, dataset.config
         self.ids = [dataset.ids[index] for index in self.indices]
         self.batch_frames, self.knows_frames = dataset.batch_frames, dataset.knows_frames
+        self.contrast = dataset.contrast
 
     def read(self, index: int, geometry: Geometry | None = None, frames: Sequence[int] | None = None) -> Clip:
         return self.dataset.read(self.indices[index], geometry, frames)
@@ -117,6 +148,15 @@ class Subset(ClipDataset):
 
     def target(self, index: int) -> Target:
         return self.dataset.target(self.indices[index])
+
+    def sound(self, index: int) -> tuple[Tensor, int]:
+        return self.dataset.sound(self.indices[index])
+
+    def heard_classes(self, index: int) -> frozenset[str]:
+        return self.dataset.heard_classes(self.indices[index])
+
+    def unseen_sound(self, index: int, seed: int) -> Tensor | None:
+        return self.dataset.unseen_sound(self.indices[index], seed)
 
 
 def need_dataset(dataset: object) -> None:

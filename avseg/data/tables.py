@@ -75,6 +75,22 @@ def _place(path: Path, header: list[str], name: str, position: int | None) -> in
     )
 
 
+def objects_of(path: Path, label: str = "") -> dict[str, frozenset[str]]:
+    """By `uid` the objects that the table of AVSBench-semantic names in `a_obj`, joined by "_".
+
+    Args:
+        path: The table; nothing is known where it is not there or has no such columns.
+        label: Of the rows alone that have it in the column `label`.
+    """
+    rows = csv_rows(path) if path.is_file() else []
+    places = {name.strip(): place for place, name in enumerate(rows[0])} if rows else {}
+    if not {"uid", "label", "a_obj"} <= set(places):
+        return {}
+    wanted = [row for row in rows[1:] if len(row) > max(places.values()) and label in ("", row[places["label"]])]
+    found = {row[places["uid"]].strip(): row[places["a_obj"]].strip().split("_") for row in wanted}
+    return {uid: frozenset(names) - {""} for uid, names in found.items()}
+
+
 def check_names(path: Path, rows: Sequence[Row], columns: Sequence[str]) -> None:
     """Refuse names that would lead out of the data set's folder.
 

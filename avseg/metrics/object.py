@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -10,7 +10,8 @@ from torch import Tensor
 
 from avseg.metrics.base import Array, Metric, Row, TableMetric, check_dense
 from avseg.metrics.suites.avsbench_object import SPEC
-from avseg.types import IGNORE, DensePrediction, Prediction, Target, Task
+from avseg.metrics.union import united, united_truth
+from avseg.types import IGNORE, DensePrediction, DenseTarget, Prediction, Target, Task
 
 BETA2 = 0.3
 """Weight of precision in F."""
@@ -125,19 +126,26 @@ class ForegroundIoU(TableMetric):
 
     suite = SPEC.name
 
-    def __init__(self, protocol: str, group: int | None = None) -> None:
+    def __init__(self, protocol: str, group: int | None = None, tracks: bool = False) -> None:
+        """`tracks`: judge tracks as well, by their union in each frame."""
         super().__init__(protocol)
-        self.group = group or SPEC.clips_per_group.get(protocol, 1)
+        self.group, self.tracks = group or SPEC.clips_per_group.get(protocol, 1), tracks
 
     def update(self, prediction: Prediction, target: Target, index: int) -> None:
-        dense, truth, valid, frames = annotated_frames(prediction, target)
-        self.add(index, prediction.id, stacked([dense.labels(t) > 0 for t in frames], truth), truth, valid)
+        parts = [
+            self._values(stacked([dense.labels(t) > 0 for t in frames], truth), truth, valid)
+            for dense, truth, valid, frames in foreground_parts(prediction, target, self.tracks)
+        ]
+        self.clips.put(index, prediction.id, np.concatenate(parts))  # (M, 2)
 
     def add(self, index: int, clip_id: str, predicted: Tensor, truth: Tensor, valid: Tensor) -> None:
         """Take in the M annotated frames of a clip: three of (M, H, W) bool."""
+        self.clips.put(index, clip_id, self._values(predicted, truth, valid))
+
+    def _values(self, predicted: Tensor, truth: Tensor, valid: Tensor) -> Array:
         iou = mask_iou(predicted, truth, valid, self.protocol)
         sounding = _count(truth & valid) > 0
-        self.clips.put(index, clip_id, np.stack([iou, sounding], 1))  # (M, 2)
+        return np.stack([iou, sounding], 1)
 
     def compute(self) -> dict[str, float]:
         frames = self.clips.joined()
@@ -162,20 +170,27 @@ class ForegroundF(TableMetric):
 
     suite = SPEC.name
 
-    def __init__(self, protocol: str, group: int | None = None) -> None:
+    def __init__(self, protocol: str, group: int | None = None, tracks: bool = False) -> None:
+        """`tracks`: judge tracks as well, by their union in each frame."""
         super().__init__(protocol)
-        self.group = group or SPEC.clips_per_group.get(protocol, 1)
+        self.group, self.tracks = group or SPEC.clips_per_group.get(protocol, 1), tracks
 
     def update(self, prediction: Prediction, target: Target, index: int) -> None:
-        dense, truth, valid, frames = annotated_frames(prediction, target)
-        self.add(index, prediction.id, stacked([dense.foreground(t) for t in frames], truth), truth, valid)
+        parts = [
+            self._values(stacked([dense.foreground(t) for t in frames], truth), truth, valid)
+            for dense, truth, valid, frames in foreground_parts(prediction, target, self.tracks)
+        ]
+        self.clips.put(index, prediction.id, np.sum(parts, 0)[None])  # (1, 2 + 255)
 
     def add(self, index: int, clip_id: str, probabilities: Tensor, truth: Tensor, valid: Tensor) -> None:
         """Take in the M annotated frames of a clip: (M, H, W) float32 in [0, 1], and two of (M, H, W) bool."""
+        self.clips.put(index, clip_id, self._values(probabilities, truth, valid)[None])
+
+    def _values(self, probabilities: Tensor, truth: Tensor, valid: Tensor) -> Array:
         sounding = (truth & valid).flatten(1).any(1)
         curves = f_curve(probabilities[sounding], truth[sounding], valid[sounding])
-        values = np.concatenate([[len(truth), len(curves)], curves.sum(0)])
-        self.clips.put(index, clip_id, values[None])  # (1, 2 + 255)
+        found: Array = np.concatenate([[len(truth), len(curves)], curves.sum(0)])
+        return found
 
     def compute(self) -> dict[str, float]:
         whole = self.clips.joined()
@@ -205,6 +220,25 @@ def annotated_frames(prediction: Prediction, target: Target) -> tuple[DensePredi
     dense, known = check_dense(prediction, target)
     labels = known.labels[known.annotated].cpu()
     return dense, (labels > 0) & (labels != IGNORE), labels != IGNORE, known.annotated.nonzero().flatten().tolist()
+
+
+def foreground_parts(
+    prediction: Prediction, target: Target, tracks: bool = True
+) -> Iterator[tuple[DensePrediction, Tensor, Tensor, list[int]]]:
+    """What `annotated_frames` gives: of a dense clip at once, of tracks (their union in each frame) a few frames at a
+    time, so that masks of a long video are never there together.
+
+    Raises:
+        TypeError: tracks where they are not to be judged.
+        ValueError: frames or sizes differ, or a logit is NaN.
+    """
+    if not tracks or (isinstance(prediction, DensePrediction) and isinstance(target, DenseTarget)):
+        yield annotated_frames(prediction, target)
+        return
+    known = target.annotated.nonzero().flatten().tolist()
+    for begin in range(0, max(len(known), 1), FRAMES_AT_ONCE):
+        frames = known[begin : begin + FRAMES_AT_ONCE]
+        yield annotated_frames(united(prediction, frames), united_truth(target, frames, prediction.size))
 
 
 def stacked(frames: list[Tensor], like: Tensor) -> Tensor:

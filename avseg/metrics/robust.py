@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
 
+import numpy as np
+from torch import Tensor
+
+from avseg.data.scenarios import SCENARIOS
 from avseg.metrics.base import Array, ClipTable, Metric, Row
-from avseg.metrics.object import annotated_frames, f_curve, mask_iou, stacked
+from avseg.metrics.object import f_curve, foreground_parts, mask_iou, stacked
 from avseg.metrics.suites.avsbench_robust import SPEC
-from avseg.types import Prediction, Target, Task
+from avseg.types import DensePrediction, Prediction, Target, Task
 
 OWN = "own"
 NEGATIVES = ("silence", "noise", "offscreen")
 """Scenarios whose sound belongs to nothing in the picture."""
-SCENARIOS = (OWN, *NEGATIVES)
+JUDGED = (OWN, *NEGATIVES)
+"""The scenarios that have scores here; clips of others (`SCENARIOS`) are passed by."""
+NEGATIVES_TOGETHER = 2
+"""Clips of a published group of negatives on S4; own sound is judged clip by clip."""
 LEAST_PIXELS = 10
 """Frames whose mask under own sound is smaller say nothing of whether masks vanish."""
 VANISHED = 0.1
@@ -30,8 +37,8 @@ def robust_metrics(
         group: Clips of a group under own sound (published; by default 1, as with PVT; 2 with ResNet-50).
         of_negatives: Clips of a group under other sound (published; by default 2, as on S4; 1 on MS3).
     """
-    sizes = SPEC.clips_per_group
-    return [RobustScores(protocol, group or sizes["own"], of_negatives or sizes["negative"])]
+    own = group or SPEC.clips_per_group["published"]
+    return [RobustScores(protocol, own, of_negatives or NEGATIVES_TOGETHER)]
 
 
 def global_figure(own: float, negative: float) -> float:
@@ -55,28 +62,37 @@ class RobustScores:
 
     def __init__(self, protocol: str, group: int, of_negatives: int) -> None:
         self.protocol = protocol
-        self.group = {name: group if name == OWN else of_negatives for name in SCENARIOS}
+        self.group = {name: group if name == OWN else of_negatives for name in JUDGED}
         self.frames, self.curves = ClipTable(), ClipTable()
 
     def update(self, prediction: Prediction, target: Target, index: int) -> None:
-        """Take in one clip; its id ends in `@` and a scenario.
+        """Take in one clip, dense or of tracks, whose union counts; its id ends in `@` and a scenario.
 
         Raises:
             ValueError: an id that names no scenario.
         """
-        scenario_of(prediction.id)
-        dense, truth, judged, frames = annotated_frames(prediction, target)
+        if scenario_of(prediction.id) not in JUDGED:
+            return
+        parts = [self._values(*part) for part in foreground_parts(prediction, target)]
+        self.frames.put(index, prediction.id, np.concatenate([values for values, _ in parts]))
+        if self.protocol == "published":
+            self.curves.put(index, prediction.id, np.sum([curves for _, curves in parts], 0)[None])
+
+    def _values(
+        self, dense: DensePrediction, truth: Tensor, judged: Tensor, frames: Sequence[int]
+    ) -> tuple[Array, Array]:
+        """Of M frames (M, 4) IoU, whether there is truth, share and number of pixels marked; and the sum of curves."""
         predicted = stacked([dense.labels(t) > 0 for t in frames], truth)
         iou = mask_iou(predicted, truth, judged, self.protocol)
         pixels = truth[0].numel() if len(truth) else 0
         area = predicted.flatten(1).sum(1).double().numpy()
         wanted = (truth & judged).flatten(1).any(1)
-        values = np.stack([iou, wanted.double().numpy(), area / (pixels + 1e-7), area], 1)  # (M, 4)
-        self.frames.put(index, prediction.id, values)
-        if self.protocol == "published":
-            probabilities = stacked([dense.foreground(t) for t in frames], truth)
-            curves = f_curve(probabilities[wanted], truth[wanted], judged[wanted])
-            self.curves.put(index, prediction.id, np.concatenate([[len(curves)], curves.sum(0)])[None])
+        values = np.stack([iou, wanted.double().numpy(), area / (pixels + 1e-7), area], 1)
+        if self.protocol != "published":
+            return values, np.zeros(0)
+        probabilities = stacked([dense.foreground(t) for t in frames], truth)
+        curves = f_curve(probabilities[wanted], truth[wanted], judged[wanted])
+        return values, np.concatenate([[len(curves)], curves.sum(0)])
 
     def merge(self, other: RobustScores) -> None:
         self.frames.merge(other.frames)
@@ -125,7 +141,7 @@ class RobustScores:
         return found
 
     def _repaired(self) -> dict[str, float]:
-        clips = {name: _clips(self.frames, name) for name in SCENARIOS}
+        clips = {name: _clips(self.frames, name) for name in JUDGED}
         iou = {name: _frames(found, 0) for name, found in clips.items() if found}
         present = [name for name in NEGATIVES if name in iou]
         each: dict[str, float] = {}
@@ -154,7 +170,7 @@ def scenario_of(clip_id: str) -> str:
     if scenario not in SCENARIOS:
         raise ValueError(
             f"the clip {clip_id!r} names no scenario; the suite {SPEC.name} judges clips called ID@SCENARIO, one of "
-            f"{', '.join(SCENARIOS)}: make them with --data.scenarios"
+            f"{', '.join(SCENARIOS)}: make them with --scenarios"
         )
     return scenario
 

@@ -30,7 +30,8 @@ def results(suite: str, n: int = 7) -> list[tuple[Prediction, Target]]:
         clip = random_clip(task, seed, size=32)
         assert isinstance(clip.target, DenseTarget)
         logits = torch.randn(5, task.channels, 32, 32, generator=torch.Generator().manual_seed(seed))
-        out.append((DensePrediction(clip.id, logits, (32, 32)), clip.target))
+        name = f"clip{seed // 2}@{('own', 'noise')[seed % 2]}" if SUITES[suite].by_scenario else clip.id
+        out.append((DensePrediction(name, logits, (32, 32)), clip.target))
     return out
 
 

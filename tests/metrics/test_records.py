@@ -44,7 +44,7 @@ def test_help_and_completion_name_it(toy: SuiteSpec) -> None:
     with contextlib.redirect_stdout(page), pytest.raises(SystemExit):
         run(["evaluate", "--help"])
     words = " ".join(page.getvalue().replace("│", " ").split())
-    assert "vpo, aviseg, toy." in words and "toy: plain (also called published)" in words
+    assert "avsbench_robust, aviseg, toy." in words and "toy: plain (also called published)" in words
     assert complete(["evaluate", "--suites", "t"])[:1] == ["toy"]
     assert complete(["evaluate", "--protocol", "pl"])[:1] == ["plain"]
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from avseg.metrics import SUITES
-from avseg.metrics.robust import SCENARIOS, global_figure
+from avseg.metrics.robust import JUDGED, global_figure
 from avseg.types import DensePrediction, DenseTarget, Task
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "avsbench_robust.json").read_text(encoding="utf-8"))
@@ -82,7 +82,7 @@ def synthetic(scenario: str, follow: str, seed: int = 3) -> tuple[np.ndarray, np
 def test_a_perfect_listener_and_a_deaf_model_are_the_two_ends() -> None:
     for protocol in ("published", "repaired"):
         listens, deaf = (SUITES["avsbench_robust"](Task("binary"), protocol, of_negatives=1)[0] for _ in range(2))
-        for number, name in enumerate(SCENARIOS):
+        for number, name in enumerate(JUDGED):
             feed(listens, name, *synthetic(name, "truth" if name == "own" else "none"), 100 * number)
             feed(deaf, name, *synthetic(name, "truth"), 100 * number)
         good, bad = listens.compute(), deaf.compute()

@@ -6,6 +6,7 @@ import math
 import random
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -36,10 +37,16 @@ def task_of(suite: str) -> Task:
     return BINARY if suite == "avsbench_object" else SEMANTIC
 
 
+def name_of(suite: str, seed: int) -> str:
+    """Of a clip; suites of scenarios want one in it."""
+    return f"clip{seed}@{('own', 'noise')[seed % 2]}" if SUITES[suite].by_scenario else f"clip{seed}"
+
+
 def fed(metrics: list[Any], task: Task, indices: list[int]) -> list[Any]:
     for index in indices:
         for metric in metrics:
-            metric.update(*clip(index, task, frames=1 + index % 4, silent=index % 5 == 0), index)
+            prediction, target = clip(index, task, frames=1 + index % 4, silent=index % 5 == 0)
+            metric.update(replace(prediction, id=name_of(metric.suite, index)), target, index)
     return metrics
 
 
@@ -75,7 +82,7 @@ def test_of_two_entries_for_one_clip_the_same_stays_in_any_order() -> None:
 def test_every_metric_bears_its_protocol_and_has_rows_in_order(suite: str, protocol: str) -> None:
     for metric in fed(SUITES[suite](task_of(suite), protocol), task_of(suite), [3, 1, 2]):
         assert metric.protocol == protocol
-        assert [(row["index"], row["id"]) for row in metric.rows()] == [(1, "clip1"), (2, "clip2"), (3, "clip3")]
+        assert [(row["index"], row["id"]) for row in metric.rows()] == [(i, name_of(suite, i)) for i in (1, 2, 3)]
 
 
 def f_of(indices: list[int], protocol: str, group: int, silent: bool = False) -> dict[str, float]:
@@ -197,7 +204,7 @@ def test_ignored_pixels_count_nowhere_in_the_repaired_protocol() -> None:
 @pytest.mark.parametrize(("suite", "protocol"), CASES)
 def test_a_mask_of_another_size_is_refused(suite: str, protocol: str) -> None:
     prediction, target = clip(0, task_of(suite))
-    larger = DensePrediction("large", prediction.logits, (24, 20))
+    larger = DensePrediction("large@own" if SUITES[suite].by_scenario else "large", prediction.logits, (24, 20))
     for metric in SUITES[suite](task_of(suite), protocol):
         with pytest.raises(ValueError, match=r"large.*\(24, 20\).*\(12, 10\)"):
             metric.update(larger, target, 0)

@@ -85,6 +85,10 @@ class AVISeg(ClipDataset):
             size = picture.height, picture.width
         return len(video.frames), size
 
+    def sound(self, index: int) -> tuple[Tensor, int]:
+        """The sound of a video alone."""
+        return self._sound(self.files(index), self.length(index))[:2]
+
     def target(self, index: int) -> TrackTarget:
         """The truth of a video alone."""
         video = self.videos[index]

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
+from torch import Tensor
+
 from avseg.config import did_you_mean
 from avseg.data.base import ClipDataset
 from avseg.data.geometry import Geometry
@@ -66,6 +68,16 @@ class MixedAVSBench(ClipDataset):
         """Frames of a clip."""
         name, place = self._places[index]
         return self.parts[name].length(place)
+
+    def sound(self, index: int) -> tuple[Tensor, int]:
+        """The sound of a clip alone."""
+        name, place = self._places[index]
+        return self.parts[name].sound(place)
+
+    def heard_classes(self, index: int) -> frozenset[str]:
+        """As the part has them."""
+        name, place = self._places[index]
+        return self.parts[name].heard_classes(place)
 
     def read(self, index: int, geometry: Geometry | None = None, frames: Sequence[int] | None = None) -> Clip:
         """A clip, or some frames of it, sized while it is read where a geometry is given."""

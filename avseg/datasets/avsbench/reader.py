@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,10 @@ from torch import Tensor
 from avseg.data.base import ClipDataset
 from avseg.data.geometry import Geometry, channels_first
 from avseg.data.sound import every_second_second, published_buffer, read_sound
-from avseg.data.tables import ClipFiles, Row, check_names, need_shipped, read_table
+from avseg.data.tables import ClipFiles, Row, check_names, need_shipped, objects_of, read_table
 from avseg.datasets.avsbench.classes import s4_categories
 from avseg.datasets.avsbench.config import MS3Config, S4Config
+from avseg.datasets.avsbench.contrast import CONTRASTS
 from avseg.io.image import open_image
 from avseg.io.pickles import read_tensor
 from avseg.types import Clip, DenseTarget, Task
@@ -89,7 +91,7 @@ class AVSBenchObject(ClipDataset):
         if config.audio == "log_mel":
             advice = f"make them (avseg data prepare {config.name}) or read the sound (--data.audio wav)"
             need_shipped(config.audio, [self.files(index).log_mel for index in range(len(self.rows))], advice)
-        self.categories = _categories(table)
+        self.categories, self.contrast = _categories(table), CONTRASTS[config.name]
 
     def files(self, index: int) -> ClipFiles:
         """Where the parts of a clip lie."""
@@ -102,6 +104,21 @@ class AVSBenchObject(ClipDataset):
     def length(self, index: int) -> int:
         """Frames of a clip."""
         return FRAMES
+
+    def sound(self, index: int) -> tuple[Tensor, int]:
+        """The sound of a clip alone."""
+        return self._sound(self.files(index))[:2]
+
+    def heard_classes(self, index: int) -> frozenset[str]:
+        """The category of an S4 clip; of an MS3 clip the objects of the table of AVSBench-semantic, where that lies in
+        the root."""
+        if self.categories:
+            return frozenset({self.rows[index]["category"]})
+        return self._objects.get(self.ids[index], frozenset())
+
+    @cached_property
+    def _objects(self) -> dict[str, frozenset[str]]:
+        return objects_of(self.root / "metadata.csv", "v1m")
 
     def read(self, index: int, geometry: Geometry | None = None, frames: Sequence[int] | None = None) -> Clip:
         """A clip, or some frames of it, sized while it is read where a geometry is given.

@@ -22,7 +22,7 @@ from torch.utils.data import get_worker_info
 from avseg.data.base import ClipDataset
 from avseg.data.geometry import Geometry, channels_first
 from avseg.data.sound import published_buffer, read_sound
-from avseg.data.tables import ClipFiles, check_names, read_table
+from avseg.data.tables import ClipFiles, check_names, objects_of, read_table
 from avseg.datasets.avss.classes import avss_classes, avss_palette
 from avseg.datasets.avss.config import AVSSConfig
 from avseg.io.image import open_image
@@ -62,6 +62,7 @@ class AVSS(ClipDataset):
         self.rows = [row for row in table if row["split"] == split and row["label"] in parts]
         self.ids = [row["uid"] for row in self.rows]
         self.task = Task("binary") if config.binary else Task("semantic", class_names(root)[1:])
+        self._objects = objects_of(path)
         self.suite = "avsbench_object" if config.binary else "avsbench_semantic"
 
     def files(self, index: int) -> ClipFiles:
@@ -84,6 +85,14 @@ class AVSS(ClipDataset):
     def length(self, index: int) -> int:
         """Frames of a clip."""
         return FRAMES[self.rows[index]["label"]]
+
+    def sound(self, index: int) -> tuple[torch.Tensor, int]:
+        """The sound of a clip alone."""
+        return self._sound(self.files(index).sound)
+
+    def heard_classes(self, index: int) -> frozenset[str]:
+        """The objects that the table names, where it has a column of them; else what the labels show."""
+        return self._objects[self.ids[index]] if self._objects else super().heard_classes(index)
 
     def read(self, index: int, geometry: Geometry | None = None, frames: Sequence[int] | None = None) -> Clip:
         """A clip, or some frames of it, sized while it is read where a geometry is given.

@@ -53,6 +53,14 @@ class Single(ClipDataset):
         """One picture."""
         return 1
 
+    def sound(self, index: int) -> tuple[torch.Tensor, int]:
+        """The sound of a sample alone."""
+        return read_sound(self.files(index).sound, self.config)
+
+    def heard_classes(self, index: int) -> frozenset[str]:
+        """What the table names."""
+        return frozenset(single_classes()[class_id] for class_id in self.categories[index])
+
     def read(self, index: int, geometry: Geometry | None = None, frames: Sequence[int] | None = None) -> Clip:
         """A sample, sized while it is read where a geometry is given.
 

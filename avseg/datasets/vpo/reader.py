@@ -65,6 +65,14 @@ class VPO(ClipDataset):
         """One picture."""
         return 1
 
+    def sound(self, index: int) -> tuple[Tensor, int]:
+        """The sound of a sample alone."""
+        return self._sound(self.samples[index]), self.config.sample_rate
+
+    def heard_classes(self, index: int) -> frozenset[str]:
+        """The classes of its sounds."""
+        return frozenset(vpo_classes()[source.class_id] for source in self.samples[index].sources)
+
     def read(self, index: int, geometry: Geometry | None = None, frames: Sequence[int] | None = None) -> Clip:
         """A sample, sized while it is read where a geometry is given.
 

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from random import Random
 from typing import Literal
+
+import torch
+from torch import Tensor
 
 from avseg.config import did_you_mean
 from avseg.data.base import ClipDataset
 from avseg.datasets.world.config import WorldConfig
-from avseg.synth.world import SPLITS, TASKS, ClipSpec, SynthClip, make_clip
+from avseg.synth.classes import CLASSES
+from avseg.synth.soundtrack import render_sound, soundtrack_for
+from avseg.synth.world import SPLITS, TASKS, ClipSpec, SynthClip, draw, make_clip
 from avseg.types import Clip
 
 
@@ -53,6 +59,15 @@ class SynthDataset(ClipDataset):
         if self.keep:
             self._kept[index] = clip
         return clip
+
+    def unseen_sound(self, index: int, seed: int) -> Tensor:
+        """(A, S) of a class that no body of the clip has; of noise alone where there is no such class."""
+        scene, _ = draw(self.seed, SPLITS[self.split] + index, self.spec)
+        drawn = Random(f"{seed}:{self.ids[index]}:unseen")
+        absent = sorted(set(range(1, len(CLASSES) + 1)) - {body.kind for body in scene.bodies})
+        kinds = [absent[drawn.getrandbits(63) % len(absent)]] if absent else []
+        track = soundtrack_for(scene, kinds, seed=drawn.getrandbits(20))
+        return torch.from_numpy(render_sound(scene, track, stereo=self.spec.stereo))
 
     def world(self, index: int) -> SynthClip:
         """Clip `index` with all that is known of it."""

@@ -30,6 +30,8 @@ class SuiteSpec:
     """Clips over which curves are averaged before their maximum is taken, by protocol; elsewhere none are grouped."""
     foreground_only: bool = False
     """Whether classes play no part, so that a model of other classes than the data set's may be judged."""
+    by_scenario: bool = False
+    """Whether it judges clips under scenarios of sound, called `ID@SCENARIO` (`avseg.data.heard.Scenarios`)."""
 
     def own_name(self, protocol: str) -> str:
         """The name here of a protocol that other suites may call otherwise; an unknown one stays as it is."""

@@ -12,6 +12,7 @@ SPEC = SuiteSpec(
         "repaired": "every frame with a mask counts once; leak, false positives and how many masks vanish",
     },
     make="avseg.metrics.robust:robust_metrics",
-    clips_per_group={"own": 1, "negative": 2},
+    clips_per_group={"published": 1},
     foreground_only=True,
+    by_scenario=True,
 )

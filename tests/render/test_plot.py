@@ -6,7 +6,8 @@ import re
 from xml.etree import ElementTree
 
 import pytest
-from plot import HEIGHT, WIDTH, Line, line_plot
+
+from avseg.render.plot import HEIGHT, WIDTH, Line, line_plot
 
 PLACES = ("clean", "20 dB", "0 dB")
 
