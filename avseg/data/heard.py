@@ -112,18 +112,17 @@ class Scenarios(ClipDataset):
         dataset: ClipDataset,
         scenarios: Sequence[str] = tuple(SCENARIOS),
         rules: SoundRules | None = None,
-        manifest: Manifest | None = None,
     ) -> None:
         """
         Args:
             dataset: Of any task.
             scenarios: Names of `SCENARIOS`.
-            rules: How sounds are made.
-            manifest: What some or all clips sound like, as an earlier run or somebody else had it.
+            rules: How sounds are made; `rules.manifest` is read.
 
         Raises:
             ValueError: an unknown scenario, one named twice, none that the data set can have, no clips, or a manifest
                 of another data set.
+            FileNotFoundError: no such manifest.
         """
         need_dataset(dataset)
         for name in scenarios:
@@ -137,6 +136,7 @@ class Scenarios(ClipDataset):
         _share(self, dataset)
         self.parts: list[Heard] = []
         rules = rules or SoundRules()
+        manifest = None if rules.manifest is None else Manifest.read(rules.manifest)
         for name in scenarios:
             entries = plan(dataset, name, rules, manifest)
             if isinstance(entries, str):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 from typing import Literal, TypeAlias
 
@@ -33,6 +34,8 @@ class SoundRules:
     rule: Literal["auto", "published", "disjoint"] = "auto"
     """Which clips may lend their sound (offscreen): those of the contrasting groups that were published for the data
     set, or those that share no class; `auto` is the published rule where there is one."""
+    manifest: Path | None = None
+    """The robust.json of an earlier run: its clips get the sounds that it names, all others are drawn."""
 
 
 @dataclass(frozen=True)

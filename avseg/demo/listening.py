@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from avseg.data import ClipDataset, DataConfig
 from avseg.data.geometry import Geometry
+from avseg.data.heard import Heard, Scenarios
 from avseg.datasets.world.clips import SynthDataset
-from avseg.engine import evaluate
-from avseg.metrics import SUITES
+from avseg.engine import listen
 from avseg.models.base import Model
 from avseg.synth import CLASSES, SynthClip, ensemble
 from avseg.synth.world import ClipSpec
@@ -24,14 +23,21 @@ HELD_OUT_SEED = 9001
 """Of the world that the demo shows; training has another one (`avseg.recipes.demo`)."""
 SUITE = "avsbench_object"
 PROTOCOLS = ("published", "repaired")
-SOUNDS = ("own", "swapped", "muted")
-"""Each clip with its own sound; with that of the next clip; with silence."""
+FIGURES = (
+    ("published", "J"),
+    ("published", "F"),
+    ("repaired", "J"),
+    ("repaired", "J_sounding"),
+    ("repaired", "F"),
+)
+SOUNDS = {"own": "own", "swapped": "swapped", "muted": "silence"}
+"""What the demo calls some of the scenarios (`avseg.data.scenarios`), and their names there."""
 AT_ONCE = 8
 """Clips in one call of the network."""
 
 
 class HeldOut(ClipDataset):
-    """Clips of the world that no training saw, made once and kept; a data set that can change what is heard."""
+    """Clips of the world that no training saw, made once and kept."""
 
     suite = SUITE
 
@@ -46,29 +52,23 @@ class HeldOut(ClipDataset):
         self.task, self.ids = world.task, world.ids
         self.config: DataConfig = world.config
         self.clips = [world[index] for index in range(clips)]
-        self.sound = SOUNDS[0]
 
-    def heard(self, sound: str) -> HeldOut:
+    def heard(self, sound: str) -> Heard:
         """The same clips with one of `SOUNDS`; the truth stays that of their own sound."""
-        other = object.__new__(HeldOut)
-        other.__dict__.update(self.__dict__, sound=sound)
-        return other
+        return Scenarios(self, [SOUNDS[sound]]).parts[0]
 
     def __getitem__(self, index: int) -> Clip:
-        clip = self.clips[index]
-        if self.sound == "own":
-            return clip
-        audio = self.clips[(index + 1) % len(self)].audio if self.sound == "swapped" else torch.zeros_like(clip.audio)
-        return replace(clip, audio=audio)
+        return self.clips[index]
 
 
 def scores(model: Model[Any], held_out: HeldOut, device: str) -> dict[str, dict[str, float]]:
     """By sound and then by `protocol/figure`: J and F of the foreground, and J_sounding."""
-    found = {}
-    for sound in SOUNDS:
-        metrics = [metric for protocol in PROTOCOLS for metric in SUITES[SUITE](held_out.task, protocol)]
-        found[sound] = evaluate(model, held_out.heard(sound), metrics, batch_size=AT_ONCE, device=device)
-    return found
+    dataset = Scenarios(held_out, list(SOUNDS.values()))
+    found = listen(model, dataset, PROTOCOLS, suite=False, batch_size=AT_ONCE, device=device).scenarios
+    return {
+        sound: {f"{protocol}/{name}": found[protocol][scenario][name] for protocol, name in FIGURES}
+        for sound, scenario in SOUNDS.items()
+    }
 
 
 @dataclass(frozen=True, eq=False)

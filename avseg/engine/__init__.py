@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from avseg.engine.evaluation.evaluate import evaluate as evaluate
     from avseg.engine.evaluation.evaluate import score as score
     from avseg.engine.evaluation.files import evaluate_file as evaluate_file
+    from avseg.engine.evaluation.listen import listen as listen
+    from avseg.engine.evaluation.listen import listen_file as listen_file
     from avseg.engine.evaluation.report import Report as Report
     from avseg.engine.training.run import train_recipe as train_recipe
     from avseg.engine.training.train import train as train
@@ -26,6 +28,8 @@ _HOMES = {
     "Report": "avseg.engine.evaluation.report",
     "evaluate": "avseg.engine.evaluation.evaluate",
     "evaluate_file": "avseg.engine.evaluation.files",
+    "listen": "avseg.engine.evaluation.listen",
+    "listen_file": "avseg.engine.evaluation.listen",
     "score": "avseg.engine.evaluation.evaluate",
     "train": "avseg.engine.training.train",
     "train_recipe": "avseg.engine.training.run",

@@ -170,7 +170,7 @@ def scenario_of(clip_id: str) -> str:
     if scenario not in SCENARIOS:
         raise ValueError(
             f"the clip {clip_id!r} names no scenario; the suite {SPEC.name} judges clips called ID@SCENARIO, one of "
-            f"{', '.join(SCENARIOS)}: make them with --scenarios"
+            f"{', '.join(SCENARIOS)}: `avseg listen` makes them"
         )
     return scenario
 

@@ -19,7 +19,7 @@ class Marked(TableMetric):
 
     def update(self, prediction: Prediction, target: Target, index: int) -> None:
         shares = [
-            float((dense.labels(frame) > 0).double().mean())
+            float((dense.labels(frame) > 0).float().mean())
             for dense, _, _, frames in foreground_parts(prediction, target)
             for frame in frames
         ]

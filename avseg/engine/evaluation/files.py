@@ -94,6 +94,7 @@ def evaluate_file(
     dataset = build_dataset(data, split)
     protocols = [protocol] if isinstance(protocol, str) else list(protocol)
     metrics = metrics_of(dataset.task, suites or [dataset.suite], protocols)
+    _refuse_scenarios(metrics)
     started = time.monotonic()
     if are_results(model_path):
         if batch_size != 1 or device not in ("auto", "cpu"):
@@ -103,7 +104,7 @@ def evaluate_file(
         report = Report.of(metrics, model_path, dataset.config, split, time.monotonic() - started, main=True)
         _write(report, out, overlays, dataset.task, lambda index: (dataset[index], tracks[index]))
         return report
-    with _processes(device) as place:
+    with working_on(device) as place:
         model = load_model(model_path, device=str(place))
         _check_tasks(model, dataset, metrics)
         kept = KeptTracks(metrics[0])
@@ -126,6 +127,15 @@ def evaluate_file(
             if out is not None and kept.tracks:
                 write_tracks(out / FILE, kept.tracks, dataset)
     return report
+
+
+def _refuse_scenarios(metrics: Sequence[Metric]) -> None:
+    for metric in metrics:
+        if SUITES[metric.suite].by_scenario:
+            raise ValueError(
+                f"the suite {metric.suite} judges clips under several sounds, which this command does not make; use "
+                f"avseg listen MODEL --data.name NAME --protocol {metric.protocol}"
+            )
 
 
 def _write(report: Report, out: Path | None, overlays: int, task: Task, look: Look) -> None:
@@ -196,7 +206,7 @@ def write_tracks(path: Path, predictions: Mapping[int, InstancePrediction], data
 
 
 @contextmanager
-def _processes(device: str) -> Iterator[torch.device]:
+def working_on(device: str) -> Iterator[torch.device]:
     """The device to work on; under torchrun or `accelerate launch`, with a process group while the block lasts."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or distributed.is_initialized():
         yield find_device(device)
