@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 import tyro
 from tyro.conf import Positional, arg
 
-from avseg.commands import completion, convert, datasets, weights
+from avseg.commands import completion, convert, datasets, listen, weights
 from avseg.commands import data as data_commands
 from avseg.commands.errors import said
 from avseg.commands.parse import MISUSE, Command, Group, did_you_mean, misuse, wrapped
@@ -22,7 +22,6 @@ from avseg.commands.session import SessionChoices
 from avseg.commands.tables import print_table
 from avseg.commands.words import Hidden, ModelFile, Video, parameters_of
 from avseg.data.config import PARAMETERS, DataConfig
-from avseg.data.scenarios import SCENARIOS, Scenario, SoundRules
 from avseg.lazy import imported
 from avseg.metrics import SUITES, describe_protocols
 from avseg.models import FAMILIES, describe
@@ -118,10 +117,6 @@ def _suites() -> str:
     return f"Metric suites, all in one pass: {', '.join(SUITES)}. The default is the data set's own."
 
 
-def _scenarios() -> str:
-    return f"What the model hears; by default all. {'; '.join(f'{name}: {what}' for name, what in SCENARIOS.items())}."
-
-
 def evaluate(
     model: Positional[ModelFile[str]],
     data: DataConfig,
@@ -167,44 +162,6 @@ def evaluate(
     return 0
 
 
-def listen(
-    model: Positional[ModelFile[str]],
-    data: DataConfig,
-    split: Literal["train", "val", "test"] = "test",
-    scenarios: Annotated[tuple[Scenario, ...], arg(metavar="SOUND", help=_scenarios())] = tuple(SCENARIOS),
-    rules: Annotated[SoundRules, arg(name="")] = SoundRules(),
-    protocol: tuple[Literal["published", "repaired"], ...] = (),
-    out: Path | None = None,
-    batch_size: int = 1,
-    workers: int = 2,
-    device: Device = "auto",
-) -> int:
-    """Test whether a model listens: score it on the same pictures under other sounds than their own.
-
-    Args:
-        model: A model file, a Hugging Face Hub id, or "demo".
-        data: The data set: --data.name NAME --data.root DIR. With its name, --help shows its own options too.
-        split: The part of the data set.
-        scenarios: What the model hears.
-        rules: How the sounds are made.
-        protocol: Of the scores; where given, those of the suite avsbench_robust are printed too.
-        out: Folder for listen.json, robust.json (which clip got which sound) and listen.svg.
-        batch_size: Clips per batch.
-        workers: Processes that read clips.
-        device: Where the model runs: auto, cpu, cuda, cuda:1 or mps.
-    """
-    from avseg.engine import listen_file
-    from avseg.engine.evaluation.evaluate import rank_and_world
-
-    given = {"split": split, "scenarios": scenarios, "rules": rules, "protocols": protocol, "out": out}
-    found = listen_file(model, data, **given, batch_size=batch_size, workers=workers, device=device)
-    if rank_and_world()[0] == 0:
-        print_table(f"{data.name} {split}, {found.clips} clips", found.rows())
-        for line in found.remarks():
-            print(line)
-    return 0
-
-
 def models() -> int:
     """List the model families with their published settings and backbones."""
     print_table("models", describe())
@@ -232,7 +189,7 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "predict": predict,
     "train": lambda: train(["--help"]),
     "evaluate": evaluate,
-    "listen": listen,
+    "listen": listen.listen,
     "convert": lambda: None,
     "data": lambda: None,
     "weights": lambda: None,

@@ -35,7 +35,7 @@ from qdformer_tables import tables
 from avseg.models import load_model
 from avseg.models.base import Model
 from avseg.recipes.qdformer_small import SIZE
-from avseg.render.plot import Line, line_plot
+from avseg.render.plot import Curve, line_plot
 
 RECIPE = "qdformer_small"
 VARIANTS: dict[str, list[str]] = {
@@ -101,7 +101,7 @@ def summary(runs: dict[str, dict[str, Any]]) -> dict[str, Any]:
 def plot(summed: dict[str, Any], figure: str = "J") -> str:
     """J against the level of white noise, one line a variant."""
     lines = [
-        Line(
+        Curve(
             variant,
             [found["noise"][level][figure]["mean"] for level in LEVELS],
             [found["noise"][level][figure]["deviation"] for level in LEVELS],

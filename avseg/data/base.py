@@ -117,7 +117,7 @@ class ClipDataset(ABC):
         elif target.sounding is not None:
             found = (target.sounding.any(0).nonzero().flatten() + 1).tolist()
         else:
-            values = target.labels.unique().tolist() if self.task.classes else []
+            values = target.labels.flatten().bincount().nonzero().flatten().tolist() if self.task.classes else []
             found = [value for value in values if value not in (0, IGNORE)]
         names = self.task.classes
         return frozenset(names[kind - 1] if 0 < kind <= len(names) else str(kind) for kind in found)

@@ -13,7 +13,7 @@ _MARKS = ("M-5,0a5,5 0 1,0 10,0a5,5 0 1,0 -10,0", "M-5,-5h10v10h-10z", "M0,-6l6,
 
 
 @dataclass(frozen=True)
-class Line:
+class Curve:
     """One line of a plot: its name, a value for each place, and how far values scatter around it."""
 
     name: str
@@ -22,7 +22,7 @@ class Line:
     """Half the length of the bar at each value; none without them."""
 
 
-def line_plot(title: str, places: Sequence[str], lines: Sequence[Line], axis: str, value: str) -> str:
+def line_plot(title: str, places: Sequence[str], lines: Sequence[Curve], axis: str, value: str) -> str:
     """An SVG file's text.
 
     Args:
@@ -69,7 +69,7 @@ def line_plot(title: str, places: Sequence[str], lines: Sequence[Line], axis: st
     )
 
 
-def _range(lines: Sequence[Line]) -> tuple[float, float, float]:
+def _range(lines: Sequence[Curve]) -> tuple[float, float, float]:
     """Lowest and highest value of the vertical axis, and the step of its ticks."""
     ends = [
         v + s * sign

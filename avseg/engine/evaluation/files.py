@@ -93,8 +93,7 @@ def evaluate_file(
     refuse_idle(own_config(data), split)
     dataset = build_dataset(data, split)
     protocols = [protocol] if isinstance(protocol, str) else list(protocol)
-    metrics = metrics_of(dataset.task, suites or [dataset.suite], protocols)
-    _refuse_scenarios(metrics)
+    metrics = _metrics_of(dataset, suites, protocols)
     started = time.monotonic()
     if are_results(model_path):
         if batch_size != 1 or device not in ("auto", "cpu"):
@@ -129,13 +128,15 @@ def evaluate_file(
     return report
 
 
-def _refuse_scenarios(metrics: Sequence[Metric]) -> None:
+def _metrics_of(dataset: ClipDataset, suites: Sequence[str], protocols: Sequence[str]) -> list[Metric]:
+    metrics = metrics_of(dataset.task, suites or [dataset.suite], protocols)
     for metric in metrics:
         if SUITES[metric.suite].by_scenario:
             raise ValueError(
                 f"the suite {metric.suite} judges clips under several sounds, which this command does not make; use "
                 f"avseg listen MODEL --data.name NAME --protocol {metric.protocol}"
             )
+    return metrics
 
 
 def _write(report: Report, out: Path | None, overlays: int, task: Task, look: Look) -> None:

@@ -26,7 +26,7 @@ from avseg.metrics.robust import JUDGED
 from avseg.metrics.scenarios import ByScenario
 from avseg.models import load_model
 from avseg.models.base import Model
-from avseg.render.plot import Line, line_plot
+from avseg.render.plot import Curve, line_plot
 from avseg.types import Task
 from avseg.version import __version__
 
@@ -48,6 +48,8 @@ class Listening:
     left_out: Mapping[str, str]
     """Scenarios that the data set cannot have, and why."""
     clips: int
+    main: bool = True
+    """False in all but the first of several processes, which alone writes and prints."""
 
     def rows(self) -> list[dict[str, str]]:
         """A table with a row for each scenario."""
@@ -89,7 +91,7 @@ class Listening:
         """An SVG of the scores over the scenarios, under the first protocol."""
         protocol, found = next(iter(self.scenarios.items()))
         names = [name for name in ("J", "J_sounding", "marked") if name in next(iter(found.values()))]
-        lines = [Line(name, [scores[name] for scores in found.values()]) for name in names]
+        lines = [Curve(name, [scores[name] for scores in found.values()]) for name in names]
         known = [line for line in lines if not any(map(math.isnan, line.values))]
         return line_plot(title, list(found), known, "what the model hears", f"score ({protocol})")
 
@@ -145,6 +147,7 @@ def listen(
         {metric.protocol: metric.compute() for metric in judged},
         dataset.left_out,
         clips,
+        rank_and_world()[0] == 0,
     )
 
 
@@ -193,7 +196,7 @@ def listen_file(
             workers=workers_here(workers),
             progress=True,
         )
-        if out is not None and rank_and_world()[0] == 0:
+        if out is not None and found.main:
             facts = {"model": str(model_path), "data": {**to_dict(dataset.config), "split": split}}
             facts |= {"rules": to_dict(rules or SoundRules()), "version": __version__}
             _write(found, dataset, out, facts | {"seconds": round(time.monotonic() - started, 3)})
