@@ -10,6 +10,7 @@ import torch
 
 from avseg.data import DATASETS, build_dataset
 from avseg.data.config import DataConfig
+from avseg.data.heard import Scenarios
 from avseg.data.loader import make_loader
 from avseg.data.tracks import Rasterise, SomeFrames
 from avseg.data.transforms import HorizontalFlip
@@ -60,3 +61,14 @@ def test_a_run_does_not_depend_on_the_number_of_workers(config: DataConfig) -> N
 def test_an_unknown_split_says_what_there_is(config: DataConfig) -> None:
     with pytest.raises(ValueError, match="train"):
         build_dataset(config, "trian")
+
+
+def test_it_can_sound_like_something_else(config: DataConfig) -> None:
+    dataset = build_dataset(config, "train")
+    own, (audio, rate) = dataset[0], dataset.sound(0)
+    assert rate == own.sample_rate and torch.equal(audio, own.audio)
+    assert all(isinstance(name, str) for name in dataset.heard_classes(0))
+    heard = Scenarios(dataset, ("own", "silence", "noise", "swapped"))
+    quiet = heard[len(dataset)]
+    assert torch.equal(heard[0].audio, own.audio) and not quiet.audio.any() and quiet.audio.shape == own.audio.shape
+    assert quiet.id == f"{own.id}@silence" and torch.equal(quiet.frames, own.frames)

@@ -1,1 +1,1 @@
-"""Audio-visual segmentation without training: name what is heard, find it, mask it, follow it, switch it with the sound."""
+"""Segmentation without training: what is heard is named, found, masked, followed and switched with the sound (in the making)."""
