@@ -1,1 +1,1 @@
-"""Segmentation without training: what is heard is named, found, masked, followed and switched with the sound (in the making)."""
+"""Zero-shot segmentation, in the making: which nouns sound when (no family yet)."""
