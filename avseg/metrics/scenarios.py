@@ -11,6 +11,9 @@ from avseg.metrics.object import ForegroundF, ForegroundIoU, foreground_parts
 from avseg.metrics.suites.avsbench_object import SPEC
 from avseg.types import Prediction, Target
 
+DEFAULT = "repaired"
+"""The protocol of J where none is asked for."""
+
 
 class Marked(TableMetric):
     """The share of the pixels of annotated frames that is marked, whatever the truth."""

@@ -23,7 +23,8 @@ from avseg.io.files import clear_stale, write_text
 from avseg.metrics import SUITES
 from avseg.metrics.base import Metric
 from avseg.metrics.robust import JUDGED
-from avseg.metrics.scenarios import ByScenario
+from avseg.metrics.scenarios import DEFAULT, ByScenario
+from avseg.metrics.suites.avsbench_robust import SPEC
 from avseg.models import load_model
 from avseg.models.base import Model
 from avseg.render.plot import Curve, line_plot
@@ -31,9 +32,7 @@ from avseg.types import Task
 from avseg.version import __version__
 
 FORMAT_VERSION = 1
-SUITE = "avsbench_robust"
-DEFAULT = "repaired"
-"""The protocol of J where none is asked for."""
+SUITE = SPEC.name
 Scores = Mapping[str, Mapping[str, float]]
 
 
