@@ -123,6 +123,12 @@ class ModelConfig:
         """2 for a model that hears left and right apart; the others take either and average."""
         return 1
 
+    @property
+    def sound_rate(self) -> int:
+        """Hz of a video's sound; FFmpeg's resampler brings it there. 16000 as in the published preparation of the data
+        sets."""
+        return 16000
+
     def idle(self) -> dict[str, str]:
         """Fields that change nothing because of others, each with the reason; a dot leads into a part."""
         return {}

@@ -29,6 +29,8 @@ class Model(nn.Module, ABC, Generic[Output]):
     """The kinds of task it solves."""
     network: nn.Module
     """Normalised tensors in, tensors out: what checkpoints, golden numbers and benchmarks speak to."""
+    trains: ClassVar[bool] = True
+    """Whether it learns; the engine refuses to train others."""
     run_state: ClassVar[tuple[str, ...]] = ()
     """Beginnings of the names of buffers that a run needs and a model file does not hold, such as a sound bank.
 

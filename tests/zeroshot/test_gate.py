@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from avseg.models.zeroshot.gate import Gate, GateConfig, Tags, by_second, loudness, of_nouns, spans
+from avseg.models.zeroshot.config import GateConfig
+from avseg.models.zeroshot.gate import Gate, Tags, by_second, loudness, of_nouns, spans
 from avseg.models.zeroshot.names import Nouns, audioset, read_vocabulary
 
 LABELS = tuple(audioset()["nouns"])

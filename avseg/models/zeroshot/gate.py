@@ -8,38 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from avseg.models.zeroshot.config import GateConfig
 from avseg.models.zeroshot.names import Nouns
 
 Floats = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class GateConfig:
-    """Thresholds of the gate; published by nobody, ours."""
-
-    on: float = 0.35
-    """A noun begins to sound at this probability or above."""
-    off: float = 0.15
-    """It stops below this."""
-    silence: float = -60.0
-    """dBFS, RMS of a second: below it nothing sounds, whatever the tagger says."""
-    most: int = 8
-    """Nouns that may sound in one second, the most probable first."""
-    generic_only_alone: bool = True
-    """A generic noun (animal, vehicle, ...) does not sound in a second in which a specific one of its kind does."""
-    pad: float = 0.0
-    """s added on both sides of a span."""
-    gap: float = 0.0
-    """s of silence inside a span that are bridged."""
-    shortest: float = 0.0
-    """s: shorter spans are dropped."""
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.off <= self.on <= 1:
-            raise ValueError(f"the gate opens at {self.on} and closes below {self.off}; wanted 0 <= off <= on <= 1")
-        if self.most < 1 or min(self.pad, self.gap, self.shortest) < 0:
-            raise ValueError("the gate wants most >= 1 and pad, gap and shortest of 0 s or more")
 
 
 @dataclass(frozen=True)
