@@ -22,8 +22,6 @@ from avseg.types import Clip
 
 log = logging.getLogger(__name__)
 
-SAMPLE_RATE = 16000
-"""Hz of the sound handed to a model; FFmpeg's resampler, as in the published preparation of the data sets."""
 Part: TypeAlias = tuple[Tensor, list[float]]
 """Pictures (n, 3, h, w) uint8, and when they are shown."""
 LEFT_TO_MODEL = 1.0
@@ -47,7 +45,7 @@ def clips_of(
         ValueError: a model that does not hear videos.
     """
     check_hears(config)
-    sound = VideoSound(info, config.heard_channels)
+    sound = VideoSound(info, config.heard_channels, config.sound_rate)
     late = config.temporal.shown_after
     parts = _parts(pictures or pictures_of(info, plan), Geometry(config.input), span)
     part = next(parts, None)
@@ -60,7 +58,7 @@ def clips_of(
             frames=frames,
             times=torch.tensor(times, dtype=torch.float64),
             audio=audio,
-            sample_rate=SAMPLE_RATE,
+            sample_rate=config.sound_rate,
             audio_start=start,
             output_size=(info.height, info.width),
             shown=torch.tensor(shown, dtype=torch.float64) if late else None,
@@ -104,7 +102,7 @@ def _needed(times: list[float], known: float, config: ModelConfig) -> tuple[floa
     reach = ((temporal.length or 1) - 1) * max(temporal.spacing, window.hop) if temporal.kind == "block" else 0.0
     if temporal.kind == "clip":
         # One sample more than the last window has: rounding must not make it look cut off.
-        reach = window.hop * len(times) if window.anchor == "clip" else 1 / SAMPLE_RATE
+        reach = window.hop * len(times) if window.anchor == "clip" else 1 / config.sound_rate
     begin, end = times[0] + min(_lead(window), 0.0), times[-1] + max(_lead(window), 0.0) + window.seconds
     begin = max(begin, 0.0)
     if temporal.kind == "clip":
@@ -143,14 +141,20 @@ def check_channels(name: str, channels: int, wanted: int) -> None:
 class VideoSound:
     """The sound of a video, read as far as it is wanted and forgotten behind that; silence where there is none."""
 
-    def __init__(self, info: VideoInfo, wanted: int = 1) -> None:
-        """`wanted`: channels, see `avseg.config.ModelConfig.heard_channels`."""
+    def __init__(self, info: VideoInfo, wanted: int, rate: int) -> None:
+        """
+        Args:
+            info: of the video.
+            wanted: channels, see `avseg.config.ModelConfig.heard_channels`.
+            rate: Hz.
+        """
         channels = min(info.sound.channels, 2) if info.sound else wanted
         check_channels(info.path.name, channels, wanted)
         if info.sound is None:
             log.warning("%s %s; the model hears silence and may mark nothing", info.path.name, info.silent)
+        self._rate = rate
         self._name, self._wanted = info.path.name, info.sound is not None
-        self._pieces = iter_audio(info.path, SAMPLE_RATE, channels) if info.sound else iter(())
+        self._pieces = iter_audio(info.path, rate, channels) if info.sound else iter(())
         self._held: NDArray[np.float32] = np.zeros((channels, 0), np.float32)
         self._start = 0
         """Number of the first sample held, counted from the first picture."""
@@ -163,14 +167,14 @@ class VideoSound:
         Where the sound ends more than a second before `must`, or within the first window after `since`, it goes on in
         silence. Begins must not go back from call to call.
         """
-        first, last, least, origin = (round(second * SAMPLE_RATE) for second in (begin, end, must, since))
+        first, last, least, origin = (round(second * self._rate) for second in (begin, end, must, since))
         self._read_to(max(last, least))
         self._forget_before(first)
         held = self._held[:, : last - first]
         stop = min(self._stop, max(last, least))
-        if least - stop > LEFT_TO_MODEL * SAMPLE_RATE or min(stop, last) - origin < SAMPLE_RATE:
+        if least - stop > LEFT_TO_MODEL * self._rate or min(stop, last) - origin < self._rate:
             held = np.pad(held, ((0, 0), (0, max(min(least, last) - first - held.shape[1], 0))))
-        return torch.from_numpy(np.ascontiguousarray(held)), first / SAMPLE_RATE
+        return torch.from_numpy(np.ascontiguousarray(held)), first / self._rate
 
     def _read_to(self, last: int) -> None:
         pieces = [self._held]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from dataclasses import fields, replace
+from typing import Any, Protocol
+
+from torch import Tensor
 
 from avseg.types import Batch, Prediction
 
@@ -39,3 +42,27 @@ class EachGroup:
     def finish(self, size: tuple[int, int]) -> list[Prediction]:
         """Nothing is left."""
         return []
+
+
+def alone(batch: Batch, clip: int) -> Batch:
+    """One clip of a batch, without its truth."""
+    part = slice(clip, clip + 1)
+    tensors: dict[str, Any] = {
+        f.name: v[part] for f in fields(batch) if isinstance(v := getattr(batch, f.name), Tensor)
+    }
+    return replace(batch, ids=batch.ids[part], output_sizes=batch.output_sizes[part], targets=None, index=[], **tensors)
+
+
+def unpadded(batch: Batch) -> Batch:
+    """A batch of one clip without padded frames, rows and columns, and without its truth."""
+    frames = slice(0, int(batch.valid[0].sum()))
+    height, width = batch.sizes[0].tolist()
+    features = batch.audio_features
+    return replace(
+        batch,
+        frames=batch.frames[:, frames, :, :height, :width],
+        times=batch.times[:, frames],
+        valid=batch.valid[:, frames],
+        targets=None,
+        audio_features=None if features is None else features[:, frames],
+    )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from avseg.models.zeroshot.config import GateConfig
-from avseg.models.zeroshot.gate import Gate, Tags, by_second, loudness, of_nouns, spans
+from avseg.models.zeroshot.gate import Gate, loudness, of_nouns, smoothed, spans
 from avseg.models.zeroshot.names import Nouns, audioset, read_vocabulary
 
 LABELS = tuple(audioset()["nouns"])
@@ -20,17 +20,6 @@ def run(rows: list[list[float]], config: GateConfig = GateConfig(), names: tuple
 def test_a_noun_opens_at_on_and_closes_below_off() -> None:
     on = run([[0.34, 0], [0.35, 0], [0.15, 0], [0.149, 0], [0.2, 0]])
     assert on[:, 0].tolist() == [False, True, True, False, False]
-
-
-def test_seconds_take_the_window_with_the_nearest_centre_and_of_two_the_earlier() -> None:
-    """The figures of a recognised 3 s of speech between silences: a mean over windows that overlap ends late."""
-    begins = np.arange(-0.5, 9, 0.5, dtype=np.float32)
-    centres = begins + 0.5
-    values = ((centres >= 3) & (centres < 6)).astype(np.float32)[:, None]
-    found = by_second(Tags(begins, begins + 1, values), range(9))
-    assert found[:, 0].tolist() == [0, 0, 0, 1, 1, 1, 0, 0, 0]
-    two = Tags(np.array([0.0, 0.5], np.float32), np.array([0.5, 1.0], np.float32), np.array([[0.1], [0.9]], np.float32))
-    assert by_second(two, [0])[0, 0] == np.float32(0.1)
 
 
 def test_a_noun_has_the_highest_of_its_labels_and_not_their_sum() -> None:
@@ -85,12 +74,13 @@ def test_pieces_give_what_the_whole_gives() -> None:
     assert np.array_equal(a, b)
 
 
-def test_spans_bridge_gaps_drop_short_ones_and_are_padded() -> None:
-    flags = np.array([1, 1, 0, 1, 0, 0, 0, 1, 0], bool)[:, None]
-    values = np.full((9, 1), 0.5, np.float32)
-    assert [(s.begin, s.end) for s in spans(flags, values, range(9), GateConfig())] == [(0, 2), (3, 4), (7, 8)]
-    bridged = spans(flags, values, range(9), GateConfig(gap=1, shortest=2, pad=0.5))
-    assert [(s.begin, s.end, s.probability) for s in bridged] == [(0, 4.5, 0.5)]
+def test_gaps_are_bridged_then_short_spans_dropped_then_all_padded() -> None:
+    flags = np.array([1, 1, 0, 1, 0, 0, 0, 1, 0], bool)
+    assert spans(flags) == [(0, 2), (3, 4), (7, 8)]
+    assert spans(flags, 1) == [(0, 4), (7, 8)] and spans(flags, 3) == [(0, 8)]
+    kept = smoothed(flags[:, None], GateConfig(gap=1, shortest=2, pad=0.5))
+    assert kept[:, 0].tolist() == [1, 1, 1, 1, 1, 0, 0, 0, 0]
+    assert smoothed(flags[:, None], GateConfig())[:, 0].tolist() == flags.tolist()
 
 
 def test_the_table_maps_every_label_of_audioset() -> None:

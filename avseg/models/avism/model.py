@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
-from typing import Any, ClassVar
+from dataclasses import replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,7 @@ from avseg.models.avism.truth import InstanceTruth, truth_of
 from avseg.models.avism.video import Watched
 from avseg.models.base import Model, in_evaluation, uncompiled
 from avseg.models.encoder import AudioEncoder
+from avseg.models.session import alone
 from avseg.models.slots import WeightSlot, backbone_slot, whole
 from avseg.nn.frames import gathered, normalised, resized, spread
 from avseg.types import Batch, Draw, Prediction, Task
@@ -183,7 +184,7 @@ class AVISM(Model[AVISMOutput]):
         with in_evaluation(self):
             for clip, size in enumerate(batch.output_sizes):
                 session = self.session()
-                session.step(_alone(batch, clip))
+                session.step(alone(batch, clip))
                 tracks += session.finish(size)
         return tracks
 
@@ -205,15 +206,6 @@ class AVISM(Model[AVISMOutput]):
         parts["audio"] = [parameter for part in hearing for parameter in part.parameters()]
         learning = {name: [p for p in part if p.requires_grad] for name, part in parts.items()}
         return {name: part for name, part in learning.items() if part}
-
-
-def _alone(batch: Batch, clip: int) -> Batch:
-    """One clip of a batch, without its truth."""
-    part = slice(clip, clip + 1)
-    tensors: dict[str, Any] = {
-        f.name: v[part] for f in fields(batch) if isinstance(v := getattr(batch, f.name), Tensor)
-    }
-    return replace(batch, ids=batch.ids[part], output_sizes=batch.output_sizes[part], targets=None, index=[], **tensors)
 
 
 def _generator(batch: Batch, device: torch.device) -> torch.Generator:

@@ -13,6 +13,7 @@ from avseg.models.avism.config import AVISMConfig, AVISMOptions
 from avseg.models.avism.network import AVISMNetwork
 from avseg.models.avism.spool import Spool
 from avseg.models.avism.tracks import Candidates, make_tracks
+from avseg.models.session import unpadded
 from avseg.nn.audio import at_rate, mixed_down
 from avseg.nn.mel import SAMPLE_RATE
 from avseg.types import Batch, InstancePrediction, Prediction
@@ -122,14 +123,6 @@ def drawn_tracks(
     chosen = embeddings[candidates.queries].float()  # (M, D)
     pieces = (torch.einsum("md,tdhw->mthw", chosen, some) for some in maps)
     return make_tracks(name, candidates, pieces, seen, wanted, options.score)
-
-
-def unpadded(batch: Batch) -> Batch:
-    """A batch of one clip without padded frames, rows and columns."""
-    frames = int(batch.valid[0].sum())
-    height, width = batch.sizes[0].tolist()
-    whole = next(in_pieces(batch, frames))
-    return replace(whole, frames=whole.frames[..., :height, :width])
 
 
 def in_pieces(batch: Batch, count: int) -> Iterator[Batch]:

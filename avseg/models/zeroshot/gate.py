@@ -1,9 +1,9 @@
-"""When each noun sounds: probabilities of windows to seconds, and seconds to spans by hysteresis."""
+"""When each noun sounds: probabilities of labels to nouns, and nouns to spans of seconds by hysteresis."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -13,39 +13,6 @@ from avseg.models.zeroshot.names import Nouns
 
 Floats = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Tags:
-    """What a tagger says of windows of sound."""
-
-    begins: Floats
-    """(N,) s."""
-    ends: Floats
-    """(N,) s."""
-    probabilities: Floats
-    """(N, K)."""
-
-
-@dataclass(frozen=True)
-class Span:
-    """A noun sounds from `begin` to `end`, in s."""
-
-    noun: int
-    begin: float
-    end: float
-    probability: float
-    """Mean over its seconds."""
-
-
-def by_second(tags: Tags, seconds: Sequence[int]) -> Floats:
-    """(S, K): of each second the window whose centre is nearest to its middle, of two the earlier.
-
-    The mean over all windows that touch a second would stretch every span by half a window.
-    """
-    centres = (np.asarray(tags.begins, np.float64) + tags.ends) / 2
-    distance = np.abs(centres[None] - (np.asarray(seconds, np.float64)[:, None] + 0.5))
-    return np.asarray(tags.probabilities[np.argmin(distance.round(6), axis=1)], np.float32)
 
 
 def of_nouns(probabilities: Floats, nouns: Nouns) -> Floats:
@@ -97,22 +64,28 @@ class Gate:
         return chosen
 
 
-def spans(sounding: Flags, probabilities: Floats, seconds: Sequence[int], config: GateConfig) -> list[Span]:
-    """The spans of (S, N) flags, by noun and time: gaps bridged, then short ones dropped, then padded.
+def smoothed(sounding: Flags, config: GateConfig) -> Flags:
+    """(S, N) flags of consecutive seconds: gaps bridged, then short spans dropped, then padded.
 
-    `probabilities`: (S, N).
+    A second that is padded in part counts whole.
     """
-    found: list[Span] = []
+    if not (config.gap or config.shortest or config.pad):
+        return sounding
+    kept = np.zeros_like(sounding)
+    pad = math.ceil(config.pad)
     for noun in range(sounding.shape[1]):
-        runs: list[list[int]] = []
-        for row in np.flatnonzero(sounding[:, noun]).tolist():
-            if runs and seconds[row] - seconds[runs[-1][-1]] - 1 <= config.gap:
-                runs[-1].append(row)
-            else:
-                runs.append([row])
-        for run in runs:
-            begin, end = float(seconds[run[0]]), float(seconds[run[-1]] + 1)
+        for begin, end in spans(sounding[:, noun], config.gap):
             if end - begin >= config.shortest:
-                mean = float(probabilities[run, noun].mean())
-                found.append(Span(noun, max(0.0, begin - config.pad), end + config.pad, mean))
+                kept[max(0, begin - pad) : end + pad, noun] = True
+    return kept
+
+
+def spans(sounding: Flags, gap: float = 0.0) -> list[tuple[int, int]]:
+    """(begin, end) of the runs of (S,) flags; those with at most `gap` seconds between them are one."""
+    found: list[tuple[int, int]] = []
+    for second in np.flatnonzero(sounding).tolist():
+        if found and second - found[-1][1] <= gap:
+            found[-1] = (found[-1][0], second + 1)
+        else:
+            found.append((second, second + 1))
     return found

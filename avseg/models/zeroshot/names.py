@@ -12,9 +12,10 @@ from typing import Any
 from avseg.config import did_you_mean
 
 TABLE = Path(__file__).with_name("audioset.json")
+INSTRUMENT = "musical instrument"
 KINDS = {
     "animal": ("Animal", "Whale vocalization"),
-    "musical instrument": ("Musical instrument", "Singing bowl"),
+    INSTRUMENT: ("Musical instrument", "Singing bowl"),
     "vehicle": ("Vehicle", "Accelerating, revving, vroom"),
     "alarm": ("Alarm", "Steam whistle"),
     "machine": ("Mechanisms", "Single-lens reflex camera"),
@@ -39,12 +40,13 @@ class Nouns:
     """Place of a generic noun to places of the specific nouns of its kind."""
 
     @classmethod
-    def of_audioset(cls, labels: Sequence[str], vocabulary: Sequence[str] = ()) -> Nouns:
+    def of_audioset(cls, labels: Sequence[str], vocabulary: Sequence[str] = (), music: bool = False) -> Nouns:
         """The nouns of AudioSet's labels by our table.
 
         Args:
             labels: What the tagger tells apart, by AudioSet's display names.
             vocabulary: Only these nouns are asked for; none: all of the table.
+            music: Music stands for any musical instrument.
 
         Raises:
             ValueError: a label that the table does not have, or a word of the vocabulary that is no noun of it.
@@ -65,7 +67,9 @@ class Nouns:
                 )
         names = tuple(dict.fromkeys(vocabulary or known))
         places = {name: place for place, name in enumerate(names)}
-        of_label = tuple(tuple(places[n] for n in table[label]["nouns"] or () if n in places) for label in labels)
+        added = {"Music": [INSTRUMENT]} if music else {}
+        words = [added.get(label) or table[label]["nouns"] or () for label in labels]
+        of_label = tuple(tuple(places[noun] for noun in of if noun in places) for of in words)
         return cls(names, of_label, _kinds(places, list(table), table))
 
     @classmethod
