@@ -61,7 +61,7 @@ class Rasterise:
 
 
 @dataclass(frozen=True)
-class Seen:
+class SeenTracks:
     """Truth without the instances that are in no frame (any more)."""
 
     def __call__(self, clip: Clip, generator: torch.Generator | None = None) -> Clip:

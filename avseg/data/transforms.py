@@ -14,7 +14,7 @@ from avseg.data.config import DataConfig
 from avseg.data.framing import FrameChooser, OneFrame, RandomCrop, RandomScale, Resize, Window
 from avseg.data.geometry import Geometry as Geometry
 from avseg.data.jitter import Jitter, Photometric
-from avseg.data.tracks import MovingCrop, Rasterise, Seen, ShorterSide, SomeFrames
+from avseg.data.tracks import MovingCrop, Rasterise, SeenTracks, ShorterSide, SomeFrames
 from avseg.datasets import own_config, spec_of
 from avseg.datasets.spec import Recount
 from avseg.metrics import known_protocols
@@ -43,7 +43,7 @@ def train_transforms(config: DataConfig, spec: InputSpec) -> list[Transform]:
         draws = [isinstance(stage, (FrameChooser, Rasterise)) for stage in stages]
         begin = [*draws, False].index(False)
         stages.insert(begin, Geometry(spec, crop=spec_of(config).training_crop))
-    return [*stages, Seen()] if "some_frames" in config.augment else stages
+    return [*stages, SeenTracks()] if "some_frames" in config.augment else stages
 
 
 def eval_transforms(config: DataConfig, spec: InputSpec, protocol: str = "published") -> list[Transform]:

@@ -13,7 +13,7 @@ NOT_STATED = "not stated"
 
 
 @dataclass(frozen=True)
-class Part:
+class TensorPart:
     """Tensors whose names begin alike."""
 
     keys: str
@@ -36,7 +36,7 @@ class Record:
     """Empty where there is none."""
     command: str
     """How avseg takes it, with FILE for the file; a sentence where no command does."""
-    parts: tuple[Part, ...]
+    parts: tuple[TensorPart, ...]
     files: tuple[str, ...] = ()
     """What their authors call them; empty where that is not known."""
     place: str = NOT_STATED

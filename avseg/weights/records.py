@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from avseg.lazy import imported
 from avseg.models import FAMILIES
-from avseg.models.record import NOT_STATED, Part, Record
+from avseg.models.record import NOT_STATED, Record, TensorPart
 
 _COUNTERS = r".*\.num_batches_tracked"
 _CLASSIFIER = r"(?:head|fc|norm)\..*"
@@ -24,7 +24,7 @@ def _backbone(
         variant,
         backbone,
         f"avseg train {recipe} --data.root DIR --init.backbone FILE",
-        (Part(keys or name),),
+        (TensorPart(keys or name),),
         files,
         place,
         optional=f"{_CLASSIFIER}|{_COUNTERS}" + (optional and f"|{optional}"),
@@ -100,7 +100,7 @@ SOUND = (
         "",
         "avseg train tpavi_s4_r50 --data.root DIR --init.backbone BACKBONE --init.vggish FILE "
         "(or --vggish FILE of avseg convert tpavi, avseg convert avism, avseg data prepare aviseg)",
-        (Part("vggish"),),
+        (TensorPart("vggish"),),
         ("vggish-10086976.pth",),
         "harritaylor/torchvggish",
     ),
@@ -110,7 +110,7 @@ SOUND = (
         "PCA after VGGish",
         "",
         "no command, since no published setting uses it",
-        (Part("vggish_pca"),),
+        (TensorPart("vggish_pca"),),
         ("vggish_pca_params-970ea276.pth",),
     ),
     Record(
@@ -119,7 +119,7 @@ SOUND = (
         "ResNet-18 of ImageNet, which hears in CAVP on VPO",
         "",
         "avseg train cavp_vpo_ms_r50 --data.root DIR --init.backbone BACKBONE --init.audio FILE",
-        (Part("resnet18"),),
+        (TensorPart("resnet18"),),
         place="torchvision",
         optional=f"{_CLASSIFIER}|{_COUNTERS}",
     ),

@@ -17,7 +17,7 @@ from aviseg_folder import A, AVISegFolder, B, C, make, mask
 from avseg.config import InputSpec
 from avseg.data import build_dataset, make_loader
 from avseg.data.geometry import Geometry
-from avseg.data.tracks import MovingCrop, Rasterise, Seen, ShorterSide, SomeFrames, as_masks
+from avseg.data.tracks import MovingCrop, Rasterise, SeenTracks, ShorterSide, SomeFrames, as_masks
 from avseg.data.transforms import HorizontalFlip, apply, train_transforms
 from avseg.datasets import data_config
 from avseg.types import Batch, Clip, Draw, InstanceTarget
@@ -105,9 +105,9 @@ def test_instances_that_a_crop_has_lost_are_left_out() -> None:
     target = target_of(clip)
     masks = target.masks.clone()
     masks[1] = False
-    seen = target_of(Seen()(replace(clip, target=replace(target, masks=masks))))
+    seen = target_of(SeenTracks()(replace(clip, target=replace(target, masks=masks))))
     assert seen.classes.tolist() == [1, 3] and torch.equal(seen.masks, masks[[0, 2]])
-    assert Seen()(clip, draw()) is clip
+    assert SeenTracks()(clip, draw()) is clip
 
 
 def test_the_shorter_side_is_one_of_a_list_and_the_longer_is_limited() -> None:
@@ -163,7 +163,7 @@ def test_the_published_ranges() -> None:
     stages = train_transforms(config, InputSpec())
     sides = (288, 320, 352, 384, 416, 448, 480, 512)
     assert stages == [
-        SomeFrames(5, 20), Rasterise(), MovingCrop(), ShorterSide(sides, 768), HorizontalFlip(0.5), Seen()
+        SomeFrames(5, 20), Rasterise(), MovingCrop(), ShorterSide(sides, 768), HorizontalFlip(0.5), SeenTracks()
     ]  # fmt: skip
     published = train_transforms(replace(config, compat=("replacement",)), InputSpec())
     assert published[0] == SomeFrames(5, 20, replacement=True)
@@ -171,7 +171,7 @@ def test_the_published_ranges() -> None:
 
 def test_without_a_size_of_its_own_training_sees_that_of_the_network() -> None:
     stages = train_transforms(data_config("aviseg", augment=("some_frames", "flip"), clip_frames=3), SPEC)
-    assert stages == [SomeFrames(3, 20), Rasterise(), Geometry(SPEC), HorizontalFlip(), Seen()]
+    assert stages == [SomeFrames(3, 20), Rasterise(), Geometry(SPEC), HorizontalFlip(), SeenTracks()]
 
 
 @pytest.mark.parametrize("augment", [("some_frames", "flip"), ("some_frames", "moving_crop", "shorter_side", "flip")])

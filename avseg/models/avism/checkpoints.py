@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from avseg.models.record import NOT_STATED, Part, Record
+from avseg.models.record import NOT_STATED, Record, TensorPart
 
 _SWIN_MADE = r".*\.(?:relative_position_index|attn_mask)"
 _AVISM_BACKBONES = {
@@ -23,11 +23,11 @@ def _avism(name: str, short: str, module: str, file: str) -> Record:
         backbone,
         "avseg convert avism FILE -o model.safetensors --vggish VGGISH",
         (
-            Part(stages, "backbone.", own=False),
-            Part(f"avseg.models.avism:frame_{short}"),
-            Part("avseg.models.avism:hears"),
-            Part("avseg.models.avism:video", video),
-            Part("avseg.models.avism:video_mask", f"{video}{module}_mask_features."),
+            TensorPart(stages, "backbone.", own=False),
+            TensorPart(f"avseg.models.avism:frame_{short}"),
+            TensorPart("avseg.models.avism:hears"),
+            TensorPart("avseg.models.avism:video", video),
+            TensorPart("avseg.models.avism:video_mask", f"{video}{module}_mask_features."),
         ),
         (file,),
         place="readme of ruohaoguo/avis",
@@ -44,7 +44,7 @@ def _detector(short: str, file: str, recipe: str) -> Record:
         "Mask2Former or VITA trained on COCO, for AVISM",
         backbone,
         f"avseg train {recipe} --data.root DIR --init.detector FILE",
-        (Part(stages, "backbone.", own=False), Part(f"avseg.models.avism:frame_{short}")),
+        (TensorPart(stages, "backbone.", own=False), TensorPart(f"avseg.models.avism:frame_{short}")),
         (file,),
         place=f"{NOT_STATED} (its kind comes from sukjunhwang/VITA)",
         optional=f"{_BESIDE_FRAMES}|{_SWIN_MADE}",

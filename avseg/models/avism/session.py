@@ -22,7 +22,7 @@ DRAWN_AT_ONCE = 5
 """Frames whose mask logits are held at once."""
 
 
-class Stages(Protocol):
+class _Stages(Protocol):
     """What of an AVISM model takes part."""
 
     config: AVISMConfig
@@ -43,7 +43,7 @@ class AVISMSession:
     Of a frame its queries and sound stay in memory, 0.1 MB; its maps in a file.
     """
 
-    def __init__(self, model: Stages, options: AVISMOptions) -> None:
+    def __init__(self, model: _Stages, options: AVISMOptions) -> None:
         """`model`: in evaluation mode."""
         self.model = model
         self.options = options

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from avseg.models.record import Part, Record
+from avseg.models.record import Record, TensorPart
 
 _CAVP_BACKBONES = {
     "resnet50_deep": "backbone.backbone.",
@@ -22,7 +22,7 @@ def _cavp(
         variant,
         backbone,
         "avseg convert cavp FILE -o model.safetensors",
-        (Part(backbone, _CAVP_BACKBONES[backbone], own=False), Part(own)),
+        (TensorPart(backbone, _CAVP_BACKBONES[backbone], own=False), TensorPart(own)),
         files,
         place=place or "cyh-0/CAVP",
         published=bool(place),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from avseg.models.record import Part, Record
+from avseg.models.record import Record, TensorPart
 
 
 def _tpavi(name: str, variant: str, backbone: str, *, semantic: bool) -> Record:
@@ -10,7 +10,7 @@ def _tpavi(name: str, variant: str, backbone: str, *, semantic: bool) -> Record:
         "resnet50": ("resnet.", "avseg.models.tpavi:resnet50", "r50"),
         "pvt_v2_b5": ("encoder_backbone.", "pvt_v2_b5", "pvt"),
     }[backbone]
-    bias = () if semantic else (Part("avseg.models.tpavi:align_bias"),)
+    bias = () if semantic else (TensorPart("avseg.models.tpavi:align_bias"),)
     return Record(
         name,
         "tpavi",
@@ -18,7 +18,7 @@ def _tpavi(name: str, variant: str, backbone: str, *, semantic: bool) -> Record:
         backbone,
         "avseg convert tpavi FILE -o model.safetensors "
         + ("--variant avss --vggish VGGISH" if semantic else "--variant s4 --vggish VGGISH (or --variant ms3)"),
-        (Part(stages, prefix, own=False), Part(f"avseg.models.tpavi:{short}"), *bias),
+        (TensorPart(stages, prefix, own=False), TensorPart(f"avseg.models.tpavi:{short}"), *bias),
         place="OpenNLPLab/AVSBench",
         published=semantic,
         licence="Apache-2.0 (of the repository)",

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from avseg.io.rle import encode
 from avseg.models.zeroshot.config import ZeroShotOptions
 from avseg.models.zeroshot.gate import Flags
-from avseg.models.zeroshot.tracks import Moment, Track
+from avseg.models.zeroshot.tracks import FollowedTrack, Moment
 from avseg.types import DensePrediction, InstancePrediction, Rle, Task
 
 NOTHING = -10.0
@@ -21,7 +21,7 @@ _EMPTY = (16, 16)
 """Size of a map in which nothing sounds."""
 
 
-def sounding_masks(moment: Moment, tracks: Mapping[int, Track], sounding: Flags) -> dict[int, Tensor]:
+def sounding_masks(moment: Moment, tracks: Mapping[int, FollowedTrack], sounding: Flags) -> dict[int, Tensor]:
     """(h, w) logits by track, of those whose noun sounds. `sounding`: (N,) flags of the frame's second."""
     return {number: logits for number, logits in moment.masks.items() if sounding[tracks[number].noun]}
 
@@ -37,7 +37,7 @@ class TrackMasks:
         self._frames.append({number: encode(_sized(logits, size) > 0) for number, logits in masks.items()})
 
     def prediction(
-        self, name: str, tracks: Mapping[int, Track], size: tuple[int, int], options: ZeroShotOptions
+        self, name: str, tracks: Mapping[int, FollowedTrack], size: tuple[int, int], options: ZeroShotOptions
     ) -> InstancePrediction:
         """The tracks of the video `name` that sound at any time, best first."""
         seen = {number for frame in self._frames for number in frame}
@@ -58,7 +58,7 @@ class TrackMasks:
 
 
 def of_each_noun(
-    masks: Mapping[int, Tensor], tracks: Mapping[int, Track], which: Literal["all", "largest", "best"]
+    masks: Mapping[int, Tensor], tracks: Mapping[int, FollowedTrack], which: Literal["all", "largest", "best"]
 ) -> dict[int, Tensor]:
     """Of the (h, w) logits of one frame by track all, or of each noun the largest mask, or that of the best track."""
     if which == "all":
@@ -70,7 +70,7 @@ def of_each_noun(
     return {number: masks[number] for _, number in sorted(best.values(), key=lambda one: one[1])}
 
 
-def frame_logits(masks: Mapping[int, Tensor], tracks: Mapping[int, Track], task: Task) -> dict[int, Tensor]:
+def frame_logits(masks: Mapping[int, Tensor], tracks: Mapping[int, FollowedTrack], task: Task) -> dict[int, Tensor]:
     """(h, w) logits of one frame by channel, of those in which something sounds; see `joined`.
 
     Binary: the highest of the tracks. Semantic: of each class the highest of its tracks, each times its score.

@@ -30,7 +30,7 @@ class Find:
 
 
 @dataclass
-class Track:
+class FollowedTrack:
     """One object."""
 
     id: int
@@ -90,14 +90,14 @@ class Tracks:
 
     def __init__(self, finder: Finder, following: Following, finds: bool, config: ZeroShotConfig, wording: Wording):
         """`finds`: whether the follower finds objects itself."""
-        self.tracks: dict[int, Track] = {}
+        self.tracks: dict[int, FollowedTrack] = {}
         """All there were, by number."""
         self.moments: deque[Moment] = deque()
         """Frames that may still change, in order; whoever reads them takes them away."""
         self._finder, self._following, self._finds = finder, following, finds
         self._config, self._wording = config, wording
         self._nouns = [_Noun() for _ in wording.nouns]
-        self._live: dict[int, Track] = {}
+        self._live: dict[int, FollowedTrack] = {}
 
     def step(self, frame: Tensor, time: float, second: Second) -> None:
         """The next frame (3, H, W) uint8, shown at `time` s within `second`."""
@@ -157,7 +157,7 @@ class Tracks:
                 kept.append(one)
         return kept
 
-    def _overlap(self, track: Track, one: Found, moment: Moment) -> float:
+    def _overlap(self, track: FollowedTrack, one: Found, moment: Moment) -> float:
         """IoU of a found box and the box of a track's mask."""
         logits = moment.masks.get(track.id)
         assert moment.frame is not None
@@ -166,7 +166,7 @@ class Tracks:
 
     def _begin(self, noun: int, find: Find, found: Found, moment: Moment) -> None:
         number = len(self.tracks) + 1
-        track = Track(number, noun, [find], moment.time, moment.time)
+        track = FollowedTrack(number, noun, [find], moment.time, moment.time)
         self.tracks[number] = self._live[number] = track
         self._keep(track, self._following.start(number, found), moment)
         since = self._nouns[noun].since - self._config.gate.pad
@@ -188,13 +188,13 @@ class Tracks:
             if number not in self._live:
                 noun, prompt = prompts[seen.noun]
                 find = Find(moment.time, seen.score, box, prompt)
-                self.tracks[number] = self._live[number] = Track(number, noun, [find], moment.time, moment.time)
+                self.tracks[number] = self._live[number] = FollowedTrack(number, noun, [find], moment.time, moment.time)
             else:
                 of = self._live[number].finds
                 of.append(Find(moment.time, seen.score, box, of[0].prompt))
         self._keep(self._live[number], seen, moment)
 
-    def _keep(self, track: Track, seen: Seen, moment: Moment) -> None:
+    def _keep(self, track: FollowedTrack, seen: Seen, moment: Moment) -> None:
         gate = self._config.gate
         if self._nouns[track.noun].on or gate.gap or gate.pad:
             moment.masks[track.id] = seen.logits
