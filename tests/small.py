@@ -14,7 +14,9 @@ from avseg.models.avism.config import AVISMConfig
 from avseg.models.cavp.config import CAVPConfig
 from avseg.models.qdformer.config import CodebookConfig, LocalConfig, QDFormerConfig
 from avseg.models.tpavi.config import TPAVIConfig
+from avseg.models.zeroshot.config import ZeroShotConfig
 from avseg.types import Task
+from zeroshot_parts import STUBS
 
 HEARS: dict[str, Any] = {"audio_network": "small", "audio_width": 16}
 DEAF: dict[str, Any] = {"audio_network": "none", "audio_width": 8}
@@ -70,6 +72,7 @@ CONFIGS: dict[str, ModelConfig] = {
         inner=8,
         head_widths=(16, 8),
     ),
+    "zeroshot": ZeroShotConfig(**STUBS),
 }
 """By family. A new one adds its own here."""
 

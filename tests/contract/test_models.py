@@ -21,14 +21,18 @@ TASKS = {
 }
 
 
-def cases() -> list[Any]:
-    return [pytest.param(f, t, id=f"{f}-{t}") for f in FAMILIES for t in sorted(FAMILIES[f].model_class().tasks)]
+def cases(train: bool = False) -> list[Any]:
+    """Families and tasks; `train`: without families that do not train (`Model.trains`)."""
+    models = {family: FAMILIES[family].model_class() for family in FAMILIES}
+    kept = {family: model for family, model in models.items() if model.trains or not train}
+    return [pytest.param(f, t, id=f"{f}-{t}") for f, model in kept.items() for t in sorted(model.tasks)]
 
 
 def build(family: str, kind: str) -> Any:
     torch.manual_seed(0)
     model = build_model(small_config(family), TASKS[kind])
-    model.options = model.options.changed(family, **{"score": 0.0, "candidates": 4} if kind == "instance" else {})
+    wanted = {"score": 0.0, "candidates": 4} if kind == "instance" else {}
+    model.options = model.options.changed(family, **{n: v for n, v in wanted.items() if hasattr(model.options, n)})
     return model
 
 
@@ -40,7 +44,7 @@ def with_draw(batch: Batch) -> Batch:
     return replace(batch, draw=Draw(0, 0))
 
 
-@pytest.mark.parametrize(("family", "kind"), cases())
+@pytest.mark.parametrize(("family", "kind"), cases(train=True))
 def test_trains_one_step(family: str, kind: str) -> None:
     model = build(family, kind).train()
     batch = with_draw(Batch.collate([random_clip(TASKS[kind], seed) for seed in range(2)]))
@@ -51,6 +55,17 @@ def test_trains_one_step(family: str, kind: str) -> None:
     assert learned and len({id(p) for p in learned}) == len(learned)
     moved = [p for p in learned if p.grad is not None and p.grad.abs().sum() > 0]
     assert len(moved) > 0.5 * len(learned)
+
+
+@pytest.mark.parametrize(("family", "kind"), cases())
+def test_a_model_that_does_not_train_says_so(family: str, kind: str) -> None:
+    model = build(family, kind)
+    assert model.trains == bool(list(model.parameters()))
+    if not model.trains:
+        batch = with_draw(Batch.collate([random_clip(TASKS[kind])]))
+        for call in (lambda: model(batch), lambda: model.losses(None, batch)):
+            with pytest.raises(ValueError, match="does not train"):
+                call()
 
 
 @pytest.mark.parametrize(("family", "kind"), cases())
@@ -116,7 +131,7 @@ def test_prediction_never_looks_at_truth(family: str, kind: str) -> None:
         assert torch.equal(a, b)
 
 
-@pytest.mark.parametrize(("family", "kind"), cases())
+@pytest.mark.parametrize(("family", "kind"), cases(train=True))
 def test_labels_of_frames_without_annotation_change_no_loss(family: str, kind: str) -> None:
     if kind == "instance":
         pytest.skip("covered by the family's own tests: instance truth has no label map")

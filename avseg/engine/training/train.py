@@ -54,8 +54,8 @@ def train(
         The best model file by the first figure of the validation set's suite; the last one if nothing was validated.
 
     Raises:
-        ValueError: a recipe of another model, an empty data set, a recipe that cannot run here, or a folder that is
-            finished or another recipe's.
+        ValueError: a model that does not learn, a recipe of another model, an empty data set, a recipe that cannot run
+            here, or a folder that is finished or another recipe's.
         RuntimeError: another process writes to the folder.
         FloatingPointError: a loss term is not finite.
     """
@@ -82,7 +82,9 @@ def train(
 
 
 def _check_model(recipe: Recipe, model: Model[Any]) -> None:
-    """Refuse a recipe that tells of another model than the one to train."""
+    """Refuse a model that does not learn, and a recipe that tells of another model than the one to train."""
+    if not model.trains:
+        raise ValueError(f"a model of the family {model.config.family} has nothing that learns; train another family")
     wanted, given = recipe_dict(recipe), recipe_dict(replace(recipe, model=model.config))
     if wanted["family"] != given["family"]:
         raise ValueError(

@@ -101,6 +101,10 @@ class Tracks:
 
     def step(self, frame: Tensor, time: float, second: Second) -> None:
         """The next frame (3, H, W) uint8, shown at `time` s within `second`."""
+        for old in self.moments:
+            if old.time >= time - self._config.follow.back - EARLY:
+                break
+            old.frame = None
         moment = Moment(time, second.number, frame)
         self.moments.append(moment)
         self._switch(second, time)
@@ -117,10 +121,6 @@ class Tracks:
                 self._nouns[noun].looks += 1
         self._tell(second)
         self._end(time)
-        for old in self.moments:
-            if old.time >= time - self._config.follow.back:
-                break
-            old.frame = None
 
     def _switch(self, second: Second, time: float) -> None:
         for state, on in zip(self._nouns, second.sounding.tolist(), strict=True):
