@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import types
 import typing
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from typing import Any, ClassVar, Literal, Self, TypeVar
 
 C = TypeVar("C")
 
+WITHIN = 1e-6
+"""s by which a frame may come before the second that it belongs to."""
 MOST_LISTED = 12
 """Names that a sentence lists beside the nearest one."""
 
@@ -55,19 +58,23 @@ class AudioWindow:
     """Which sound belongs to a frame.
 
     Window k of a clip begins at `times[0] + hop * k` where `anchor` is "clip" (VGGish runs through the uncut clip with
-    a hop of its own), and at `times[k] + offset` where it is "frame".
+    a hop of its own), at `times[k] + offset` where it is "frame", at `floor(times[k]) + offset` where it is "second".
     """
 
     seconds: float = 0.975
     """Length of a window; 0.975 s are 96 log-mel frames of 25 ms, 10 ms apart."""
     hop: float = 0.96
     """Seconds from one window to the next where `anchor` is "clip"."""
-    anchor: Literal["clip", "frame"] = "clip"
-    """Whether windows run through the clip, or each begins beside its frame."""
+    anchor: Literal["clip", "frame", "second"] = "clip"
+    """Whether windows run through the clip, or each begins beside its frame, or beside the second of its frame."""
     offset: float = 0.0
-    """Seconds from a frame's time to the beginning of its window where `anchor` is "frame"."""
+    """Seconds from a frame's time, or its second, to the beginning of its window; not where `anchor` is "clip"."""
     missing: Literal["silence", "repeat", "tile", "zero_log_mel"] = "repeat"
     """What stands where the sound ends before the window does."""
+
+    def begin(self, time: float) -> float:
+        """s, when the window of a frame at `time` s begins, where `anchor` is not "clip"."""
+        return (math.floor(time + WITHIN) if self.anchor == "second" else time) + self.offset
 
 
 @dataclass(frozen=True)

@@ -117,5 +117,5 @@ def heard(times: Sequence[float], window: AudioWindow) -> list[tuple[float, floa
     if window.anchor == "clip":
         begins = [times[0] + window.hop * index for index in range(len(times))]
     else:
-        begins = [time + window.offset for time in times]
+        begins = [window.begin(time) for time in times]
     return [(begin, begin + window.seconds) for begin in begins]

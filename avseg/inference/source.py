@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from avseg.config import AudioWindow, ModelConfig
+from avseg.config import ModelConfig
 from avseg.data.geometry import Geometry
 from avseg.inference.plan import FramePlan
 from avseg.io.media import MediaError, VideoInfo
@@ -103,15 +103,12 @@ def _needed(times: list[float], known: float, config: ModelConfig) -> tuple[floa
     if temporal.kind == "clip":
         # One sample more than the last window has: rounding must not make it look cut off.
         reach = window.hop * len(times) if window.anchor == "clip" else 1 / config.sound_rate
-    begin, end = times[0] + min(_lead(window), 0.0), times[-1] + max(_lead(window), 0.0) + window.seconds
+    first, last = (time if window.anchor == "clip" else window.begin(time) for time in (times[0], times[-1]))
+    begin, end = min(first, times[0]), max(last, times[-1]) + window.seconds
     begin = max(begin, 0.0)
     if temporal.kind == "clip":
         return begin, end + reach, end - times[-1] + known, 0.0
     return begin, end + reach, end, begin
-
-
-def _lead(window: AudioWindow) -> float:
-    return window.offset if window.anchor == "frame" else 0.0
 
 
 def check_hears(config: ModelConfig) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from avseg.config import AudioWindow
+from avseg.config import WITHIN, AudioWindow
 from avseg.nn.mel import SAMPLE_RATE, LogMel
 from avseg.nn.resample import resample as resample
 from avseg.types import Batch
@@ -107,7 +107,8 @@ def _starts(batch: Batch, window: AudioWindow) -> tuple[Tensor, int]:
         count = torch.arange(batch.times.shape[1], device=batch.times.device, dtype=batch.times.dtype)
         begins = batch.times[:, :1] + window.hop * count
     else:
-        begins = batch.times + window.offset
+        times = (batch.times + WITHIN).floor() if window.anchor == "second" else batch.times
+        begins = times + window.offset
     samples = (begins - batch.audio_start[:, None]) * batch.sample_rate
     return samples.round().long(), size
 

@@ -104,16 +104,20 @@ class ZeroShotOptions(SessionOptions):
     """Tracks whose score is not above this are dropped."""
     which: Literal["all", "largest", "best"] = "all"
     """Of several objects of one noun: all, the largest of each frame, or the one with the best score."""
+    most_tracks: int = 255
+    """No more tracks than this, the best first; files of label maps tell 255 apart."""
 
     def __post_init__(self) -> None:
         check_choices(self, "the zero-shot options")
+        if self.most_tracks < 1:
+            raise ValueError(f"most_tracks {self.most_tracks}, wanted 1 or more")
         if not 0 <= self.score < 1:
             raise ValueError(f"score {self.score}, wanted 0 or more and below 1, which no track's score exceeds")
 
 
 def hearing(seconds: float) -> AudioWindow:
-    """A window of sound centred on the second that begins with a frame."""
-    return AudioWindow(seconds=seconds, offset=(1.0 - seconds) / 2, anchor="frame", missing="silence")
+    """A window of sound centred on the whole second of a frame."""
+    return AudioWindow(seconds=seconds, offset=(1.0 - seconds) / 2, anchor="second", missing="silence")
 
 
 _PICTURES, _SOUND, _WHOLE = InputSpec(rule="keep"), hearing(3.0), Temporal("clip", None, spacing=1.0)
@@ -148,7 +152,7 @@ class ZeroShotConfig(ModelConfig):
 
     def __post_init__(self) -> None:
         check_choices(self, "a zero-shot model")
-        if self.audio.anchor != "frame" or abs(self.audio.offset - (1.0 - self.audio.seconds) / 2) > 1e-6:
+        if self.audio.anchor != "second" or abs(self.audio.offset - (1.0 - self.audio.seconds) / 2) > 1e-6:
             raise ValueError(
                 f"the sound of a zero-shot model is a window around each second: give {hearing(self.audio.seconds)}"
             )

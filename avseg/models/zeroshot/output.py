@@ -47,6 +47,7 @@ class TrackMasks:
         if options.which == "best":
             first = {track.noun: track.id for track in reversed(kept)}
             kept = [track for track in kept if first[track.noun] == track.id]
+        kept = kept[: options.most_tracks]
         return InstancePrediction(
             id=name,
             masks=[[frame.get(track.id) for frame in self._frames] for track in kept],

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from avseg.config import to_dict
+from avseg.config import WITHIN, to_dict
 from avseg.models.session import unpadded
 from avseg.models.zeroshot.config import ZeroShotOptions
 from avseg.models.zeroshot.gate import Flags
 from avseg.models.zeroshot.hearing import Hearing
 from avseg.models.zeroshot.output import TrackMasks, frame_logits, joined, of_each_noun, sounding_masks
-from avseg.models.zeroshot.tracks import EARLY, Moment, Tracks
+from avseg.models.zeroshot.tracks import Moment, Tracks
 from avseg.models.zeroshot.wording import nouns_of
 from avseg.nn.audio import mixed_down
 from avseg.types import Batch, Prediction
@@ -182,4 +182,4 @@ class ZeroShotSession:
 
 def _second(time: float) -> int:
     """The number of the second that a frame at `time` s belongs to."""
-    return math.floor(time + EARLY)
+    return math.floor(time + WITHIN)

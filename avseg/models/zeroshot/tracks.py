@@ -10,13 +10,11 @@ import torch
 from torch import Tensor
 from torchvision.ops import box_iou
 
+from avseg.config import WITHIN
 from avseg.models.zeroshot.config import ZeroShotConfig
 from avseg.models.zeroshot.hearing import Second
 from avseg.models.zeroshot.parts import Finder, Following, Found, Seen
 from avseg.models.zeroshot.wording import Prompt, Wording
-
-EARLY = 1e-6
-"""s by which a frame may come before the second or look that it belongs to."""
 
 
 @dataclass
@@ -102,7 +100,7 @@ class Tracks:
     def step(self, frame: Tensor, time: float, second: Second) -> None:
         """The next frame (3, H, W) uint8, shown at `time` s within `second`."""
         for old in self.moments:
-            if old.time >= time - self._config.follow.back - EARLY:
+            if old.time >= time - self._config.follow.back - WITHIN:
                 break
             old.frame = None
         moment = Moment(time, second.number, frame)
@@ -131,7 +129,7 @@ class Tracks:
         state, look = self._nouns[noun], self._config.find.look
         further = max(0, state.looks - len(look) + 1)
         wanted = look[min(state.looks, len(look) - 1)] + further * self._config.find.look_again
-        return time - state.since >= wanted - EARLY
+        return time - state.since >= wanted - WITHIN
 
     def _look(self, moment: Moment, prompts: Sequence[tuple[int, Prompt]]) -> None:
         """Ask the finder for all that sounds; confirm tracks, and begin those that are new."""
@@ -170,7 +168,7 @@ class Tracks:
         self.tracks[number] = self._live[number] = track
         self._keep(track, self._following.start(number, found), moment)
         since = self._nouns[noun].since - self._config.gate.pad
-        held = [old for old in self.moments if old.frame is not None and since - EARLY <= old.time < moment.time]
+        held = [old for old in self.moments if old.frame is not None and since - WITHIN <= old.time < moment.time]
         if held:
             backwards = [moment, *reversed(held)]
             frames = [one.frame for one in backwards if one.frame is not None]
