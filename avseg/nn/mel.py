@@ -23,8 +23,13 @@ class LogMel(nn.Module):
     """Sound at 16 kHz to log-mel pictures; has no parameters and adds nothing to a model file.
 
     Frames of 25 ms every 10 ms under a periodic Hann window, magnitudes of 257 frequencies, 64 mel triangles from 125
-    to 7500 Hz, ln(mel + 0.01). Computed in float64 where the device has it, returned in float32.
+    to 7500 Hz, ln(mel + offset). Computed in float64 where the device has it, returned in float32.
     """
+
+    def __init__(self, offset: float = LOG_OFFSET) -> None:
+        """`offset`: 0.01 for VGGish, 0.001 for YAMNet."""
+        super().__init__()
+        self.offset = offset
 
     def forward(self, waveform: Tensor) -> Tensor:
         """(N, S) sound in [-1, 1] -> (N, 1, L, 64) float32 with L = 1 + (S - 400) // 160; S = 15600 gives L = 96.
@@ -43,7 +48,7 @@ class LogMel(nn.Module):
             spectrum = torch.view_as_real(torch.fft.rfft(frames, n=FFT))  # (N, L, 257, 2)
             # Not `abs`, which guards against overflow at twice the cost.
             magnitudes = torch.linalg.vector_norm(spectrum, dim=-1)  # (N, L, 257)
-            return torch.log(magnitudes @ mel + LOG_OFFSET).float().unsqueeze(1)
+            return torch.log(magnitudes @ mel + self.offset).float().unsqueeze(1)
 
 
 def log_mel_examples(audio: Tensor, sample_rate: int = SAMPLE_RATE, form: Form = "exact") -> Tensor:
