@@ -46,7 +46,7 @@ class CLAP:
         self._model, self._device = whole(ClapModel, part).to(device), device
         words = torch.stack([self._embedded(tokenizer, [t.format(w) for w in self.labels]) for t in TEMPLATES])
         texts = torch.cat([F.normalize(words.mean(0), dim=-1), self._embedded(tokenizer, others)])
-        self._texts = texts * self._model.logit_scale_a.detach().exp()  # (K + D, width)
+        self._texts: Tensor = texts * self._model.logit_scale_a.detach().exp()  # (K + D, width)
         del self._model.text_model, self._model.text_projection
 
     @torch.inference_mode()
@@ -80,8 +80,8 @@ class CLAP:
         features = inputs["input_features"].to(self._device, torch.float32)
         # The extractor of a model with fusion calls one of the windows, drawn by chance, longer than 10 s.
         longer = torch.zeros(len(features), 1, dtype=torch.bool, device=self._device)
-        heard_as = self._model.get_audio_features(input_features=features, is_longer=longer).pooler_output
-        return (heard_as @ self._texts.T).softmax(-1)[:, : len(self.labels)].cpu()
+        embedded: Tensor = self._model.get_audio_features(input_features=features, is_longer=longer).pooler_output
+        return (embedded @ self._texts.T).softmax(-1)[:, : len(self.labels)].cpu()
 
 
 def distractors(words: Sequence[str]) -> list[str]:
