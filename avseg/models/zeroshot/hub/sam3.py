@@ -59,6 +59,8 @@ class SAM3Finder:
         # An object's own score says how well it fits the noun if that is to be seen, the other whether it is.
         scores = seen.pred_logits[0].sigmoid() * seen.presence_logits[0].sigmoid()
         keep = scores >= self.box
+        if not keep.any():
+            return []
         chances = interpolate(seen.pred_masks[:, keep].sigmoid(), size=(high, wide), mode="bilinear")[0]
         boxes = seen.pred_boxes[0, keep].cpu() * torch.tensor([wide, high, wide, high])
         scores = scores[keep].cpu()
