@@ -130,9 +130,7 @@ def owlv2(folder: Path) -> Path:
         "patch_size": 16,
     }
     torch.manual_seed(0)
-    model = Owlv2ForObjectDetection(
-        Owlv2Config(text_config=_clip_text(16), vision_config=vision, projection_dim=WIDTH)
-    )
+    model = Owlv2ForObjectDetection(Owlv2Config(text_config=_clip_text(16), vision_config=vision, projection_dim=WIDTH))
     with torch.no_grad():  # else all boxes lie on the edges, without an area, and scores are 0 or 1
         model.box_head.dense2.weight.normal_(0, 0.002)
         model.box_head.dense2.bias[2:] += 1.5

@@ -60,9 +60,11 @@ def check_lengths(nouns: Sequence[str], tokens: Sequence[int], most: int) -> Non
         most: tokens that the model can read.
 
     Raises:
-        ValueError: a noun is longer.
+        ValueError: a noun is longer, or has none.
     """
     for noun, count in zip(nouns, tokens, strict=True):
+        if count == 0:
+            raise ValueError(f"the noun {noun!r} has nothing that a finder could look for; name a thing to be seen")
         if count > most:
             raise ValueError(
                 f"the noun {noun!r} is {count} tokens long, the finder reads {most} at most; give a shorter one"
