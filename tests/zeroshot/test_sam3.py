@@ -112,3 +112,10 @@ def test_pictures_do_not_change_each_other(finder: Any) -> None:
     assert [told(found) for found in together] == [told(finder.find(frame[None], NOUNS)[0]) for frame in frames]
     assert told(together[0]) != told(together[1])
     assert finder.find(frames, []) == [[], []] and finder.find(frames[:0], NOUNS) == []
+
+
+def test_weights_for_videos_are_those_of_a_picture_too(finder: Any, tmp_path: Path) -> None:
+    """On the Hub there are only these."""
+    other = tiny.opened("sam3", tiny.sam3_video(tmp_path))
+    assert '"sam3_video"' in (tmp_path / "config.json").read_text()
+    assert told(other.find(tiny.pictures(1), NOUNS)[0]) == told(finder.find(tiny.pictures(1), NOUNS)[0])

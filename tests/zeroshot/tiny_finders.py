@@ -175,6 +175,19 @@ def sam3(folder: Path) -> Path:
     return _saved(Sam3Model(config), Sam3Processor(images, clip_tokenizer(folder, 32)), folder)
 
 
+def sam3_video(folder: Path) -> Path:
+    """The same weights as the Hub has them: the first of two parts of a model that follows, too."""
+    from safetensors.torch import load_file, save_file
+    from transformers import Sam3Config, Sam3VideoConfig
+
+    sam3(folder)
+    weights = load_file(folder / "model.safetensors")
+    save_file({f"detector_model.{name}": value for name, value in weights.items()}, folder / "model.safetensors")
+    config = Sam3Config.from_pretrained(folder)
+    Sam3VideoConfig(detector_config=config.to_dict()).save_pretrained(folder)
+    return folder
+
+
 def _saved(model: PreTrainedModel, processor: Any, folder: Path, spread: float = 0.1) -> Path:
     """Weights are shaken before, since a new model gives every object nearly the same box and score."""
     assert sum(parameter.numel() for parameter in model.parameters()) < 1e6

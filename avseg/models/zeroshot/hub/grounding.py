@@ -16,8 +16,10 @@ from torch import Tensor
 from transformers import AutoModelForZeroShotObjectDetection, GroundingDinoProcessor
 
 from avseg.models.zeroshot.config import Part, ZeroShotConfig
-from avseg.models.zeroshot.hub.objects import best_first, check_lengths, corners, objects
+from avseg.models.zeroshot.hub.checks import check_kind, check_lengths
+from avseg.models.zeroshot.hub.objects import best_first, corners, objects
 from avseg.models.zeroshot.hub.origin import origin
+from avseg.models.zeroshot.hub.whole import whole
 from avseg.models.zeroshot.parts import Found
 
 LONGER = 1333 / 800
@@ -35,15 +37,17 @@ class GroundingDINO:
     """
 
     def __init__(self, part: Part, config: ZeroShotConfig, device: torch.device) -> None:
+        """
+        Raises:
+            ValueError: weights of another model, or not all of them.
+        """
         side = config.find.side
         self.device = device
         self.box = config.find.box
         self.size = {"shortest_edge": side, "longest_edge": round(side * LONGER)}
+        check_kind(part, "grounding-dino", "mm-grounding-dino")
         self.processor: Any = GroundingDinoProcessor.from_pretrained(**origin(part))
-        model: Any = AutoModelForZeroShotObjectDetection.from_pretrained(
-            **origin(part), dtype=torch.float32, disable_custom_kernels=True
-        )
-        self.model = model.to(device).eval()
+        self.model: Any = whole(AutoModelForZeroShotObjectDetection, part).to(device)
 
     @torch.inference_mode()
     def find(self, frames: Tensor, nouns: Sequence[str]) -> list[list[Found]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
@@ -50,25 +48,6 @@ def corners(boxes: Tensor) -> Tensor:
     """(..., 4) left, top, right, bottom of centre x, centre y, width, height."""
     centre, half = boxes[..., :2], boxes[..., 2:] / 2
     return torch.cat([centre - half, centre + half], dim=-1)
-
-
-def check_lengths(nouns: Sequence[str], tokens: Sequence[int], most: int) -> None:
-    """
-    Args:
-        nouns: what is asked for.
-        tokens: of each, as the model reads it.
-        most: tokens that the model can read.
-
-    Raises:
-        ValueError: a noun is longer, or has none.
-    """
-    for noun, count in zip(nouns, tokens, strict=True):
-        if count == 0:
-            raise ValueError(f"the noun {noun!r} has nothing that a finder could look for; name a thing to be seen")
-        if count > most:
-            raise ValueError(
-                f"the noun {noun!r} is {count} tokens long, the finder reads {most} at most; give a shorter one"
-            )
 
 
 def _area(boxes: Tensor) -> Tensor:

@@ -14,8 +14,10 @@ from torch import Tensor
 from transformers import Owlv2ForObjectDetection, Owlv2Processor
 
 from avseg.models.zeroshot.config import Part, ZeroShotConfig
-from avseg.models.zeroshot.hub.objects import check_lengths, corners, objects
+from avseg.models.zeroshot.hub.checks import check_kind, check_lengths
+from avseg.models.zeroshot.hub.objects import corners, objects
 from avseg.models.zeroshot.hub.origin import origin
+from avseg.models.zeroshot.hub.whole import whole
 from avseg.models.zeroshot.parts import Found
 
 TEMPLATE = "a photo of a {}"
@@ -28,11 +30,15 @@ class OWLv2:
     """
 
     def __init__(self, part: Part, config: ZeroShotConfig, device: torch.device) -> None:
+        """
+        Raises:
+            ValueError: weights of another model, or not all of them.
+        """
         self.device = device
         self.box = config.find.box
+        check_kind(part, "owlv2")
         self.processor: Any = Owlv2Processor.from_pretrained(**origin(part))
-        model: Any = Owlv2ForObjectDetection.from_pretrained(**origin(part), dtype=torch.float32)
-        self.model = model.to(device).eval()
+        self.model: Any = whole(Owlv2ForObjectDetection, part).to(device)
 
     @torch.inference_mode()
     def find(self, frames: Tensor, nouns: Sequence[str]) -> list[list[Found]]:

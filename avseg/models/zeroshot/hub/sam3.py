@@ -15,8 +15,10 @@ from torch.nn.functional import interpolate
 from transformers import Sam3Model, Sam3Processor
 
 from avseg.models.zeroshot.config import Part, ZeroShotConfig
-from avseg.models.zeroshot.hub.objects import best_first, check_lengths, objects
+from avseg.models.zeroshot.hub.checks import check_kind, check_lengths
+from avseg.models.zeroshot.hub.objects import best_first, objects
 from avseg.models.zeroshot.hub.origin import origin
+from avseg.models.zeroshot.hub.whole import whole
 from avseg.models.zeroshot.parts import Found
 
 
@@ -28,11 +30,15 @@ class SAM3Finder:
     """
 
     def __init__(self, part: Part, config: ZeroShotConfig, device: torch.device) -> None:
+        """
+        Raises:
+            ValueError: weights of another model, or not all of them.
+        """
         self.device = device
         self.box = config.find.box
+        check_kind(part, "sam3", "sam3_video")
         self.processor: Any = Sam3Processor.from_pretrained(**origin(part))
-        model: Any = Sam3Model.from_pretrained(**origin(part), dtype=torch.float32)
-        self.model = model.to(device).eval()
+        self.model: Any = whole(Sam3Model, part).to(device)
 
     @torch.inference_mode()
     def find(self, frames: Tensor, nouns: Sequence[str]) -> list[list[Found]]:
