@@ -1,0 +1,105 @@
+"""Tiny followers with random weights, saved as the Hub saves them, and a video of moving squares.
+
+`transformers` is imported inside functions, because it may be missing.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+SIDE = 64
+"""Pixels of the square that the tiny models see."""
+SIZE = (48, 72)
+"""(H, W) of the pictures."""
+
+
+def _processor(folder: Path) -> None:
+    from transformers import Sam2ImageProcessor, Sam2VideoProcessor, Sam2VideoVideoProcessor
+
+    size, mask = {"height": SIDE, "width": SIDE}, {"height": SIDE // 4, "width": SIDE // 4}
+    Sam2VideoProcessor(
+        image_processor=Sam2ImageProcessor(size=size, mask_size=mask), video_processor=Sam2VideoVideoProcessor(size=size)
+    ).save_pretrained(folder)
+
+
+def _decoder() -> dict[str, dict[str, int]]:
+    return {
+        "prompt_encoder_config": {"image_size": SIDE, "patch_size": 16, "hidden_size": 256},
+        "mask_decoder_config": {"hidden_size": 256, "mlp_dim": 32, "num_hidden_layers": 1},
+    }
+
+
+def _sizes() -> dict[str, object]:
+    return {"image_size": SIDE, "memory_attention_num_layers": 1, "memory_attention_rope_feat_sizes": [SIDE // 16] * 2}
+
+
+def sam2(folder: Path) -> Path:
+    """Save a SAM 2 of 3 M parameters."""
+    from transformers import Sam2HieraDetConfig, Sam2VideoConfig, Sam2VideoModel, Sam2VisionConfig
+
+    torch.manual_seed(1)
+    backbone = Sam2HieraDetConfig(
+        image_size=[SIDE, SIDE],
+        hidden_size=8,
+        num_attention_heads=1,
+        blocks_per_stage=[1, 1, 2, 1],
+        embed_dim_per_stage=[8, 16, 32, 64],
+        num_attention_heads_per_stage=[1, 1, 2, 2],
+        window_size_per_stage=[4, 4, 4, 2],
+        global_attention_blocks=[3],
+    )
+    vision = Sam2VisionConfig(
+        backbone_config=backbone,
+        backbone_channel_list=[64, 32, 16, 8],
+        backbone_feature_sizes=[[SIDE // 4] * 2, [SIDE // 8] * 2, [SIDE // 16] * 2],
+    )
+    config = Sam2VideoConfig(
+        vision_config=vision, memory_attention_feed_forward_hidden_size=32, **_decoder(), **_sizes()
+    )
+    return _saved(Sam2VideoModel(config), folder)
+
+
+def edgetam(folder: Path) -> Path:
+    """Save an EdgeTAM with the full backbone, whose widths are fixed."""
+    from transformers import EdgeTamVideoConfig, EdgeTamVideoModel, EdgeTamVisionConfig, TimmWrapperConfig
+
+    torch.manual_seed(1)
+    backbone = TimmWrapperConfig(
+        architecture="repvit_m1", model_args={"in_chans": 3, "features_only": True, "out_indices": (0, 1, 2, 3)}
+    )
+    vision = EdgeTamVisionConfig(
+        backbone_config=backbone,
+        backbone_feature_sizes=[[SIDE // 4] * 2, [SIDE // 8] * 2, [SIDE // 16] * 2],
+    )
+    config = EdgeTamVideoConfig(
+        vision_config=vision,
+        memory_attention_mlp_hidden_size=32,
+        memory_attention_rope_k_sizes=[2, 2],
+        perceiver_resampler_num_latents=4,
+        perceiver_resampler_num_latents_2d=4,
+        **_decoder(),
+        **_sizes(),
+    )
+    return _saved(EdgeTamVideoModel(config), folder)
+
+
+def _saved(model: object, folder: Path) -> Path:
+    model.eval().save_pretrained(folder)
+    _processor(folder)
+    return folder
+
+
+def video(frames: int) -> Tensor:
+    """(T, 3, H, W) uint8: two squares that move over noise, each with a colour of its own."""
+    noise = torch.randint(0, 60, (frames, 3, *SIZE), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    for number in range(frames):
+        noise[number, 0, 8:24, number % 40 : number % 40 + 16] = 230
+        noise[number, 2, 28:44, 50 - number % 40 : 66 - number % 40] = 200
+    return noise
+
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
