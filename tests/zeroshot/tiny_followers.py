@@ -5,11 +5,20 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Iterable
 from pathlib import Path
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+
+from avseg.models.zeroshot.catalogue import FOLLOWERS
+from avseg.models.zeroshot.config import FollowConfig, Part, ZeroShotConfig
+from avseg.models.zeroshot.parts import Found
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 SIDE = 64
 """Pixels of the square that the tiny models see."""
@@ -21,8 +30,10 @@ def _processor(folder: Path) -> None:
     from transformers import Sam2ImageProcessor, Sam2VideoProcessor, Sam2VideoVideoProcessor
 
     size, mask = {"height": SIDE, "width": SIDE}, {"height": SIDE // 4, "width": SIDE // 4}
+    images = Sam2ImageProcessor(size=size, mask_size=mask)
     Sam2VideoProcessor(
-        image_processor=Sam2ImageProcessor(size=size, mask_size=mask), video_processor=Sam2VideoVideoProcessor(size=size)
+        image_processor=images,
+        video_processor=Sam2VideoVideoProcessor(size=size),
     ).save_pretrained(folder)
 
 
@@ -87,10 +98,39 @@ def edgetam(folder: Path) -> Path:
     return _saved(EdgeTamVideoModel(config), folder)
 
 
-def _saved(model: object, folder: Path) -> Path:
+def _saved(model: PreTrainedModel, folder: Path) -> Path:
     model.eval().save_pretrained(folder)
     _processor(folder)
     return folder
+
+
+BUILT = {"sam2": sam2, "edgetam": edgetam}
+BOXES = {1: (1.0, 8.0, 17.0, 24.0), 2: (46.0, 28.0, 62.0, 44.0)}
+"""Of the squares of `video` in frame 0, and nearly so in the next ones."""
+
+
+def opened(kind: str, folder: Path, precision: str = "float32") -> Any:
+    """The follower of that kind from a folder."""
+    config = ZeroShotConfig(follow=FollowConfig(precision=precision))
+    part = Part(kind, str(folder), "revision")
+    return resolve_name(FOLLOWERS.find(kind).adapter)(part, config, torch.device("cpu"))
+
+
+def found(track: int) -> Found:
+    """The box of a square, as a finder gives it."""
+    return Found(0, 0.9, BOXES[track])
+
+
+def followed(following: Any, frames: Iterable[Tensor], starts: dict[int, int]) -> dict[int, list[Tensor]]:
+    """Logits by track, from the frame on in which it starts (`starts`: track to frame)."""
+    seen: dict[int, list[Tensor]] = {track: [] for track in starts}
+    for number, frame in enumerate(frames):
+        for track, one in following.see(frame, ()).items():
+            seen[track].append(one.logits)
+        for track, start in starts.items():
+            if start == number:
+                seen[track].append(following.start(track, found(track)).logits)
+    return seen
 
 
 def video(frames: int) -> Tensor:
@@ -100,6 +140,3 @@ def video(frames: int) -> Tensor:
         noise[number, 0, 8:24, number % 40 : number % 40 + 16] = 230
         noise[number, 2, 28:44, 50 - number % 40 : 66 - number % 40] = 200
     return noise
-
-
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
