@@ -15,9 +15,11 @@ def trim(session: Any, now: int, config: Any) -> None:
     """Free what no frame after `now` reads, so that masks stay the same to the bit.
 
     A frame reads the maps of the `num_maskmem` - 1 frames before it, the pointers of the
-    `max_object_pointers_in_encoder` - 1 frames before it, the maps of the last `max_cond_frame_num` frames with a
-    prompt (-1: of all) and the pointers of all of them. Of those pointers only the last
+    `max_object_pointers_in_encoder` - 1 frames before it, and of frames with a prompt the maps of the last
+    `max_cond_frame_num` (-1: of all) and the pointers of all. Of those pointers only the last
     `max_object_pointers_in_encoder` stay, which matters to objects with more prompts than that.
+
+    Tensors that are part of larger ones, with those of other objects, are copied.
 
     Args:
         session: one that gets frames one by one, each with its number.
@@ -34,11 +36,18 @@ def trim(session: Any, now: int, config: Any) -> None:
             del tracked[frame]
         for frame in sorted(prompted)[: -config.max_object_pointers_in_encoder]:
             del prompted[frame]
-        whole = {frame for frame in tracked if frame >= maps}
+        whole = {frame for frame in [*tracked, *prompted] if frame >= maps}
         whole.update(sorted(prompted)[-config.max_cond_frame_num :] if config.max_cond_frame_num > 0 else prompted)
         for frame, output in [*tracked.items(), *prompted.items()]:
             for name in output.keys() - (_POINTER | _MAPS if frame in whole else _POINTER):
                 del output[name]
+        for output in [*tracked.values(), *prompted.values()]:
+            output.update({name: tensor.clone() for name, tensor in output.items() if _is_part(tensor)})
+
+
+def _is_part(tensor: Tensor) -> bool:
+    """Whether it keeps more memory than its own alive, such as that of objects which are gone."""
+    return tensor.untyped_storage().nbytes() > tensor.nbytes
 
 
 def held_bytes(held: Iterable[Any]) -> int:
