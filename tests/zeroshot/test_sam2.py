@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,7 +15,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from avseg.models.zeroshot.parts import Found
 from extras import needs
 from zeroshot import tiny_followers as tiny
 
@@ -43,47 +43,53 @@ def encoded(follower: Any) -> Iterator[list[tuple[int, ...]]]:
 
 
 @torch.inference_mode()
-def alone(follower: Any, frames: Tensor, found: Found, limits: Any = None) -> tuple[list[Tensor], Any]:
-    """Logits of one track from frame 0 on, and its session, by `transformers` alone.
+def alone(follower: Any, frames: Tensor, limits: Any = None) -> tuple[list[Tensor], list[int]]:
+    """Logits of the first square from frame 0 on, by `transformers` alone, and the bytes that its session holds.
 
     Args:
         limits: frees what a tracker with these would not read; None: nothing is freed.
     """
-    from avseg.models.zeroshot.hub.memory import trim
+    from avseg.models.zeroshot.hub.memory import held_bytes, trim
 
-    session, seen = follower.processor.init_video_session(), []
+    session, seen, sizes = follower.processor.init_video_session(), [], []
     for number, frame in enumerate(frames):
         pixels = follower.processor(images=frame, return_tensors="pt").pixel_values[0]
         if number == 0:
             follower.processor.add_inputs_to_inference_session(
-                session, frame_idx=0, obj_ids=[5], input_boxes=[[list(found.box)]], original_size=tiny.SIZE
+                session, frame_idx=0, obj_ids=[5], input_boxes=[[list(tiny.BOXES[1])]], original_size=tiny.SIZE
             )
         seen.append(follower.model(inference_session=session, frame=pixels, frame_idx=number).pred_masks[0, 0])
         if limits:
             trim(session, number, limits)
-    return seen, session
+        sizes.append(held_bytes([session]))
+    return seen, sizes
 
 
 def equal(some: list[Tensor], others: list[Tensor]) -> bool:
     return all(torch.equal(one, other) for one, other in zip(some, others, strict=True))
 
 
-def test_what_is_freed_changes_no_bit_of_any_mask(follower: Any, frames: Tensor) -> None:
-    whole, session = alone(follower, frames, tiny.found(1))
+@pytest.fixture(scope="module")
+def untouched(follower: Any, frames: Tensor) -> tuple[list[Tensor], list[int]]:
+    return alone(follower, frames)
+
+
+def test_what_is_freed_changes_no_bit_of_any_mask(follower: Any, frames: Tensor, untouched: Any) -> None:
     ours = tiny.followed(follower.open(tiny.SIZE), frames, {1: 0})[1]
-    assert equal(ours, whole)
-    assert len({one.numpy().tobytes() for one in whole}) == LONG, "the masks of all frames differ"
-    assert len(session.output_dict_per_obj[0]["non_cond_frame_outputs"]) == LONG - 1
+    assert equal(ours, untouched[0])
+    assert len({one.numpy().tobytes() for one in ours}) == LONG, "the masks of all frames differ"
 
 
-def test_freeing_more_would_change_masks(follower: Any, frames: Tensor) -> None:
-    config = follower.model.config
-    tight = SimpleNamespace(num_maskmem=config.num_maskmem, max_object_pointers_in_encoder=7, max_cond_frame_num=-1)
-    whole, _ = alone(follower, frames, tiny.found(1))
-    assert not equal(alone(follower, frames, tiny.found(1), tight)[0], whole)
-    tight = SimpleNamespace(num_maskmem=6, max_object_pointers_in_encoder=16, max_cond_frame_num=-1)
+def test_freeing_more_would_change_masks(follower: Any, frames: Tensor, untouched: Any) -> None:
+    """With 6 frames remembered rather than 15; and a frame needs the maps of all 6."""
+    maps = follower.model.config.num_maskmem
+    tight = SimpleNamespace(num_maskmem=maps, max_object_pointers_in_encoder=7, max_cond_frame_num=-1)
+    seen, _ = alone(follower, frames[:10], tight)
+    assert equal(seen[:8], untouched[0][:8])
+    assert not torch.equal(seen[8], untouched[0][8])
+    tight = SimpleNamespace(num_maskmem=maps - 1, max_object_pointers_in_encoder=16, max_cond_frame_num=-1)
     with pytest.raises(KeyError, match="maskmem"):
-        alone(follower, frames, tiny.found(1), tight)
+        alone(follower, frames[:8], tight)
 
 
 def test_what_is_held_stops_growing(follower: Any) -> None:
@@ -97,11 +103,10 @@ def test_what_is_held_stops_growing(follower: Any) -> None:
     assert set(held[18:]) == {held[18]}
 
 
-def test_sessions_of_transformers_free_nothing(follower: Any, frames: Tensor) -> None:
-    from avseg.models.zeroshot.hub.memory import held_bytes
-
-    sizes = [held_bytes([alone(follower, frames[:count], tiny.found(1))[1]]) for count in (12, 24, 36)]
-    assert sizes[2] - sizes[1] == sizes[1] - sizes[0] > 12 * 3 * 4 * tiny.SIDE**2
+def test_sessions_of_transformers_free_nothing(untouched: Any) -> None:
+    sizes = untouched[1]
+    assert {later - earlier for earlier, later in pairwise(sizes[20:])} == {sizes[21] - sizes[20]}
+    assert sizes[21] - sizes[20] > 3 * 4 * tiny.SIDE**2, "more than a frame"
 
 
 def test_one_run_of_the_encoder_serves_all_tracks_of_a_frame(follower: Any, frames: Tensor) -> None:
@@ -122,21 +127,22 @@ def test_frames_without_tracks_are_not_encoded(follower: Any, frames: Tensor) ->
 
 
 def test_a_track_is_the_same_alone_and_beside_another(follower: Any, frames: Tensor) -> None:
+    frames = frames[:12]
     both = tiny.followed(follower.open(tiny.SIZE), frames, {1: 0, 2: 3})
     assert equal(both[1], tiny.followed(follower.open(tiny.SIZE), frames, {1: 0})[1])
     assert equal(both[2], tiny.followed(follower.open(tiny.SIZE), frames, {2: 3})[2])
     assert not equal(both[1][3:], both[2])
 
 
-def test_frame_by_frame_is_as_good_as_the_whole_video(follower: Any, frames: Tensor) -> None:
-    processor = follower.processor
+def test_frame_by_frame_is_as_good_as_the_whole_video(follower: Any, frames: Tensor, untouched: Any) -> None:
+    processor, frames = follower.processor, frames[:18]
     session = processor.init_video_session(video=frames)
     processor.add_inputs_to_inference_session(session, frame_idx=0, obj_ids=[5], input_boxes=[[list(tiny.BOXES[1])]])
     with torch.inference_mode():
         follower.model(inference_session=session, frame_idx=0)
         whole = [seen.pred_masks[0, 0] for seen in follower.model.propagate_in_video_iterator(session)]
-    ours = tiny.followed(follower.open(tiny.SIZE), frames, {1: 0})[1]
-    assert len(whole) == LONG
+    ours = untouched[0][:18]
+    assert len(whole) == 18
     torch.testing.assert_close(torch.stack(ours), torch.stack(whole), rtol=0, atol=1e-6)
     assert torch.stack(whole).diff(dim=0).abs().amax() > 1e-5, "of other frames it is farther away"
 

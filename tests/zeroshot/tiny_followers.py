@@ -100,6 +100,8 @@ def edgetam(folder: Path) -> Path:
 
 
 def _saved(model: PreTrainedModel, folder: Path) -> Path:
+    with torch.no_grad():  # objects stay visible
+        model.mask_decoder.pred_obj_score_head.proj_out.bias.fill_(1)
     model.eval().save_pretrained(folder)
     _processor(folder)
     return folder
