@@ -17,10 +17,11 @@ from tyro.conf import Positional, arg
 from avseg.commands import completion, convert, datasets, listen, weights
 from avseg.commands import data as data_commands
 from avseg.commands.errors import said
+from avseg.commands.opening import ModelChoice, OptionalModel, held_rows
 from avseg.commands.parse import MISUSE, Command, Group, did_you_mean, misuse, wrapped
 from avseg.commands.session import SessionChoices
 from avseg.commands.tables import print_table
-from avseg.commands.words import Hidden, ModelFile, Video, parameters_of
+from avseg.commands.words import Hidden, Video, parameters_of
 from avseg.data.config import PARAMETERS, DataConfig
 from avseg.lazy import imported
 from avseg.metrics import SUITES, describe_protocols
@@ -52,7 +53,7 @@ def demo(out: Path = Path("avseg-demo"), clips: int = 40, device: Device = "auto
 
 def predict(
     videos: Positional[Video[list[str]]],
-    model: ModelFile[str],
+    model: Annotated[OptionalModel, arg(name="")] = OptionalModel(),
     out: Path = Path("avseg-out"),
     fps: float | None = None,
     overlay: bool = True,
@@ -66,7 +67,7 @@ def predict(
 
     Args:
         videos: Video files, folders of them, or patterns such as "clips/*.mp4".
-        model: A model file, a Hugging Face Hub id, or "demo" for the small model of the synthetic world.
+        model: What segments, and what it may download.
         out: Folder of the results, with one folder per video. A finished result is kept; only what it lacks is added.
         fps: Masks per second of video. The default is 5, or 1 for models that see a whole clip, such as AVISM.
         overlay: Write an MP4 with the masks painted in and the original sound.
@@ -82,7 +83,7 @@ def predict(
         show_ffmpeg_messages()
     report = predict_paths(
         videos,
-        model,
+        model.source,
         out,
         fps=fps,
         overlay=overlay,
@@ -118,7 +119,7 @@ def _suites() -> str:
 
 
 def evaluate(
-    model: Positional[ModelFile[str]],
+    model: Annotated[ModelChoice, arg(name="")],
     data: DataConfig,
     split: Literal["train", "val", "test"] = "test",
     protocol: Annotated[tuple[str, ...], arg(help=_protocols())] = ("published",),
@@ -132,7 +133,7 @@ def evaluate(
     """Score a model, or predicted tracks, on a data set, and print the scores; --out writes JSON, CSV and pictures too.
 
     Args:
-        model: A model file, a Hugging Face Hub id, or "demo"; or a JSON of tracks in the form of YouTube-VIS.
+        model: What is scored; a JSON of tracks in the form of YouTube-VIS is, too.
         data: The data set: --data.name NAME --data.root DIR. With its name, --help shows its own options too.
         split: The part of the data set.
         protocol: One or several, by suite (docs/metrics.md).
@@ -146,7 +147,7 @@ def evaluate(
     from avseg.engine import evaluate_file
 
     report = evaluate_file(
-        model,
+        model.source,
         data,
         split=split,
         protocol=protocol,
@@ -177,10 +178,10 @@ def recipes() -> int:
 
 
 def doctor() -> int:
-    """Print what this machine offers: versions, devices, codecs."""
+    """Print what this machine offers: versions, devices, codecs, open weights in the cache."""
     from avseg.doctor import describe
 
-    print_table("doctor", describe())
+    print_table("doctor", [*describe(), *held_rows()])
     return 0
 
 
@@ -200,12 +201,12 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
 }
 _COMMANDS["train"].__doc__ = train.__doc__
 _COMMANDS["convert"].__doc__ = "Make a model file of published weights of a family."
-_COMMANDS["weights"].__doc__ = "Published weights: list them, verify what a file is."
+_COMMANDS["weights"].__doc__ = "Published weights: list them, verify what a file is, fetch open ones."
 _COMMANDS["data"].__doc__ = "Write, make and check data sets: synth, prepare, build-vpo, check."
 _GROUPS: dict[str, Callable[[], Mapping[str, Callable[..., Any] | Group]]] = {
     "data": data_commands.commands,
     "convert": convert.converters,
-    "weights": lambda: {"list": weights.list_weights, "verify": weights.verify},
+    "weights": lambda: {"list": weights.list_weights, "verify": weights.verify, "fetch": weights.fetch},
 }
 _OF_TRAINING: Hidden = {"DataConfig": ("augment", *PARAMETERS)}
 _RARE: Hidden = {"DataConfig": ("suite",)}
@@ -338,7 +339,8 @@ def _stop(number: int, frame: Any) -> None:
 def main() -> None:
     """Entry point: errors become one sentence and a non-zero exit; AVSEG_DEBUG=1 shows the traceback."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for name in ("httpx", "httpx2"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
     signal.signal(signal.SIGTERM, _stop)
     try:

@@ -136,6 +136,11 @@ class ModelConfig:
         sets."""
         return 16000
 
+    @property
+    def origins(self) -> dict[str, str]:
+        """Weights from elsewhere, by part, with the commit of each; most models have all in their file."""
+        return {}
+
     def idle(self) -> dict[str, str]:
         """Fields that change nothing because of others, each with the reason; a dot leads into a part."""
         return {}

@@ -14,6 +14,7 @@ from tyro.conf import Positional
 
 from avseg.commands.options import Option, read_words
 from avseg.commands.parse import Command
+from avseg.models.opening import opening_names
 
 ASK = "__complete"
 FILES = ":files"
@@ -125,8 +126,8 @@ ANSWERS: dict[str, Callable[[], Iterable[str]]] = {
     "--val.suite": _suites,
     "--train.trackers": _trackers,
     "--device": lambda: ("auto", "cpu", "cuda", "mps"),
-    "--model": lambda: ("demo", FILES),
-    "model": lambda: ("demo", FILES),
+    "--model": lambda: ("demo", *opening_names(), FILES),
+    "model": lambda: ("demo", *opening_names(), FILES),
     "videos": lambda: (FILES,),
 }
 """What may stand behind an option whose type does not tell, or at a place."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from tyro.conf import Positional, arg
+from tyro.conf import arg
 
 from avseg import engine
+from avseg.commands.opening import ModelChoice
 from avseg.commands.tables import print_table
-from avseg.commands.words import ModelFile
 from avseg.data.config import DataConfig
 from avseg.data.scenarios import SCENARIOS, Scenario, SoundRules
 
@@ -19,7 +19,7 @@ _SCENARIOS = (
 
 
 def listen(
-    model: Positional[ModelFile[str]],
+    model: Annotated[ModelChoice, arg(name="")],
     data: DataConfig,
     split: Literal["train", "val", "test"] = "test",
     scenarios: Annotated[tuple[Scenario, ...], arg(metavar="SOUND", help=_SCENARIOS)] = tuple(SCENARIOS),
@@ -33,7 +33,7 @@ def listen(
     """Test whether a model listens: score it on the same pictures under other sounds than their own.
 
     Args:
-        model: A model file, a Hugging Face Hub id, or "demo".
+        model: What is tested.
         data: The data set: --data.name NAME --data.root DIR. With its name, --help shows its own options too.
         split: The part of the data set.
         scenarios: What the model hears.
@@ -45,7 +45,7 @@ def listen(
         device: Where the model runs: auto, cpu, cuda, cuda:1 or mps.
     """
     found = engine.listen_file(
-        model,
+        model.source,
         data,
         split=split,
         scenarios=scenarios,

@@ -16,6 +16,7 @@ from avseg.commands.words import (
     fields_of,
     is_config,
     is_hidden,
+    is_one_way,
     is_positional,
     is_repeated,
     metavar,
@@ -107,7 +108,7 @@ def _option(parameter: Parameter, path: tuple[str, ...]) -> Option:
     positional = is_positional(parameter.hint)
     name = ".".join(path).replace("_", "-")
     names = (parameter.name,) if positional else (*(setting(parameter.hint, "aliases") or ()), f"--{name}")
-    if arity == 0:
+    if arity == 0 and not is_one_way(parameter.hint):
         inner, _, last = name.rpartition(".")
         names = (*names, f"--{inner}.no-{last}" if inner else f"--no-{last}")
     return Option(

@@ -28,12 +28,10 @@ class SessionChoices:
                 for own in fields_of(FAMILIES[family].config.Options):
                     named.setdefault(own.name, []).append((family, own))
         for name, of in named.items():
-            texts = [
-                f"Models of the family {family}: {_small(own.help)} (default: {own.default})" for family, own in of
-            ]
+            texts = [f"Models of the family {family}: {small(own.help)} (default: {own.default})" for family, own in of]
             yield Parameter(name, Optional[of[0][1].hint], None, " ".join(texts))  # noqa: UP045  a hint made of a value
 
 
-def _small(text: str | None) -> str:
+def small(text: str | None) -> str:
     """A sentence as it stands behind a colon."""
     return (text or "")[:1].lower() + (text or "")[1:].rstrip(".")

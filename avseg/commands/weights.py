@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
+from avseg.commands.opening import FetchedModel, print_held, tell
 from avseg.commands.tables import print_table
 from avseg.commands.words import File
 from avseg.weights import table
 
 
 def list_weights(markdown: bool = False) -> int:
-    """List the published weights that avseg can take: what, where, licence, and the command.
+    """List the weights that avseg can take: what, where, licence, the command; of open ones whether they are here.
 
     Args:
         markdown: Print the table of docs/weights.md.
@@ -21,8 +24,23 @@ def list_weights(markdown: bool = False) -> int:
     if markdown:
         print(table.markdown(), end="")
         return 0
-    print_table("Published; avseg fetches none of them", table.blocks(table.published()))
+    print_table("Published; avseg fetches none of these", table.blocks(table.published()))
     print_table(table.NEVER, table.blocks(table.never_published()))
+    print_held()
+    return 0
+
+
+def fetch(model: Annotated[FetchedModel, arg(name="")]) -> int:
+    """Fetch the open weights of a model that opens by name into the cache of the Hugging Face Hub.
+
+    Args:
+        model: Whose weights.
+    """
+    from avseg.models.files import fetch_weights
+
+    config = fetch_weights(replace(model.source, download=tell))
+    for what, where in config.origins.items():
+        print(f"{what}: {where}")
     return 0
 
 

@@ -173,6 +173,11 @@ def is_repeated(hint: Any) -> bool:
     return _is_marked(hint, tyro.conf.UseAppendAction[int])
 
 
+def is_one_way(hint: Any) -> bool:
+    """Whether a switch can only be put on."""
+    return _is_marked(hint, tyro.conf.FlagCreatePairsOff[bool])
+
+
 def _is_marked(hint: Any, example: Any) -> bool:
     return any(extra in stripped(example)[1] for extra in stripped(hint)[1])
 

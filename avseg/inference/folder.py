@@ -6,6 +6,7 @@ import glob
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ class FolderReport:
 
 def predict_paths(
     inputs: Sequence[str],
-    model: str | Path,
+    model: str | PathLike[str],
     out: Path,
     *,
     fps: float | None = None,
@@ -77,7 +78,7 @@ def predict_paths(
 
     Args:
         inputs: see `find_videos`.
-        model: a model file, folder or Hub id.
+        model: see `avseg.models.load_model`; a `ModelSource` holds choices too.
         out: one folder a video is written here.
         fps: masks a second; None is 5, and for models that see whole clips the rate they were published with.
         overlay: write overlay.mp4 beside the masks.

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 from hashlib import sha256
+from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,8 +23,9 @@ from avseg.inference.result import Result
 from avseg.inference.source import check_channels, clips_of, pictures_of
 from avseg.io.media import VideoInfo, probe
 from avseg.models.base import Model, plain_state
+from avseg.models.opening import Download
 from avseg.models.session import Session
-from avseg.types import Batch, Clip, Prediction
+from avseg.types import Batch, Clip, Prediction, Task
 
 
 class _Moment(NamedTuple):
@@ -69,16 +71,25 @@ class Segmenter:
         self.name = name or model.config.family
 
     @classmethod
-    def load(cls, source: str | Path, **options: Any) -> Segmenter:
-        """The model in a file, a folder or under a Hub id, or `demo`, the small model of the synthetic world.
+    def load(
+        cls,
+        source: str | PathLike[str],
+        *,
+        task: Task | None = None,
+        choices: Mapping[str, Any] | None = None,
+        download: Download = False,
+        **options: Any,
+    ) -> Segmenter:
+        """The model in a file, a folder or under a Hub id, or one that opens by name.
 
         Args:
-            source: see `avseg.models.load_model`.
+            source, task, choices, download: see `avseg.models.load_model`.
             options: those of the constructor.
         """
         from avseg.models import load_model
 
-        return cls(load_model(source), **{"name": Path(source).name, **options})
+        model = load_model(source, task=task, choices=choices, download=download)
+        return cls(model, **{"name": Path(source).name, **options})
 
     def predict(self, video: str | Path | Clip) -> Result:
         """All sounding objects of a video file or a clip, masks run-length encoded in memory.
@@ -125,6 +136,7 @@ class Segmenter:
             "family": self.model.config.family,
             "fingerprint": self._fingerprint,
             "task": self.model.task.to_dict(),
+            **({"weights": origins} if (origins := self.model.config.origins) else {}),
         }
 
     @cached_property

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from avseg.lazy import attach
 from avseg.models.spec import FamilySpec as FamilySpec
+from avseg.models.spec import Opening as Opening
 from avseg.models.spec import Preset as Preset
 from avseg.registry import Registry
 
@@ -27,6 +28,7 @@ FAMILIES: Registry[FamilySpec] = Registry(
         "cavp": "avseg.models.cavp.spec:SPEC",
         "qdformer": "avseg.models.qdformer.spec:SPEC",
         "tpavi": "avseg.models.tpavi.spec:SPEC",
+        "zeroshot": "avseg.models.zeroshot.spec:SPEC",
     },
 )
 """One line a family; those of other packages appear by themselves (`avseg.registry`)."""
@@ -42,7 +44,7 @@ _HOMES = {
     "initialise": "avseg.models.first_weights",
 }
 
-__all__ = ["FAMILIES", "FamilySpec", "Preset", "describe", "list_models", *_HOMES]
+__all__ = ["FAMILIES", "FamilySpec", "Opening", "Preset", "describe", "list_models", *_HOMES]
 
 __getattr__, __dir__ = attach(__name__, _HOMES)
 

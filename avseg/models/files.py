@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from avseg.io.files import clear_stale, folder_aside, write_aside
 from avseg.models import FAMILIES
 from avseg.models.base import Model, load_plain, plain_name, plain_state, run_buffers
 from avseg.models.header import PACKAGE, Header, read_header, sort_notes, spec_of
+from avseg.models.opening import Download, ModelSource, opening_names, opening_of, ready, refuse_choices, settled
 from avseg.models.spec import Preset
 from avseg.nn.empty import WithoutInitialisation
 from avseg.types import Task
@@ -89,25 +91,82 @@ def save_model(model: Model[Any], path: str | Path, notes: Mapping[str, str] | N
     return path
 
 
-def load_model(source: str | Path, device: str = "cpu") -> Model[Any]:
-    """A model in evaluation mode from a file, a folder with `model.safetensors`, a Hugging Face Hub id, or `demo`.
+def load_model(
+    source: str | PathLike[str],
+    device: str = "cpu",
+    *,
+    task: Task | None = None,
+    choices: Mapping[str, Any] | None = None,
+    download: Download = False,
+) -> Model[Any]:
+    """A model in evaluation mode, from a file or by its name.
+
+    Args:
+        source: a file, a folder with `model.safetensors`, a Hugging Face Hub id, `demo`, or a name of
+            `avseg.models.opening.opening_names()`, whose models take open weights from the Hub's cache.
+        device: where it works.
+        task: of a model that opens by name; files have their own.
+        choices: of a model that opens by name, such as {"vocabulary": "dog,guitar"}.
+        download: whether open weights that are missing are fetched; a function is asked first.
 
     Raises:
-        FileNotFoundError: neither a path nor a Hub id that can be had.
-        ValueError: not a model file, a newer format, an unknown family, or weights that do not fit the config.
+        FileNotFoundError: neither a name, nor a path, nor a Hub id that can be had; or open weights that are missing.
+        ImportError: a model that opens by name wants packages that are not installed.
+        ValueError: not a model file, a newer format, an unknown family, weights that do not fit the config, or choices
+            that the model does not have.
     """
+    if not isinstance(source, ModelSource):
+        source = ModelSource(source if isinstance(source, str) else Path(source), choices or {}, download)
+    if named := opening_of(source):
+        return build_model(*settled(source, *named, task)).to(device).eval()
+    path, header, config, task = _of_file(source)
+    try:
+        with WithoutInitialisation():
+            model = build_model(config, task)
+        model.options = config.former_options(header.config)
+    except _UNFIT as error:
+        raise ValueError(_no_model(path, error)) from error
+    load_strictly(model, read_safetensors(path), str(path))
+    return model.to(device).eval()
+
+
+def fetch_weights(source: ModelSource) -> ModelConfig:
+    """Fetch the open weights that a name or a model file wants.
+
+    Returns:
+        Its config, with their commits.
+
+    Raises:
+        FileNotFoundError: weights that cannot be had.
+        ValueError: a model that has its weights in its file.
+    """
+    if named := opening_of(source):
+        return settled(source, *named, None)[0]
+    path, header, config, _ = _of_file(source)
+    if FAMILIES[header.family].opening is None:
+        raise ValueError(f"{path} has its weights in it; wanted a model without, such as {', '.join(opening_names())}")
+    return config
+
+
+_UNFIT = (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, AssertionError)
+"""What configs and models raise that do not fit together."""
+
+
+def _of_file(source: ModelSource) -> tuple[Path, Header, ModelConfig, Task]:
+    """What a model file says, with all open weights that it wants in the cache."""
+    refuse_choices(source)
     path = find_file(source)
     header = read_header(path)
     spec = spec_of(header, path)
     try:
-        config = from_dict(spec.config, header.config)
-        with WithoutInitialisation():
-            model = build_model(config, Task.from_dict(header.task))
-        model.options = config.former_options(header.config)
-    except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, AssertionError) as error:
-        raise ValueError(f"{path} is not a whole model file: its config and task make no model ({error})") from error
-    load_strictly(model, read_safetensors(path), str(path))
-    return model.to(device).eval()
+        config, task = from_dict(spec.config, header.config), Task.from_dict(header.task)
+    except _UNFIT as error:
+        raise ValueError(_no_model(path, error)) from error
+    return path, header, ready(source, spec, config), task
+
+
+def _no_model(path: Path, error: Exception) -> str:
+    return f"{path} is not a whole model file: its config and task make no model ({error})"
 
 
 def read_safetensors(path: Path) -> dict[str, Tensor]:
@@ -122,7 +181,7 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
         raise ValueError(f"{path} is not a whole safetensors file ({error}); fetch or make it again") from error
 
 
-def find_file(source: str | Path) -> Path:
+def find_file(source: str | PathLike[str]) -> Path:
     """The model file that a path, folder or Hub id means; a Hub file is fetched to the local cache.
 
     `demo` is the small model of the synthetic world, which ships with the package; `./demo` is a path.
@@ -130,7 +189,11 @@ def find_file(source: str | Path) -> Path:
     Raises:
         FileNotFoundError: there is none.
     """
-    if source == DEMO:
+    if opening_of(source):
+        raise FileNotFoundError(
+            f"{source} is the name of a model that has no file, and a file is wanted; a path begins with ./"
+        )
+    if str(source) == DEMO and not isinstance(source, Path):
         return Path(__file__).parents[1] / DEMO / FILE_NAME
     path = Path(source)
     if path.is_dir():

@@ -65,7 +65,8 @@ def read_header(path: str | Path) -> Header:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"there is no model file {path}")
+        named = str(path) in FAMILIES and FAMILIES[str(path)].opening is not None
+        raise FileNotFoundError(f"there is no model file {path}{' (it is a name that opens without one)' * named}")
     metadata = _metadata(path)
     version = metadata.get("format_version", "")
     if not version.isdecimal() or not {"family", "config", "task"} <= set(metadata):

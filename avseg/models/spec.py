@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from avseg.config import ModelConfig, did_you_mean
 from avseg.lazy import imported
@@ -39,6 +40,43 @@ class Preset:
         return Task(self.kind, self.classes() if self.classes else ())  # type: ignore[arg-type]
 
 
+Ask: TypeAlias = Callable[[str], "bool | None"]
+"""Whether somebody agrees to a download that the text tells of; None: there is nobody to ask."""
+OF_WEIGHTS = {"weights": True}
+"""Metadata of fields of `Opening.choices`."""
+
+
+@dataclass(frozen=True)
+class Opening:
+    """How models of a family open by name, without a file: by the family's name, or NAME-PRESET."""
+
+    choices: type
+    """A dataclass of what a user may choose beside, all with defaults: they become options of the commands."""
+    setting: str
+    """"module:function" of (preset or None, task or None, choices) -> (config, task)."""
+    ready: str
+    """"module:function" of (config, ask, source) -> config. It sees that all weights are in the cache, downloads what
+    is missing where `ask` agrees, and gives the config with the commits of what is there. `source` is what stands
+    behind `avseg weights fetch` in its sentences."""
+    holds: str
+    """"module:function" of () -> rows of the weights that models may take: part, weights, licence, size, in the cache.
+    Imports no torch."""
+    needs: tuple[str, ...]
+    """Packages that the extra brings."""
+    extra: str
+    """`pip install "avseg[EXTRA]"`."""
+
+    @property
+    def of_weights(self) -> set[str]:
+        """The names of the choices on which it depends which weights are needed."""
+        return {own.name for own in dataclasses.fields(self.choices) if own.metadata == OF_WEIGHTS}
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The packages that are not installed."""
+        return tuple(package for package in self.needs if find_spec(package) is None)
+
+
 @dataclass(frozen=True)
 class FamilySpec:
     """One family; `avseg.models.FAMILIES` has them by name (docs/extending.md)."""
@@ -61,6 +99,8 @@ class FamilySpec:
     """Own commands of the command line: name -> "module:function"."""
     checkpoints: str | None = None
     """"module:ATTRIBUTE", the `avseg.weights.Record`s of official files, for `avseg weights list`."""
+    opening: Opening | None = None
+    """Of a family whose models need no file."""
 
     def model_class(self) -> type[Model[Any]]:
         """The class of the models."""

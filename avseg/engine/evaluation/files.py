@@ -29,6 +29,7 @@ from avseg.metrics import SUITES, metrics_of
 from avseg.metrics.base import Metric, Row
 from avseg.models import load_model
 from avseg.models.base import Model
+from avseg.models.opening import ModelSource, refuse_choices
 from avseg.types import Batch, Clip, InstancePrediction, Prediction, Target, Task
 
 FILE = "predictions.json"
@@ -62,7 +63,7 @@ class KeptTracks:
 
 
 def evaluate_file(
-    model_path: str | Path,
+    model_path: str | os.PathLike[str],
     data: DataConfig,
     *,
     split: str = "test",
@@ -77,7 +78,8 @@ def evaluate_file(
     """Score a model file on a split of a data set, or tracks in the form of YouTube-VIS (a JSON).
 
     Args:
-        model_path: A model, or predictions that somebody made of every video of the split.
+        model_path: A model (`avseg.models.load_model`), or predictions that somebody made of every video of the split;
+            a model that opens by name gets the task of the data set.
         protocol: One or several; each suite is computed under those of them that it has.
         suites: Metric suites, all in one pass; by default the data set's own.
         out: Folder for result.json, clips.csv, the tracks of an instance model (predictions.json) and, with `overlays`,
@@ -96,6 +98,8 @@ def evaluate_file(
     metrics = _metrics_of(dataset, suites, protocols)
     started = time.monotonic()
     if are_results(model_path):
+        if isinstance(model_path, ModelSource):
+            refuse_choices(model_path)
         if batch_size != 1 or device not in ("auto", "cpu"):
             raise ValueError(f"{model_path} holds tracks and no model; leave out --batch-size and --device")
         tracks = read_tracks(Path(model_path), dataset)
@@ -104,7 +108,7 @@ def evaluate_file(
         _write(report, out, overlays, dataset.task, lambda index: (dataset[index], tracks[index]))
         return report
     with working_on(device) as place:
-        model = load_model(model_path, device=str(place))
+        model = load_model(model_path, device=str(place), task=dataset.task)
         _check_tasks(model, dataset, metrics)
         kept = KeptTracks(metrics[0])
         fed = metrics if out is None else [*metrics, kept]
@@ -119,6 +123,7 @@ def evaluate_file(
         )
         seconds, main = time.monotonic() - started, rank_and_world()[0] == 0
         report = Report.of(metrics, model_path, dataset.config, split, seconds, main)
+        report = replace(report, weights=model.config.origins)
         if report.main:
             # Of a model of other classes the foreground alone is scored and shown.
             shown = dataset.task if model.task == dataset.task else Task("binary")
@@ -178,7 +183,7 @@ def _words(task: Task) -> str:
     return f"{article} {task.kind} task" + (f" of {len(task.classes)} classes" if task.classes else "")
 
 
-def are_results(source: str | Path) -> bool:
+def are_results(source: str | os.PathLike[str]) -> bool:
     """Whether `avseg evaluate` is given predicted tracks instead of a model."""
     return Path(source).suffix.lower() == ".json"
 

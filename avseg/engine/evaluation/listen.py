@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -159,7 +160,7 @@ def _by_scenario(table: ByScenario) -> dict[str, dict[str, float]]:
 
 
 def listen_file(
-    model_path: str | Path,
+    model_path: str | PathLike[str],
     data: DataConfig,
     *,
     split: str = "test",
@@ -185,7 +186,7 @@ def listen_file(
     dataset = Scenarios(build_dataset(data, split), scenarios, rules)
     started = time.monotonic()
     with working_on(device) as place:
-        model = load_model(model_path, device=str(place))
+        model = load_model(model_path, device=str(place), task=dataset.task)
         found = listen(
             model,
             dataset,
@@ -197,6 +198,7 @@ def listen_file(
         )
         if out is not None and found.main:
             facts = {"model": str(model_path), "data": {**to_dict(dataset.config), "split": split}}
+            facts |= {"weights": model.config.origins} if model.config.origins else {}
             facts |= {"rules": to_dict(rules or SoundRules()), "version": __version__}
             _write(found, dataset, out, facts | {"seconds": round(time.monotonic() - started, 3)})
     return found

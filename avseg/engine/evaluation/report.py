@@ -7,7 +7,8 @@ import io
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -75,12 +76,20 @@ class Report:
     data: DataConfig
     split: str
     seconds: float
+    weights: dict[str, str] = field(default_factory=dict)
+    """See `avseg.config.ModelConfig.origins`."""
     main: bool = True
     """False in all but the first of several processes, which alone writes and prints."""
 
     @classmethod
     def of(
-        cls, metrics: Sequence[Metric], model: str | Path, data: DataConfig, split: str, seconds: float, main: bool
+        cls,
+        metrics: Sequence[Metric],
+        model: str | PathLike[str],
+        data: DataConfig,
+        split: str,
+        seconds: float,
+        main: bool,
     ) -> Report:
         """What metrics that have seen everything say.
 
@@ -109,6 +118,7 @@ class Report:
             "scores": {name: None if math.isnan(value) else value for name, value in self.scores.items()},
             "clips": len(self.rows),
             "model": self.model,
+            **({"weights": self.weights} if self.weights else {}),
             "data": {**to_dict(self.data), "split": self.split},
             "seconds": round(self.seconds, 3),
             "version": __version__,

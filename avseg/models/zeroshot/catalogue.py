@@ -5,8 +5,9 @@ Another package adds a part by an entry point of the registry's group, or by `ad
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from avseg.registry import Registry
 
@@ -142,5 +143,5 @@ FINDERS: Registry[FinderSpec] = Registry(
 FOLLOWERS: Registry[FollowerSpec] = Registry(
     "follower", "avseg.followers", _places(sam2="SAM2", edgetam="EDGETAM", sam3="SAM3_VIDEO")
 )
-STAGES = {"tagger": TAGGERS, "finder": FINDERS, "follower": FOLLOWERS}
+STAGES: Mapping[str, Registry[Any]] = {"tagger": TAGGERS, "finder": FINDERS, "follower": FOLLOWERS}
 """In the order in which they work."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from avseg.config import AudioWindow, InputSpec, ModelConfig, SessionOptions, Temporal, check_choices
-from avseg.models.zeroshot.catalogue import TAGGERS
+from avseg.models.zeroshot.catalogue import FOLLOWERS, TAGGERS
 
 
 @dataclass(frozen=True)
@@ -162,3 +162,21 @@ class ZeroShotConfig(ModelConfig):
     @property
     def sound_rate(self) -> int:
         return TAGGERS.find(self.tagger.kind).rate
+
+    @property
+    def parts(self) -> dict[str, Part]:
+        """By stage; without the finder where the follower finds objects itself.
+
+        Raises:
+            ValueError: a kind of follower that there is not.
+        """
+        found = {"tagger": self.tagger, "finder": self.finder, "follower": self.follower}
+        if FOLLOWERS.find(self.follower.kind).finds:
+            del found["finder"]
+        return found
+
+    @property
+    def origins(self) -> dict[str, str]:
+        return {
+            stage: f"{p.kind} {p.checkpoint}@{p.revision or '?'}" for stage, p in self.parts.items() if p.checkpoint
+        }

@@ -58,7 +58,7 @@ class Nouns:
                 f"{len(unknown)} labels of the tagger are none of AudioSet's, the first is {unknown[0]!r}; take a "
                 "tagger of AudioSet, or one that takes a vocabulary (CLAP)"
             )
-        known = sorted({noun for label in table.values() for noun in label["nouns"] or ()})
+        known = table_nouns()
         for word in vocabulary:
             if word not in known:
                 raise ValueError(
@@ -106,6 +106,12 @@ def audioset() -> dict[str, Any]:
     """The table: `nouns` by label, `avss` (classes of AVSBench-semantic by noun), `yamnet_lacks`."""
     content: dict[str, Any] = json.loads(TABLE.read_text(encoding="utf-8"))
     return content
+
+
+@cache
+def table_nouns() -> tuple[str, ...]:
+    """All nouns of the table, sorted."""
+    return tuple(sorted({noun for label in audioset()["nouns"].values() for noun in label["nouns"] or ()}))
 
 
 def read_vocabulary(text: str) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from avseg.models.zeroshot.catalogue import TAGGERS
 from avseg.models.zeroshot.config import ZeroShotConfig
-from avseg.models.zeroshot.names import Nouns, audioset
+from avseg.models.zeroshot.names import Nouns, audioset, table_nouns
 from avseg.types import Task
 
 PEOPLE = ("man", "woman", "boy", "girl", "baby")
@@ -66,8 +66,7 @@ def nouns_of(config: ZeroShotConfig, task: Task, labels: Sequence[str] | None = 
         labels: of a tagger of AudioSet; by default all there are.
     """
     if TAGGERS.find(config.tagger.kind).any_words:
-        known = sorted({noun for entry in audioset()["nouns"].values() for noun in entry["nouns"] or ()})
-        return Nouns.of_vocabulary(config.vocabulary or [plain(name) for name in task.classes] or known)
+        return Nouns.of_vocabulary(config.vocabulary or [plain(name) for name in task.classes] or table_nouns())
     names = tuple(audioset()["nouns"]) if labels is None else labels
     return Nouns.of_audioset(names, config.vocabulary, config.music == "instruments")
 

@@ -1,0 +1,142 @@
+"""Which model a command takes: a file, or a name with what may be chosen beside, and the question before a download."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from inspect import Parameter as Kind
+from typing import Annotated, Any, Optional
+
+from tyro.conf import FlagCreatePairsOff, Positional, arg
+
+from avseg.commands.session import small
+from avseg.commands.tables import print_table
+from avseg.commands.words import ModelFile, Parameter, fields_of
+from avseg.lazy import imported
+from avseg.models.opening import ModelSource, opening_names, openings
+
+_YES: Any = FlagCreatePairsOff[Annotated[bool, arg(aliases=["-y"])]]
+_FILES = 'A model file, a Hugging Face Hub id, "demo" for the small model of the synthetic world'
+
+
+@dataclass(init=False)
+class ModelChoice:
+    """Read by the command line as a dataclass with the model, the choices of all families, and `--yes`."""
+
+    def __init__(self, model: str | None = None, yes: bool = False, **choices: str | None) -> None:
+        self.model, self.yes = model, yes
+        self.choices = {name: value for name, value in choices.items() if value is not None}
+
+    @property
+    def source(self) -> ModelSource:
+        """What `load_model` takes.
+
+        Raises:
+            ValueError: no model is given, and no package is installed that brings one without a file.
+        """
+        return ModelSource(self.model or default_model(), self.choices, True if self.yes else ask)
+
+    @classmethod
+    def parameters(cls) -> Iterator[Parameter]:
+        """The model by its place, and what may be chosen."""
+        names = ", ".join(opening_names())
+        yield Parameter(
+            "model", Positional[ModelFile[str]], Kind.empty, f"{_FILES}, or a name without a file: {names}."
+        )
+        yield from _choices()
+
+
+class OptionalModel(ModelChoice):
+    """The same with the model as an option."""
+
+    @classmethod
+    def parameters(cls) -> Iterator[Parameter]:
+        """`--model`, and what may be chosen."""
+        names, usual = ", ".join(opening_names()), next(iter(openings()), "none")
+        text = (
+            f'{_FILES}, or a name without a file: {names}. The default is "{usual}" where its packages are installed.'
+        )
+        yield Parameter("model", Optional[ModelFile[str]], None, text)  # noqa: UP045  a hint made of a value
+        yield from _choices()
+
+
+class FetchedModel(ModelChoice):
+    """The model by its place, and the choices on which its weights depend."""
+
+    @classmethod
+    def parameters(cls) -> Iterator[Parameter]:
+        """See above."""
+        text = f"A name: {', '.join(opening_names())}; or a model file without weights."
+        yield Parameter("model", Positional[Annotated[str, arg(metavar="NAME")]], Kind.empty, text)
+        yield from _choices(weights=True)
+
+
+def _choices(weights: bool = False) -> Iterator[Parameter]:
+    """What may be chosen of models that open by name, and --yes; with `weights` what their weights depend on."""
+    named: dict[str, list[tuple[str, Parameter]]] = {}
+    for family, opening in openings().items():
+        for own in fields_of(opening.choices):
+            if own.name in opening.of_weights or not weights:
+                named.setdefault(own.name, []).append((family, own))
+    for name, of in named.items():
+        texts = [f"Models that open as {family}: {small(own.help)}." for family, own in of]
+        yield Parameter(name, of[0][1].hint, None, " ".join(texts))
+    if not weights:
+        yield Parameter("yes", _YES, False, "Download open weights that are missing without asking.")
+
+
+def default_model() -> str:
+    """The first name that opens a model with what is installed.
+
+    Raises:
+        ValueError: there is none.
+    """
+    for family, opening in openings().items():
+        if not opening.missing:
+            return family
+    extras = " or ".join(f'pip install "avseg[{opening.extra}]"' for opening in openings().values())
+    raise ValueError(
+        f"no model is given; give one with --model (such as demo), or get one that needs no file: {extras}"
+    )
+
+
+def ask(text: str) -> bool | None:
+    """Whether the person at the terminal agrees to a download; None where nobody sits there."""
+    if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
+        return None
+    print(text, file=sys.stderr)
+    while True:
+        print("Download them now? [Y/n] ", end="", file=sys.stderr, flush=True)
+        line = sys.stdin.readline()
+        if not line:  # Ctrl-D
+            print(file=sys.stderr)
+            return False
+        if (answer := line.strip().lower()) in ("", "y", "yes", "n", "no"):
+            return answer[:1] != "n"
+
+
+def tell(text: str) -> bool:
+    """Print what is fetched, and go on."""
+    print(text, file=sys.stderr)
+    return True
+
+
+def print_held() -> None:
+    """Tables of the open weights that models take, one for each family that opens by name."""
+    for family, opening in openings().items():
+        print_table(f"Open weights that models of {family} may take", imported(opening.holds)())
+
+
+def held_rows() -> list[dict[str, str]]:
+    """Rows of `avseg doctor`: packages of extras, and the open weights that are in the cache."""
+    rows = []
+    for family, opening in openings().items():
+        for package in opening.needs:
+            here = version(package) if package not in opening.missing else ""
+            rows.append((package, here or f'not installed: pip install "avseg[{opening.extra}]"'))
+        held = [row for row in imported(opening.holds)() if row["in the cache"] != "no"]
+        rows += [(row["part"], f"{row['weights']} at {row['in the cache']}") for row in held]
+        rows += [] if held else [(f"weights of {family}", f"none in the cache (avseg weights fetch {family})")]
+    return [{"what": what, "found": found} for what, found in rows]

@@ -1,0 +1,40 @@
+"""The record of zero-shot models. Imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from avseg.models.spec import OF_WEIGHTS, FamilySpec, Opening
+from avseg.models.zeroshot.config import ZeroShotConfig
+from avseg.models.zeroshot.presets import PRESETS
+
+
+@dataclass(frozen=True)
+class ZeroShotChoices:
+    """What a user may choose of a zero-shot model that is opened by name."""
+
+    vocabulary: str | None = None
+    """Nouns that are listened and looked for, with commas between them, or a text file with one a line. By default all
+    that AudioSet's sounds stand for, or the classes of the data set."""
+    parts: str | None = field(default=None, metadata=OF_WEIGHTS)
+    """Other parts, such as tagger=clap,finder=owlv2,follower=edgetam. Behind a kind and a colon stands a Hub id, a
+    folder or a file of other weights (`avseg weights list`)."""
+
+
+SPEC = FamilySpec(
+    name="zeroshot",
+    config=ZeroShotConfig,
+    model="avseg.models.zeroshot.model:ZeroShot",
+    paper="ours, after AT-GDINO-SAM (arXiv 2309.06728) and AL-Ref-SAM 2 (arXiv 2408.15876)",
+    settings="none: any words, nothing is trained",
+    backbones="open weights of the Hugging Face Hub (avseg weights list)",
+    presets=PRESETS,
+    opening=Opening(
+        choices=ZeroShotChoices,
+        setting="avseg.models.zeroshot.opening:setting",
+        ready="avseg.models.zeroshot.weights:ready",
+        holds="avseg.models.zeroshot.weights:holds",
+        needs=("transformers",),
+        extra="zeroshot",
+    ),
+)
