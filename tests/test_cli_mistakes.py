@@ -31,7 +31,7 @@ MISUSES = [
     ("data check s4", "--root DIR is missing"),
     ("data synth --root x", "the data set comes first, got '--root'; known: s4, ms3,"),
     ("data synth s4 --root x --seconds 3 4", "there is no option --seconds"),
-    ("predict", "VIDEO and --model MODEL are missing"),
+    ("predict", "VIDEO is missing"),
     ("predict --model demo", "VIDEO is missing"),
     ("predict --model demo --", "VIDEO is missing"),
     ("predict a.mp4 --model", "--model wants MODEL behind it, got nothing"),

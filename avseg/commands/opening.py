@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from inspect import Parameter as Kind
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
@@ -58,7 +58,7 @@ class OptionalModel(ModelChoice):
         text = (
             f'{_FILES}, or a name without a file: {names}. The default is "{usual}" where its packages are installed.'
         )
-        yield Parameter("model", Optional[ModelFile[str]], None, text)  # noqa: UP045  a hint made of a value
+        yield Parameter("model", Annotated[str | None, arg(metavar="MODEL")], None, text)
         yield from _choices()
 
 

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
+from avseg import models
 from avseg.commands.opening import FetchedModel, print_held, tell
 from avseg.commands.tables import print_table
 from avseg.commands.words import File
@@ -36,9 +37,7 @@ def fetch(model: Annotated[FetchedModel, arg(name="")]) -> int:
     Args:
         model: Whose weights.
     """
-    from avseg.models.files import fetch_weights
-
-    config = fetch_weights(replace(model.source, download=tell))
+    config = models.fetch_weights(replace(model.source, download=tell))
     for what, where in config.origins.items():
         print(f"{what}: {where}")
     return 0

@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from avseg.models.base import Model as Model
     from avseg.models.files import build_model as build_model
     from avseg.models.files import create_model as create_model
+    from avseg.models.files import fetch_weights as fetch_weights
     from avseg.models.files import load_model as load_model
     from avseg.models.files import save_model as save_model
     from avseg.models.first_weights import initialise as initialise
     from avseg.models.header import Header as Header
     from avseg.models.header import read_header as read_header
+    from avseg.models.opening import ModelSource as ModelSource
 
 FAMILIES: Registry[FamilySpec] = Registry(
     "model family",
@@ -39,6 +41,8 @@ _HOMES = {
     "create_model": "avseg.models.files",
     "save_model": "avseg.models.files",
     "load_model": "avseg.models.files",
+    "fetch_weights": "avseg.models.files",
+    "ModelSource": "avseg.models.opening",
     "Header": "avseg.models.header",
     "read_header": "avseg.models.header",
     "initialise": "avseg.models.first_weights",

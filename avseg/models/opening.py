@@ -98,13 +98,13 @@ def choices_of(spec: FamilySpec, given: Mapping[str, Any]) -> Any:
     return spec.opening.choices(**given)
 
 
-def refuse_choices(source: ModelSource) -> None:
-    """For a source that is no name.
+def refuse_choices(source: object) -> None:
+    """For what is no name.
 
     Raises:
         ValueError: choices are given with it.
     """
-    if source.choices:
+    if isinstance(source, ModelSource) and source.choices:
         raise ValueError(
             f"{', '.join(source.choices)} can be chosen of a model that opens by name ({', '.join(opening_names())}); "
             f"{source} is settled, so leave it out"

@@ -29,7 +29,7 @@ from avseg.metrics import SUITES, metrics_of
 from avseg.metrics.base import Metric, Row
 from avseg.models import load_model
 from avseg.models.base import Model
-from avseg.models.opening import ModelSource, refuse_choices
+from avseg.models.opening import refuse_choices
 from avseg.types import Batch, Clip, InstancePrediction, Prediction, Target, Task
 
 FILE = "predictions.json"
@@ -98,15 +98,10 @@ def evaluate_file(
     metrics = _metrics_of(dataset, suites, protocols)
     started = time.monotonic()
     if are_results(model_path):
-        if isinstance(model_path, ModelSource):
-            refuse_choices(model_path)
+        refuse_choices(model_path)
         if batch_size != 1 or device not in ("auto", "cpu"):
             raise ValueError(f"{model_path} holds tracks and no model; leave out --batch-size and --device")
-        tracks = read_tracks(Path(model_path), dataset)
-        score(tracks.values(), dataset, metrics)
-        report = Report.of(metrics, model_path, dataset.config, split, time.monotonic() - started, main=True)
-        _write(report, out, overlays, dataset.task, lambda index: (dataset[index], tracks[index]))
-        return report
+        return _score_tracks(Path(model_path), dataset, metrics, split, out, overlays)
     with working_on(device) as place:
         model = load_model(model_path, device=str(place), task=dataset.task)
         _check_tasks(model, dataset, metrics)
@@ -130,6 +125,17 @@ def evaluate_file(
             _write(report, out, overlays, shown, _looker(model, dataset, report.protocols[0], kept.tracks))
             if out is not None and kept.tracks:
                 write_tracks(out / FILE, kept.tracks, dataset)
+    return report
+
+
+def _score_tracks(
+    path: Path, dataset: ClipDataset, metrics: Sequence[Metric], split: str, out: Path | None, overlays: int
+) -> Report:
+    started = time.monotonic()
+    tracks = read_tracks(path, dataset)
+    score(tracks.values(), dataset, metrics)
+    report = Report.of(metrics, path, dataset.config, split, time.monotonic() - started, main=True)
+    _write(report, out, overlays, dataset.task, lambda index: (dataset[index], tracks[index]))
     return report
 
 
