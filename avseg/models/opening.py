@@ -120,9 +120,7 @@ def settled(source: ModelSource, spec: FamilySpec, preset: str | None, task: Tas
         ValueError: choices that the family does not have.
     """
     assert spec.opening is not None
-    choices = choices_of(spec, source.choices)
-    refuse_missing(spec)
-    config, task = imported(spec.opening.setting)(preset, task, choices)
+    config, task = imported(spec.opening.setting)(preset, task, choices_of(spec, source.choices))
     return ready(source, spec, config), task
 
 
@@ -132,19 +130,3 @@ def ready(source: ModelSource, spec: FamilySpec, config: ModelConfig) -> ModelCo
         return config
     found: ModelConfig = imported(spec.opening.ready)(config, source.ask, source.words)
     return found
-
-
-def refuse_missing(spec: FamilySpec) -> None:
-    """
-    Raises:
-        ImportError: packages of the family's extra are missing.
-    """
-    if spec.opening is not None and spec.opening.missing:
-        raise ImportError(
-            f"{spec.name} needs {' and '.join(spec.opening.missing)}, which {_is(spec.opening.missing)} not installed; "
-            f'run: pip install "avseg[{spec.opening.extra}]"'
-        )
-
-
-def _is(names: tuple[str, ...]) -> str:
-    return "is" if len(names) == 1 else "are"

@@ -6,6 +6,7 @@ Imports no torch.
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,6 +18,8 @@ from huggingface_hub import HfApi, constants, snapshot_download, try_to_load_fro
 from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
 
 from avseg.models.zeroshot.config import Part
+
+log = logging.getLogger(__name__)
 
 CONFIG = "config.json"
 PROCESSORS = ("preprocessor_config.json", "processor_config.json", "video_preprocessor_config.json")
@@ -86,6 +89,7 @@ def fetch(part: Part) -> Part:
         FileNotFoundError: the Hub does not give them; the sentence says why and what to do.
     """
     name, revision = part.checkpoint, part.revision or None
+    log.info("fetch %s", name)
     try:
         files = HfApi().list_repo_files(name, revision=revision)
         small, large = wanted_files(files)
