@@ -92,7 +92,9 @@ class BoxFollowing:
 def register() -> None:
     """Add the kind `stub`; the second time changes nothing."""
     here = __name__
-    TAGGERS.add("stub", TaggerSpec(adapter=f"{here}:LoudTagger", any_words=True, needs="", seconds=1.0, on=0.1))
+    TAGGERS.add(
+        "stub", TaggerSpec(adapter=f"{here}:LoudTagger", any_words=True, needs="", seconds=1.0, on=0.1, off=0.05)
+    )
     FINDERS.add("stub", FinderSpec(adapter=f"{here}:BrightFinder", needs=""))
     FOLLOWERS.add("stub", FollowerSpec(adapter=f"{here}:BoxFollower", needs=""))
 

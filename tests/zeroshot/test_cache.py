@@ -119,7 +119,10 @@ def test_what_the_hub_refuses_is_one_sentence(hub: FakeHub) -> None:
     hub.repositories["lab/secret"].gated = True
     hub.add("lab/odd", {**CONFIG, "weights.onnx": b""})
     for part, sentence in (
-        (Part("sam3", "lab/secret"), f"accept its terms: do so at {hub.url}/lab/secret, then log in with `hf auth login`"),
+        (
+            Part("sam3", "lab/secret"),
+            f"accept its terms: do so at {hub.url}/lab/secret, then log in with `hf auth login`",
+        ),
         (Part("sam3", "lab/none"), "the Hub has no lab/none, or shows it only to those who may see it"),
         (Part("clap", "lab/tagger", "0" * 40), "the Hub has no such commit of lab/tagger any more"),
         (Part("clap", "lab/odd"), "lab/odd at [0-9a-f]{12} is not what avseg can load"),
@@ -166,7 +169,9 @@ def test_a_folder_is_told_by_what_it_holds(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"tagger does not hold the weights that the model was made with"):
         located(found)
     (folder / "model.safetensors").unlink()
-    with pytest.raises(ValueError, match=r"has no model.safetensors or pytorch_model.bin; give one that save_pretrained"):
+    with pytest.raises(
+        ValueError, match=r"has no model.safetensors or pytorch_model.bin; give one that save_pretrained"
+    ):
         located(Part("clap", str(folder)))
 
 
