@@ -20,6 +20,8 @@ class Repository:
     commits: dict[str, Files] = field(default_factory=dict)
     main: str = ""
     gated: bool = False
+    forbidden: bool = False
+    """Whether no file is sent, for a reason that is not told."""
 
     def commit(self, files: Files) -> str:
         """A new commit, which `main` names from now on."""
@@ -60,6 +62,8 @@ class FakeHub:
             return 200, {"Content-Type": "application/json"}, json.dumps(tree if kind == "tree" else about).encode()
         if repository.gated:
             return 401, {"X-Error-Code": "GatedRepo"}, b""
+        if repository.forbidden:
+            return 403, {}, b""
         file = rest[0]
         if file not in files:
             return 404, {"X-Error-Code": "EntryNotFound"}, b""

@@ -117,6 +117,8 @@ def test_what_the_hub_refuses_is_one_sentence(hub: FakeHub) -> None:
     hub.add("lab/tagger", WHOLE)
     hub.add("lab/secret", WHOLE)
     hub.repositories["lab/secret"].gated = True
+    hub.add("lab/shut", WHOLE)
+    hub.repositories["lab/shut"].forbidden = True
     hub.add("lab/odd", {**CONFIG, "weights.onnx": b""})
     for part, sentence in (
         (
@@ -125,6 +127,7 @@ def test_what_the_hub_refuses_is_one_sentence(hub: FakeHub) -> None:
         ),
         (Part("sam3", "lab/none"), "the Hub has no lab/none, or shows it only to those who may see it"),
         (Part("clap", "lab/tagger", "0" * 40), "the Hub has no such commit of lab/tagger any more"),
+        (Part("clap", "lab/shut"), r"the Hub did not give lab/shut \(status 403\); try again later"),
         (Part("clap", "lab/odd"), "lab/odd at [0-9a-f]{12} is not what avseg can load"),
     ):
         with pytest.raises(FileNotFoundError, match=sentence) as error:

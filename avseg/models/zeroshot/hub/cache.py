@@ -15,7 +15,13 @@ from hashlib import sha256
 from pathlib import Path
 
 from huggingface_hub import HfApi, constants, snapshot_download, try_to_load_from_cache
-from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HfHubHTTPError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
 
 from avseg.models.zeroshot.config import Part
 
@@ -126,6 +132,8 @@ def offline() -> bool:
 
 def _told(error: Exception, name: str) -> str:
     page = f"{constants.ENDPOINT}/{name}"
+    if isinstance(error, LocalEntryNotFoundError) and isinstance(error.__cause__, Exception):
+        error = error.__cause__  # why the Hub was not asked or did not answer
     if isinstance(error, GatedRepoError):
         return f"{name} is given to those alone who accept its terms: do so at {page}, then log in with `hf auth login`"
     if isinstance(error, RevisionNotFoundError):
