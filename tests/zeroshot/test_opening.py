@@ -15,12 +15,14 @@ from huggingface_hub import constants
 
 import zeroshot_parts
 from avseg.cli import main, run
+from avseg.commands.opening import OptionalModel
 from avseg.inference import Segmenter
 from avseg.models import FAMILIES, ModelSource, load_model, read_header, save_model
 from avseg.models.files import fetch_weights, find_file
 from avseg.models.opening import opening_names, opening_of
 from avseg.models.zeroshot.config import Part
 from avseg.types import Task
+from extras import needs
 from inference.media import counting, make, tone
 from zeroshot.fake_hub import FakeHub
 
@@ -145,6 +147,7 @@ def test_choices_belong_to_names(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="has its weights in it; wanted a model without, such as zeroshot,"):
         fetch_weights(ModelSource("demo"))
     assert load_model(path, task=Task("instance", ("dog",))).task == Task("binary")
+    assert run(["weights", "verify", str(path)]) == 0
 
 
 def test_a_missing_package_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,6 +161,12 @@ def test_a_missing_package_is_one_sentence(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr("avseg.models.spec.find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r'no model is given; .* needs no file: pip install "avseg\[zeroshot\]"'):
         run(["predict", str(file)])
+
+
+def test_the_default_is_the_first_name_whose_packages_are_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("avseg.models.spec.find_spec", lambda name: name)
+    assert OptionalModel().source.name == "zeroshot" and OptionalModel(model="demo").source.name == "demo"
+    assert OptionalModel(vocabulary="dog", parts=None).source.choices == {"vocabulary": "dog"}
 
 
 def test_without_a_terminal_yes_downloads_and_predicts(
@@ -214,6 +223,28 @@ def test_weights_are_fetched_and_listed_by_commands(
     assert ["finder=owlv2", "google/owlv2-base-patch16-ensemble", "Apache-2.0", "620", "MB", commit[:12]] in lines
     assert ["follower=edgetam", "yonigozlan/EdgeTAM-hf", "read", "its", "card", "56", "MB", "no"] in lines
     assert ["finder=owlv2", "google/owlv2-base-patch16-ensemble", "at", commit[:12]] in lines
+
+
+@pytest.mark.extra
+def test_folders_of_real_parts_open_and_predict(video: Path, tmp_path: Path) -> None:
+    needs("transformers")
+    from zeroshot.tiny_finders import grounding_dino
+    from zeroshot.tiny_followers import sam2
+    from zeroshot.tiny_taggers import save_clap
+
+    made = {"tagger=clap": save_clap, "finder=grounding_dino": grounding_dino, "follower=sam2": sam2}
+    folders = {kind: tmp_path / kind.partition("=")[2] for kind in made}
+    for kind, make_it in made.items():
+        folders[kind].mkdir()
+        make_it(folders[kind])
+    parts = ",".join(f"{kind}:{folder}" for kind, folder in folders.items())
+    words = ["--model", "zeroshot-cpu", "--parts", parts, "--vocabulary", "dog,red square", "--no-overlay"]
+    assert run(["predict", str(video), *words, "--device", "cpu", "--out", str(tmp_path / "out")]) == 0
+    found = json.loads((tmp_path / "out" / "band" / "result.json").read_text(encoding="utf-8"))
+    assert len(found["frames"]) == 2 and [one["name"] for one in found["classes"]] == ["dog", "red square"]
+    for kind, folder in folders.items():
+        stage, name = kind.split("=")
+        assert found["model"]["weights"][stage].startswith(f"{name} {folder}@sha256:")
 
 
 ASK = "from avseg.commands.opening import ask\nprint('answer', ask('weights, 3 MB'))"
