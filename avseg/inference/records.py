@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -129,11 +129,15 @@ class Measured:
 
 
 class FrameStream(Iterator[FrameResult]):
-    """Results frame by frame; `measured` is final after the last one."""
+    """Results frame by frame; `measured` and `notes` are final after the last one."""
 
-    def __init__(self, frames: Iterator[FrameResult], pictures: Pictures) -> None:
+    def __init__(
+        self, frames: Iterator[FrameResult], pictures: Pictures, notes: Callable[[], Mapping[str, Any]] = dict
+    ) -> None:
+        """`notes`: of the session, see `avseg.models.session.Session.notes`."""
         self._frames = frames
         self._pictures = pictures
+        self._notes = notes
 
     def __next__(self) -> FrameResult:
         return next(self._frames)
@@ -142,6 +146,11 @@ class FrameStream(Iterator[FrameResult]):
     def measured(self) -> Measured:
         """Of the pictures decoded so far."""
         return Measured.of(self._pictures)
+
+    @property
+    def notes(self) -> Mapping[str, Any]:
+        """Why the model predicted what it did; empty where it does not tell."""
+        return self._notes()
 
 
 class PerFrame(Sequence[NDArray[Any]]):

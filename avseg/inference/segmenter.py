@@ -99,17 +99,19 @@ class Segmenter:
         """
         task, fps, model = self.model.task, self.fps, self.name
         if isinstance(video, Clip):
-            return Result(video.id, self._of_clip(video), task, fps, model, video, Measured.of(video))
+            frames, notes = self._of_clip(video)
+            return Result(video.id, frames, task, fps, model, video, Measured.of(video), notes)
         info = probe(video)
         stream = self.frames_of(info)
         frames = tuple(stream)
-        return Result(info.path.stem, frames, task, fps, model, info, stream.measured)
+        return Result(info.path.stem, frames, task, fps, model, info, stream.measured, stream.notes)
 
-    def _of_clip(self, clip: Clip) -> tuple[FrameResult, ...]:
+    def _of_clip(self, clip: Clip) -> tuple[tuple[FrameResult, ...], Mapping[str, Any]]:
         check_channels(f"clip {clip.id!r}", len(clip.audio), self.model.config.heard_channels)
         plan, size = FramePlan.of_clip(clip, self.model.config.temporal), clip.result_size
         sized = Geometry(self.model.config.input)(replace(clip, target=None, output_size=size))
-        return tuple(self._results(self.model.session(self.options), plan, [sized], size))
+        session = self.model.session(self.options)
+        return tuple(self._results(session, plan, [sized], size)), session.notes()
 
     def stream(self, video: str | Path) -> FrameStream:
         """Frame by frame, in memory that does not grow with the video's length.
@@ -127,7 +129,7 @@ class Segmenter:
         session = self.model.session(self.options)
         pictures = pictures_of(info, self.plan)
         clips = clips_of(info, self.model.config, self.plan, self.plan.span(session.frames_at_once), pictures)
-        return FrameStream(self._results(session, self.plan, clips, (info.height, info.width)), pictures)
+        return FrameStream(self._results(session, self.plan, clips, (info.height, info.width)), pictures, session.notes)
 
     def describe(self) -> dict[str, Any]:
         """What result.json says of the model."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from typing import Any, Protocol
 
@@ -30,6 +30,10 @@ class Session(Protocol):
     def finish(self, size: tuple[int, int]) -> list[Prediction]:
         """One prediction with masks of `size` (H, W) of all frames that were not answered; none where all were."""
 
+    def notes(self) -> Mapping[str, Any]:
+        """Why the model predicted what it did, in plain JSON (docs/predict.md); final after `finish`. Empty where it
+        does not tell."""
+
 
 class EachGroup:
     """The session of a model that predicts every group by itself."""
@@ -42,6 +46,10 @@ class EachGroup:
     def finish(self, size: tuple[int, int]) -> list[Prediction]:
         """Nothing is left."""
         return []
+
+    def notes(self) -> Mapping[str, Any]:
+        """It does not tell."""
+        return {}
 
 
 def alone(batch: Batch, clip: int) -> Batch:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -97,6 +97,10 @@ class AVISMSession:
         tracks = drawn_tracks(self._name, classes, embeddings, maps, self._size, size, self.options)
         self._queries, self._sounds, self._maps = [], [], Spool(self.options.frames_in_memory)
         return [tracks]
+
+    def notes(self) -> Mapping[str, Any]:
+        """It does not tell."""
+        return {}
 
 
 def drawn_tracks(
