@@ -47,5 +47,8 @@ class DatasetSpec:
     synth`."""
     write_options: Any = None
     """A dataclass of the options that its `write` has, with their defaults; None: it takes no options."""
+    gather: str | None = None
+    """An `avseg.prepare.pseudo.PseudoLayout`: how it keeps videos whose truth a model made, for `avseg predict --save
+    dataset:NAME`."""
     commands: Mapping[str, str] = field(default_factory=dict)
     """Own commands of `avseg data`: name -> typed function."""

@@ -9,7 +9,7 @@ from typing import Any
 from avseg.config import InputSpec
 from avseg.data.geometry import Geometry
 from avseg.io.pickles import read_tensor
-from avseg.prepare.files import TRUTH, ClipFolder
+from avseg.prepare.files import PSEUDO, TRUTH, ClipFolder
 from avseg.prepare.jobs import run_jobs
 from avseg.prepare.report import CheckReport, Fault
 
@@ -35,8 +35,14 @@ def check_clips(folder: ClipFolder, root: Path, workers: int = 0) -> CheckReport
     return report
 
 
+def of_ours(root: Path) -> str:
+    """What a folder is that avseg made, to which published numbers do not apply; empty for any other."""
+    kinds = {TRUTH: "a synthetic world", PSEUDO: "truth that a model made"}
+    return next((kind for name, kind in kinds.items() if (root / name).is_file()), "")
+
+
 def judge_counts(report: CheckReport, table: str, what: str, unconfirmed: Container[str] = ()) -> None:
-    """Hold the numbers that the tables list (`report.found`) against the published ones; a synthetic world is its own.
+    """Hold the numbers that the tables list (`report.found`) against the published ones; a folder of ours is its own.
 
     Args:
         report: Gets faults and notes.
@@ -44,9 +50,9 @@ def judge_counts(report: CheckReport, table: str, what: str, unconfirmed: Contai
         what: "the table lists {} clips", with braces for the number.
         unconfirmed: Splits whose published number is not certain.
     """
-    if (report.root / TRUTH).is_file():
+    if kind := of_ours(report.root):
         report.expected = {split: report.found.get(split, 0) for split in report.expected}
-        report.notes.append("a synthetic world, judged by its own table")
+        report.notes.append(f"{kind}, judged by its own table")
     for split, found in report.found.items():
         if found == report.expected[split]:
             continue

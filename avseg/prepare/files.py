@@ -14,6 +14,8 @@ from avseg.io.files import write_aside
 
 TRUTH = "truth.json"
 """Marks a folder of the synthetic world."""
+PSEUDO = "pseudo.json"
+"""Marks a folder whose truth a model made (`avseg.prepare.pseudo`)."""
 
 
 @dataclass(frozen=True)

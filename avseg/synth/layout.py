@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
+from torch import Tensor
 
 from avseg.io.audio import read_wav, write_wav
 from avseg.io.files import write_text
@@ -51,13 +51,13 @@ class ClipLayout:
     tables: Callable[[Path, Sequence[tuple[str, Place]]], None]
 
 
-def save_sound(clip: SynthClip, wav: Path, log_mel: Path) -> None:
-    """The sound, and its log-mel windows as computed from the stored samples."""
+def save_sound(sound: Tensor, frames: int, wav: Path, log_mel: Path) -> None:
+    """(A, S) sound at 16 kHz, and its first `frames` log-mel windows as computed from the stored samples."""
     from avseg.nn.mel import log_mel_examples
 
-    write_wav(wav, torch.from_numpy(clip.audio), SAMPLE_RATE)
+    write_wav(wav, sound, SAMPLE_RATE)
     windows = log_mel_examples(read_wav(wav)[0])
-    write_tensor(log_mel, windows[: len(clip.frames)])
+    write_tensor(log_mel, windows[:frames])
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -15,8 +15,7 @@ from avseg.datasets.aviseg.classes import aviseg_classes
 from avseg.datasets.aviseg.reader import read_features
 from avseg.datasets.aviseg.truth import Size, TruthFile, Video, read_truth, size_of, track_target
 from avseg.io.audio import open_wav
-from avseg.prepare.check import judge_counts
-from avseg.prepare.files import TRUTH
+from avseg.prepare.check import judge_counts, of_ours
 from avseg.prepare.jobs import run_jobs
 from avseg.prepare.report import CheckReport, Fault
 
@@ -58,21 +57,21 @@ def check(root: Path, workers: int = 0) -> CheckReport:
             report.faults.append(Fault(split, f"{split}.json", str(error)))
     report.found = {split: len(truth.videos) for split, truth in truths.items()}
     judge_counts(report, "{split}.json", "the file lists {} videos", UNCONFIRMED)
-    _judge_categories(report, truths, synthetic=(root / TRUTH).is_file())
+    _judge_categories(report, truths, ours=bool(of_ours(root)))
     for split, truth in truths.items():
         report.faults += [Fault(split, where, what) for where, what in truth.faults()]
     _judge_videos(report, truths, workers)
     return report
 
 
-def _judge_categories(report: CheckReport, truths: dict[str, TruthFile], synthetic: bool) -> None:
+def _judge_categories(report: CheckReport, truths: dict[str, TruthFile], ours: bool) -> None:
     tables = {split: truth.categories for split, truth in truths.items()}
     for split, table in tables.items():
         first = next(iter(tables))
         if table != tables[first]:
             report.faults.append(Fault(split, f"{split}.json", f"has another table of categories than {first}.json"))
         strange = sorted(set(table.values()) - set(aviseg_classes()))
-        if strange and not synthetic:
+        if strange and not ours:
             reason = f"names categories outside of the 26 of AVISeg: {', '.join(strange)}"
             report.faults.append(Fault(split, f"{split}.json", reason))
 

@@ -15,4 +15,5 @@ AVISEG = DatasetSpec(
     check="avseg.datasets.aviseg.check:check",
     write="avseg.datasets.aviseg.write:write",
     write_options=LongVideoOptions(),
+    gather="avseg.datasets.aviseg.pseudo:LAYOUT",
 )

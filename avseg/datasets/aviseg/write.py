@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -83,7 +83,9 @@ def write(root: Path, clips: int, seed: int, options: LongVideoOptions, workers:
     ]
     written = dict(run_jobs(_write_video, jobs, workers, "synth aviseg", "video"))
     for split, group in groupby(range(len(jobs)), lambda number: jobs[number].split):
-        _write_table(Path(root) / f"{split}.json", [written[number] for number in group])
+        of = [written[number] for number in group]
+        annotations = (text for one in of for text in one.annotations)
+        write_table(Path(root) / f"{split}.json", _INFO, CLASSES, [one.video for one in of], annotations)
     world = {"format_version": TRUTH_VERSION, "seed": seed, "difficulty": options.difficulty, "classes": CLASSES}
     head = json.dumps(world)
     lines = ",\n".join("  " + written[number].truth for number in range(len(jobs)))
@@ -134,21 +136,27 @@ def _annotation(video: SynthVideo, number: int, body: int, track: Track, form: S
     }
 
 
-def _write_table(path: Path, written: Sequence[_Written]) -> None:
-    """The annotation file of one split, written piece by piece."""
-    categories = [{"id": number, "name": name} for number, name in enumerate(CLASSES, start=1)]
+def write_table(
+    path: Path, info: Mapping[str, Any], classes: Sequence[str], videos: Sequence[str], annotations: Iterable[str]
+) -> None:
+    """Write the annotation file of one split piece by piece, whole or not at all.
+
+    Args:
+        path: The file.
+        info: What it says of itself.
+        classes: Names of the class ids 1, 2, ...
+        videos: JSON texts, with ids.
+        annotations: JSON texts without ids, which count from 1.
+    """
+    categories = [{"id": number, "name": name} for number, name in enumerate(classes, start=1)]
     with write_aside(path) as aside, aside.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(f'{{"info": {json.dumps(_INFO)}, "licenses": [], "videos": [\n')
-        file.write(",\n".join(one.video for one in written))
+        file.write(f'{{"info": {json.dumps(info)}, "licenses": [], "videos": [\n')
+        file.write(",\n".join(videos))
         file.write(f'\n], "categories": {json.dumps(categories)}, "annotations": [\n')
-        file.writelines(_numbered(written))
+        for number, text in enumerate(annotations, start=1):
+            file.write(",\n" if number > 1 else "")
+            file.write(f'{{"id": {number}, {text[1:]}')
         file.write("\n]}\n")
-
-
-def _numbered(written: Sequence[_Written]) -> Iterator[str]:
-    texts = [text for one in written for text in one.annotations]
-    for number, text in enumerate(texts, start=1):
-        yield f'{{"id": {number}, {text[1:]}' + (",\n" if number < len(texts) else "")
 
 
 def _truth(video: SynthVideo, split: str) -> dict[str, Any]:

@@ -7,6 +7,12 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from avseg.io.image import write_png
 from avseg.synth.layout import ClipLayout, ClipPart, Place, save_sound, write_csv
@@ -20,12 +26,37 @@ OTHER_WORLD = 500_000
 
 
 def _save_s4(root: Path, clip: SynthClip, place: Place) -> None:
-    data, at = root / "s4_data", Path(place.split, place.category)
-    for k, frame in enumerate(clip.frames, start=1):
-        write_png(data / "visual_frames" / at / clip.id / f"{clip.id}_{k}.png", frame)
-    for k, labels in enumerate(clip.labels[: 1 if place.split == "train" else None], start=1):
-        write_png(data / "gt_masks" / at / clip.id / f"{clip.id}_{k}.png", labels > 0)
-    save_sound(clip, data / "audio_wav" / at / f"{clip.id}.wav", data / "audio_log_mel" / at / f"{clip.id}.pkl")
+    sound = torch.from_numpy(clip.audio)
+    save_s4(root, clip.id, place.split, place.category, list(clip.frames), list(clip.labels > 0), sound)
+
+
+def save_s4(
+    root: Path,
+    name: str,
+    split: str,
+    category: str,
+    frames: Sequence[NDArray[np.uint8]],
+    masks: Sequence[NDArray[Any]],
+    sound: Tensor,
+) -> None:
+    """Everything of one clip of S4; training keeps the mask of the first frame alone.
+
+    Args:
+        root: The folder.
+        name: Of the clip.
+        split: Its part.
+        category: Its class.
+        frames: (H, W, 3) each.
+        masks: (H, W) bool each.
+        sound: (A, S) at 16 kHz.
+    """
+    data, at = root / "s4_data", Path(split, category)
+    for k, frame in enumerate(frames, start=1):
+        write_png(data / "visual_frames" / at / name / f"{name}_{k}.png", frame)
+    for k, mask in enumerate(masks[: 1 if split == "train" else None], start=1):
+        write_png(data / "gt_masks" / at / name / f"{name}_{k}.png", mask)
+    wav, log_mel = data / "audio_wav" / at / f"{name}.wav", data / "audio_log_mel" / at / f"{name}.pkl"
+    save_sound(sound, len(frames), wav, log_mel)
 
 
 def _save_ms3(root: Path, clip: SynthClip, place: Place) -> None:
@@ -35,11 +66,16 @@ def _save_ms3(root: Path, clip: SynthClip, place: Place) -> None:
         mask = data / "gt_masks" / place.split / clip.id / f"{clip.id}_{k}.png"
         write_png(mask, labels > 0)
     wav = data / "audio_wav" / place.split / f"{clip.id}.wav"
-    save_sound(clip, wav, data / "audio_log_mel" / place.split / f"{clip.id}.pkl")
+    log_mel = data / "audio_log_mel" / place.split / f"{clip.id}.pkl"
+    save_sound(torch.from_numpy(clip.audio), len(clip.frames), wav, log_mel)
 
 
 def _s4_tables(root: Path, clips: Sequence[tuple[str, Place]]) -> None:
-    rows = [(name, 0, place.category, place.split) for name, place in clips]
+    write_s4_table(root, [(name, 0, place.category, place.split) for name, place in clips])
+
+
+def write_s4_table(root: Path, rows: Sequence[tuple[str, int, str, str]]) -> None:
+    """The table of S4, of (name, s at which the clip begins in its video, category, split)."""
     write_csv(root / "s4_meta_data.csv", ("name", "start", "category", "split"), rows)
 
 

@@ -14,6 +14,7 @@ S4 = DatasetSpec(
     check="avseg.datasets.avsbench.folder:check_s4",
     write="avseg.datasets.avsbench.layout:write_s4",
     write_options=ClipOptions(video=True),
+    gather="avseg.datasets.avsbench.pseudo:LAYOUT",
 )
 MS3 = DatasetSpec(
     name="ms3",
