@@ -19,6 +19,7 @@ from avseg.commands import data as data_commands
 from avseg.commands.errors import said
 from avseg.commands.opening import ModelChoice, OptionalModel, held_rows
 from avseg.commands.parse import MISUSE, Command, Group, did_you_mean, misuse, wrapped
+from avseg.commands.saving import SaveChoices
 from avseg.commands.session import SessionChoices
 from avseg.commands.tables import print_table
 from avseg.commands.words import Hidden, Video, parameters_of
@@ -56,8 +57,7 @@ def predict(
     model: Annotated[OptionalModel, arg(name="")] = OptionalModel(),
     out: Path = Path("avseg-out"),
     fps: float | None = None,
-    overlay: bool = True,
-    masks: Literal["png", "rle", "npz", "none"] = "png",
+    saving: Annotated[SaveChoices, arg(name="")] = SaveChoices(),
     device: Device = "auto",
     options: Annotated[SessionChoices, arg(name="")] = SessionChoices(),
     overwrite: bool = False,
@@ -70,8 +70,7 @@ def predict(
         model: What segments, and what it may download.
         out: Folder of the results, with one folder per video. A finished result is kept; only what it lacks is added.
         fps: Masks per second of video. The default is 5, or 1 for models that see a whole clip, such as AVISM.
-        overlay: Write an MP4 with the masks painted in and the original sound.
-        masks: The form in which masks are stored; none stores no masks.
+        saving: What is written.
         device: Where the model runs: auto, cpu, cuda, cuda:1 or mps.
         options: Of models of single families.
         overwrite: Replace results that are already there, also those of another model or rate.
@@ -86,8 +85,9 @@ def predict(
         model.source,
         out,
         fps=fps,
-        overlay=overlay,
-        masks=None if masks == "none" else masks,
+        save=saving.save,
+        overlay=saving.overlay,
+        masks=saving.masks,
         device=device,
         options=options.given,
         overwrite=overwrite,

@@ -43,6 +43,7 @@ METAVARS = {
     "trackers": "TRACKER",
     "also_best": "FIGURE",
     "needs": "FIELD",
+    "save": "KIND",
     "change": "CLASS=LABEL;LABEL",
 }
 """By the name of a parameter or field; all others have that of their type."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import glob
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -12,13 +14,17 @@ from typing import Any
 
 from avseg.inference.export.existing import Existing, read_result
 from avseg.inference.export.files import RESULT_NAME, ResultHeader, facts_of
+from avseg.inference.export.gathered import gathered
+from avseg.inference.export.kinds import GATHERED, USUAL, Chosen, MaskChoice, choose, kinds
 from avseg.inference.export.saving import Written, write_video_result
-from avseg.inference.records import MaskKind
+from avseg.inference.export.writer import Maker
 from avseg.inference.segmenter import Segmenter
 from avseg.inference.source import check_hears
 from avseg.io.files import clear_stale, is_visible
 from avseg.io.media import MediaError, VideoInfo, probe
+from avseg.lazy import imported
 from avseg.models.files import load_model
+from avseg.prepare.pseudo import Gathering
 from avseg.progress import Progress
 
 log = logging.getLogger(__name__)
@@ -42,23 +48,32 @@ class FolderReport:
     """Video -> folder of its result, which was there."""
     failed: dict[Path, str] = field(default_factory=dict)
     """Video -> why there is none, in one sentence."""
-    without_overlay: dict[Path, str] = field(default_factory=dict)
-    """Video -> why its result, which was made, has no overlay."""
+    lacking: dict[Path, dict[str, str]] = field(default_factory=dict)
+    """Video -> by kind of output that its result, which was made, does not have: why."""
+    notes: list[str] = field(default_factory=list)
+    """What there is to say of all videos together, in sentences."""
+
+    @property
+    def without_overlay(self) -> dict[Path, str]:
+        """Video -> why its result, which was made, has no overlay."""
+        return {video: faults["overlay"] for video, faults in self.lacking.items() if "overlay" in faults}
 
     @property
     def exit_code(self) -> int:
-        """0 when every video has its result and the overlay that was asked for, else 1."""
-        return 1 if self.failed or self.without_overlay else 0
+        """0 when every video has its result and all that was asked for, else 1."""
+        return 1 if self.failed or self.lacking else 0
 
     @property
     def summary(self) -> str:
         """How many of each."""
         told = f"{len(self.done)} segmented, {len(self.skipped)} already there, {len(self.failed)} failed"
-        without = f", {len(self.without_overlay)} without the overlay" if self.without_overlay else ""
-        return f"{told}{without}; results are in {self.out}"
+        counts = Counter(kind for faults in self.lacking.values() for kind in faults)
+        without = "".join(f", {count} without the {kinds()[kind].noun}" for kind, count in counts.items())
+        return "\n".join([f"{told}{without}; results are in {self.out}", *self.notes])
 
     def __str__(self) -> str:
-        lines = [f"  {video.name}: {reason}" for video, reason in (self.without_overlay | self.failed).items()]
+        faults = [(video, reason) for video, of in self.lacking.items() for reason in of.values()]
+        lines = [f"  {video.name}: {reason}" for video, reason in [*faults, *self.failed.items()]]
         return "\n".join([self.summary, *lines])
 
 
@@ -68,8 +83,9 @@ def predict_paths(
     out: Path,
     *,
     fps: float | None = None,
-    overlay: bool = True,
-    masks: MaskKind | None = "png",
+    save: Sequence[str] = USUAL,
+    overlay: bool | None = None,
+    masks: MaskChoice = "usual",
     device: str = "auto",
     options: Mapping[str, Any] | None = None,
     overwrite: bool = False,
@@ -81,25 +97,28 @@ def predict_paths(
         model: see `avseg.models.load_model`; a `ModelSource` holds choices too.
         out: one folder a video is written here.
         fps: masks a second; None is 5, and for models that see whole clips the rate they were published with.
-        overlay: write overlay.mp4 beside the masks.
-        masks: how masks are stored; None stores none.
+        save: what is written of each video, by kind (docs/predict.md).
+        overlay: write overlay.mp4; None: as `save` says.
+        masks: how masks are stored, `png`, `rle` or `npz`; `usual`: as PNG where `save` names masks; None: not at all.
         device: see `Segmenter`.
         options: see `Segmenter`.
         overwrite: see `predict_folder`.
 
     Raises:
         FileNotFoundError: an input that means no video.
-        ValueError: no input, a rate or options that do not fit the model, or a model that does not hear videos.
+        ValueError: no input, an unknown kind of output, a rate, options or output that do not fit the model, or a model
+            that does not hear videos.
         OSError: `out` cannot be written to.
     """
     if not inputs:
         raise ValueError("no video is given; name files, folders of them, or patterns")
+    choose(save, overlay, masks)
     videos = find_videos(inputs, out)
     _check_writable(out)
     loaded = load_model(model)
     check_hears(loaded.config)
     segmenter = Segmenter(loaded, fps=fps, device=device, name=Path(model).name, options=options)
-    return predict_folder(segmenter, videos, out, overlay=overlay, masks=masks, overwrite=overwrite)
+    return predict_folder(segmenter, videos, out, save=save, overlay=overlay, masks=masks, overwrite=overwrite)
 
 
 def predict_folder(
@@ -107,19 +126,27 @@ def predict_folder(
     videos: Sequence[str | Path],
     out: Path,
     *,
-    overlay: bool = False,
-    masks: MaskKind | None = "png",
+    save: Sequence[str] = ("masks",),
+    overlay: bool | None = None,
+    masks: MaskChoice = "usual",
     overwrite: bool = False,
 ) -> FolderReport:
     """Segment `videos` one after another; each result is whole or absent, whatever interrupts the run.
 
     A result of the same file, model and rate is kept, and outputs that it lacks are added. A result of another model or
     rate is left as it is and reported as failed. `overwrite` makes every result anew and removes what was there.
+    `save`, `overlay` and `masks`: see `predict_paths`.
+
+    Raises:
+        ValueError: an unknown kind of output, or one that does not fit the model.
     """
-    report, wanted = FolderReport(Path(out)), _Wanted(masks, overlay, overwrite)
+    report, chosen = FolderReport(Path(out)), choose(save, overlay, masks)
     clear_stale(report.out)
     named = result_names([Path(video) for video in videos], report.out)
-    with Progress(len(named), "predict", "video", quiet=len(named) == 1) as progress:
+    with ExitStack() as stack:
+        makers = {kind: stack.enter_context(_maker(kind, segmenter, report)) for kind in chosen.more}
+        wanted = _Wanted(chosen, makers, overwrite)
+        progress = stack.enter_context(Progress(len(named), "predict", "video", quiet=len(named) == 1))
         for video, name in named.items():
             try:
                 _predict(segmenter, video, report, report.out / name, wanted)
@@ -136,9 +163,23 @@ def predict_folder(
 class _Wanted:
     """What a run writes of each video."""
 
-    masks: MaskKind | None
-    overlay: bool
+    chosen: Chosen
+    makers: Mapping[str, Maker]
     overwrite: bool
+
+
+def _maker(kind: str, segmenter: Segmenter, report: FolderReport) -> AbstractContextManager[Maker]:
+    """What makes the writers of a kind, for all videos of a run.
+
+    Raises:
+        ValueError: an output that does not fit the model.
+    """
+    address = kinds()[kind].address
+    if not kind.startswith(GATHERED):
+        return nullcontext(imported(address))
+    root = report.out / f"dataset_{kind.removeprefix(GATHERED)}"
+    gathering = Gathering(imported(address), root, segmenter.model.task, segmenter.describe())
+    return gathered(gathering, segmenter.fps, report.notes)
 
 
 def _predict(segmenter: Segmenter, video: Path, report: FolderReport, folder: Path, wanted: _Wanted) -> None:
@@ -149,7 +190,8 @@ def _predict(segmenter: Segmenter, video: Path, report: FolderReport, folder: Pa
         FileExistsError: a result that contradicts.
     """
     info = probe(video)
-    header = ResultHeader(segmenter.describe(), segmenter.model.task, segmenter.fps, wanted.masks, wanted.overlay)
+    chosen = wanted.chosen
+    header = ResultHeader(segmenter.describe(), segmenter.model.task, segmenter.fps, chosen.masks, chosen.more)
     existing = Existing.of(folder)
     contradiction = existing.contradiction(header, facts_of(info))
     if contradiction and not wanted.overwrite:
@@ -160,12 +202,14 @@ def _predict(segmenter: Segmenter, video: Path, report: FolderReport, folder: Pa
         report.skipped[video] = folder
         log.info("%s: already there", video.name)
         return
-    written = write_video_result(existing, info, segmenter.frames_of(info), lacking, replacing=replacing)
+    frames = segmenter.frames_of(info)
+    written = write_video_result(existing, info, frames, lacking, wanted.makers, replacing=replacing)
     report.done[video] = folder
     log.info("%s", sentence(info, written))
-    if written.fault:
-        report.without_overlay[video] = written.fault
-        log.error("%s: %s", video.name, written.fault)
+    if written.faults:
+        report.lacking[video] = written.faults
+        for fault in written.faults.values():
+            log.error("%s: %s", video.name, fault)
 
 
 def sentence(info: VideoInfo, written: Written) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ from numpy.typing import NDArray
 
 from avseg.inference.export import coco
 from avseg.inference.export.files import ResultHeader
+from avseg.inference.export.kinds import GATHERED, MaskChoice, choose
 from avseg.inference.export.overlay import save_overlay
 from avseg.inference.export.saving import save_frames
-from avseg.inference.records import FrameResult, MaskKind, Measured, PerFrame, Track
+from avseg.inference.records import FrameResult, Measured, PerFrame, Track
 from avseg.inference.timeline import Intervals, TrackTable
 from avseg.io.media import VideoInfo
 from avseg.types import Clip, InstancePrediction, Task
@@ -33,6 +35,8 @@ class Result:
     """The video, by what its file says, or the clip."""
     measured: Measured
     """Of the video or clip."""
+    explanation: Mapping[str, Any] = field(default_factory=dict)
+    """Why the model predicted what it did (docs/predict.md); empty where it does not tell."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -93,14 +97,34 @@ class Result:
         """Write the video with the masks painted in, at its own frame rate and with its own sound, as MP4."""
         return save_overlay(Path(path), self.source, self.frames, self.task)
 
-    def save(self, folder: str | Path, masks: MaskKind | None = "png", *, overlay: bool = False) -> Path:
-        """Write result.json, masks and, if wanted, the overlay video into `folder`.
+    def save(
+        self,
+        folder: str | Path,
+        masks: MaskChoice = "usual",
+        *,
+        overlay: bool | None = None,
+        save: Sequence[str] = ("masks",),
+    ) -> Path:
+        """Write result.json and what is wanted beside it into `folder`.
 
         They take the place of a result that was there; other files of the folder stay.
+
+        Args:
+            folder: It is made.
+            masks: their form, `png`, `rle` or `npz`; `usual`: PNG where `save` names masks; None: none.
+            overlay: write overlay.mp4; None: as `save` says.
+            save: kinds of output (docs/predict.md).
+
+        Raises:
+            ValueError: a kind that there is not, or one that gathers the videos of a run.
         """
+        chosen = choose(save, overlay, masks)
+        gathered = [kind for kind in chosen.more if kind.startswith(GATHERED)]
+        if gathered:
+            raise ValueError(f"{gathered[0]} gathers the videos of a run; use avseg.inference.predict_folder")
         model = {"name": self.model, "task": self.task.to_dict()}
-        header = ResultHeader(model, self.task, self.fps, masks, overlay)
-        return save_frames(Path(folder), self.source, self.frames, self.measured, header)
+        header = ResultHeader(model, self.task, self.fps, chosen.masks, chosen.more)
+        return save_frames(Path(folder), self.source, self.frames, self.measured, header, self.explanation)
 
     def to_prediction(self) -> InstancePrediction:
         """The tracks as `avseg.io.youtube_vis` writes them and metrics judge them; None where a track is silent.

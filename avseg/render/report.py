@@ -18,9 +18,9 @@ from avseg.render.palette import Colour
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1b1f24; --soft: #5b6570; --line: #d5dae0; --paper: #ffffff; --card: #f5f7f9;
-  --accent: #b4430f; }
+  --accent: #b4430f; --heat: #e58a4e; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e8ebee; --soft: #a3adb8; --line: #39414a; --paper: #14181c;
-  --card: #1e2429; --accent: #ff9a62; } }
+  --card: #1e2429; --accent: #ff9a62; --heat: #a8440f; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 2rem 1rem 4rem; max-width: 68rem; background: var(--paper); color: var(--ink);
   font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
@@ -36,7 +36,8 @@ td.number, th.number { text-align: right; }
 .gallery { display: grid; gap: .9rem; margin: .9rem 0; }
 .gallery { grid-template-columns: repeat(auto-fill, minmax(min(100%, var(--tile)), 1fr)); }
 figure { margin: 0; background: var(--card); border: 1px solid var(--line); border-radius: 8px; overflow: hidden; }
-figure img, figure video { display: block; width: 100%; height: auto; }
+figure img, figure video, figure svg { display: block; width: 100%; height: auto; }
+.chart { display: block; min-width: 44rem; width: 100%; height: auto; margin: .6rem 0; }
 figure audio { display: block; width: calc(100% - 1.2rem); height: 2.2rem; margin: .6rem .6rem 0; }
 .bars { display: grid; grid-template-columns: max-content 1fr max-content; gap: .2rem .8rem; align-items: center; }
 .bars { margin: .8rem 0; font-variant-numeric: tabular-nums; }
@@ -126,6 +127,17 @@ class Page:
         self._parts.append(f'<div class="gallery" style="--tile: {tile}px">{"".join(figures)}</div>')
         return self
 
+    def drawing(self, svg: str) -> Page:
+        """One SVG over the whole width, whose text is escaped already; a narrow window scrolls it."""
+        self._parts.append(f'<div class="scroll">{svg}</div>')
+        return self
+
+    def drawings(self, drawings: Sequence[tuple[str, str]], tile: int = 240) -> Page:
+        """SVGs side by side: (text that is escaped already, caption); `tile` in CSS pixels."""
+        figures = "".join(_figure(svg, caption) for svg, caption in drawings)
+        self._parts.append(f'<div class="gallery" style="--tile: {tile}px">{figures}</div>')
+        return self
+
     def video(self, path: Path, label: str, caption: str = "", *, embed: bool = True) -> Page:
         """An MP4 with controls, inside the page, or (embed=False) beside it by its file name."""
         source = _data("video/mp4", path.read_bytes()) if embed else escape(path.name, quote=True)
@@ -138,7 +150,7 @@ class Page:
         figures = []
         for picture, alt, caption, sound in samples:
             words = escape(alt, quote=True)
-            image = f'<img src="{_photograph(picture)}" alt="{words}" loading="lazy">'
+            image = f'<img src="{photograph(picture)}" alt="{words}" loading="lazy">'
             player = f'<audio controls preload="none" aria-label="{words}" src="{_data("audio/wav", sound)}"></audio>'
             figures.append(_figure(image + player, caption))
         self._parts.append(f'<div class="gallery" style="--tile: {tile}px">{"".join(figures)}</div>')
@@ -210,7 +222,7 @@ def _placed(cell: Cell) -> str:
     if cell.picture is not None:
         if not cell.text:
             raise ValueError("a picture of a timeline has no words; say what it shows")
-        return f'<img src="{_photograph(cell.picture)}" alt="{escape(cell.text, quote=True)}" loading="lazy">'
+        return f'<img src="{photograph(cell.picture)}" alt="{escape(cell.text, quote=True)}" loading="lazy">'
     if cell.colour is None:
         return _text(cell.text)
     red, green, blue = cell.colour
@@ -242,10 +254,10 @@ def _embedded(picture: NDArray[np.uint8] | Path) -> str:
     return _data("image/png", buffer.getvalue())
 
 
-def _photograph(picture: NDArray[np.uint8]) -> str:
-    """As JPEG, which takes a fifth of the bytes of PNG and of the time."""
+def photograph(picture: NDArray[np.uint8], quality: int = 90) -> str:
+    """A data URI of (H, W, 3) as JPEG, which takes a fifth of the bytes of PNG and of the time."""
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, format="JPEG", quality=90)
+    Image.fromarray(picture).save(buffer, format="JPEG", quality=quality)
     return _data("image/jpeg", buffer.getvalue())
 
 

@@ -17,9 +17,13 @@ from avseg.inference.export.files import (
     TRACKS_NAME,
     ResultHeader,
 )
+from avseg.inference.export.kinds import kinds
 
-OUTPUTS = (*(name.split("/")[0] for name in MASK_NAMES.values()), TRACKS_NAME, OVERLAY_NAME)
-"""Files and folders that may stand beside result.json."""
+
+def outputs() -> list[str]:
+    """Files and folders that may stand beside result.json."""
+    masks = [name.split("/")[0] for name in MASK_NAMES.values()]
+    return list(dict.fromkeys([*masks, TRACKS_NAME, *(k.file for k in kinds().values() if "/" not in k.file)]))
 
 
 @dataclass(frozen=True)
@@ -47,21 +51,24 @@ class Existing:
         if self.found is None:
             return header
         masks = None if header.masks is None or self._has(MASK_NAMES[header.masks]) else header.masks
-        overlay = header.overlay and not self._has(OVERLAY_NAME)
-        return replace(header, masks=masks, overlay=overlay) if masks or overlay else None
+        known = kinds()
+        lacking = tuple(kind for kind in header.saved if not self._has(known[kind].path(self.folder.name)))
+        return replace(header, masks=masks, saved=lacking) if masks or lacking else None
 
     def kept(self, head: Mapping[str, Any]) -> dict[str, Any]:
         """What stands before the frames, with the outputs that were there before and stay."""
         if self.found is None:
             return dict(head)
-        kinds = [*_masks_of(self.found), *_masks_of(head)]
-        kinds = [kind for number, kind in enumerate(kinds) if kind not in kinds[:number]]
-        more = {"more_masks": kinds[1:]} if len(kinds) > 1 else {}
+        forms = [*_masks_of(self.found), *_masks_of(head)]
+        forms = [form for number, form in enumerate(forms) if form not in forms[:number]]
+        more = {"more_masks": forms[1:]} if len(forms) > 1 else {}
         overlay = head["overlay"] or self.found.get("overlay")
-        return {**head, "masks": kinds[0] if kinds else None, **more, "overlay": overlay}
+        saved = {**(self.found.get("saved") or {}), **head.get("saved", {})}
+        kept = {**head, "masks": forms[0] if forms else None, **more, "overlay": overlay}
+        return {**kept, "saved": saved} if saved else kept
 
     def _foreign(self) -> str:
-        names = [name for name in (RESULT_NAME, *OUTPUTS) if (self.folder / name).exists()]
+        names = [name for name in (RESULT_NAME, *outputs()) if (self.folder / name).exists()]
         if not self.folder.exists() or (self.folder.is_dir() and not names):
             return ""
         return f"{' and '.join(names)} but no result of avseg" if names else "no folder but a file of that name"
@@ -70,8 +77,10 @@ class Existing:
         """Whether result.json names this output and it is there."""
         assert self.found is not None
         named = {OVERLAY_NAME} if self.found.get("overlay") else set()
+        named |= set((self.found.get("saved") or {}).values())
         named |= {str(kind.get("file")) for kind in _masks_of(self.found)}
-        return name in named and (self.folder / name.split("/")[0]).exists()
+        place = name if name.startswith("..") else name.split("/")[0]  # masks/{index:06d}.png is a folder
+        return name in named and (self.folder / place).exists()
 
 
 def place(aside: Path, folder: Path, *, replacing: bool) -> None:
@@ -86,7 +95,7 @@ def place(aside: Path, folder: Path, *, replacing: bool) -> None:
         aside.replace(folder)
         return
     if replacing:
-        for name in (RESULT_NAME, *OUTPUTS):
+        for name in (RESULT_NAME, *outputs()):
             _remove(folder / name)
     for entry in sorted(aside.iterdir(), key=lambda one: one.name == RESULT_NAME):
         if entry.is_dir():

@@ -6,15 +6,16 @@ import io
 import json
 import shutil
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, TextIO
 
 import numpy as np
 
+from avseg.inference.export.kinds import kinds
 from avseg.inference.records import FrameResult, MaskKind, class_names
 from avseg.inference.timeline import Intervals, TrackTable
 from avseg.io.image import write_png
@@ -42,10 +43,21 @@ class ResultHeader:
     task: Task
     fps: float
     masks: MaskKind | None
-    overlay: bool
+    saved: tuple[str, ...] = ()
+    """Kinds of output beside the masks; see `avseg.inference.export.kinds`."""
 
-    def to_dict(self, video: Mapping[str, Any]) -> dict[str, Any]:
-        """`video`: its facts."""
+    def without(self, faulty: Collection[str]) -> ResultHeader:
+        """The header of a result in which some kinds could not be written."""
+        return replace(self, saved=tuple(kind for kind in self.saved if kind not in faulty))
+
+    def to_dict(self, video: Mapping[str, Any], name: str = "") -> dict[str, Any]:
+        """
+        Args:
+            video: its facts.
+            name: of the result's folder.
+        """
+        known = kinds()
+        more = {kind: known[kind].path(name) for kind in self.saved if kind != "overlay"}
         table = palette(self.task)
         names = enumerate(class_names(self.task), start=1)
         classes: list[dict[str, Any]] = [{"id": i, "name": name} for i, name in names]
@@ -59,8 +71,9 @@ class ResultHeader:
             "model": self.model,
             "fps": self.fps,
             "masks": None if self.masks is None else {"kind": self.masks, "file": MASK_NAMES[self.masks]},
-            "overlay": OVERLAY_NAME if self.overlay else None,
+            "overlay": OVERLAY_NAME if "overlay" in self.saved else None,
             "tracks": TRACKS_NAME if self.task.kind == "instance" else None,
+            **({"saved": more} if more else {}),
             "classes": classes,
         }
 
@@ -98,11 +111,22 @@ class Draft:
         self.intervals.add(frame)
         self.count += 1
 
-    def finish(self, head: Mapping[str, Any]) -> None:
-        """Write the file. `head`: what stands before the frames."""
+    def finish(self, head: Mapping[str, Any], explanation: Mapping[str, Any]) -> None:
+        """Write the file.
+
+        Args:
+            head: what stands before the frames.
+            explanation: see `avseg.models.session.Session.notes`.
+
+        Raises:
+            ValueError, TypeError: an explanation that is no plain JSON.
+        """
         sounding = json.dumps(self.intervals.closed(head["video"]["duration"]), ensure_ascii=False)
+        why = json.dumps(explanation, ensure_ascii=False, allow_nan=False) if explanation else ""
         with self._frames, self._path.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(json.dumps(head, indent=1, ensure_ascii=False).removesuffix("\n}") + ',\n "frames": [')
+            file.write(json.dumps(head, indent=1, ensure_ascii=False).removesuffix("\n}"))
+            file.write(f',\n "explanation": {why}' if why else "")
+            file.write(',\n "frames": [')
             self._frames.seek(0)
             shutil.copyfileobj(self._frames, file)
             file.write(f'\n ],\n "sounding": {sounding}\n}}\n')

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
 
+from avseg.inference.export.files import OVERLAY_NAME
+from avseg.inference.export.writer import Subject, Told
 from avseg.inference.records import SEEN, FrameResult
 from avseg.io.downmix import mixed
 from avseg.io.files import write_aside
@@ -85,47 +86,34 @@ class OverlayVideo:
             self._picture = next(self._pictures, None)
 
 
-class OptionalOverlay:
-    """An overlay video beside a result: where it cannot be made, the result is kept and `fault` says why."""
+class OverlayWriter:
+    """See `avseg.inference.export.writer.Writer`."""
 
-    def __init__(self, path: Path, info: VideoInfo, task: Task) -> None:
-        self.fault = ""
-        """Why there is no overlay, in one sentence; empty while there is one."""
-        self._path = path
-        self._video: OverlayVideo | None = None
-        with self._surviving():
-            self._video = OverlayVideo(path, info, task)
+    def __init__(self, subject: Subject) -> None:
+        self._clip = subject.source if isinstance(subject.source, Clip) else None
+        self._path, self._task = subject.folder / OVERLAY_NAME, subject.task
+        self._frames: list[FrameResult] = []
+        self._video = None if isinstance(subject.source, Clip) else OverlayVideo(self._path, subject.source, self._task)
 
     def add(self, frame: FrameResult) -> None:
-        """The next mask."""
-        if self._video is not None:
-            with self._surviving():
-                self._video.add(frame)
+        """The next mask; those of a clip, whose pictures are in memory, wait for the end."""
+        if self._video is None:
+            self._frames.append(frame)
+        else:
+            self._video.add(frame)
 
-    def close(self) -> None:
+    def finish(self, told: Told) -> None:
         """Write what is left."""
-        if self._video is not None:
-            with self._surviving():
-                self._video.__exit__(None, None, None)
+        if self._clip is not None:
+            save_overlay(self._path, self._clip, self._frames, self._task)
+        elif self._video is not None:
+            video, self._video = self._video, None
+            video.__exit__(None, None, None)
 
     def abandon(self) -> None:
-        """Close the file; nobody wants it any more."""
+        """Close the file."""
         if self._video is not None:
             self._video.abandon()
-
-    @contextmanager
-    def _surviving(self) -> Iterator[None]:
-        from av.error import FFmpegError
-
-        try:
-            yield
-        except (FFmpegError, OSError, ValueError, RuntimeError) as error:
-            # The path in a system's message is that of a temporary folder.
-            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            self.fault = f"no overlay could be written ({reason}); everything else of the result is there"
-            self.abandon()
-            self._video = None
-            self._path.unlink(missing_ok=True)
 
 
 def save_overlay(path: Path, source: VideoInfo | Clip, frames: Sequence[FrameResult], task: Task) -> Path:

@@ -1,19 +1,22 @@
-"""A result folder of one video: masks, overlay and result.json in one pass, added to what was there."""
+"""A result folder of one video: masks, other outputs and result.json in one pass, added to what was there."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 from avseg.inference.export.existing import Existing, place
-from avseg.inference.export.files import OVERLAY_NAME, ResultHeader, Sink, facts_of, write_frames
-from avseg.inference.export.overlay import OptionalOverlay, save_overlay
+from avseg.inference.export.files import ResultHeader, Sink, facts_of, write_frames
+from avseg.inference.export.kinds import kinds
+from avseg.inference.export.writer import FramePictures, Maker, Subject, SurvivingWriter, Told, Writer
 from avseg.inference.records import FrameResult, FrameStream, Measured
 from avseg.io.files import folder_aside
 from avseg.io.media import VideoInfo
+from avseg.lazy import imported
 from avseg.progress import Progress
 from avseg.types import Clip
 
@@ -28,56 +31,88 @@ class Written:
     """s."""
     seconds: float
     """How long it took."""
-    fault: str = ""
-    """Why a wanted overlay is missing; empty where nothing is."""
+    faults: dict[str, str] = field(default_factory=dict)
+    """By kind of output that is missing: why."""
 
 
 def save_frames(
-    folder: Path, source: VideoInfo | Clip, frames: Sequence[FrameResult], measured: Measured, header: ResultHeader
+    folder: Path,
+    source: VideoInfo | Clip,
+    frames: Sequence[FrameResult],
+    measured: Measured,
+    header: ResultHeader,
+    explanation: Mapping[str, Any],
 ) -> Path:
     """See `Result.save`."""
-    facts = facts_of(source)
-    with folder_aside(folder) as aside:
-        draft = write_frames(aside, header, facts["file"], frames)
-        if header.overlay:
-            save_overlay(aside / OVERLAY_NAME, source, frames, header.task)
-        draft.finish(header.to_dict({**facts, **measured.to_dict()}))
+    facts, known = facts_of(source), kinds()
+    with folder_aside(folder) as aside, _subject(aside, folder.name, source, header) as subject:
+        writers: list[Writer] = []
+        try:
+            writers += [imported(known[kind].address)(subject) for kind in header.saved]
+            draft = write_frames(aside, header, facts["file"], frames, [writer.add for writer in writers])
+            told = Told(measured.duration, draft.intervals.closed(measured.duration), explanation)
+            for writer in writers:
+                writer.finish(told)
+        finally:
+            for writer in writers:
+                writer.abandon()
+        draft.finish(header.to_dict({**facts, **measured.to_dict()}, folder.name), explanation)
         place(aside, folder, replacing=True)
     return folder
 
 
 def write_video_result(
-    existing: Existing, info: VideoInfo, frames: FrameStream, header: ResultHeader, *, replacing: bool = False
+    existing: Existing,
+    info: VideoInfo,
+    frames: FrameStream,
+    header: ResultHeader,
+    makers: Mapping[str, Maker],
+    *,
+    replacing: bool = False,
 ) -> Written:
-    """Masks, overlay and result.json of one video in one pass over its frames.
+    """Masks, other outputs and result.json of one video in one pass over its frames.
 
-    All of it is written aside and moved in when it is whole. A fault of the overlay costs the overlay alone.
+    All of it is written aside and moved in when it is whole. A fault of one kind of output costs that kind alone.
 
     Args:
         existing: The folder, and what it holds.
         info: Of the video.
         frames: Its results.
         header: What is to be written.
+        makers: Of the writers, by kind.
         replacing: Remove the result that was there; otherwise its outputs stay beside the new ones.
     """
-    begun, facts = perf_counter(), facts_of(info)
-    with folder_aside(existing.folder) as aside:
-        overlay = OptionalOverlay(aside / OVERLAY_NAME, info, header.task) if header.overlay else None
+    begun, facts, known = perf_counter(), facts_of(info), kinds()
+    name = existing.folder.name
+    with folder_aside(existing.folder) as aside, _subject(aside, name, info, header) as subject:
+        writers: dict[str, SurvivingWriter] = {}
         with Progress(max(round(info.duration), 1) if info.duration else None, info.path.name, "second") as progress:
-            sinks: list[Sink] = [lambda frame: _show(progress, frame)]
             try:
-                draft = write_frames(aside, header, facts["file"], frames, sinks + ([overlay.add] if overlay else []))
-                if overlay is not None:
-                    overlay.close()
+                for kind in header.saved:
+                    writers[kind] = SurvivingWriter(known[kind], makers[kind], subject)
+                sinks: list[Sink] = [lambda frame: _show(progress, frame), *(w.add for w in writers.values())]
+                draft = write_frames(aside, header, facts["file"], frames, sinks)
+                measured, notes = frames.measured, frames.notes
+                sounding = draft.intervals.closed(measured.duration)
+                for writer in writers.values():
+                    writer.finish(Told(measured.duration, sounding, notes))
             finally:
-                if overlay is not None:
-                    overlay.abandon()
-        fault, measured = "" if overlay is None else overlay.fault, frames.measured
-        head = replace(header, overlay=header.overlay and not fault).to_dict({**facts, **measured.to_dict()})
-        draft.finish(head if replacing else existing.kept(head))
+                for writer in writers.values():
+                    writer.abandon()
+        faults = {kind: writer.fault for kind, writer in writers.items() if writer.fault}
+        head = header.without(faults).to_dict({**facts, **measured.to_dict()}, name)
+        draft.finish(head if replacing else existing.kept(head), notes)
         place(aside, existing.folder, replacing=replacing)
-    sounding = draft.intervals.closed(measured.duration)
-    return Written(sounding, measured.duration, perf_counter() - begun, fault)
+    return Written(sounding, measured.duration, perf_counter() - begun, faults)
+
+
+@contextmanager
+def _subject(aside: Path, name: str, source: VideoInfo | Clip, header: ResultHeader) -> Iterator[Subject]:
+    pictures = FramePictures(source, header.fps)
+    try:
+        yield Subject(name, aside, source, header.task, pictures)
+    finally:
+        pictures.close()
 
 
 def _show(progress: Progress, frame: FrameResult) -> None:

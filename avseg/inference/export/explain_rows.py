@@ -1,0 +1,103 @@
+"""The rows of an explanation's chart, read off its plain JSON (docs/predict.md); what is missing is passed over."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from avseg.render.timescale import TimeCell, clock
+
+MOST_TAGS, MOST_NOUNS, MOST_OBJECTS = 12, 24, 40
+MOST_CELLS = 240
+"""In a row; of longer videos a cell stands for several seconds, with the strongest value of them."""
+LEAST_DECIBELS = -60.0
+"""dBFS that have no colour."""
+
+Value = tuple[int, float]
+"""A second, and what was heard in it."""
+
+
+def records(of: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    """The objects in a list of an explanation; none where there is no such list."""
+    found = of.get(key)
+    return [one for one in found if isinstance(one, Mapping)] if isinstance(found, Sequence) else []
+
+
+def heard_rows(seconds: Sequence[Mapping[str, Any]], duration: float) -> Iterator[tuple[str, list[TimeCell]]]:
+    """Loudness, then the sounds that were heard best, each with its cells."""
+    loud = [(_number(one), float(one["decibels"])) for one in seconds if one.get("decibels") is not None]
+    shares = [(second, 1 - value / LEAST_DECIBELS, f"{value:.0f} dBFS", f"{value:.0f}") for second, value in loud]
+    yield "loudness, dBFS", _cells(shares, duration)
+    tags = _values(seconds, "tags")
+    best = sorted(tags, key=lambda name: -max(value for _, value in tags[name]))
+    for name in best[:MOST_TAGS]:
+        yield name, _cells([(s, value, f"{name} {value:.2f}", f"{value:.2f}") for s, value in tags[name]], duration)
+    if len(best) > MOST_TAGS:
+        yield f"and {len(best) - MOST_TAGS} more", []
+
+
+def noun_rows(seconds: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, list[TimeCell]]]:
+    """The nouns that sound in the order in which they begin, each with its spans."""
+    nouns = _values(seconds, "nouns")
+    for name, values in list(nouns.items())[:MOST_NOUNS]:
+        spans: list[list[Value]] = []
+        for second, value in values:
+            if spans and spans[-1][-1][0] == second - 1:
+                spans[-1].append((second, value))
+            else:
+                spans.append([(second, value)])
+        yield (
+            name,
+            [
+                TimeCell(span[0][0], span[-1][0] + 1, f"{name}, at best {max(value for _, value in span):.2f}")
+                for span in spans
+            ],
+        )
+    if len(nouns) > MOST_NOUNS:
+        yield f"and {len(nouns) - MOST_NOUNS} more", []
+
+
+def object_rows(sounding: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, str, list[TimeCell]]]:
+    """Number, name and spans of everything that is marked at some time."""
+    told = [one for one in sounding if one["intervals"]]
+    for one in told[:MOST_OBJECTS]:
+        name = f"{one['id']} {one['class']} {one['score']:.2f}" if "score" in one else one["class"]
+        cells = [TimeCell(begin, end, f"{name}, {clock(begin)} to {clock(end)}") for begin, end in one["intervals"]]
+        yield one["id"], name, cells
+    if len(told) > MOST_OBJECTS:
+        yield 0, f"and {len(told) - MOST_OBJECTS} more", []
+
+
+def find_texts(track: Mapping[str, Any], find: Mapping[str, Any]) -> str:
+    """`person 0.53`, or `person (woman) 0.53` where the finder was asked for something more particular."""
+    noun, name = str(track.get("noun", "")), str(track.get("class", ""))
+    more = f" ({name})" if name not in ("", noun) else ""
+    return f"{noun}{more} {float(find.get('score', 0.0)):.2f}"
+
+
+def _cells(values: Sequence[tuple[int, float, str, str]], duration: float) -> list[TimeCell]:
+    """Of (second, share, title, text); several seconds in one where there are too many."""
+    width = max(1, math.ceil(duration / MOST_CELLS))
+    best: dict[int, tuple[int, float, str, str]] = {}
+    for value in values:
+        place = value[0] // width
+        if place not in best or value[1] > best[place][1]:
+            best[place] = value
+    return [
+        TimeCell(place * width, (place + 1) * width, f"{title} at {clock(second)}", share, text)
+        for place, (second, share, title, text) in sorted(best.items())
+    ]
+
+
+def _values(seconds: Sequence[Mapping[str, Any]], key: str) -> dict[str, list[Value]]:
+    """By name, in the order in which they come."""
+    found: dict[str, list[Value]] = {}
+    for one in seconds:
+        for name, value in one.get(key) or ():
+            found.setdefault(str(name), []).append((_number(one), float(value)))
+    return found
+
+
+def _number(second: Mapping[str, Any]) -> int:
+    return int(second.get("second", 0))

@@ -1,0 +1,106 @@
+"""What can be written of a video beside its result.json: one line a kind. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from avseg.config import did_you_mean
+from avseg.datasets import DATASETS
+
+if TYPE_CHECKING:
+    from avseg.inference.records import MaskKind
+
+MASK_FORMS = ("png", "rle", "npz")
+USUAL = ("overlay", "masks")
+"""What the command line writes where `--save` is not given."""
+GATHERED = "dataset:"
+"""Begins the names of kinds that gather the videos of a run as a data set."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """An output that may be asked for by name."""
+
+    what: str
+    """For help pages, in a few words."""
+    noun: str
+    """In sentences: "no ... could be written"."""
+    file: str
+    """What is there where it was written, relative to the result's folder; `{name}` is the name of that folder."""
+    address: str
+    """"module:attribute" of what makes its writer (`avseg.inference.export.writer.Maker`), or of a data set's
+    `avseg.prepare.pseudo.PseudoLayout`; empty for masks, which result.json describes."""
+
+    def path(self, name: str) -> str:
+        """`file` of the result in a folder called `name`."""
+        return self.file.replace("{name}", name)
+
+
+_OWN = {
+    "overlay": Kind(
+        "the video with the masks painted in",
+        "overlay",
+        "overlay.mp4",
+        "avseg.inference.export.overlay:OverlayWriter",
+    ),
+    "masks": Kind("the masks, as PNG unless --masks says otherwise", "masks", "masks", ""),
+    "explain": Kind(
+        "a page with the sound, what is heard when, and what was found",
+        "page",
+        "explain.html",
+        "avseg.inference.export.explain:ExplainWriter",
+    ),
+}
+
+
+def kinds() -> dict[str, Kind]:
+    """All kinds by name; each data set that can be gathered has one."""
+    found = dict(_OWN)
+    for name in DATASETS:
+        with suppress(ValueError):  # a plug-in that cannot be imported is told of where it is wanted
+            if gather := DATASETS[name].gather:
+                what = f"all videos of the run as a data set {name} with the masks as its truth"
+                file = f"../dataset_{name}/videos/{{name}}.json"
+                found[f"{GATHERED}{name}"] = Kind(what, f"clips of the data set {name}", file, gather)
+    return found
+
+
+MaskChoice: TypeAlias = "MaskKind | Literal['usual'] | None"
+"""`usual`: PNG where masks are among what is saved; None: none, whatever is saved."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What is written of each video."""
+
+    masks: MaskKind | None
+    more: tuple[str, ...]
+    """Names of the other kinds, the overlay among them."""
+
+
+def choose(save: Sequence[str], overlay: bool | None = None, masks: MaskChoice = "usual") -> Chosen:
+    """What `save` names, unless `overlay` or `masks` say otherwise.
+
+    Args:
+        save: names of kinds.
+        overlay: None: as `save` says.
+        masks: their form.
+
+    Raises:
+        ValueError: a kind that there is not, with the nearest name.
+    """
+    if isinstance(save, str):
+        raise ValueError(f"save is {save!r}, wanted a list of names: [{save!r}]")
+    known = kinds()
+    for name in save:
+        if name not in known:
+            raise ValueError(f"no kind of output is called {name!r}; {did_you_mean(name, known)}")
+    more = [name for name in dict.fromkeys(save) if name not in USUAL]
+    if overlay or (overlay is None and "overlay" in save):
+        more.insert(0, "overlay")
+    if masks == "usual":
+        return Chosen("png" if "masks" in save else None, tuple(more))
+    return Chosen(masks, tuple(more))
