@@ -176,8 +176,9 @@ def _svg(thumbnail: _Thumbnail, boxes: str) -> str:
 def _tables(page: Page, told: Told) -> None:
     why = told.explanation
     tracks = records(why, "tracks")
+    rows: list[tuple[object, ...]]
     if tracks:
-        head = ("track", "noun", "class", "score", "heard", "from", "to", "boxes of the finder: time, score")
+        head: tuple[str, ...] = ("track", "noun", "class", "score", "heard", "from", "to", "boxes of the finder: time, score")
         rows = [
             (
                 *(track.get(key, "") for key in ("id", "noun", "class", "score", "probability")),
@@ -193,7 +194,10 @@ def _tables(page: Page, told: Told) -> None:
             (one["id"], one["class"], _some([f"{clock(a)} to {clock(b)}" for a, b in one["intervals"]]))
             for one in told.sounding
         ]
-        page.heading("Objects").table(head, rows) if rows else page.text("Nothing was marked.")
+        if rows:
+            page.heading("Objects").table(head, rows)
+        else:
+            page.text("Nothing was marked.")
     parts = why.get("parts")
     if isinstance(parts, Mapping):
         keys = ("kind", "checkpoint", "revision")
