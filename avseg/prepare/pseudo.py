@@ -107,7 +107,9 @@ class Gathering:
         self._classes = layout.classes(task)
         self._check_folder()
         clear_stale(root)
-        self.records = {path.stem: _read(path) for path in sorted((root / RECORDS).glob("*.json"))}
+        clear_stale(root / RECORDS)
+        found = sorted(path for path in (root / RECORDS).glob("*.json") if not path.name.endswith(".part.json"))
+        self.records = {path.stem: _read(path) for path in found}
 
     def begin(self, name: str) -> GatheredVideo:
         """A video that is to be added, or takes the place of the one of that name."""

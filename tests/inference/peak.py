@@ -25,6 +25,8 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     out, *videos = sys.argv[1:]
     for video in videos:
-        report = predict_folder(Segmenter(fake(), fps=1), [video], Path(out), overlay=True)
+        kinds = ["masks", "overlay", "explain", "dataset:s4"]
+        report = predict_folder(Segmenter(fake(), fps=1), [video], Path(out), save=kinds)
+        assert report.exit_code == 0, report
         assert len(report.done) == 1, report
         print(peak())
