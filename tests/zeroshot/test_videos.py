@@ -20,6 +20,7 @@ from avseg.io.video import write_video
 from avseg.models import load_model, save_model
 from avseg.models.zeroshot.config import GateConfig, hearing
 from avseg.types import Task
+from extras import needs
 from zeroshot_parts import stub_model
 
 TASK = Task("instance", ("dog", "cat"))
@@ -91,9 +92,11 @@ def test_maps_of_a_video_follow_its_sound(tmp_path: Path, kind: Any) -> None:
     assert [bool(frame.objects) for frame in result.frames] == [t < 6 or t >= 10 for t in range(12)]
 
 
+@pytest.mark.extra
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
 def test_ten_minutes_need_at_most_forty_megabytes_more_than_one(tmp_path: Path) -> None:
     videos = [str(video(tmp_path / f"{minutes}.mp4", 60 * minutes)) for minutes in (1, 10)]
+    needs("transformers")
     script = Path(__file__).with_name("peak_zeroshot.py")
     done = subprocess.run(
         [sys.executable, str(script), str(tmp_path / "out"), *videos], capture_output=True, text=True, check=True
