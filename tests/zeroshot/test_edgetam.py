@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -78,3 +79,10 @@ def test_its_weights_are_those_of_its_own_architecture(followers: dict[str, Any]
     config = followers["edgetam"].model.config.vision_config.backbone_config
     assert config.architecture == "repvit_m1"
     assert type(followers["edgetam"].processor) is type(followers["sam2"].processor)
+
+
+def test_weights_of_another_kind_are_refused(tmp_path: Path) -> None:
+    """`transformers` fills what it does not find by chance, and only logs it."""
+    needs("transformers")
+    with pytest.raises(ValueError, match=r"lacks [0-9]+ weights of EdgeTamVideoModel"):
+        tiny.opened("edgetam", tiny.sam2(tmp_path))

@@ -261,5 +261,5 @@ def test_mistakes_are_told_in_one_sentence(follower: Any, frames: Tensor) -> Non
             call()
     with pytest.raises(ValueError, match=r"a picture of \(3, 24, 72\) in a video of \(3, 48, 72\)"):
         following.see(frames[0, :, :24], [NOUN])
-    with pytest.raises(ValueError, match="is 42 tokens long, and SAM 3 reads 32"):
+    with pytest.raises(ValueError, match="is 42 tokens long, the finder reads 32 at most"):
         following.see(frames[0], ["d" * 40])

@@ -17,6 +17,7 @@ from transformers import Sam2VideoModel, Sam2VideoProcessor
 from avseg.models.zeroshot.config import Part, ZeroShotConfig
 from avseg.models.zeroshot.hub.memory import held_bytes, trim
 from avseg.models.zeroshot.hub.origin import origin
+from avseg.models.zeroshot.hub.whole import whole
 from avseg.models.zeroshot.parts import Found, Seen
 
 
@@ -26,10 +27,14 @@ class SAM2:
     architecture: Any = Sam2VideoModel
 
     def __init__(self, part: Part, config: ZeroShotConfig, device: torch.device) -> None:
+        """
+        Raises:
+            ValueError: weights of another model, or not all of them.
+        """
         self.dtype: torch.dtype = getattr(torch, config.follow.precision)
         self.device = device
         self.processor: Any = Sam2VideoProcessor.from_pretrained(**origin(part))
-        self.model: Any = self.architecture.from_pretrained(**origin(part), dtype=self.dtype).to(device).eval()
+        self.model: Any = whole(self.architecture, part, self.dtype).to(device)
 
     def open(self, size: tuple[int, int]) -> SAM2Following:
         return SAM2Following(self, size)

@@ -18,9 +18,11 @@ from transformers import Sam3VideoModel, Sam3VideoProcessor
 from transformers.models.sam3_video import modeling_sam3_video
 
 from avseg.models.zeroshot.config import Part, ZeroShotConfig
+from avseg.models.zeroshot.hub.checks import check_lengths
 from avseg.models.zeroshot.hub.memory import held_bytes, trim
 from avseg.models.zeroshot.hub.origin import origin
 from avseg.models.zeroshot.hub.sam2 import check_size
+from avseg.models.zeroshot.hub.whole import whole
 from avseg.models.zeroshot.parts import Found, Seen
 
 TOKENS = 32
@@ -35,14 +37,17 @@ class SAM3Follower:
     """
 
     def __init__(self, part: Part, config: ZeroShotConfig, device: torch.device) -> None:
+        """
+        Raises:
+            ValueError: weights of another model, or not all of them.
+        """
         code: Any = modeling_sam3_video
         code.cv_utils_kernel = False
         self.config = config.find
         self.dtype: torch.dtype = getattr(torch, config.follow.precision)
         self.device = device
         self.processor: Any = Sam3VideoProcessor.from_pretrained(**origin(part))
-        architecture: Any = Sam3VideoModel
-        self.model: Any = architecture.from_pretrained(**origin(part), dtype=self.dtype).to(device).eval()
+        self.model: Any = whole(Sam3VideoModel, part, self.dtype).to(device)
 
     def open(self, size: tuple[int, int]) -> SAM3Following:
         return SAM3Following(self, size)
@@ -53,8 +58,7 @@ class SAM3Follower:
         Raises:
             ValueError: the noun is too long.
         """
-        if (tokens := len(self.processor.tokenizer(noun).input_ids)) > TOKENS:
-            raise ValueError(f"{noun!r} is {tokens} tokens long, and SAM 3 reads {TOKENS}; use a shorter noun")
+        check_lengths([noun], [len(self.processor.tokenizer(noun).input_ids)], TOKENS)
         session = self.processor.init_video_session(inference_device=self.device, dtype=self.dtype)
         session.processed_frames = _Endless()
         self.processor.add_text_prompt(session, noun)

@@ -10,8 +10,8 @@ from avseg.models.zeroshot.config import Part
 from avseg.models.zeroshot.hub.origin import origin
 
 
-def whole(kind: Any, part: Part) -> Any:
-    """The model of a part, in float32 and evaluation mode.
+def whole(kind: Any, part: Part, dtype: torch.dtype = torch.float32) -> Any:
+    """The model of a part, in evaluation mode.
 
     `from_pretrained` fills weights that it does not find with random numbers, also where the weights are those of
     another kind of model, and only logs it.
@@ -19,11 +19,12 @@ def whole(kind: Any, part: Part) -> Any:
     Args:
         kind: class of `transformers`.
         part: what to load.
+        dtype: of its weights.
 
     Raises:
         ValueError: weights of another model, or not all of them.
     """
-    model, report = kind.from_pretrained(**origin(part), dtype=torch.float32, output_loading_info=True)
+    model, report = kind.from_pretrained(**origin(part), dtype=dtype, output_loading_info=True)
     # Buffers may be missing: older checkpoints lack some that are computed anyway.
     wrong = {*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}
     lacking = [name for name, _ in model.named_parameters() if name in wrong]
