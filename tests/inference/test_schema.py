@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from avseg.inference import predict_paths
+from avseg.inference import Segmenter, predict_folder, predict_paths
 from avseg.models import build_model, save_model
+from avseg.models.zeroshot.config import GateConfig, hearing
 from avseg.types import Task
 from inference.recordings import record
 from small import small_config
+from zeroshot_parts import stub_model
 
 SCHEMA = json.loads((Path(__file__).parents[1] / "golden" / "house" / "result_schema.json").read_text(encoding="utf-8"))
 
@@ -25,6 +28,20 @@ def schema(value: Any, path: str = "") -> set[str]:
     if isinstance(value, list):
         return {line for inner in value for line in schema(inner, f"{path}[]")} or {f"{path}[]: none"}
     return {f"{path}: {type(value).__name__}"}
+
+
+def test_an_explanation_has_the_documented_form(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "predict.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```\n(\{\"parts\".*?)```", page, re.DOTALL)
+    documented = {re.sub(r"^parts\.\w+", "parts.PART", line) for line in schema(json.loads(example))}
+    video = record(tmp_path / "film.mp4", 3.0, (1.0,))
+    model = stub_model(Task("instance", ("dog", "cello")), gate=GateConfig(on=0.01, off=0.005), audio=hearing(1.0))
+    predict_folder(Segmenter(model), [video], tmp_path / "out", save=["explain"])
+    told = json.loads((tmp_path / "out" / "film" / "result.json").read_text(encoding="utf-8"))
+    found = {re.sub(r"^parts\.\w+", "parts.PART", line) for line in schema(told["explanation"])}
+    assert found - {"seconds[].decibels: NoneType"} == documented - {"seconds[].decibels: NoneType"}
+    assert told["saved"] == {"explain": "explain.html"}
+    assert {"dog", "cello"} <= set(re.findall(r"dog|cello", (tmp_path / "out/film/explain.html").read_text("utf-8")))
 
 
 @pytest.mark.parametrize("kind", ["semantic", "instance"])

@@ -178,7 +178,16 @@ def _tables(page: Page, told: Told) -> None:
     tracks = records(why, "tracks")
     rows: list[tuple[object, ...]]
     if tracks:
-        head: tuple[str, ...] = ("track", "noun", "class", "score", "heard", "from", "to", "boxes of the finder: time, score")
+        head: tuple[str, ...] = (
+            "track",
+            "noun",
+            "class",
+            "score",
+            "heard",
+            "from",
+            "to",
+            "boxes of the finder: time, score",
+        )
         rows = [
             (
                 *(track.get(key, "") for key in ("id", "noun", "class", "score", "probability")),
