@@ -23,7 +23,7 @@ TRACKS = "tracks"
 _INFO = {"description": "Videos whose tracks a model of avseg made"}
 
 
-class VideoWriter:
+class PseudoVideo:
     """See `avseg.prepare.pseudo.ClipWriter`."""
 
     def __init__(self, root: Path, name: str, split: str, task: Task) -> None:
@@ -111,4 +111,4 @@ def _unfit(task: Task) -> str:
     return f"they are tracks, and a {task.kind} model does not tell objects apart; take a model that tracks"
 
 
-LAYOUT = PseudoLayout("aviseg", _unfit, lambda task: task.classes, VideoWriter, _tables)
+LAYOUT = PseudoLayout("aviseg", _unfit, lambda task: task.classes, PseudoVideo, _tables)
