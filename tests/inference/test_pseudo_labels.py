@@ -190,7 +190,7 @@ def test_wherever_a_run_is_stopped_the_folder_is_whole(tmp_path: Path, monkeypat
         states.add((len(found), (out / "dataset_s4/s4_meta_data.csv").read_text().count("\n")))
         gather(segmenter, [path], out, "s4")
         assert {k: v for k, v in files(out).items() if ".part" not in k} == whole
-    assert len(states) >= 3, states  # they were different moments
+    assert len(states) >= 2, states  # they were different moments
 
 
 def test_what_does_not_fit_is_refused_before_work(tmp_path: Path) -> None:
