@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from typing import Protocol, Self, TypeAlias
 
 import numpy as np
@@ -34,6 +36,26 @@ class Metric(Protocol):
         """One row per clip in data-set order: `index`, `id`, and the clip's own scores."""
 
 
+class Resampled(ABC):
+    """A metric whose figures can be computed again from drawn clips, as intervals by the bootstrap need it."""
+
+    group: int = 1
+    """Clips that are drawn together, neighbours in the data set, where figures are means over such groups."""
+
+    @property
+    @abstractmethod
+    def groups(self) -> list[int]:
+        """The numbers of the groups that were seen: place in the data set // `group`."""
+
+    @abstractmethod
+    def resampled(self, drawn: Sequence[int]) -> Self:
+        """The same metric, fed with the clips of these groups; a number that stands there twice counts twice."""
+
+    def by_class(self) -> dict[str, Array]:
+        """Figures of every class, (C,) by class id, NaN where there is none; empty where classes play no part."""
+        return {}
+
+
 class ClipTable:
     """Partial sums of each clip (float64), by its index in the data set.
 
@@ -60,6 +82,20 @@ class ClipTable:
     def __len__(self) -> int:
         return len(self._clips)
 
+    def numbers(self, size: int) -> list[int]:
+        """The numbers of the groups of `size` clips that hold one."""
+        return sorted({index // size for index in self._clips})
+
+    def drawn(self, numbers: Sequence[int], size: int) -> ClipTable:
+        """A table of groups of `size` clips, given by their numbers, one after the other."""
+        table, held = ClipTable(), self._clips
+        for place, number in enumerate(numbers):
+            for offset in range(size):
+                entry = held.get(number * size + offset)
+                if entry is not None:
+                    table._clips[place * size + offset] = entry
+        return table
+
     def groups(self, size: int) -> list[Array]:
         """Values of clips 0..size-1, size..2 size-1 and so on, joined along their first axis."""
         groups: dict[int, list[Array]] = {}
@@ -78,7 +114,7 @@ class ClipTable:
         return np.concatenate([values for _, _, values in self])
 
 
-class TableMetric:
+class TableMetric(Resampled):
     """A metric that keeps a row of partial sums for every clip."""
 
     def __init__(self, protocol: str) -> None:
@@ -86,6 +122,15 @@ class TableMetric:
 
     def merge(self, other: Self) -> None:
         self.clips.merge(other.clips)
+
+    @property
+    def groups(self) -> list[int]:
+        return self.clips.numbers(self.group)
+
+    def resampled(self, drawn: Sequence[int]) -> Self:
+        found = copy.copy(self)
+        found.clips = self.clips.drawn(drawn, self.group)
+        return found
 
 
 def check_dense(prediction: Prediction, target: Target) -> tuple[DensePrediction, DenseTarget]:

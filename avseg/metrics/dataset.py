@@ -111,6 +111,16 @@ class DatasetScores(TableMetric):
             scores |= {f"{name}_multi": value for name, value in self._scores(several, absent).items()}
         return scores
 
+    def by_class(self) -> dict[str, Array]:
+        """IoU and F of every class over all pixels."""
+        hit, predicted, wanted = self.clips.joined()[:, 0].sum(0)
+        below = {"IoU": predicted + wanted - hit, "F": predicted + BETA2 * wanted}
+        above = {"IoU": hit, "F": (1 + BETA2) * hit}
+        return {
+            name: np.divide(above[name], low, out=np.full_like(hit, np.nan), where=low > 0)
+            for name, low in below.items()
+        }
+
     def _scores(self, counts: Array, absent: Absent) -> dict[str, float]:
         """All five over every class."""
         pixels = counts[2].sum()

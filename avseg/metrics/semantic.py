@@ -140,6 +140,13 @@ class SemanticScores(TableMetric):
             f"{name}_foreground": _mean(values[seen & foreground]) for name, values in scores.items()
         }
 
+    def by_class(self) -> dict[str, Array]:
+        """IoU and F of every class, means over the frames in which it is present."""
+        total = self.clips.joined().sum(0)
+        known = total[5] > 0 if self.protocol == "repaired" else total[2] > 0
+        iou, f = np.where(known, total[:2] / np.maximum(total[2], 1), np.nan)
+        return {"IoU": iou, "F": f}
+
     def rows(self) -> list[Row]:
         """mIoU and F of each clip over the classes present in it."""
         rows: list[Row] = []

@@ -77,9 +77,14 @@ def hota_figures(counts: Array) -> dict[str, float]:
     Args:
         counts: (C, 7, 19) sums over videos.
     """
+    return {name: float(values.mean()) if len(values) else float("nan") for name, values in hota_curves(counts).items()}
+
+
+def hota_curves(counts: Array) -> dict[str, Array]:
+    """HOTA and its parts for every class at every alpha, (C, 19) each, from (C, 7, 19) sums over videos."""
     hits, missed, false, location, association, recall, precision = counts.swapaxes(0, 1)
     deta, assa = hits / np.maximum(hits + missed + false, 1), association / np.maximum(hits, 1)
-    parts = {
+    return {
         "HOTA": np.sqrt(deta * assa),
         "DetA": deta,
         "AssA": assa,
@@ -89,4 +94,3 @@ def hota_figures(counts: Array) -> dict[str, float]:
         "AssPr": precision / np.maximum(hits, 1),
         "LocA": np.where(hits > 0, location / np.maximum(hits, 1), 1.0),
     }
-    return {name: float(values.mean()) if len(values) else float("nan") for name, values in parts.items()}

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 
-from avseg.metrics.base import Array, Metric, Row
+from avseg.metrics.base import Array, Metric, Resampled, Row
 from avseg.metrics.suites.aviseg import SPEC
 from avseg.metrics.tracks.fsla import fsla_counts, fsla_figures
-from avseg.metrics.tracks.hota import COUNTS, hota_counts, hota_figures
+from avseg.metrics.tracks.hota import COUNTS, hota_counts, hota_curves, hota_figures
 from avseg.metrics.tracks.table import ALPHAS, Ids, VideoTable, video_table
-from avseg.metrics.tracks.video_map import VideoTracks, map_figures
+from avseg.metrics.tracks.video_map import VideoTracks, class_curves, map_figures
 from avseg.types import Prediction, Target, Task
 
 ORDER = ("FSLA", "HOTA", "mAP", "FSLAn", "FSLAs", "FSLAm", "AssA", "DetA")
@@ -66,7 +67,7 @@ def track_metrics(task: Task, protocol: str, *, silent: Literal["empty", "absent
     return [TrackScores(task, protocol, silent)]
 
 
-class TrackScores:
+class TrackScores(Resampled):
     """FSLA, HOTA and mAP with all their parts (docs/metrics.md), from the tracks of whole videos.
 
     aviseg_upstream: as the published code has them, slips included. A None in a prediction is an empty mask, which is
@@ -103,6 +104,25 @@ class TrackScores:
         for index, scores in other.videos.items():
             self._put(index, scores)
 
+    @property
+    def groups(self) -> list[int]:
+        return sorted(self.videos)
+
+    def resampled(self, drawn: Sequence[int]) -> Self:
+        found = copy.copy(self)
+        found.videos = {place: self.videos[index] for place, index in enumerate(drawn)}
+        return found
+
+    def by_class(self) -> dict[str, Array]:
+        """HOTA and mAP of every class that is true or predicted somewhere; mAP where it is true somewhere."""
+        videos, classes = list(self.videos.values()), len(self.task.classes) + 1
+        hota, precision = np.full(classes, np.nan), np.full(classes, np.nan)
+        every, counts = _class_counts(videos, None)
+        hota[every] = hota_curves(counts)["HOTA"].mean(1)
+        for number in every.tolist():
+            precision[number] = class_curves([video.tracks for video in videos], number)[0][0].mean()
+        return {"HOTA": hota, "mAP": precision}
+
     def compute(self) -> dict[str, float]:
         """All figures by name, from 0 to 1.
 
@@ -137,14 +157,20 @@ def _figures(
     videos: Sequence[VideoScores], classes: int | None, unmarked: tuple[int, int] | None = None
 ) -> dict[str, float]:
     """All figures of some videos over the classes 1..`classes`, or (None) over those that occur."""
-    every = np.arange(1, classes + 1) if classes else np.unique(np.concatenate([video.classes for video in videos]))
-    counts = np.zeros((len(every), len(COUNTS), len(ALPHAS)))
-    for video in videos:
-        counts[np.searchsorted(every, video.classes)] += video.hota
+    every, counts = _class_counts(videos, classes)
     figures = fsla_figures(np.sum([video.frames for video in videos], 0))
     figures |= hota_figures(counts)
     figures |= map_figures([video.tracks for video in videos], every.tolist(), unmarked)
     return {name: figures[name] for name in (*ORDER, *(name for name in figures if name not in ORDER))}
+
+
+def _class_counts(videos: Sequence[VideoScores], classes: int | None) -> tuple[Ids, Array]:
+    """Classes 1..`classes`, or (None) those that occur: (C,), and their counts for HOTA: (C, 7, 19)."""
+    every = np.arange(1, classes + 1) if classes else np.unique(np.concatenate([video.classes for video in videos]))
+    counts = np.zeros((len(every), len(COUNTS), len(ALPHAS)))
+    for video in videos:
+        counts[np.searchsorted(every, video.classes)] += video.hota
+    return every, counts
 
 
 def _unmarked(videos: Sequence[VideoScores]) -> tuple[int, int] | None:

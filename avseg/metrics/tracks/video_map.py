@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
 
@@ -18,6 +20,10 @@ RECALLS: Array = np.linspace(0, 1, 101)
 
 AREAS = {"": (0.0, 1e10), "_s": (0.0, 128.0**2), "_m": (128.0**2, 256.0**2), "_l": (256.0**2, 1e10)}
 """Mean pixels of a track over its frames, both ends included, by the ending of the figure's name."""
+
+
+Judged: TypeAlias = tuple[Array, Flags, Flags, Array]
+"""Of one class of a video: (P,) scores, best first; (4, 10, P) right, and left out; (4,) true tracks, by `AREAS`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +54,35 @@ class VideoTracks:
             areas=_mean(table.areas, table.areas > 0),
             iou=np.ascontiguousarray(table.track_iou().T),
         )
+
+    def judged(self, number: int, unmarked: int | None = None) -> Judged:
+        """The tracks of a class matched with the true ones; kept, since a video may be drawn again.
+
+        Args:
+            unmarked: The prediction whose true track stays free after it (a published slip).
+        """
+        if (number, unmarked) not in self._judged:
+            self._judged[number, unmarked] = self._matched(number, unmarked)
+        return self._judged[number, unmarked]
+
+    @cached_property
+    def every_class(self) -> frozenset[int]:
+        """Those that are true or predicted."""
+        return frozenset(np.union1d(self.truth_classes, self.classes).tolist())
+
+    @cached_property
+    def _judged(self) -> dict[tuple[int, int | None], Judged]:
+        return {}
+
+    def _matched(self, number: int, unmarked: int | None) -> Judged:
+        low, high = np.array(list(AREAS.values())).T[..., None]  # (R, 1) each
+        true, predicted = self.of_class(number)
+        outside = (self.truth_areas[true] < low) | (self.truth_areas[true] > high)  # (R, G)
+        slip = next((i for i, p in enumerate(predicted) if p == unmarked), None)
+        matched, ignored = match(self.iou[np.ix_(predicted, true)], outside, slip)
+        wrong_size = (self.areas[predicted] < low) | (self.areas[predicted] > high)  # (R, P)
+        left_out = ignored | (~matched & wrong_size[:, None])
+        return self.scores[predicted], matched & ~ignored, left_out, (~outside).sum(1).astype(np.float64)
 
     def of_class(self, number: int) -> tuple[Ids, Ids]:
         """Places of the true tracks of a class, and of the predicted ones, best score first (ties: file order)."""
@@ -104,24 +139,16 @@ def class_curves(
     Args:
         unmarked: Place of a video and of a prediction in it whose true track stays free after it (a published slip).
     """
-    low, high = np.array(list(AREAS.values())).T[..., None]  # (R, 1) each
-    scores, hits, skipped = [np.zeros(0)], [np.zeros((len(AREAS), len(THRESHOLDS), 0), dtype=bool)], []
-    skipped.append(hits[0])
-    positives = np.zeros(len(AREAS))
+    empty = np.zeros((len(AREAS), len(THRESHOLDS), 0), dtype=bool)
+    parts: list[Judged] = [(np.zeros(0), empty, empty, np.zeros(len(AREAS)))]
     for place, video in enumerate(videos):
-        true, predicted = video.of_class(number)
-        outside = (video.truth_areas[true] < low) | (video.truth_areas[true] > high)  # (R, G)
-        positives += (~outside).sum(1)
-        first = unmarked is not None and place == unmarked[0]
-        slip = next((i for i, p in enumerate(predicted) if first and unmarked and p == unmarked[1]), None)
-        matched, ignored = match(video.iou[np.ix_(predicted, true)], outside, slip)
-        wrong_size = (video.areas[predicted] < low) | (video.areas[predicted] > high)  # (R, P)
-        scores.append(video.scores[predicted])
-        hits.append(matched & ~ignored)
-        skipped.append(ignored | (~matched & wrong_size[:, None]))
+        slip = unmarked[1] if unmarked is not None and place == unmarked[0] else None
+        if number in video.every_class:
+            parts.append(video.judged(number, slip))
+    scores, hits, skipped, positives = zip(*parts, strict=True)
     order = np.argsort(-np.concatenate(scores), kind="stable")
     hit, skip = np.concatenate(hits, 2)[..., order], np.concatenate(skipped, 2)[..., order]
-    return _precision(hit.cumsum(2), (~hit & ~skip).cumsum(2), positives)
+    return _precision(hit.cumsum(2), (~hit & ~skip).cumsum(2), np.sum(positives, 0))
 
 
 def _precision(right: Array, wrong: Array, positives: Array) -> tuple[Array, Array]:
