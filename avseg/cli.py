@@ -14,9 +14,10 @@ from typing import Annotated, Any, Literal
 import tyro
 from tyro.conf import Positional, arg
 
-from avseg.commands import completion, convert, datasets, listen, weights
+from avseg.commands import compare, completion, convert, datasets, listen, weights
 from avseg.commands import data as data_commands
 from avseg.commands.errors import said
+from avseg.commands.names import protocols_help, suites_help
 from avseg.commands.opening import ModelChoice, OptionalModel, held_rows
 from avseg.commands.parse import MISUSE, Command, Group, did_you_mean, misuse, wrapped
 from avseg.commands.saving import SaveChoices
@@ -25,7 +26,6 @@ from avseg.commands.tables import print_table
 from avseg.commands.words import Hidden, Video, parameters_of
 from avseg.data.config import PARAMETERS, DataConfig
 from avseg.lazy import imported
-from avseg.metrics import SUITES, describe_protocols
 from avseg.models import FAMILIES, describe
 from avseg.recipes import RECIPES
 from avseg.registry import add_plugin
@@ -110,20 +110,12 @@ def train(arguments: Sequence[str]) -> int:
 
 
 # Annotations are looked up when a command is asked for, which is early enough to import what plug-ins add.
-def _protocols() -> str:
-    return f"One or several protocols (docs/metrics.md). {describe_protocols()}."
-
-
-def _suites() -> str:
-    return f"Metric suites, all in one pass: {', '.join(SUITES)}. The default is the data set's own."
-
-
 def evaluate(
     model: Annotated[ModelChoice, arg(name="")],
     data: DataConfig,
     split: Literal["train", "val", "test"] = "test",
-    protocol: Annotated[tuple[str, ...], arg(help=_protocols())] = ("published",),
-    suites: Annotated[tuple[str, ...], arg(help=_suites())] = (),
+    protocol: Annotated[tuple[str, ...], arg(help=protocols_help())] = ("published",),
+    suites: Annotated[tuple[str, ...], arg(help=suites_help())] = (),
     out: Path | None = None,
     batch_size: int = 1,
     workers: int = 2,
@@ -190,6 +182,7 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "predict": predict,
     "train": lambda: train(["--help"]),
     "evaluate": evaluate,
+    "compare": compare.compare,
     "listen": listen.listen,
     "convert": lambda: None,
     "data": lambda: None,

@@ -184,7 +184,7 @@ def _is_marked(hint: Any, example: Any) -> bool:
 
 
 def _default_shown(label: str) -> str:
-    if label in ("None", "", "()"):
+    if label in ("None", "", "''", "()"):
         return ""
     return f"(default: {'on' if label == 'True' else 'off' if label == 'False' else label})"
 

@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING
 from avseg.lazy import attach
 
 if TYPE_CHECKING:
+    from avseg.engine.comparison.compare import compare as compare
+    from avseg.engine.comparison.compare import compare_files as compare_files
+    from avseg.engine.comparison.comparison import Comparison as Comparison
+    from avseg.engine.comparison.options import ComparisonOptions as ComparisonOptions
     from avseg.engine.config import GroupConfig as GroupConfig
     from avseg.engine.config import OptimConfig as OptimConfig
     from avseg.engine.config import Recipe as Recipe
@@ -25,6 +29,10 @@ _HOMES = {
     "OptimConfig": "avseg.engine.config",
     "Recipe": "avseg.engine.config",
     "TrainConfig": "avseg.engine.config",
+    "Comparison": "avseg.engine.comparison.comparison",
+    "ComparisonOptions": "avseg.engine.comparison.options",
+    "compare": "avseg.engine.comparison.compare",
+    "compare_files": "avseg.engine.comparison.compare",
     "Report": "avseg.engine.evaluation.report",
     "evaluate": "avseg.engine.evaluation.evaluate",
     "evaluate_file": "avseg.engine.evaluation.files",

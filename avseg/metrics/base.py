@@ -51,6 +51,10 @@ class Resampled(ABC):
     def resampled(self, drawn: Sequence[int]) -> Self:
         """The same metric, fed with the clips of these groups; a number that stands there twice counts twice."""
 
+    @abstractmethod
+    def compute(self) -> dict[str, float]:
+        """Name to score."""
+
     def by_class(self) -> dict[str, Array]:
         """Figures of every class, (C,) by class id, NaN where there is none; empty where classes play no part."""
         return {}

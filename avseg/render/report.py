@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from avseg.io.files import clear_stale, write_text
+from avseg.io.image import open_image
 from avseg.render.palette import Colour
 
 _STYLE = """
@@ -116,13 +117,25 @@ class Page:
         """One picture: an (H, W, 3) or (H, W) uint8 array, or a PNG or JPEG file."""
         return self.gallery([(picture, alt, caption)], tile=640)
 
-    def gallery(self, pictures: Sequence[tuple[NDArray[np.uint8] | Path, str, str]], tile: int = 200) -> Page:
-        """Pictures side by side: (picture, alternative text, caption); `tile` in CSS pixels."""
+    def gallery(
+        self,
+        pictures: Sequence[tuple[NDArray[np.uint8] | Path, str, str]],
+        tile: int = 200,
+        *,
+        photographs: bool = False,
+    ) -> Page:
+        """Pictures side by side: (picture, alternative text, caption).
+
+        Args:
+            tile: CSS pixels.
+            photographs: Make JPEG of them, which takes a fifth of the bytes of PNG.
+        """
         figures = []
         for picture, alt, caption in pictures:
             if not alt:
                 raise ValueError(f"the picture with the caption {caption!r} has no alternative text; say what it shows")
-            image = f'<img src="{_embedded(picture)}" alt="{escape(alt, quote=True)}" loading="lazy">'
+            source = photograph(picture) if photographs else _embedded(picture)
+            image = f'<img src="{source}" alt="{escape(alt, quote=True)}" loading="lazy">'
             figures.append(_figure(image, caption))
         self._parts.append(f'<div class="gallery" style="--tile: {tile}px">{"".join(figures)}</div>')
         return self
@@ -254,10 +267,11 @@ def _embedded(picture: NDArray[np.uint8] | Path) -> str:
     return _data("image/png", buffer.getvalue())
 
 
-def photograph(picture: NDArray[np.uint8], quality: int = 90) -> str:
-    """A data URI of (H, W, 3) as JPEG, which takes a fifth of the bytes of PNG and of the time."""
+def photograph(picture: NDArray[np.uint8] | Path, quality: int = 90) -> str:
+    """A data URI of (H, W, 3), or of a picture's file, as JPEG: a fifth of the bytes of PNG, and of the time."""
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, format="JPEG", quality=quality)
+    image = open_image(picture, "RGB") if isinstance(picture, Path) else Image.fromarray(picture)
+    image.save(buffer, format="JPEG", quality=quality)
     return _data("image/jpeg", buffer.getvalue())
 
 

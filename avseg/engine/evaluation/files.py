@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -95,51 +95,90 @@ def evaluate_file(
     refuse_idle(own_config(data), split)
     dataset = build_dataset(data, split)
     protocols = [protocol] if isinstance(protocol, str) else list(protocol)
-    metrics = _metrics_of(dataset, suites, protocols)
+    metrics = metrics_wanted(dataset, suites, protocols)
     started = time.monotonic()
     if are_results(model_path):
         refuse_choices(model_path)
         if batch_size != 1 or device not in ("auto", "cpu"):
             raise ValueError(f"{model_path} holds tracks and no model; leave out --batch-size and --device")
-        return _score_tracks(Path(model_path), dataset, metrics, split, out, overlays)
+        judged = judge_tracks(Path(model_path), dataset, metrics)
+        report = Report.of(metrics, model_path, dataset.config, split, time.monotonic() - started, main=True)
+        _write(report, out, overlays, judged)
+        return report
     with working_on(device) as place:
         model = load_model(model_path, device=str(place), task=dataset.task)
-        _check_tasks(model, dataset, metrics)
-        kept = KeptTracks(metrics[0])
-        fed = metrics if out is None else [*metrics, kept]
-        evaluate(
-            model,
-            dataset,
-            fed,
-            batch_size=batch_size,
-            device=str(place),
-            workers=workers_here(workers),
-            progress=True,
+        judged = judge_model(
+            model, dataset, metrics, keep=out is not None, batch_size=batch_size, device=str(place), workers=workers
         )
         seconds, main = time.monotonic() - started, rank_and_world()[0] == 0
         report = Report.of(metrics, model_path, dataset.config, split, seconds, main)
         report = replace(report, weights=model.config.origins)
         if report.main:
-            # Of a model of other classes the foreground alone is scored and shown.
-            shown = dataset.task if model.task == dataset.task else Task("binary")
-            _write(report, out, overlays, shown, _looker(model, dataset, report.protocols[0], kept.tracks))
-            if out is not None and kept.tracks:
-                write_tracks(out / FILE, kept.tracks, dataset)
+            _write(report, out, overlays, judged)
+            if out is not None and judged.tracks:
+                write_tracks(out / FILE, judged.tracks, dataset)
     return report
 
 
-def _score_tracks(
-    path: Path, dataset: ClipDataset, metrics: Sequence[Metric], split: str, out: Path | None, overlays: int
-) -> Report:
-    started = time.monotonic()
+@dataclass(frozen=True)
+class Judged:
+    """What went through a split, whose metrics have seen all of it."""
+
+    task: Task
+    """As which its predictions are shown: of a model of other classes the foreground alone is scored and shown."""
+    look: Look
+    tracks: Mapping[int, InstancePrediction]
+    """Those that are known, by the place of their clip."""
+
+
+def judge_model(
+    model: Model[Any],
+    dataset: ClipDataset,
+    metrics: Sequence[Metric],
+    *,
+    keep: bool = True,
+    batch_size: int = 1,
+    device: str = "auto",
+    workers: int = 0,
+    progress: bool = True,
+) -> Judged:
+    """Feed the metrics with what a model predicts of every clip.
+
+    Args:
+        keep: Tracks are kept, to be shown or written.
+        batch_size, device, workers, progress: As `evaluate` has them.
+
+    Raises:
+        ValueError: a model of another task than the data set, and all that `evaluate` refuses.
+    """
+    _check_tasks(model, dataset, metrics)
+    kept = KeptTracks(metrics[0])
+    evaluate(
+        model,
+        dataset,
+        [*metrics, kept] if keep else metrics,
+        batch_size=batch_size,
+        device=device,
+        workers=workers_here(workers),
+        progress=progress,
+    )
+    shown = dataset.task if model.task == dataset.task else Task("binary")
+    return Judged(shown, _looker(model, dataset, metrics[0].protocol, kept.tracks), kept.tracks)
+
+
+def judge_tracks(path: Path, dataset: ClipDataset, metrics: Sequence[Metric]) -> Judged:
+    """The same of tracks that somebody predicted; see `read_tracks`."""
     tracks = read_tracks(path, dataset)
     score(tracks.values(), dataset, metrics)
-    report = Report.of(metrics, path, dataset.config, split, time.monotonic() - started, main=True)
-    _write(report, out, overlays, dataset.task, lambda index: (dataset[index], tracks[index]))
-    return report
+    return Judged(dataset.task, lambda index: (dataset[index], tracks[index]), tracks)
 
 
-def _metrics_of(dataset: ClipDataset, suites: Sequence[str], protocols: Sequence[str]) -> list[Metric]:
+def metrics_wanted(dataset: ClipDataset, suites: Sequence[str], protocols: Sequence[str]) -> list[Metric]:
+    """Fresh metrics of `suites`, by default of the data set's own.
+
+    Raises:
+        ValueError: all that `metrics_of` refuses, and a suite of scenarios of sound.
+    """
     metrics = metrics_of(dataset.task, suites or [dataset.suite], protocols)
     for metric in metrics:
         if SUITES[metric.suite].by_scenario:
@@ -150,14 +189,14 @@ def _metrics_of(dataset: ClipDataset, suites: Sequence[str], protocols: Sequence
     return metrics
 
 
-def _write(report: Report, out: Path | None, overlays: int, task: Task, look: Look) -> None:
+def _write(report: Report, out: Path | None, overlays: int, judged: Judged) -> None:
     if out is None:
         return
     for folder in (out, out / "overlays"):
         clear_stale(folder)
     report.write(out)
     if overlays:
-        write_pictures(task, report, out / "overlays", overlays, look)
+        write_pictures(judged.task, report, out / "overlays", overlays, judged.look)
 
 
 def _looker(model: Model[Any], dataset: ClipDataset, protocol: str, kept: Mapping[int, InstancePrediction]) -> Look:
@@ -194,7 +233,7 @@ def are_results(source: str | os.PathLike[str]) -> bool:
     return Path(source).suffix.lower() == ".json"
 
 
-def read_tracks(path: Path, dataset: ClipDataset) -> dict[int, Prediction]:
+def read_tracks(path: Path, dataset: ClipDataset) -> dict[int, InstancePrediction]:
     """The predictions of a file by their place in the data set.
 
     Raises:

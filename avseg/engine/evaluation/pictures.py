@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -26,7 +26,6 @@ from avseg.types import (
     DensePrediction,
     DenseTarget,
     InstancePrediction,
-    InstanceTarget,
     Prediction,
     Rle,
     Task,
@@ -64,7 +63,7 @@ def write_pictures(task: Task, report: Report, folder: Path, count: int, look: L
     return paths
 
 
-def clip_picture(clip: Clip, prediction: Prediction, task: Task, title: str = "") -> Picture:
+def clip_picture(clip: Clip, prediction: Prediction | Mapping[str, Prediction], task: Task, title: str = "") -> Picture:
     """(h, w, 3) uint8: frames as they are, with their truth, and with the prediction, one row below the other.
 
     Each row has a caption with its name and the names of what is painted in it, each frame its second.
@@ -72,14 +71,16 @@ def clip_picture(clip: Clip, prediction: Prediction, task: Task, title: str = ""
     large.
 
     Args:
+        clip: With its truth.
+        prediction: One, or several by their captions, each of which has its row.
         title: Written above all.
     """
-    if isinstance(prediction, InstancePrediction):
-        assert isinstance(clip.target, (InstanceTarget, TrackTarget))
-        chosen, rows = _of_tracks(clip, as_tracks(clip.target), prediction, task)
+    several = prediction if isinstance(prediction, Mapping) else {"prediction": prediction}
+    if isinstance(clip.target, DenseTarget):
+        chosen, rows = _of_labels(clip.target, several, task)
     else:
-        assert isinstance(clip.target, DenseTarget) and isinstance(prediction, DensePrediction)
-        chosen, rows = _of_labels(clip.target, prediction, task)
+        assert clip.target is not None
+        chosen, rows = _of_tracks(clip, as_tracks(clip.target), several, task)
     pictures = [_sized(clip.frames[frame], rows[0].maps[0].shape) for frame in chosen]
     heads = [_head(clip, frame) for frame in chosen]
     return _sheet(title, heads, pictures, rows, palette(task))
@@ -100,16 +101,22 @@ class _Row:
         return [number for number in np.unique(np.stack(self.maps)).tolist() if number]
 
 
-def _of_labels(target: DenseTarget, prediction: DensePrediction, task: Task) -> tuple[list[int], list[_Row]]:
+def _of_labels(target: DenseTarget, predictions: Mapping[str, Prediction], task: Task) -> tuple[list[int], list[_Row]]:
     chosen = list(range(min(len(target.labels), MOST_FRAMES)))
     names = dict(enumerate(task.classes, 1)) or {1: "sounding"}
-    maps = [target.labels[frame].numpy() for frame in chosen], [prediction.labels(f).cpu().numpy() for f in chosen]
-    shown = [[np.where(ids == IGNORE, 0, ids if task.classes else ids > 0) for ids in row] for row in maps]
-    return chosen, [_Row("truth", shown[0], names), _Row("prediction", shown[1], names)]
+    maps = {"truth": [target.labels[frame].numpy() for frame in chosen]}
+    for caption, prediction in predictions.items():
+        assert isinstance(prediction, DensePrediction)
+        maps[caption] = [prediction.labels(frame).cpu().numpy() for frame in chosen]
+    shown = {
+        caption: [np.where(ids == IGNORE, 0, ids if task.classes else ids > 0) for ids in row]
+        for caption, row in maps.items()
+    }
+    return chosen, [_Row(caption, row, names) for caption, row in shown.items()]
 
 
 def _of_tracks(
-    clip: Clip, truth: TrackTarget, prediction: InstancePrediction, task: Task
+    clip: Clip, truth: TrackTarget, predictions: Mapping[str, Prediction], task: Task
 ) -> tuple[list[int], list[_Row]]:
     def row(caption: str, masks: Sequence[Sequence[Rle | None]], classes: Tensor, scores: Sequence[float]) -> _Row:
         words = [task.classes[number - 1] for number in classes.tolist()]
@@ -117,10 +124,11 @@ def _of_tracks(
         return _Row(caption, [_numbers([track[frame] for track in masks], truth.size) for frame in chosen], names)
 
     chosen = np.unique(np.linspace(0, len(clip.frames) - 1, MOST_FRAMES).round().astype(int)).tolist()
-    return chosen, [
-        row("truth", truth.masks, truth.classes, ()),
-        row("prediction", prediction.masks, prediction.classes, prediction.scores.tolist()),
-    ]
+    rows = [row("truth", truth.masks, truth.classes, ())]
+    for caption, each in predictions.items():
+        assert isinstance(each, InstancePrediction)
+        rows.append(row(caption, each.masks, each.classes, each.scores.tolist()))
+    return chosen, rows
 
 
 def _head(clip: Clip, frame: int) -> str:

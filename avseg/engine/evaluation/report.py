@@ -33,7 +33,7 @@ def computed(metrics: Sequence[Metric]) -> dict[str, float]:
     if not metrics:
         raise ValueError("no metric was given; take them from avseg.metrics.SUITES")
     scores: dict[str, float] = {}
-    for metric, prefix in zip(metrics, _prefixes(metrics), strict=True):
+    for metric, prefix in zip(metrics, prefixes(metrics), strict=True):
         for name, value in metric.compute().items():
             if prefix + name in scores:
                 raise ValueError(f"two metrics give the score {prefix + name!r}; evaluate them one after the other")
@@ -44,14 +44,14 @@ def computed(metrics: Sequence[Metric]) -> dict[str, float]:
 def merged_rows(metrics: Sequence[Metric]) -> list[Row]:
     """The rows of several metrics, one per clip, their scores named as those of `computed`."""
     rows: dict[float | int | str, Row] = {}
-    for metric, prefix in zip(metrics, _prefixes(metrics), strict=True):
+    for metric, prefix in zip(metrics, prefixes(metrics), strict=True):
         for row in metric.rows():
             named = {name if name in OF_THE_CLIP else prefix + name: value for name, value in row.items()}
             rows.setdefault(row["index"], {}).update(named)
     return list(rows.values())
 
 
-def _prefixes(metrics: Sequence[Metric]) -> list[str]:
+def prefixes(metrics: Sequence[Metric]) -> list[str]:
     """What goes before the scores of each metric, so that suites and protocols keep apart."""
     several_suites = len({metric.suite for metric in metrics}) > 1
     several_protocols = len({metric.protocol for metric in metrics}) > 1

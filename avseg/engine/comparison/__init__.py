@@ -1,0 +1,1 @@
+"""Two models on the same clips: differences of their figures with intervals, and the clips where they differ most."""
