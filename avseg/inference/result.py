@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL.Image import Image
 
+from avseg.inference import views
 from avseg.inference.export import coco
 from avseg.inference.export.files import ResultHeader
-from avseg.inference.export.kinds import GATHERED, MaskChoice, choose
+from avseg.inference.export.kinds import GATHERED, MaskChoice, choose, kinds
 from avseg.inference.export.overlay import save_overlay
 from avseg.inference.export.saving import save_frames
+from avseg.inference.loading import load_result
 from avseg.inference.records import FrameResult, Measured, PerFrame, Track
+from avseg.inference.stored import Source, StoredVideo
 from avseg.inference.timeline import Intervals, TrackTable
-from avseg.io.media import VideoInfo
 from avseg.types import Clip, InstancePrediction, Task
 
 
 @dataclass(frozen=True)
 class Result:
-    """All sounding objects of one video or clip; masks are kept run-length encoded and unpacked when looked at."""
+    """All sounding objects of one video or clip; masks are kept run-length encoded and unpacked when looked at.
+
+    `len(result)`, `result[3]`, `result[2:5]` and iteration give its frames.
+    """
 
     id: str
     frames: tuple[FrameResult, ...]
@@ -31,12 +37,68 @@ class Result:
     fps: float
     """Masks a second."""
     model: str
-    source: VideoInfo | Clip
-    """The video, by what its file says, or the clip."""
+    source: Source
+    """The video, by what its file says, or the clip; of a loaded result what it says of the video."""
     measured: Measured
     """Of the video or clip."""
     explanation: Mapping[str, Any] = field(default_factory=dict)
     """Why the model predicted what it did (docs/predict.md); empty where it does not tell."""
+
+    @classmethod
+    def load(cls, folder: str | Path, video: str | Path | None = None) -> Result:
+        """The result in a folder that `avseg predict` or `save` wrote; scores have the four decimals of its JSON.
+
+        Args:
+            folder: With result.json and masks.
+            video: The file that was segmented; without it there is no overlay.
+
+        Raises:
+            ValueError: no result of avseg, one without masks, masks that do not fit, or another video.
+            FileNotFoundError: no such folder or mask.
+        """
+        return cls(**vars(load_result(Path(folder), None if video is None else Path(video))))
+
+    def __repr__(self) -> str:
+        return views.line_of(self)
+
+    def _repr_html_(self) -> str:
+        return views.card_of(self)
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def __iter__(self) -> Iterator[FrameResult]:
+        return iter(self.frames)
+
+    @overload
+    def __getitem__(self, index: int) -> FrameResult: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[FrameResult, ...]: ...
+    def __getitem__(self, index: int | slice) -> FrameResult | tuple[FrameResult, ...]:
+        return self.frames[index]
+
+    def plot(self) -> Image:
+        """A picture: a timeline of what sounds when, and up to six frames with their masks (grey without the video)."""
+        return views.plot_of(self)
+
+    def to_pandas(self) -> Any:
+        """A pandas DataFrame with a row for each object of each frame.
+
+        Its columns: frame, time (s), id, class_id, class, score, area (pixels), left, top, width, height.
+
+        Raises:
+            ImportError: pandas is not installed.
+        """
+        return views.to_pandas(self)
+
+    def to_supervision(self) -> list[Any]:
+        """`supervision.Detections` of every frame: boxes along the edges of pixels, masks, scores, class ids (1..K) and
+        names; of models that track the ids of the tracks.
+
+        Raises:
+            ImportError: supervision is not installed.
+        """
+        return views.to_supervision(self)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -94,7 +156,13 @@ class Result:
         return intervals.closed(self.duration)
 
     def save_video(self, path: str | Path) -> Path:
-        """Write the video with the masks painted in, at its own frame rate and with its own sound, as MP4."""
+        """Write the video with the masks painted in, at its own frame rate and with its own sound, as MP4.
+
+        Raises:
+            MediaError: a loaded result whose video is not at hand.
+        """
+        if isinstance(self.source, StoredVideo):
+            raise self.source.refuse("overlay")
         return save_overlay(Path(path), self.source, self.frames, self.task)
 
     def save(
@@ -117,11 +185,14 @@ class Result:
 
         Raises:
             ValueError: a kind that there is not, or one that gathers the videos of a run.
+            MediaError: a loaded result whose video is not at hand, and more than masks is wanted.
         """
         chosen = choose(save, overlay, masks)
         gathered = [kind for kind in chosen.more if kind.startswith(GATHERED)]
         if gathered:
             raise ValueError(f"{gathered[0]} gathers the videos of a run; use avseg.inference.predict_folder")
+        if chosen.more and isinstance(self.source, StoredVideo):
+            raise self.source.refuse(kinds()[chosen.more[0]].noun)
         model = {"name": self.model, "task": self.task.to_dict()}
         header = ResultHeader(model, self.task, self.fps, chosen.masks, chosen.more)
         return save_frames(Path(folder), self.source, self.frames, self.measured, header, self.explanation)

@@ -17,9 +17,9 @@ import numpy as np
 
 from avseg.inference.export.kinds import kinds
 from avseg.inference.records import FrameResult, MaskKind, class_names
+from avseg.inference.stored import Source, StoredVideo
 from avseg.inference.timeline import Intervals, TrackTable
 from avseg.io.image import write_png
-from avseg.io.media import VideoInfo
 from avseg.io.youtube_vis import write_results
 from avseg.render.palette import palette
 from avseg.types import Clip, Task
@@ -78,8 +78,10 @@ class ResultHeader:
         }
 
 
-def facts_of(source: VideoInfo | Clip) -> dict[str, Any]:
+def facts_of(source: Source) -> dict[str, Any]:
     """What result.json says of a video before it is read, or of a clip; `Measured` adds the rest."""
+    if isinstance(source, StoredVideo):
+        return dict(source.facts)
     if isinstance(source, Clip):
         height, width = source.result_size
         return {"file": source.id, "width": width, "height": height, "sound": None}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
@@ -14,6 +14,7 @@ from avseg.inference.export.files import ResultHeader, Sink, facts_of, write_fra
 from avseg.inference.export.kinds import kinds
 from avseg.inference.export.writer import FramePictures, Maker, Subject, SurvivingWriter, Told, Writer
 from avseg.inference.records import FrameResult, FrameStream, Measured
+from avseg.inference.stored import Source, StoredVideo
 from avseg.io.files import folder_aside
 from avseg.io.media import VideoInfo
 from avseg.lazy import imported
@@ -37,7 +38,7 @@ class Written:
 
 def save_frames(
     folder: Path,
-    source: VideoInfo | Clip,
+    source: Source,
     frames: Sequence[FrameResult],
     measured: Measured,
     header: ResultHeader,
@@ -45,17 +46,17 @@ def save_frames(
 ) -> Path:
     """See `Result.save`."""
     facts, known = facts_of(source), kinds()
-    with folder_aside(folder) as aside, _subject(aside, folder.name, source, header) as subject:
+    with folder_aside(folder) as aside, ExitStack() as stack:
         writers: list[Writer] = []
-        try:
-            writers += [imported(known[kind].address)(subject) for kind in header.saved]
-            draft = write_frames(aside, header, facts["file"], frames, [writer.add for writer in writers])
-            told = Told(measured.duration, draft.intervals.closed(measured.duration), explanation)
-            for writer in writers:
-                writer.finish(told)
-        finally:
-            for writer in writers:
-                writer.abandon()
+        if not isinstance(source, StoredVideo):
+            subject = stack.enter_context(_subject(aside, folder.name, source, header))
+            for kind in header.saved:
+                writers.append(imported(known[kind].address)(subject))
+                stack.callback(writers[-1].abandon)
+        draft = write_frames(aside, header, facts["file"], frames, [writer.add for writer in writers])
+        told = Told(measured.duration, draft.intervals.closed(measured.duration), explanation)
+        for writer in writers:
+            writer.finish(told)
         draft.finish(header.to_dict({**facts, **measured.to_dict()}, folder.name), explanation)
         place(aside, folder, replacing=True)
     return folder
