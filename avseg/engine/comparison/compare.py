@@ -14,7 +14,7 @@ from avseg.data.base import ClipDataset
 from avseg.data.config import DataConfig, refuse_idle
 from avseg.datasets import build_dataset, own_config
 from avseg.engine.comparison.comparison import Comparison, Picture
-from avseg.engine.comparison.differences import Differences, Side, clip_differences, differences
+from avseg.engine.comparison.differences import FigureDifferences, Side, clip_differences, differences
 from avseg.engine.comparison.folders import compare_folders, is_evaluation
 from avseg.engine.comparison.options import ComparisonOptions, Draws
 from avseg.engine.evaluation.evaluate import rank_and_world
@@ -154,7 +154,7 @@ def _compared(
         protocols=tuple(dict.fromkeys(metric.protocol for metric in fed[0])),
         data=to_dict(dataset.config),
         classes=("background", *(dataset.task.classes or ("sounding",))),
-        found=differences(a, b, draws, progress=progress) if main else Differences(),
+        found=differences(a, b, draws, progress=progress) if main else FigureDifferences(),
         clips=clip_differences(a, b),
         draws=Draws(draws.draws, draws.seed),
         main=main,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from avseg.engine.comparison.differences import LEVEL, Difference, Differences, scores_of
+from avseg.engine.comparison.differences import LEVEL, Difference, FigureDifferences, scores_of
 from avseg.engine.comparison.options import Draws
 from avseg.io.files import write_text
 from avseg.metrics.base import Row
@@ -38,7 +38,7 @@ class Comparison:
     """The data set's options, with `split`."""
     classes: Sequence[str]
     """Names by class id, background first."""
-    found: Differences
+    found: FigureDifferences
     clips: Sequence[tuple[Row, Row]]
     """The rows of A and of B for every clip, in the order of the data set."""
     draws: Draws

@@ -63,14 +63,14 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Differences:
+class FigureDifferences:
     """Of all figures, and of the figures of every class."""
 
     figures: list[Difference] = field(default_factory=list)
     classes: list[Difference] = field(default_factory=list)
 
 
-def differences(a: Side, b: Side, draws: Draws, *, progress: bool = False) -> Differences:
+def differences(a: Side, b: Side, draws: Draws, *, progress: bool = False) -> FigureDifferences:
     """Differences of every figure that either side has.
 
     Where metrics can be fed again with drawn clips, each draw gives both sides the same clips and all their figures are
@@ -80,7 +80,7 @@ def differences(a: Side, b: Side, draws: Draws, *, progress: bool = False) -> Di
         a, b: What the two scored on the same clips, under the same suites and protocols.
         progress: Show a bar on a terminal, lines elsewhere.
     """
-    drawn, found = _drawn(a.metrics, b.metrics, draws, progress), Differences()
+    drawn, found = _drawn(a.metrics, b.metrics, draws, progress), FigureDifferences()
     for name in dict.fromkeys([*a.scores, *b.scores]):
         one, other = a.scores.get(name, math.nan), b.scores.get(name, math.nan)
         if (name, -1) in drawn:
