@@ -20,7 +20,7 @@ from avseg.cli import run
 from avseg.config import from_dict
 from avseg.datasets import build_dataset, data_config
 from avseg.engine import compare, compare_files, evaluate_file
-from avseg.engine.comparison.differences import FEW, FEWEST, NO_MEAN, Difference, Side, differences
+from avseg.engine.comparison.differences import FEW, FEWEST, NEITHER, NO_MEAN, Difference, Side, differences
 from avseg.engine.comparison.options import ComparisonOptions, Draws
 from avseg.metrics import SUITES, metrics_of
 from avseg.metrics.base import Resampled, Row, TableMetric
@@ -134,6 +134,38 @@ def test_every_metric_computes_for_drawn_clips_what_it_does_for_clips_fed_so(
         assert drawn.keys() == by_hand.compute().keys()
         assert list(drawn.values()) == pytest.approx(list(by_hand.compute().values()), nan_ok=True)
         assert metric.compute() == pytest.approx(before, nan_ok=True)
+
+
+class Fixed:
+    """A metric of somebody else's, which cannot be fed again: a mean over clips, and a figure that is none."""
+
+    suite, protocol = "fixed", "plain"
+
+    def __init__(self, values: list[float]) -> None:
+        self.values = values
+
+    def update(self, prediction: Prediction, target: Target, index: int) -> None:
+        raise NotImplementedError
+
+    def merge(self, other: Fixed) -> None:
+        raise NotImplementedError
+
+    def compute(self) -> dict[str, float]:
+        return {"mean": float(np.mean(self.values)), "best": max(self.values)}
+
+    def rows(self) -> list[Row]:
+        return [{"index": i, "id": f"c{i}", "mean": v, "best": v} for i, v in enumerate(self.values)]
+
+
+def test_metrics_that_cannot_be_fed_again_have_intervals_of_means_alone() -> None:
+    generator, sides = np.random.default_rng(7), []
+    for _ in "ab":
+        metric = Fixed(generator.uniform(size=9).tolist())
+        sides.append(Side(metric.compute(), metric.rows(), [metric]))
+    mean, best = differences(*sides, Draws(80)).figures
+    rows = [[float(row["mean"]) for row in side.rows] for side in sides]
+    assert (mean.difference, mean.low, mean.high) == pytest.approx(paired_bootstrap(rows[1], rows[0], draws=80))
+    assert best.missing == NEITHER and math.isnan(best.high)
 
 
 @pytest.mark.parametrize("protocol", ["published", "repaired", "cavp"])
@@ -258,6 +290,17 @@ def test_a_model_of_classes_beside_a_binary_one_is_shown_by_its_foreground(model
     found = compare_files("demo", models[0], few, out=tmp_path, overlays=1, options=FAST)
     assert found.found.figures[0].missing == FEW and len(list((tmp_path / "overlays").iterdir())) == 1
     assert any(line == f"no interval of J, F: {FEW}" for line in found.remarks())
+
+
+def test_equal_clips_are_not_shown_and_a_second_model_that_is_not_there_is_told_first(
+    models: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = compare_files(models[0], models[0], DATA, out=tmp_path, overlays=2, options=FAST)
+    assert found.ranked() == [] and not (tmp_path / "overlays").exists()
+    assert found.balance == "J of single clips: B has more on 0, A on 0, 8 equal"
+    monkeypatch.setattr("avseg.engine.comparison.compare.judge_model", None)
+    with pytest.raises(FileNotFoundError, match="there is no model file"):
+        compare_files(models[0], tmp_path / "none.safetensors", DATA, options=FAST)
 
 
 def test_the_command_prints_each_figure_and_its_interval(models: tuple[Path, Path], capsys: Any) -> None:

@@ -21,6 +21,7 @@ from avseg.engine.evaluation.evaluate import rank_and_world
 from avseg.engine.evaluation.files import (
     Judged,
     are_results,
+    check_tasks,
     judge_model,
     judge_tracks,
     metrics_wanted,
@@ -117,10 +118,10 @@ def compare_files(
     dataset, started = build_dataset(data, split), time.monotonic()
     fed = [metrics_wanted(dataset, suites, list(protocol) or ["published"]) for _ in range(2)]
     with working_on(how.device) as place:
-        judged = [
-            _judged(source, dataset, metrics, replace(how, device=str(place)))
-            for source, metrics in zip((a, b), fed, strict=True)
-        ]
+        how = replace(how, device=str(place))
+        # Both are opened before either predicts, so that what is wrong with the second is said at once.
+        opened = [_opened(source, dataset, metrics, how.device) for source, metrics in zip((a, b), fed, strict=True)]
+        judged = [_judged(one, dataset, metrics, how) for one, metrics in zip(opened, fed, strict=True)]
         found = _compared((str(a), str(b)), dataset, fed, how, progress=True)
         found = replace(found, data={**found.data, "split": split}, seconds=time.monotonic() - started)
         if out is not None and found.main:
@@ -133,10 +134,20 @@ def _running(how: ComparisonOptions) -> dict[str, Any]:
     return {"batch_size": how.batch_size, "workers": how.workers, "device": how.device}
 
 
-def _judged(source: str | Path, dataset: ClipDataset, metrics: Sequence[Metric], how: ComparisonOptions) -> Judged:
+def _opened(source: str | Path, dataset: ClipDataset, metrics: Sequence[Metric], device: str) -> Model[Any] | Path:
     if are_results(source):
-        return judge_tracks(Path(source), dataset, metrics)
-    return judge_model(load_model(source, device=how.device), dataset, metrics, **_running(how))
+        return Path(source)
+    model = load_model(source, device=device)
+    check_tasks(model, dataset, metrics)
+    return model
+
+
+def _judged(
+    source: Model[Any] | Path, dataset: ClipDataset, metrics: Sequence[Metric], how: ComparisonOptions
+) -> Judged:
+    if isinstance(source, Path):
+        return judge_tracks(source, dataset, metrics)
+    return judge_model(source, dataset, metrics, **_running(how))
 
 
 def _compared(

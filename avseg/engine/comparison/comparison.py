@@ -53,18 +53,18 @@ class Comparison:
         return next((each.figure for each in self.found.figures if each.figure in known), "")
 
     def ranked(self) -> list[tuple[float, Row, Row]]:
-        """B - A of the first figure, and the rows of A and of B: the clips that differ most first."""
+        """B - A of the first figure, and the rows of A and of B: the clips that differ most first; equal ones not."""
         name = self.ranked_by
         pairs = [(_value(b, name) - _value(a, name), a, b) for a, b in self.clips]
-        known = [pair for pair in pairs if not math.isnan(pair[0])]
-        return sorted(known, key=lambda pair: (-abs(pair[0]), int(pair[1]["index"])))
+        unlike = [pair for pair in pairs if pair[0] and not math.isnan(pair[0])]
+        return sorted(unlike, key=lambda pair: (-abs(pair[0]), int(pair[1]["index"])))
 
     @property
     def balance(self) -> str:
         """On how many clips which of the two has more of the first figure."""
-        values = [value for value, _, _ in self.ranked()]
-        more, less = sum(value > 0 for value in values), sum(value < 0 for value in values)
-        return f"{self.ranked_by} of single clips: B has more on {more}, A on {less}, {len(values) - more - less} equal"
+        values = [_value(b, self.ranked_by) - _value(a, self.ranked_by) for a, b in self.clips]
+        more, less, equal = (sum(test) for test in zip(*((v > 0, v < 0, v == 0) for v in values), strict=True))
+        return f"{self.ranked_by} of single clips: B has more on {more}, A on {less}, {equal} equal"
 
     @property
     def title(self) -> str:

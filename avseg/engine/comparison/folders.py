@@ -60,8 +60,8 @@ def compare_folders(a: str | Path, b: str | Path, draws: Draws, given: Sequence[
     _refuse_unlike(first, second)
     sides = Side(_scores(first.head), first.rows), Side(_scores(second.head), second.rows)
     return Comparison(
-        str(a),
-        str(b),
+        f"{a} ({first.head['model']})",
+        f"{b} ({second.head['model']})",
         suites=tuple(first.head["suites"]),
         protocols=tuple(first.head["protocols"]),
         data=first.data,
@@ -76,8 +76,6 @@ def _read(path: Path) -> _Folder:
     where = path / "result.json"
     try:
         head = json.loads(where.read_text(encoding="utf-8"))
-        with (path / "clips.csv").open(encoding="utf-8", newline="") as file:
-            lines = list(csv.DictReader(file))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{where} is no JSON ({error}); evaluate again with avseg evaluate --out") from error
     if not isinstance(head, dict) or head.get("kind") != KIND:
@@ -87,7 +85,8 @@ def _read(path: Path) -> _Folder:
         raise ValueError(
             f"{where} has format version {head.get('format_version')}, wanted {FORMAT_VERSION}; evaluate again"
         )
-    rows = [_row(line) for line in lines]
+    with (path / "clips.csv").open(encoding="utf-8", newline="") as file:
+        rows = [_row(line) for line in csv.DictReader(file)]
     if len(rows) != head.get("clips"):
         raise ValueError(
             f"{path / 'clips.csv'} has {len(rows)} clips and result.json says {head.get('clips')}; evaluate again"

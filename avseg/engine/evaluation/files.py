@@ -151,7 +151,7 @@ def judge_model(
     Raises:
         ValueError: a model of another task than the data set, and all that `evaluate` refuses.
     """
-    _check_tasks(model, dataset, metrics)
+    check_tasks(model, dataset, metrics)
     kept = KeptTracks(metrics[0])
     evaluate(
         model,
@@ -214,7 +214,11 @@ def _looker(model: Model[Any], dataset: ClipDataset, protocol: str, kept: Mappin
     return look
 
 
-def _check_tasks(model: Model[Any], dataset: ClipDataset, metrics: Sequence[Metric]) -> None:
+def check_tasks(model: Model[Any], dataset: ClipDataset, metrics: Sequence[Metric]) -> None:
+    """
+    Raises:
+        ValueError: a model of another task than the data set, where the metrics look at classes or tracks.
+    """
     classes_matter = model.task.kind == "instance" or not all(SUITES[m.suite].foreground_only for m in metrics)
     if model.task != dataset.task and classes_matter:
         raise ValueError(
