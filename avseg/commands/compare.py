@@ -30,7 +30,8 @@ def compare(
     A and B are models, tracks that somebody predicted, or two folders that avseg evaluate --out wrote.
 
     Args:
-        a: A model file, a Hugging Face Hub id, "demo", a JSON of tracks, or the folder of an evaluation.
+        a: A model file, a Hugging Face Hub id, "demo", a name without a file (avseg models), a JSON of tracks, or the
+            folder of an evaluation.
         b: The other; also a folder where A is one.
         data: The data set: --data.name NAME --data.root DIR. Folders of evaluations say it themselves.
         split: The part of the data set (default: test).

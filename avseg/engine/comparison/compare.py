@@ -137,7 +137,7 @@ def _running(how: ComparisonOptions) -> dict[str, Any]:
 def _opened(source: str | Path, dataset: ClipDataset, metrics: Sequence[Metric], device: str) -> Model[Any] | Path:
     if are_results(source):
         return Path(source)
-    model = load_model(source, device=device)
+    model = load_model(source, device=device, task=dataset.task)
     check_tasks(model, dataset, metrics)
     return model
 
