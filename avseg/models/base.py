@@ -15,6 +15,7 @@ from avseg.models.session import FRAMES_AT_ONCE, EachGroup, Session
 from avseg.types import Batch, Prediction, Task
 
 if TYPE_CHECKING:
+    from avseg.models.class_rows import ClassRows
     from avseg.models.slots import WeightSlot
 
 Output = TypeVar("Output")
@@ -85,6 +86,15 @@ class Model(nn.Module, ABC, Generic[Output]):
     def weight_slots(self) -> dict[str, WeightSlot]:
         """The parts that files of weights can begin, such as `backbone`, in the order in which the files are read;
         `avseg.models.initialise` takes a file for each."""
+        return {}
+
+    def class_rows(self) -> dict[str, ClassRows]:
+        """By the names of the layers whose weight and bias have a row for each class: which row is which class.
+
+        A model that begins from a file for other classes keeps the rows of those that both name
+        (`avseg.models.transfer`). All other tensors must not depend on the classes, or they begin fresh where their
+        shapes differ.
+        """
         return {}
 
     def session(self, options: SessionOptions | None = None) -> Session:

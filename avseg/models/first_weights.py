@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from avseg.models.base import Model
+from avseg.models.transfer import take_model_file
 
-from avseg.models.base import Model, load_plain, plain_state
-from avseg.models.files import find_file, read_safetensors
-from avseg.models.header import read_header
+log = logging.getLogger(__name__)
 
 
 def initialise(model: Model[Any], *, model_file: str | Path | None = None, **files: str | Path | None) -> list[str]:
@@ -18,7 +18,9 @@ def initialise(model: Model[Any], *, model_file: str | Path | None = None, **fil
     Args:
         model: freshly built.
         model_file: a model file of this library; all tensors that agree in name and shape are taken, as the published
-            MS3 runs begin from S4. The other files are read after it.
+            MS3 runs begin from S4. Of a file for other classes the last layers begin fresh, but for the rows of
+            classes that both name (`avseg.models.transfer`); the log says what was kept and what is new. The other
+            files are read after it.
         files: by the names of the model's slots (`Model.weight_slots`), in whose order they are read; None is no file.
             `backbone`: ImageNet weights, as torchvision or the authors of PVT-v2 and HRNet publish them, as timm does,
             or of a ResNet with a deep stem (64, 64, 128 channels; timm's `resnet50s`, `resnet101s`); also a ResNet as
@@ -41,18 +43,13 @@ def initialise(model: Model[Any], *, model_file: str | Path | None = None, **fil
             raise ValueError(
                 f"{path} was given for {name!r}, and {model.config.family} has no such part; it has {known}"
             )
-    left = [] if model_file is None else _take_matching(model, find_file(model_file))
+    left: list[str] = []
+    if model_file is not None:
+        transfer = take_model_file(model, model_file)
+        for line in str(transfer).splitlines():
+            log.info("%s", line)
+        left += transfer.unused
     for name, slot in slots.items():
         if name in given:
             left += slot.begin(given[name])
     return left
-
-
-def _take_matching(model: nn.Module, path: Path) -> list[str]:
-    read_header(path)
-    state, own = read_safetensors(path), plain_state(model)
-    fitting = {name: t for name, t in state.items() if name in own and own[name].shape == t.shape}
-    if not fitting:
-        raise ValueError(f"no tensor of {path} agrees with the model in name and shape; is it of another family?")
-    load_plain(model, fitting, strict=False)
-    return [name for name in state if name not in fitting]

@@ -22,6 +22,7 @@ from avseg.models.avism.session import DRAWN_AT_ONCE, AVISMSession, drawn_tracks
 from avseg.models.avism.truth import InstanceTruth, truth_of
 from avseg.models.avism.video import Watched
 from avseg.models.base import Model, in_evaluation, uncompiled
+from avseg.models.class_rows import ClassRows, object_rows, sounding_rows
 from avseg.models.encoder import AudioEncoder
 from avseg.models.session import alone
 from avseg.models.slots import WeightSlot, backbone_slot, whole
@@ -198,6 +199,11 @@ class AVISM(Model[AVISMOutput]):
             "backbone": backbone_slot(self.network, self.config.backbone),
             "vggish": WeightSlot(audio, whole, "audio_network='vggish' gives it one"),
         }
+
+    def class_rows(self) -> dict[str, ClassRows]:
+        """The classifiers of frame and clip queries, and what tells the classes that sound."""
+        queries = dict.fromkeys(("network.detector.classify", "network.video.decoder.classify"), object_rows)
+        return {**queries, "sounding": sounding_rows}
 
     def param_groups(self) -> dict[str, list[nn.Parameter]]:
         """`backbone`, `pixel_decoder`, `detector`, `video` and, where it learns, `audio` (with what tells classes)."""

@@ -17,6 +17,7 @@ from avseg.models.cavp.bank import SoundBank, panned, positions, single_channel
 from avseg.models.cavp.config import CAVPConfig
 from avseg.models.cavp.network import CAVPNetwork
 from avseg.models.cavp.pairing import Pairing, class_sets, draw_pairing, single_classes
+from avseg.models.class_rows import ClassRows, softmax_rows
 from avseg.models.dense import dense_predictions, dense_targets, sized
 from avseg.models.slots import OWN_EMBEDDING, OWN_SOUND, WeightSlot, all_but, backbone_slot
 from avseg.nn.audio import at_rate, cut_windows, mixed_down
@@ -220,6 +221,10 @@ class CAVP(Model[CAVPOutput]):
                 audio if kind == "resnet18" else None, all_but(OWN_SOUND), "audio_network='resnet18' gives it one"
             ),
         }
+
+    def class_rows(self) -> dict[str, ClassRows]:
+        """The classifier, and with OCR the regions of each class."""
+        return {"network.decoder.classifier": softmax_rows, "network.decoder.regions.1": softmax_rows}
 
     def param_groups(self) -> dict[str, list[nn.Parameter]]:
         """`backbone`, `decoder`, `projector`, `fusion`, `audio`: the five parts of the network."""

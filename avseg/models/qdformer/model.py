@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from avseg.config import ModelConfig
 from avseg.losses.matching import over_workers
 from avseg.models.base import Model, plain_name
+from avseg.models.class_rows import ClassRows, foreground_rows, sounding_rows
 from avseg.models.dense import dense_targets, sounding_truth
 from avseg.models.encoder import AudioEncoder
 from avseg.models.qdformer.assembly import binary_logits, semantic_logits
@@ -120,6 +121,11 @@ class QDFormer(Model[QDFormerOutput]):
             "backbone": backbone_slot(self.network, self.config.backbone),
             "vggish": WeightSlot(audio, whole, "audio_network='vggish' gives it one"),
         }
+
+    def class_rows(self) -> dict[str, ClassRows]:
+        """The classifiers of the object queries, and what tells the classes that sound."""
+        heads = {f"network.classes.{index}.last": foreground_rows for index in range(len(self.network.classes))}
+        return {**heads, "sounding": sounding_rows}
 
     def param_groups(self) -> dict[str, list[nn.Parameter]]:
         """`backbone`, `codebook`, `sound` (what resizes, decomposes and calibrates it, and maps to codes and back),

@@ -12,6 +12,7 @@ from avseg.config import ModelConfig
 from avseg.losses.audio_visual import avm_loss
 from avseg.losses.dense import binary_loss, semantic_loss
 from avseg.models.base import Model, plain_name
+from avseg.models.class_rows import ClassRows, logit_rows, sounding_rows
 from avseg.models.dense import dense_predictions, dense_targets, sized, sounding_truth
 from avseg.models.encoder import AudioEncoder
 from avseg.models.slots import WeightSlot, backbone_slot, whole
@@ -112,6 +113,10 @@ class TPAVI(Model[TPAVIOutput]):
             "backbone": backbone_slot(self.network, self.config.backbone),
             "vggish": WeightSlot(audio, whole, "audio_network='vggish' gives it one"),
         }
+
+    def class_rows(self) -> dict[str, ClassRows]:
+        """The classifier, and what tells the classes that sound."""
+        return {"network.head.classify": logit_rows, "sounding": sounding_rows}
 
     def param_groups(self) -> dict[str, list[nn.Parameter]]:
         """`backbone`, `decoder` (neck, attention, decoder, heads) and, where it learns, `audio`."""

@@ -1,0 +1,138 @@
+"""What a model takes of the file of another one, which may have been trained for other classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from avseg.models.base import Model, load_plain, plain_state, run_buffers
+from avseg.models.class_rows import ClassRows, kept_rows
+from avseg.models.files import find_file, read_safetensors
+from avseg.models.header import read_header
+from avseg.types import Task
+
+PARTS = ("weight", "bias")
+"""Tensors of a layer whose rows are classes."""
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """What was kept of a file, and what begins fresh. As text: two lines for a log."""
+
+    path: Path
+    task: Task
+    """Of the file."""
+    new_task: Task
+    kept: tuple[str, ...]
+    """Tensors that are as the file has them."""
+    mixed: tuple[str, ...]
+    """Tensors of which the rows of some classes are the file's."""
+    fresh: tuple[str, ...]
+    """Tensors that have none of the file's numbers."""
+    unused: tuple[str, ...]
+    """Tensors of the file that found no place."""
+    knows_classes: bool
+    """Whether rows of classes were kept."""
+
+    @property
+    def kept_classes(self) -> list[str]:
+        """Classes whose rows were kept."""
+        return [name for name in self.new_task.classes if name in self.task.classes] if self.knows_classes else []
+
+    @property
+    def new_classes(self) -> list[str]:
+        """Classes whose rows begin fresh."""
+        return [name for name in self.new_task.classes if name not in self.kept_classes]
+
+    @property
+    def dropped_classes(self) -> list[str]:
+        """Classes that the file has and the model lacks."""
+        return [name for name in self.task.classes if name not in self.new_task.classes]
+
+    def __str__(self) -> str:
+        count = len(self.kept) + len(self.mixed) + len(self.fresh)
+        partly = f", {len(self.mixed)} in part" if self.mixed else ""
+        kept = f"kept of {self.path}: {len(self.kept)} of {count} tensors{partly}"
+        new = [f"{len(self.fresh)} tensors ({_few(self.fresh)})"] if self.fresh else []
+        if self.new_task.classes:
+            kept += f"; {_counted(self.kept_classes)}"
+            new += [_counted(self.new_classes)] if self.new_classes else []
+        elif self.task.classes:
+            new += ["the foreground, since the file has classes"]
+        new_text = f"new: {'; '.join(new) or 'nothing'}"
+        if self.dropped_classes:
+            new_text += f"; left behind: {_counted(self.dropped_classes)}"
+        return f"{kept}\n{new_text}"
+
+
+def _counted(names: Sequence[str]) -> str:
+    listed = f" ({_few(names)})" if names else ""
+    return f"{len(names) or 'no'} class{'es' * (len(names) != 1)}{listed}"
+
+
+def _few(names: Sequence[str], most: int = 5) -> str:
+    """The first names of a list, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def take_model_file(model: Model[Any], source: str | Path) -> Transfer:
+    """Give a model, in place, all of a model file's tensors that agree in name and shape.
+
+    Where the file is for another task, the layers that `Model.class_rows` names begin fresh, but for the rows of the
+    background and of classes that both tasks name.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: nothing agrees.
+    """
+    path = find_file(source)
+    header = read_header(path)
+    state, own, old = read_safetensors(path), plain_state(model), Task.from_dict(header.task)
+    layers = _class_tensors(model)
+    apart = layers if old != model.task else {}
+    kept = {n: t for n, t in state.items() if n in own and own[n].shape == t.shape and n not in apart}
+    mixed = {
+        name: rows
+        for name, layer in apart.items()
+        if name in state and (rows := _mixed(own[name], state[name], layer, old, model.task)) is not None
+    }
+    if not kept and not mixed:
+        raise ValueError(
+            f"no tensor of {path}, a model of the family {header.family}, agrees in name and shape with this model of "
+            f"the family {model.config.family}; give a file of that family"
+        )
+    load_plain(model, {**kept, **mixed}, strict=False)
+    taken, of_run = {*kept, *mixed}, run_buffers(model)
+    return Transfer(
+        path,
+        old,
+        model.task,
+        kept=tuple(kept),
+        mixed=tuple(mixed),
+        fresh=tuple(name for name in own if name not in taken and name not in of_run),
+        unused=tuple(name for name in state if name not in taken and name not in apart),
+        knows_classes=bool(mixed) or (old == model.task and all(name in kept for name in layers)),
+    )
+
+
+def _class_tensors(model: Model[Any]) -> Mapping[str, ClassRows]:
+    """The rule of every tensor whose rows are classes."""
+    own = plain_state(model)
+    named = {f"{layer}.{part}": rows for layer, rows in model.class_rows().items() for part in PARTS}
+    return {name: rows for name, rows in named.items() if name in own}
+
+
+def _mixed(fresh: Tensor, given: Tensor, rows: ClassRows, old: Task, new: Task) -> Tensor | None:
+    """`fresh` with those rows of `given` that both tasks name; None where there is none, or the shapes differ."""
+    pairs = kept_rows(rows, old, new)
+    if not pairs or given.shape[1:] != fresh.shape[1:] or len(given) != len(rows(old)):
+        return None
+    mixed = fresh.clone()
+    here, there = zip(*pairs, strict=True)
+    mixed[list(here)] = given[list(there)].to(mixed)
+    return mixed
