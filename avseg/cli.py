@@ -195,7 +195,7 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
 _COMMANDS["train"].__doc__ = train.__doc__
 _COMMANDS["convert"].__doc__ = "Make a model file of published weights of a family."
 _COMMANDS["weights"].__doc__ = "Published weights: list them, verify what a file is, fetch open ones."
-_COMMANDS["data"].__doc__ = "Write, make and check data sets: synth, prepare, build-vpo, check."
+_COMMANDS["data"].__doc__ = "Write, make, check and look at data sets: synth, prepare, build-vpo, check, view."
 _GROUPS: dict[str, Callable[[], Mapping[str, Callable[..., Any] | Group]]] = {
     "data": data_commands.commands,
     "convert": convert.converters,
@@ -226,11 +226,7 @@ def command_of(words: Sequence[str]) -> tuple[Command, list[str]] | tuple[str, M
     head, rest = words[0], list(words[1:])
     prog = f"avseg {head}"
     if head not in _GROUPS and head != "train":
-        command = _COMMANDS[head] if head in _COMMANDS else commands()[head]
-        if not any(parameter.hint is DataConfig for parameter in parameters_of(command)):
-            return Command(prog, command), rest
-        given, said = datasets.chosen(rest, "data"), datasets.foreign(rest)
-        return Command(prog, command, {"data": given}, absent=_OF_TRAINING, unusual=_RARE, foreign=said), rest
+        return _typed(prog, _COMMANDS[head] if head in _COMMANDS else commands()[head], rest), rest
     found: Any = RECIPES if head == "train" else group(head)
     while isinstance(found, Mapping):
         if not rest or rest[0] not in found:
@@ -240,7 +236,15 @@ def command_of(words: Sequence[str]) -> tuple[Command, list[str]] | tuple[str, M
 
             return training.command(rest[0], rest[1:]), rest[1:]
         prog, found, rest = f"{prog} {rest[0]}", found[rest[0]], rest[1:]
-    return Command(prog, found), rest
+    return _typed(prog, found, rest), rest
+
+
+def _typed(prog: str, command: Callable[..., Any], words: Sequence[str]) -> Command:
+    """A function as a command; one of a data set has the options of that which the words name."""
+    if not any(parameter.hint is DataConfig for parameter in parameters_of(command)):
+        return Command(prog, command)
+    given, said = datasets.chosen(words, "data"), datasets.foreign(words)
+    return Command(prog, command, {"data": given}, absent=_OF_TRAINING, unusual=_RARE, foreign=said)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -127,6 +127,7 @@ ANSWERS: dict[str, Callable[[], Iterable[str]]] = {
     "--train.trackers": _trackers,
     "--device": lambda: ("auto", "cpu", "cuda", "mps"),
     "--model": lambda: ("demo", *opening_names(), FILES),
+    "--init.model": lambda: ("demo", FILES),
     "model": lambda: ("demo", *opening_names(), FILES),
     "videos": lambda: (FILES,),
 }

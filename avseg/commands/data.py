@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from tyro.conf import arg
 
 from avseg.commands.parse import Group
+from avseg.commands.view import view
 from avseg.datasets import DATASETS, folders
 from avseg.lazy import imported
 
@@ -25,6 +26,7 @@ def commands() -> Mapping[str, Callable[..., int] | Group]:
         "prepare": _group("prepare", "Make the folder of a data set from raw videos and label files.", folders.prepare),
         **{name: _printing(imported(place)) for name, place in own.items()},
         "check": _group("check", "Print what is missing or wrong in the folder of a data set.", folders.check),
+        "view": view,
     }
 
 

@@ -21,13 +21,18 @@ def chosen(words: Sequence[str], part: str) -> DataConfig:
 
 def named(words: Sequence[str], part: str) -> str:
     """The word behind the last `--PART.name`; empty where there is none."""
-    option, name = f"--{part}.name", ""
-    for word, behind in zip(words, [*words[1:], ""], strict=False):
+    return behind(words, f"--{part}.name")
+
+
+def behind(words: Sequence[str], option: str) -> str:
+    """The word behind the last place where an option stands; empty where there is none."""
+    found = ""
+    for word, following in zip(words, [*words[1:], ""], strict=False):
         if word == option:
-            name = behind
+            found = following
         elif word.startswith(f"{option}="):
-            name = word.partition("=")[2]
-    return name
+            found = word.partition("=")[2]
+    return found
 
 
 def renamed(recipe: Recipe, words: Sequence[str]) -> Recipe:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 from tyro.conf import arg
 
-from avseg.commands.datasets import foreign, renamed
+from avseg.commands.datasets import behind, foreign, renamed
 from avseg.commands.parse import Command
 from avseg.commands.tables import print_table
 from avseg.config import did_you_mean, to_dict
@@ -67,17 +67,18 @@ def command(name: str, words: Sequence[str] = ()) -> Command:
     """What `avseg train NAME` takes, with the options of the data sets that the words behind it name.
 
     Raises:
+        FileNotFoundError: a model file that is not there, of a recipe that takes its model from it.
         ValueError: no such recipe, with the nearest name.
     """
     from avseg.recipes import describe, get_recipe
 
-    recipe = renamed(get_recipe(name), words)
+    recipe = renamed(get_recipe(name, behind(words, "--init.model")), words)
     return Command(
         f"avseg train {name}",
         Train,
         Train(recipe),
         what=f"Train a model by the recipe {name}.\n\n{describe()[name]}",
-        unusual=_unusual(recipe.init.needs),
+        unusual=_unusual(recipe),
         markers=(tyro.conf.AvoidSubcommands,),
         foreign=foreign(words, recipe),
     )
@@ -89,11 +90,11 @@ def parse(name: str, arguments: Sequence[str]) -> Train:
     return asked
 
 
-def _unusual(needs: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """The fields that a help page leaves out; files that the recipe needs are never among them."""
-    kept = {**USUAL, InitConfig: (*USUAL[InitConfig], *needs)}
+def _unusual(recipe: Recipe) -> dict[str, tuple[str, ...]]:
+    """The fields that a help page leaves out; what the recipe leaves open is never among them."""
+    kept = {**USUAL, InitConfig: (*USUAL[InitConfig], *recipe.init.needs)}
     left = {kind.__name__: tuple(f.name for f in fields(kind) if f.name not in kept[kind]) for kind in kept}
-    of_rooms = {"DataConfig": ("*", "-root"), "ModelConfig": ("*", "-backbone")}
+    of_rooms = {"DataConfig": ("*", "-root", *["-name"] * (not recipe.data.name)), "ModelConfig": ("*", "-backbone")}
     return {**left, **of_rooms, "Recipe": ("val",)}
 
 

@@ -44,6 +44,7 @@ METAVARS = {
     "also_best": "FIGURE",
     "needs": "FIELD",
     "save": "KIND",
+    "model": "MODEL",
     "change": "CLASS=LABEL;LABEL",
 }
 """By the name of a parameter or field; all others have that of their type."""

@@ -5,13 +5,14 @@ What each of them does stands in the room of its data set, at the places that it
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from avseg.config import did_you_mean
-from avseg.datasets import DATASETS, DatasetSpec
+from avseg.datasets import DATASETS, DatasetSpec, build_dataset
 from avseg.lazy import imported
 from avseg.prepare.report import CheckReport
 
@@ -84,6 +85,26 @@ def check(name: str, root: Path, *, workers: int = 0) -> CheckReport:
 def names_with(work: Work) -> list[str]:
     """The data sets that can be written, prepared or checked."""
     return [name for name, spec in DATASETS.items() if getattr(spec, work)]
+
+
+def only_fitting(root: Path, split: str) -> str:
+    """The data set whose layout a folder has: that which alone finds clips in it.
+
+    Raises:
+        FileNotFoundError: no such folder.
+        ValueError: none does, or several do.
+    """
+    if not Path(root).is_dir():
+        raise FileNotFoundError(f"the folder {root} does not exist")
+    found = []
+    for name, spec in DATASETS.items():
+        with contextlib.suppress(ValueError, OSError, KeyError):
+            if not spec.in_memory and len(build_dataset(spec.config(name=name), split, Path(root))):
+                found.append(name)
+    if len(found) == 1:
+        return found[0]
+    fit = f"fits {' and '.join(found)}" if found else f"has the layout of no data set with clips in {split}"
+    raise ValueError(f"{root} {fit}; name the data set with --data.name, one of {', '.join(DATASETS)}")
 
 
 def spec_with(name: str, work: Work) -> DatasetSpec:

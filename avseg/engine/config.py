@@ -168,8 +168,9 @@ class InitConfig:
     detector: Path | None = None
     """AVISM: a checkpoint, as one of COCO, whose frame-level part (backbone, pixel decoder, frame decoder) is taken,
     without its classes."""
-    model: Path | None = None
-    """A model file of this library; every parameter that agrees in name and shape is taken."""
+    model: str | None = None
+    """A model file of this library, a Hub id, or `demo`; every parameter that agrees in name and shape is taken, and of
+    a file for other classes the rows of those that both name."""
     needs: tuple[str, ...] = ()
     """Which of the files above a run does not begin without. With nothing behind it, a run begins from random weights
     where no file is given; networks that are frozen then stay random."""

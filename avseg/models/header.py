@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from avseg.config import did_you_mean
+from avseg.config import ModelConfig, did_you_mean, from_dict
 from avseg.models import FAMILIES, FamilySpec
 
 FORMAT_VERSION = 1
@@ -96,6 +96,17 @@ def spec_of(header: Header, path: str | Path) -> FamilySpec:
         f"{path} is of the family {header.family!r}, which is not known here; if a package brings it, {where}; "
         f"{did_you_mean(header.family, FAMILIES)}"
     )
+
+
+def config_of(path: str | Path) -> ModelConfig:
+    """The config of the model file at `path`.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not a model file, an unknown family, or fields that its config does not have.
+    """
+    header = read_header(path)
+    return from_dict(spec_of(header, path).config, header.config)
 
 
 def sort_notes(path: Path) -> None:

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from avseg.models.base import Model, load_plain, plain_state, run_buffers
 from avseg.models.class_rows import ClassRows, kept_rows
-from avseg.models.files import find_file, read_safetensors
+from avseg.models.files import read_safetensors
 from avseg.models.header import read_header
+from avseg.models.places import find_file
 from avseg.types import Task
 
 PARTS = ("weight", "bias")
@@ -57,7 +58,7 @@ class Transfer:
         count = len(self.kept) + len(self.mixed) + len(self.fresh)
         partly = f", {len(self.mixed)} in part" if self.mixed else ""
         kept = f"kept of {self.path}: {len(self.kept)} of {count} tensors{partly}"
-        new = [f"{len(self.fresh)} tensors ({_few(self.fresh)})"] if self.fresh else []
+        new = [f"{len(self.fresh)} tensors ({few(self.fresh)})"] if self.fresh else []
         if self.new_task.classes:
             kept += f"; {_counted(self.kept_classes)}"
             new += [_counted(self.new_classes)] if self.new_classes else []
@@ -70,11 +71,11 @@ class Transfer:
 
 
 def _counted(names: Sequence[str]) -> str:
-    listed = f" ({_few(names)})" if names else ""
+    listed = f" ({few(names)})" if names else ""
     return f"{len(names) or 'no'} class{'es' * (len(names) != 1)}{listed}"
 
 
-def _few(names: Sequence[str], most: int = 5) -> str:
+def few(names: Sequence[str], most: int = 5) -> str:
     """The first names of a list, and how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more

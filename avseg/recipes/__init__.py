@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import signature
 
 from avseg.engine.config import Recipe
 from avseg.registry import Registry
 
-RECIPES: Registry[Callable[[], Recipe]] = Registry(
+RECIPES: Registry[Callable[..., Recipe]] = Registry(
     "recipe",
     "avseg.recipes",
     {
         "demo": "avseg.recipes.demo:demo",
+        "finetune": "avseg.recipes.finetune:finetune",
         "tpavi_s4_r50": "avseg.recipes.tpavi:tpavi_s4_r50",
         "tpavi_s4_pvt": "avseg.recipes.tpavi:tpavi_s4_pvt",
         "tpavi_ms3_r50": "avseg.recipes.tpavi:tpavi_ms3_r50",
@@ -70,18 +72,25 @@ RECIPES: Registry[Callable[[], Recipe]] = Registry(
         "qdformer_avss_video_swin_t": "avseg.recipes.qdformer:qdformer_avss_video_swin_t",
     },
 )
-"""Functions that return a recipe, imported on use; one line a recipe."""
+"""Functions that return a recipe, imported on use; one line a recipe. One with a parameter takes its model from a model
+file."""
 
 __all__ = ["RECIPES", "describe", "get_recipe"]
 
 
-def get_recipe(name: str) -> Recipe:
+def get_recipe(name: str, model: str | None = None) -> Recipe:
     """The recipe of that name; `dataclasses.replace` makes variants of it.
 
+    Args:
+        name: in `RECIPES`.
+        model: a model file, for recipes that take their model from one; others have their own model and leave it.
+
     Raises:
+        FileNotFoundError: no such model file.
         ValueError: no such recipe, with the nearest name.
     """
-    return RECIPES.find(name)()
+    recipe = RECIPES.find(name)
+    return recipe(model) if model and signature(recipe).parameters else recipe()
 
 
 def describe() -> dict[str, str]:

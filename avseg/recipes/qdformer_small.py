@@ -59,7 +59,7 @@ def qdformer_small() -> Recipe:
             save_every=500,
             protocol="repaired",
         ),
-        init=InitConfig(model=DEMO),
+        init=InitConfig(model=DEMO.as_posix()),
     )
 
 

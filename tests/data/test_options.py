@@ -174,7 +174,7 @@ def test_a_parameter_of_an_augmentation_that_is_not_there_is_refused(field: str)
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_no_recipe_asks_its_data_set_for_what_it_has_not(recipe: str, tmp_path: Path) -> None:
     made = get_recipe(recipe)
-    for config in filter(None, (made.data, made.val)):
+    for config in (config for config in (made.data, made.val) if config is not None and config.name):
         assert type(config) is DATASETS[config.name].config
         with contextlib.suppress(FileNotFoundError):  # the folder is empty
             build_dataset(config, "val", None if config.name == "synth" else tmp_path)

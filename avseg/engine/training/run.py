@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -17,6 +16,8 @@ from avseg.engine.training.folder import RunFolder
 from avseg.engine.training.trackers import check_trackers
 from avseg.engine.training.train import train
 from avseg.models import build_model, initialise
+from avseg.models.places import find_file
+from avseg.models.transfer import few
 
 log = logging.getLogger(__name__)
 
@@ -44,15 +45,9 @@ def train_recipe(recipe: Recipe, run_dir: Path, *, resume: bool = True) -> Path:
         files = {f.name: getattr(recipe.init, f.name) for f in fields(recipe.init) if f.name not in ("model", "needs")}
         unused = initialise(model, model_file=recipe.init.model, **files)
         if unused:
-            log.info("the files of first weights also hold %s, which the model has no place for", _few(unused))
+            log.info("the files of first weights also hold %s, which the model has no place for", few(unused))
     with leaving_together():
         return train(model, train_set, val_set, recipe, run_dir, resume=resume)
-
-
-def _few(names: Sequence[str], most: int = 5) -> str:
-    """The first names of a list, and how many more there are."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
 
 
 def check_init(init: InitConfig) -> None:
@@ -73,5 +68,7 @@ def check_init(init: InitConfig) -> None:
             )
     for name in names:
         path = getattr(init, name)
-        if path is not None and not Path(path).exists():
+        if name == "model" and path is not None:
+            find_file(path)
+        elif path is not None and not Path(path).exists():
             raise FileNotFoundError(f"init.{name} is {path}, which is not there")

@@ -1,0 +1,45 @@
+"""`avseg data view`: a page of a data set's clips."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import Positional, arg
+
+from avseg.commands.words import Dir
+from avseg.data.config import DataConfig, refuse_idle
+from avseg.datasets import build_dataset, own_config
+from avseg.datasets.folders import only_fitting
+
+
+def view(
+    folder: Positional[Dir[Path | None]] = None,
+    data: DataConfig = DataConfig(),
+    split: Literal["train", "val", "test"] = "train",
+    out: Annotated[Path, arg(metavar="PAGE", aliases=["-o"])] = Path("view.html"),
+    limit: int = 12,
+) -> int:
+    """Write a page that shows clips of a data set: frames, truth, sound, and what sounds when.
+
+    Args:
+        folder: Folder of the data set; its kind is told by what lies in it, or by --data.name.
+        data: The data set: --data.name NAME --data.root DIR. With its name, --help shows its own options too.
+        split: The part of the data set.
+        out: The HTML file, which needs no other.
+        limit: How many clips are shown at most; they are taken from all over the split.
+    """
+    if folder is not None:
+        if data.root is not None:
+            raise ValueError(f"the folder is given twice, as {folder} and as --data.root {data.root}; leave one out")
+        data = replace(data, root=folder)
+    if not data.name and data.root is not None:
+        data = replace(data, name=only_fitting(data.root, split))
+    data = own_config(data)
+    refuse_idle(data, split)
+    dataset = build_dataset(data, split)
+    from avseg.prepare.view import write_view
+
+    print(write_view(dataset, f"{data.name}, {split}", out, limit))
+    return 0
