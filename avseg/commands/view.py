@@ -12,6 +12,7 @@ from avseg.commands.words import Dir
 from avseg.data.config import DataConfig, refuse_idle
 from avseg.datasets import build_dataset, own_config
 from avseg.datasets.folders import only_fitting
+from avseg.lazy import imported
 
 
 def view(
@@ -39,7 +40,5 @@ def view(
     data = own_config(data)
     refuse_idle(data, split)
     dataset = build_dataset(data, split)
-    from avseg.prepare.view import write_view
-
-    print(write_view(dataset, f"{data.name}, {split}", out, limit))
+    print(imported("avseg.prepare.view:write_view")(dataset, f"{data.name}, {split}", out, limit))
     return 0

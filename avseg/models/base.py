@@ -5,12 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from avseg.config import ModelConfig, SessionOptions
+from avseg.lazy import imported
 from avseg.models.session import FRAMES_AT_ONCE, EachGroup, Session
 from avseg.types import Batch, Prediction, Task
 
@@ -104,6 +105,19 @@ class Model(nn.Module, ABC, Generic[Output]):
             options: of the kind `Config.Options`; None: those of `self.options`.
         """
         return EachGroup(self.predict, None if self.config.temporal.kind == "clip" else FRAMES_AT_ONCE)
+
+    def push_to_hub(self, repo_id: str, **options: Any) -> str:
+        """Put the model on the Hugging Face Hub, with a card; the address.
+
+        Args:
+            repo_id: USER/NAME; made where it is missing.
+            options: `scores`, `private`, `token`, `dry_run`: see `avseg.engine.publish.push_file`.
+
+        Raises:
+            ValueError: a name that is none, no token, or a Hub that refuses.
+        """
+        place: str = imported("avseg.engine.publish:push_model")(self, repo_id, **options)
+        return place
 
     @torch.inference_mode()
     def predict(self, batch: Batch) -> list[Prediction]:

@@ -14,7 +14,7 @@ from avseg.engine.processes import leaving_together
 from avseg.engine.training.checkpoint import newest_checkpoint
 from avseg.engine.training.folder import RunFolder
 from avseg.engine.training.trackers import check_trackers
-from avseg.engine.training.train import train
+from avseg.engine.training.train import refuse_untrained, train
 from avseg.models import build_model, initialise
 from avseg.models.places import find_file
 from avseg.models.transfer import few
@@ -41,6 +41,7 @@ def train_recipe(recipe: Recipe, run_dir: Path, *, resume: bool = True) -> Path:
         check_init(recipe.init)
     torch.manual_seed(recipe.train.seed)
     model = build_model(recipe.model, train_set.task)
+    refuse_untrained(model)
     if begins:
         files = {f.name: getattr(recipe.init, f.name) for f in fields(recipe.init) if f.name not in ("model", "needs")}
         unused = initialise(model, model_file=recipe.init.model, **files)

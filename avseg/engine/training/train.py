@@ -83,8 +83,7 @@ def train(
 
 def _check_model(recipe: Recipe, model: Model[Any]) -> None:
     """Refuse a model that does not learn, and a recipe that tells of another model than the one to train."""
-    if not model.trains:
-        raise ValueError(f"a model of the family {model.config.family} has nothing that learns; train another family")
+    refuse_untrained(model)
     wanted, given = recipe_dict(recipe), recipe_dict(replace(recipe, model=model.config))
     if wanted["family"] != given["family"]:
         raise ValueError(
@@ -98,6 +97,15 @@ def _check_model(recipe: Recipe, model: Model[Any]) -> None:
             f"recipe.model.{name} is {ours.get(name)!r}, and that of the model is {theirs.get(name)!r}; build the "
             "model of recipe.model, or take dataclasses.replace(recipe, model=model.config)"
         )
+
+
+def refuse_untrained(model: Model[Any]) -> None:
+    """
+    Raises:
+        ValueError: a model of a family that does not learn.
+    """
+    if not model.trains:
+        raise ValueError(f"a model of the family {model.config.family} has nothing that learns; train another family")
 
 
 def _as_given(recipe: Recipe, train_set: ClipDataset, val_set: ClipDataset | None) -> Recipe:
