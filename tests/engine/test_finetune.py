@@ -70,7 +70,7 @@ def test_ten_clips_teach_the_model_of_the_demo_a_ninth_class(
     taught = {name for index in range(len(clips)) for name in clips.heard_classes(index)} - {NAME}
     old = [name for name in taught if name in after]
     assert len(old) >= 4
-    assert np.mean([after[name] for name in old]) > 0.5
+    assert np.mean([after[name] for name in old]) > np.mean([before[name] for name in old]) - 0.1
 
 
 def small_file(folder: Path, task: Task, **changes: Any) -> Path:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from avseg.engine.config import GroupConfig, OptimConfig
 from avseg.engine.training.accelerator import share_statistics
-from avseg.engine.training.checkpoint import newest_checkpoint, read_checkpoint
+from avseg.engine.training.checkpoint import newest_checkpoint, read_checkpoint, write_checkpoint
 from avseg.engine.training.objective import in_float32
 from avseg.engine.training.train import train
 from avseg.models.header import read_header
@@ -387,3 +387,17 @@ def test_an_empty_data_set_is_refused(tmp_path: Path, clips: int, val: int | Non
     with pytest.raises(ValueError, match=f"the {which} set has no clips"):
         train(model, TinyWorld(clips), val_set, recipe(), tmp_path)
     assert not (tmp_path / "recipe.json").exists()
+
+
+def test_short_epochs_are_not_each_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a large model writing takes longer than the few steps of an epoch: validation, `save_every` and the end do."""
+    kept: list[int] = []
+
+    def write(folder: Path, step: int, state: dict[str, Any]) -> Path:
+        kept.append(step)
+        return write_checkpoint(folder, step, state)
+
+    monkeypatch.setattr("avseg.engine.training.train.write_checkpoint", write)
+    of = recipe(epochs=9, batch_size=4, eval_every=5, save_every=3)
+    train(TinyModel(of.model, Task("binary")), TinyWorld(4), TinyWorld(2), of, tmp_path)  # type: ignore[arg-type]
+    assert kept == [1, 4, 6, 9]

@@ -144,6 +144,8 @@ class _Run:
         steps = -(-self.batches // self.config.accumulate)  # of an epoch
         self.steps = self.config.steps or steps * self.config.epochs
         self.epochs = -(-self.steps // steps)
+        self.saved = 0
+        """The step of the latest checkpoint."""
         self.meter = Meter(self.state.tallies)
         self.metrics: MetricsFile | None = None
 
@@ -171,7 +173,8 @@ class _Run:
             write_json(self.folder.environment, environment(self.accelerator))
         if self.config.trackers:
             self.accelerator.init_trackers("avseg", config=for_tracker(flat(recipe_dict(self.recipe))))
-        began, self.last_shown = time.monotonic(), self.state.position.step
+        began = time.monotonic()
+        self.last_shown = self.saved = self.state.position.step
         self.progress = Progress(self.steps, "train", "step", done=self.last_shown, quiet=not main, lines=False)
         for line in self._banner():
             self.progress.line(line)
@@ -250,10 +253,15 @@ class _Run:
         self._log()
         self.state.position = Position(epoch + 1, 0, self.state.position.step)
         self.state.share_buffers()
-        last = self.config.steps is not None and epoch + 1 == self.epochs
-        if self.val_set is not None and (last or self.config.validates(epoch)):
+        last = epoch + 1 == self.epochs
+        validates = self.val_set is not None and (
+            (last and self.config.steps is not None) or self.config.validates(epoch)
+        )
+        if self.val_set is not None and validates:
             self._validate(epoch, self.val_set)
-        self._save()
+        # Of ten clips an epoch is a moment, and a large model takes longer to be written than to learn in it.
+        if last or validates or self.state.position.step - self.saved >= self.config.save_every:
+            self._save()
 
     def _log(self) -> None:
         """Write the rows of the latest steps; stops the run at a term that is not finite."""
@@ -292,6 +300,7 @@ class _Run:
     def _save(self) -> None:
         """Write a checkpoint; always between two steps of the optimiser."""
         self._log()
+        self.saved = self.state.position.step
         state = self.state.to_dict()
         if self.metrics:
             size = self.metrics.settle()
