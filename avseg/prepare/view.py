@@ -76,7 +76,7 @@ def write_view(dataset: ClipDataset, title: str, page: Path, limit: int = 12) ->
 
 def _spread(count: int, most: int) -> list[int]:
     """At most so many places from all over `count`."""
-    return np.unique(np.linspace(0, count - 1, min(most, count)).round().astype(int)).tolist()
+    return [int(place) for place in np.unique(np.linspace(0, count - 1, min(most, count)).round())]
 
 
 def _listed(names: Sequence[str], most: int = 12) -> str:
