@@ -28,6 +28,7 @@ DATASETS: Registry[DatasetSpec] = Registry(
         "vpo_ms": "avseg.datasets.vpo.spec:VPO_MS",
         "vpo_msmi": "avseg.datasets.vpo.spec:VPO_MSMI",
         "aviseg": "avseg.datasets.aviseg.spec:AVISEG",
+        "folder": "avseg.datasets.folder.spec:FOLDER",
         "synth": "avseg.datasets.world.spec:SYNTH",
     },
 )

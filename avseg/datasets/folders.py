@@ -67,18 +67,21 @@ def prepare(name: str, raw: Path, root: Path, *, workers: int = 0, **options: An
     return imported(spec.prepare or "")(Path(raw), Path(root), workers=workers, **own)
 
 
-def check(name: str, root: Path, *, workers: int = 0) -> CheckReport:
+def check(name: str, root: Path, *, workers: int = 0, **options: Any) -> CheckReport:
     """Read every file of every clip in the folder of a data set and say what is wrong.
 
     Args:
         name: The data set.
         root: The folder of the data set. One with `truth.json` is a synthetic world and judged by its own table.
         workers: Processes; 0 takes one for every core, 1 stays in this process.
+        options: Fields of the data set's `check_options`.
 
     Raises:
-        ValueError: an unknown data set, or one without a check.
+        ValueError: an unknown data set, one without a check, or an option that it does not have.
     """
-    report: CheckReport = imported(spec_with(name, "check").check or "")(Path(root), workers=workers)
+    spec = spec_with(name, "check")
+    own = _options(spec, spec.check_options, options, "checked")
+    report: CheckReport = imported(spec.check or "")(Path(root), workers=workers, **own)
     return report
 
 

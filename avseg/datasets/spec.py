@@ -42,6 +42,8 @@ class DatasetSpec:
     """A dataclass of the options that its `prepare` has, with their defaults; None: it takes no options."""
     check: str | None = None
     """Function of (root, workers) that says what is wrong in its folder, for `avseg data check`."""
+    check_options: Any = None
+    """A dataclass of the options that its `check` has, with their defaults; None: it takes no options."""
     write: str | None = None
     """Function of (root, clips, seed, options, workers) that writes the synthetic world in its layout, for `avseg data
     synth`."""

@@ -23,15 +23,14 @@ from avseg.inference.source import check_hears
 from avseg.io.files import clear_stale, is_visible
 from avseg.io.media import MediaError, VideoInfo, probe
 from avseg.lazy import imported
+from avseg.io.video import VIDEO_SUFFIXES
 from avseg.models.files import load_model
 from avseg.prepare.pseudo import Gathering
 from avseg.progress import Progress
 
 log = logging.getLogger(__name__)
 
-SUFFIXES = frozenset(
-    ".mp4 .m4v .mov .mkv .webm .avi .mpg .mpeg .ts .m2ts .mts .wmv .flv .ogv .3gp".split()  # noqa: SIM905  one line
-)
+SUFFIXES = VIDEO_SUFFIXES
 """Of the files that are taken from a folder; a file that is named is tried whatever its suffix."""
 MOST_TOLD = 3
 """Objects that the line of a video names, and intervals of each."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -50,6 +51,14 @@ class Pictures(Iterator[Timed]):
 
     def __next__(self) -> Timed:
         return next(self._given)
+
+    def timed(self) -> Iterator[tuple[float, Callable[[], NDArray[np.uint8]]]]:
+        """(time in s, function that gives the picture) of every frame, in place of the pictures themselves: those that
+        nobody asks for are never converted to RGB. A function may be called later, in the order of time."""
+        with open_media(self._path) as media:
+            converter = _Converter(self._path)
+            for time, frame in self._timed(media):
+                yield time, partial(converter.rgb, frame)
 
     def close(self) -> None:
         """Close the file, though not all pictures have been given."""

@@ -57,6 +57,8 @@ class CheckReport:
     notes: list[str] = field(default_factory=list)
     where: str = ""
     """Where the data come from."""
+    own: bool = False
+    """Nothing is expected of the folder but what it lists itself."""
 
     @property
     def ok(self) -> bool:
@@ -68,9 +70,10 @@ class CheckReport:
         return 0 if self.ok else 1
 
     def __str__(self) -> str:
-        lines = [f"{self.name} in {self.root}", f"{'split':8}{'expected':>10}{'listed':>10}{'whole':>10}"]
+        columns = ("listed", "whole") if self.own else ("expected", "listed", "whole")
+        lines = [f"{self.name} in {self.root}", f"{'split':8}" + "".join(f"{column:>10}" for column in columns)]
         for split in self.expected:
-            counts = (self.expected[split], self.found.get(split, 0), self.whole.get(split, 0))
+            counts = (self.expected[split], self.found.get(split, 0), self.whole.get(split, 0))[-len(columns) :]
             lines.append(f"{split:8}" + "".join(f"{count:>10}" for count in counts))
         lines += [f"note: {note}" for note in self.notes]
         if self.ok:

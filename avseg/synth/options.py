@@ -32,3 +32,11 @@ class ClipOptions(WorldOptions):
     """Write the raw MP4 with sound of each clip as well."""
     stereo: bool = False
     """Write sounds of two channels."""
+
+
+@dataclass(frozen=True)
+class SoundOptions(WorldOptions):
+    """What a writer of videos has, which have their sound in them."""
+
+    stereo: bool = False
+    """Write sounds of two channels."""

@@ -1,0 +1,18 @@
+"""The record of a folder of one's own videos. Imports no torch."""
+
+from avseg.datasets.folder.config import FolderConfig, FolderOptions
+from avseg.datasets.spec import DatasetSpec
+from avseg.synth.options import SoundOptions
+
+FOLDER = DatasetSpec(
+    name="folder",
+    config=FolderConfig,
+    open="avseg.datasets.folder.reader:open_folder",
+    suite="avsbench_object",
+    what="your own videos, with masks or annotation files beside them",
+    check="avseg.datasets.folder.check:check",
+    check_options=FolderOptions(),
+    write="avseg.datasets.folder.layout:write",
+    write_options=SoundOptions(),
+    recount="labels",
+)
