@@ -196,7 +196,9 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
 _COMMANDS["train"].__doc__ = train.__doc__
 _COMMANDS["convert"].__doc__ = "Make a model file of published weights of a family."
 _COMMANDS["weights"].__doc__ = "Published weights: list them, verify what a file is, fetch open ones."
-_COMMANDS["data"].__doc__ = "Write, make, check and look at data sets: synth, prepare, build-vpo, check, view."
+_COMMANDS[
+    "data"
+].__doc__ = "Write, make, check, look at and convert data sets: synth, prepare, build-vpo, check, view, convert."
 _GROUPS: dict[str, Callable[[], Mapping[str, Callable[..., Any] | Group]]] = {
     "data": data_commands.commands,
     "convert": convert.converters,

@@ -8,12 +8,14 @@ import typing
 from collections.abc import Callable, Mapping
 from functools import partial
 from inspect import Parameter
+from pathlib import Path
 from typing import Annotated, Any
 
-from tyro.conf import arg
+from tyro.conf import Positional, arg
 
 from avseg.commands.parse import Group
 from avseg.commands.view import view
+from avseg.commands.words import Dir
 from avseg.datasets import DATASETS, folders
 from avseg.lazy import imported
 
@@ -27,14 +29,46 @@ def commands() -> Mapping[str, Callable[..., int] | Group]:
         **{name: _printing(imported(place)) for name, place in own.items()},
         "check": _group("check", "Print what is missing or wrong in the folder of a data set.", folders.check),
         "view": view,
+        "convert": _printing(_convert),
     }
+
+
+def _layout() -> str:
+    return f"The data set whose layout is written: {', '.join(folders.names_with('save'))}."
+
+
+def _origin() -> str:
+    return f"The data set that lies in SOURCE: {', '.join(folders.names_with('save'))}."
+
+
+def _convert(
+    source: Positional[Dir[Path]],
+    target: Positional[Dir[Path]],
+    origin: Annotated[str, arg(name="from", help=_origin())],
+    layout: Annotated[str, arg(name="to", help=_layout())],
+    sample_rate: int = 16000,
+    stereo: bool = False,
+) -> Any:
+    """Write a folder in the layout of one data set anew in that of another: frames, sound and masks.
+
+    Args:
+        source: The folder.
+        target: The folder to write; it must not exist, or be empty.
+        origin: The data set that lies in SOURCE.
+        layout: The data set whose layout is written.
+        sample_rate: Hz of the sound.
+        stereo: Keep two channels of sound.
+    """
+    function: Callable[..., Any] = imported("avseg.datasets.convert:convert")
+    return function(source, target, origin=origin, layout=layout, sample_rate=sample_rate, stereo=stereo)
 
 
 def _group(work: folders.Work, what: str, function: Callable[..., Any]) -> Group:
     def command(name: str) -> Callable[..., int]:
         spec = folders.spec_with(name, work)
         options = getattr(spec, f"{work}_options", None)
-        return _printing(partial(function, name), what.replace("a data set", f"{name} ({spec.what})"), options)
+        named = what.replace("a data set", f"the data set {name} ({spec.what})")
+        return _printing(partial(function, name), named, options)
 
     return Group(what, "data set", partial(folders.names_with, work), command)
 

@@ -31,6 +31,7 @@ OutFile = Annotated[Path, arg(metavar="FILE", aliases=["-o"])]
 
 METAVARS = {
     "root": "DIR",
+    "cache": "DIR",
     "raw": "DIR",
     "out": "DIR",
     "images": "DIR",

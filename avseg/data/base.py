@@ -14,6 +14,10 @@ from avseg.data.scenarios import Contrast
 from avseg.types import IGNORE, Clip, DenseTarget, Target, Task
 
 
+class EmptySplitError(ValueError):
+    """A split without a clip, of a data set that refuses to open one."""
+
+
 class ClipDataset(ABC):
     """A data set reads clips; it never augments.
 

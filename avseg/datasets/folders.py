@@ -16,8 +16,13 @@ from avseg.datasets import DATASETS, DatasetSpec, build_dataset
 from avseg.lazy import imported
 from avseg.prepare.report import CheckReport
 
-Work = Literal["write", "prepare", "check"]
-_WORDS = {"write": "written of the synthetic world", "prepare": "made of raw material", "check": "checked"}
+Work = Literal["write", "prepare", "check", "save"]
+_WORDS = {
+    "write": "written of the synthetic world",
+    "prepare": "made of raw material",
+    "check": "checked",
+    "save": "converted",
+}
 
 
 def write(name: str, root: Path, clips: int = 100, seed: int = 0, *, workers: int = 0, **options: Any) -> Any:
@@ -86,7 +91,7 @@ def check(name: str, root: Path, *, workers: int = 0, **options: Any) -> CheckRe
 
 
 def names_with(work: Work) -> list[str]:
-    """The data sets that can be written, prepared or checked."""
+    """The data sets that can be written, prepared, checked or converted."""
     return [name for name, spec in DATASETS.items() if getattr(spec, work)]
 
 
@@ -111,7 +116,7 @@ def only_fitting(root: Path, split: str) -> str:
 
 
 def spec_with(name: str, work: Work) -> DatasetSpec:
-    """The record of a data set that can be written, prepared or checked.
+    """The record of a data set that can be written, prepared, checked or converted.
 
     Raises:
         ValueError: an unknown data set, or one that cannot.

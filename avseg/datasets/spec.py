@@ -52,5 +52,7 @@ class DatasetSpec:
     gather: str | None = None
     """An `avseg.prepare.pseudo.PseudoLayout`: how it keeps videos whose truth a model made, for `avseg predict --save
     dataset:NAME`."""
+    save: str | None = None
+    """Class of (root, task) that writes clips in its layout, for `avseg data convert` (`avseg.datasets.convert`)."""
     commands: Mapping[str, str] = field(default_factory=dict)
     """Own commands of `avseg data`: name -> typed function."""

@@ -150,7 +150,9 @@ def model_card(header: Header, repo_id: str, scored: Scored | None = None, train
 
 def _facts_of_the_hub(header: Header, repo_id: str, licence: str) -> str:
     known = licence.lower() in KNOWN_LICENCES
-    named: dict[str, Any] = {"license": licence.lower()} if known else {"license": "other", "license_name": _slug(licence)}
+    named: dict[str, Any] = (
+        {"license": licence.lower()} if known else {"license": "other", "license_name": _slug(licence)}
+    )
     if licence == NOT_STATED:
         named = {"license": "unknown"}
     data = ModelCardData(

@@ -22,8 +22,8 @@ from avseg.inference.segmenter import Segmenter
 from avseg.inference.source import check_hears
 from avseg.io.files import clear_stale, is_visible
 from avseg.io.media import MediaError, VideoInfo, probe
-from avseg.lazy import imported
 from avseg.io.video import VIDEO_SUFFIXES
+from avseg.lazy import imported
 from avseg.models.files import load_model
 from avseg.prepare.pseudo import Gathering
 from avseg.progress import Progress

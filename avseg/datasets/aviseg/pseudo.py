@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from avseg.datasets import SPLITS
-from avseg.datasets.aviseg.write import write_table
+from avseg.datasets.vis_table import write_table
 from avseg.io.image import write_jpeg
 from avseg.io.rle import area, box
 from avseg.prepare.pseudo import SAMPLE_RATE, JudgedSecond, LabelledClips, PseudoLayout, Record
@@ -20,7 +20,7 @@ from avseg.types import Rle, Task
 
 TRACKS = "tracks"
 """Folder with the annotations of each video, one JSON a line, of which the tables are made."""
-_INFO = {"description": "Videos whose tracks a model of avseg made"}
+_INFO = "Videos whose tracks a model of avseg made"
 
 
 class PseudoVideo:
@@ -89,7 +89,7 @@ def _tables(root: Path, records: Iterable[Record], classes: tuple[str, ...]) -> 
         listed[record["split"]] += record["clips"]
     for split, videos in listed.items():
         texts = [json.dumps(_entry(number, video), ensure_ascii=False) for number, video in enumerate(videos, start=1)]
-        write_table(root / f"{split}.json", _INFO, classes, texts, _annotations(root, videos))
+        write_table(root / f"{split}.json", texts, _annotations(root, videos), classes, _INFO)
 
 
 def _entry(number: int, video: dict[str, Any]) -> dict[str, Any]:

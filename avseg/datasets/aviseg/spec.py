@@ -13,6 +13,7 @@ AVISEG = DatasetSpec(
     prepare="avseg.datasets.aviseg.prepare:prepare",
     prepare_options=FeatureOptions(),
     check="avseg.datasets.aviseg.check:check",
+    save="avseg.datasets.aviseg.save:AVISegWriter",
     write="avseg.datasets.aviseg.write:write",
     write_options=LongVideoOptions(),
     gather="avseg.datasets.aviseg.pseudo:LAYOUT",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -14,9 +13,10 @@ import torch
 
 from avseg.datasets.aviseg.options import LongVideoOptions
 from avseg.datasets.aviseg.polygons import Segmentation, box_of, segmentation_of
+from avseg.datasets.vis_table import write_table
 from avseg.device import one_thread
 from avseg.io.audio import write_wav
-from avseg.io.files import write_aside, write_text
+from avseg.io.files import write_text
 from avseg.io.image import write_jpeg
 from avseg.prepare.jobs import run_jobs
 from avseg.synth.classes import CLASSES
@@ -29,8 +29,7 @@ from avseg.synth.world import SPLITS
 
 _HELD_OUT = 0.15
 """Share of the videos in val, and in test."""
-_INFO = {"description": "Videos of avseg's synthetic world"}
-"""Looked up by readers of this form. No version and no date: one seed gives the same bytes."""
+_INFO = "Videos of avseg's synthetic world"
 
 
 @dataclass(frozen=True)
@@ -83,9 +82,9 @@ def write(root: Path, clips: int, seed: int, options: LongVideoOptions, workers:
     ]
     written = dict(run_jobs(_write_video, jobs, workers, "synth aviseg", "video"))
     for split, group in groupby(range(len(jobs)), lambda number: jobs[number].split):
-        of = [written[number] for number in group]
-        annotations = (text for one in of for text in one.annotations)
-        write_table(Path(root) / f"{split}.json", _INFO, CLASSES, [one.video for one in of], annotations)
+        group_of = [written[number] for number in group]
+        texts = (text for one in group_of for text in one.annotations)
+        write_table(Path(root) / f"{split}.json", [one.video for one in group_of], texts, CLASSES, _INFO)
     world = {"format_version": TRUTH_VERSION, "seed": seed, "difficulty": options.difficulty, "classes": CLASSES}
     head = json.dumps(world)
     lines = ",\n".join("  " + written[number].truth for number in range(len(jobs)))
@@ -134,29 +133,6 @@ def _annotation(video: SynthVideo, number: int, body: int, track: Track, form: S
         "areas": [None if mask is None else int(mask.sum()) for mask in track],
         "segmentations": [None if mask is None else segmentation_of(mask, form) for mask in track],
     }
-
-
-def write_table(
-    path: Path, info: Mapping[str, Any], classes: Sequence[str], videos: Sequence[str], annotations: Iterable[str]
-) -> None:
-    """Write the annotation file of one split piece by piece, whole or not at all.
-
-    Args:
-        path: The file.
-        info: What it says of itself.
-        classes: Names of the class ids 1, 2, ...
-        videos: JSON texts, with ids.
-        annotations: JSON texts without ids, which count from 1.
-    """
-    categories = [{"id": number, "name": name} for number, name in enumerate(classes, start=1)]
-    with write_aside(path) as aside, aside.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(f'{{"info": {json.dumps(info)}, "licenses": [], "videos": [\n')
-        file.write(",\n".join(videos))
-        file.write(f'\n], "categories": {json.dumps(categories)}, "annotations": [\n')
-        for number, text in enumerate(annotations, start=1):
-            file.write(",\n" if number > 1 else "")
-            file.write(f'{{"id": {number}, {text[1:]}')
-        file.write("\n]}\n")
 
 
 def _truth(video: SynthVideo, split: str) -> dict[str, Any]:

@@ -14,12 +14,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from avseg.io.audio import write_wav
 from avseg.io.image import write_png
 from avseg.synth.layout import ClipLayout, ClipPart, Place, save_sound, write_csv
 from avseg.synth.options import ClipOptions
 from avseg.synth.summary import WriteSummary, begin
 from avseg.synth.world import SynthClip
 from avseg.synth.writers import write_clips
+from avseg.types import Clip
 
 OTHER_WORLD = 500_000
 """Added to the seed of MS3 beside S4."""
@@ -71,12 +73,30 @@ def _save_ms3(root: Path, clip: SynthClip, place: Place) -> None:
 
 
 def _s4_tables(root: Path, clips: Sequence[tuple[str, Place]]) -> None:
-    write_s4_table(root, [(name, 0, place.category, place.split) for name, place in clips])
+    s4_table(root, [(name, 0, place.category, place.split) for name, place in clips])
 
 
-def write_s4_table(root: Path, rows: Sequence[tuple[str, int, str, str]]) -> None:
-    """The table of S4, of (name, s at which the clip begins in its video, category, split)."""
+def s4_table(root: Path, rows: Sequence[tuple[str, int, str, str]]) -> None:
+    """The table of S4: name, start, category, split."""
     write_csv(root / "s4_meta_data.csv", ("name", "start", "category", "split"), rows)
+
+
+def save_s4_files(root: Path, at: Path, name: str, clip: Clip, masks: NDArray[np.bool_]) -> None:
+    """Frames, masks (M, H, W) of the first M of them, and sound of a clip of any data set.
+
+    Args:
+        root: The folder of the data set.
+        at: SPLIT/CATEGORY.
+        name: Of the clip.
+        clip: Its frames and its sound.
+        masks: They count from the first frame.
+    """
+    data = root / "s4_data"
+    for k, frame in enumerate(clip.frames, start=1):
+        write_png(data / "visual_frames" / at / name / f"{name}_{k}.png", frame)
+    for k, mask in enumerate(masks, start=1):
+        write_png(data / "gt_masks" / at / name / f"{name}_{k}.png", mask.astype(np.uint8) * np.uint8(255))
+    write_wav(data / "audio_wav" / at / f"{name}.wav", clip.audio, clip.sample_rate)
 
 
 def _ms3_tables(root: Path, clips: Sequence[tuple[str, Place]]) -> None:

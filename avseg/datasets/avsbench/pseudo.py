@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from avseg.datasets.avsbench.folder import SIZE
-from avseg.datasets.avsbench.layout import save_s4, write_s4_table
+from avseg.datasets.avsbench.layout import s4_table, save_s4
 from avseg.datasets.avsbench.reader import FRAMES
 from avseg.io.rle import area, decode
 from avseg.prepare.frames import stretch
@@ -83,7 +83,7 @@ def _union(second: JudgedSecond) -> NDArray[np.bool_]:
 
 def _tables(root: Path, records: Iterable[Record], classes: tuple[str, ...]) -> None:
     rows = [(c["name"], c["start"], c["category"], record["split"]) for record in records for c in record["clips"]]
-    write_s4_table(root, rows)
+    s4_table(root, rows)
 
 
 LAYOUT = PseudoLayout("s4", lambda task: "", lambda task: (), PieceWriter, _tables)

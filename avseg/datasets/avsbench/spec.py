@@ -12,6 +12,7 @@ S4 = DatasetSpec(
     what="AVSBench-object, one source",
     prepare="avseg.datasets.avsbench.folder:prepare_s4",
     check="avseg.datasets.avsbench.folder:check_s4",
+    save="avseg.datasets.avsbench.save:S4Writer",
     write="avseg.datasets.avsbench.layout:write_s4",
     write_options=ClipOptions(video=True),
     gather="avseg.datasets.avsbench.pseudo:LAYOUT",

@@ -12,6 +12,7 @@ AVSS = DatasetSpec(
     what="AVSBench-semantic",
     prepare="avseg.datasets.avss.folder:prepare",
     check="avseg.datasets.avss.folder:check",
+    save="avseg.datasets.avss.save:AVSSWriter",
     write="avseg.datasets.avss.layout:write",
     write_options=ClipOptions(video=True),
     labels_at={"published": "input"},

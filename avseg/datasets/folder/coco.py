@@ -129,7 +129,9 @@ def _tracked(
         where = f"{path}, annotation {track.get('id', number)}"
         label, masks = class_of(where, int(track["category_id"]), classes), track["segmentations"]
         if len(masks) != len(names):
-            raise AnnotationError(f"{where} has {len(masks)} segmentations, wanted one (or null) for {len(names)} frames")
+            raise AnnotationError(
+                f"{where} has {len(masks)} segmentations, wanted one (or null) for {len(names)} frames"
+            )
         for place, mask in enumerate(masks):
             if mask:
                 areas[place].append(Area(label, mask, number))

@@ -103,7 +103,9 @@ def _numbers(path: Path, root: Element) -> range:
     step = int((task.findtext("frame_filter") or "step=1").partition("step=")[2] or 1)
     last = int(task.findtext("stop_frame") or first + (count - 1) * step)
     if not (0 <= first <= last + 1 <= LONGEST and step > 0):
-        raise AnnotationError(f"{path} has pictures from {first} to {last} by {step}, which is no video; export it again")
+        raise AnnotationError(
+            f"{path} has pictures from {first} to {last} by {step}, which is no video; export it again"
+        )
     return range(first, last + 1, step)
 
 
@@ -117,7 +119,9 @@ def _task_size(path: Path, root: Element) -> tuple[int, int]:
         found = root.find(place)
         if found is not None:
             return int(found.findtext("height") or 0), int(found.findtext("width") or 0)
-    raise AnnotationError(f"{path} does not state the size of the video (original_size); export it as CVAT for video 1.1")
+    raise AnnotationError(
+        f"{path} does not state the size of the video (original_size); export it as CVAT for video 1.1"
+    )
 
 
 def _shapes(path: Path, parent: Element) -> list[Element]:

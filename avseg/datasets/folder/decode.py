@@ -7,7 +7,6 @@ does, so that a mask lies on the very picture that it was drawn on.
 from __future__ import annotations
 
 import errno
-import gc
 import heapq
 import json
 import math
@@ -106,9 +105,6 @@ def decoded(video: FolderVideo, key: CacheKey, cache: Path) -> Decoded:
                 "folder (--data.cache DIR)"
             ) from error
         _forget(place)
-        # FFmpeg's scaler has threads. The first frame of a video waits in a circle of references for the collector, and
-        # a loader's forked process, where these threads do not run, would hang for ever in freeing it.
-        gc.collect()
     return _read(place)
 
 
@@ -160,7 +156,7 @@ class _Step:
     """What is known so far of one step: the best picture."""
 
     rank: tuple[int, float]
-    """Lower is better: pictures that were drawn on, then others with labels, the first of them; then that at the begin."""
+    """Lower is better: pictures that were drawn on, then others with labels; last that at the begin."""
     shown: float
     draw: Draw
     label: int | None

@@ -71,13 +71,14 @@ def scan(root: Path) -> FolderTruth:
     for name, labels in [*_of_folders(truth, videos), *_of_files(truth, videos)]:
         found.setdefault(name, []).append(labels)
     for name, path in sorted(videos.items()):
-        labels = found.get(name, [])
-        if not labels:
+        several = found.get(name, [])
+        if not several:
             truth.bare.append(name)
-        elif len(labels) > 1:
-            truth.faults.append((name, f"has labels in {labels[0].source} and in {labels[1].source}; keep one of them"))
+        elif len(several) > 1:
+            reason = f"has labels in {several[0].source} and in {several[1].source}; keep one of them"
+            truth.faults.append((name, reason))
         else:
-            truth.videos.append(FolderVideo(name, path, labels[0]))
+            truth.videos.append(FolderVideo(name, path, several[0]))
     if not truth.listed:
         truth.classes = _named(truth.videos)
     _judge_classes(truth)
@@ -115,7 +116,9 @@ def _videos(truth: FolderTruth) -> dict[str, Path]:
         if path.suffix.lower() not in VIDEO_SUFFIXES or not path.is_file() or not is_visible(path, truth.root):
             continue
         if path.stem in videos:
-            truth.faults.append((path.name, f"{videos[path.stem].name} has the same name; rename one of the two videos"))
+            truth.faults.append(
+                (path.name, f"{videos[path.stem].name} has the same name; rename one of the two videos")
+            )
         elif not is_plain(path.stem):
             truth.faults.append((path.name, "the name of the video leads out of the folder; rename it"))
         else:

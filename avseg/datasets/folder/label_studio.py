@@ -74,7 +74,9 @@ def _area(where: str, result: Mapping[str, Any]) -> Area | None:
     if kind in ("choices", "textarea", "rating", "number", "labels", "relation", "taxonomy"):
         return None
     if kind not in SHAPES:
-        raise AnnotationError(f"{where} has a result of the type {kind!r}, which is no mask; draw brush masks or polygons")
+        raise AnnotationError(
+            f"{where} has a result of the type {kind!r}, which is no mask; draw brush masks or polygons"
+        )
     labels = value.get(kind) or []
     if len(labels) != 1:
         raise AnnotationError(f"{where} has a shape with {len(labels)} labels, wanted one")
@@ -100,9 +102,9 @@ def _brush(where: str, packed: bytes, stated: tuple[int, int], size: tuple[int, 
 def decode_brush(packed: bytes, wanted: int) -> NDArray[np.uint8]:
     """The `wanted` values of a brush mask, four (RGBA) for each pixel, row by row.
 
-    The bits hold: 32 for the number of values; 5 for the bits of a value less one; four times 4 for the bits of a length
-    less one; then runs: 1 bit whether one value follows for all of the run, 2 bits that choose among the four lengths,
-    the length less one, and the value or the values.
+    The bits hold: 32 for the number of values; 5 for the bits of a value less one; four times 4 for the bits of a
+    length less one; then runs: 1 bit whether one value follows for all of the run, 2 bits that choose among the four
+    lengths, the length less one, and the value or the values.
 
     Raises:
         ValueError: it breaks off, or holds another number of values.

@@ -54,8 +54,8 @@ class Labels:
             for track, label, _ in self._objects(self.video.labels.frames[place]):
                 if found.setdefault(track, label) != label:
                     raise AnnotationError(
-                        f"{self.video.labels.source}: the object {track} is {found[track]!r} and {label!r}; an object has "
-                        "one class"
+                        f"{self.video.labels.source}: the object {track} is {found[track]!r} and {label!r}; an object "
+                        "has one class"
                     )
         return {track: self.classes.index(found[track]) + 1 for track in sorted(found)}
 
@@ -82,8 +82,8 @@ class Labels:
         values: NDArray[np.uint8] = read_index(frame.labels).numpy()
         if values.shape != self.size:
             raise ValueError(
-                f"the mask {frame.labels} is {values.shape[0]} high and {values.shape[1]} wide, its video {self.size[0]} "
-                f"and {self.size[1]}; they must agree"
+                f"the mask {frame.labels} is {values.shape[0]} high and {values.shape[1]} wide, its video "
+                f"{self.size[0]} and {self.size[1]}; they must agree"
             )
         if not self.video.labels.named:
             return values

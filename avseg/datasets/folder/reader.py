@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from avseg.data.base import ClipDataset
+from avseg.data.base import ClipDataset, EmptySplitError
 from avseg.data.geometry import Geometry, channels_first
 from avseg.data.tables import ClipFiles
 from avseg.datasets.folder.config import FolderConfig
@@ -62,7 +63,7 @@ class FolderDataset(ClipDataset):
             self.category_ids = range(1, len(classes) + 1)
 
     def files(self, index: int) -> ClipFiles:
-        """Where the parts of a clip lie, in the cache but for its label maps; those are told where all frames have one."""
+        """Where the parts of a clip lie, in the cache but for its label maps; told where all frames have one."""
         piece = self.pieces[index]
         labels = [self._labels_of(piece, step) for step in range(piece.begin, piece.end)]
         whole = tuple(path for path in labels if path is not None)
@@ -219,7 +220,9 @@ class Folder:
 
     def key(self) -> CacheKey:
         """What is kept of each video."""
-        return CacheKey(self.config.fps, 0 if self.kind[0] == "instance" else self.config.steps, self.config.sample_rate)
+        return CacheKey(
+            self.config.fps, 0 if self.kind[0] == "instance" else self.config.steps, self.config.sample_rate
+        )
 
     @property
     def cache(self) -> Path:
@@ -261,8 +264,8 @@ def _beyond(video: FolderVideo, found: Decoded) -> str:
     first = video.labels.frames[found.beyond[0]]
     more = f" (and {len(found.beyond) - 1} more)" if found.beyond[1:] else ""
     return (
-        f"{first.labels or video.labels.source} is of {first.when}{more}, but {video.path.name} ends at {found.end:.2f} s "
-        f"and has {found.pictures} pictures; correct the name or --data.fps"
+        f"{first.labels or video.labels.source} is of {first.when}{more}, but {video.path.name} ends at "
+        f"{found.end:.2f} s and has {found.pictures} pictures; correct the name or --data.fps"
     )
 
 
@@ -281,12 +284,16 @@ def open_folder(config: FolderConfig, split: str, root: Path) -> FolderDataset:
     videos = folder.videos(split)
     if not videos:
         counts = [f"{sum(s == one for s in folder.splits.values())} {one}" for one in ("train", "val", "test")]
-        raise ValueError(
+        raise EmptySplitError(
             f"the split {split} of {root} has no video ({', '.join(counts)}); list names and splits in "
             f"{root / 'split.csv'}"
         )
     new = [video for video in videos if not folder.is_kept(video)]
     for video in tracked(new, f"decode {split}", "video") if new else ():
         folder.decoded(video)
+    if new:
+        # FFmpeg's scaler has threads. The first frame of a video waits in a circle of references for the collector, and
+        # a loader's forked process, where these threads do not run, would hang for ever in freeing it.
+        gc.collect()
     pieces = [piece for video in videos for piece in folder.pieces(video, folder.decoded(video))]
     return FolderDataset(config, folder.kind[0], folder.truth.classes, pieces)

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 Unit = Literal["step", "second", "frame"]
 NAMES = (
-    "NUMBER (a step of --data.fps, which is a second by default), NUMBERs (a time in seconds) or frame_NUMBER (a picture "
-    "of the video, counted from 0)"
+    "NUMBER (a step of --data.fps, which is a second by default), NUMBERs (a time in seconds) or frame_NUMBER (a "
+    "picture of the video, counted from 0)"
 )
 """How a picture is named, for sentences."""
 _STEP, _SECOND, _FRAME = re.compile(r"\d{1,9}"), re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s"), re.compile(r"frame_(\d{1,9})")

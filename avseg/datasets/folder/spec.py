@@ -11,6 +11,7 @@ FOLDER = DatasetSpec(
     suite="avsbench_object",
     what="your own videos, with masks or annotation files beside them",
     check="avseg.datasets.folder.check:check",
+    save="avseg.datasets.folder.save:FolderWriter",
     check_options=FolderOptions(),
     write="avseg.datasets.folder.layout:write",
     write_options=SoundOptions(),

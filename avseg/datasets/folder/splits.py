@@ -55,7 +55,7 @@ def hash_splits(videos: Sequence[str]) -> dict[str, str]:
     """
     share = {name: int.from_bytes(sha256(name.encode("utf-8")).digest()[:8], "big") / 2**64 for name in videos}
     order = sorted(videos, key=lambda name: share[name])
-    splits = {name: "train" for name in order}
+    splits = dict.fromkeys(order, "train")
     for name in order:
         if share[name] < 2 * HELD_OUT:
             splits[name] = "test" if share[name] < HELD_OUT else "val"

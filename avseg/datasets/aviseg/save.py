@@ -1,0 +1,55 @@
+"""Clips of any data set that tells objects apart in the layout of AVISeg, for `avseg data convert`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from avseg.datasets import SPLITS
+from avseg.datasets.pieces import annotated_of, need_seconds
+from avseg.datasets.vis_table import track_entries, video_entry, write_table
+from avseg.io.audio import write_wav
+from avseg.io.image import write_jpeg
+from avseg.types import Clip, Task, TrackTarget
+
+
+class AVISegWriter:
+    """One frame a second, a WAV, and a track of run lengths for every object."""
+
+    def __init__(self, root: Path, task: Task) -> None:
+        """
+        Raises:
+            ValueError: a task that does not tell objects apart.
+        """
+        if task.kind != "instance":
+            raise ValueError(
+                f"{task.kind} masks tell no objects apart, and aviseg needs tracks; convert to s4, avss or folder"
+            )
+        self.root, self.task = root, task
+        self.videos: dict[str, list[str]] = {split: [] for split in SPLITS}
+        self.annotations: dict[str, list[str]] = {split: [] for split in SPLITS}
+
+    def add(self, split: str, clip: Clip) -> tuple[int, str]:
+        """Write a video.
+
+        Raises:
+            ValueError: another rate than one frame a second, or frames without labels.
+        """
+        need_seconds(clip, "aviseg")
+        if not isinstance(clip.target, TrackTarget) or not all(annotated_of(clip)):
+            raise ValueError(f"the clip {clip.id!r} has frames without labels; tracks of aviseg need all of them")
+        folder, names = self.root / split, [f"{clip.id}/{second:05d}.jpg" for second in range(len(clip.frames))]
+        for name, frame in zip(names, clip.frames, strict=True):
+            write_jpeg(folder / "JPEGImages" / name, frame)
+        write_wav(folder / "WAVAudios" / f"{clip.id}.wav", clip.audio, clip.sample_rate)
+        number = len(self.videos[split]) + 1
+        self.videos[split].append(json.dumps(video_entry(number, names, clip.target)))
+        self.annotations[split] += [json.dumps(one) for one in track_entries(number, clip.target)]
+        return 1, ""
+
+    def finish(self) -> None:
+        """Write the files of truth."""
+        for split in SPLITS:
+            write_table(
+                self.root / f"{split}.json", self.videos[split], self.annotations[split], self.task.classes, "Converted"
+            )
