@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +14,7 @@ from avseg.datasets.folder.coco import read_coco, read_youtube_vis
 from avseg.datasets.folder.cvat import read_cvat
 from avseg.datasets.folder.label_studio import read_label_studio
 from avseg.datasets.folder.masks import mask_folder, read_masks
-from avseg.datasets.folder.records import AnnotationError, FolderVideo, VideoLabels
+from avseg.datasets.folder.records import AnnotationError, FolderVideo, VideoLabels, When
 from avseg.io.files import is_visible
 from avseg.io.video import VIDEO_SUFFIXES
 
@@ -40,6 +40,8 @@ class FolderTruth:
     """The classes stand in classes.txt."""
     faults: list[tuple[str, str]] = field(default_factory=list)
     """(video or file, sentence)."""
+    unread: list[str] = field(default_factory=list)
+    """Files of annotations that cannot be read: what they would say of which video is unknown."""
 
     def kind(self) -> tuple[Kind, str]:
         """The task that fits all videos, and why, as the end of a sentence."""
@@ -72,8 +74,10 @@ def scan(root: Path) -> FolderTruth:
         found.setdefault(name, []).append(labels)
     for name, path in sorted(videos.items()):
         several = found.get(name, [])
-        if not several:
+        if not several and name not in {where for where, _ in truth.faults}:
             truth.bare.append(name)
+        elif not several:
+            continue
         elif len(several) > 1:
             reason = f"has labels in {several[0].source} and in {several[1].source}; keep one of them"
             truth.faults.append((name, reason))
@@ -175,14 +179,31 @@ def _of_files(truth: FolderTruth, videos: dict[str, Path]) -> Iterable[tuple[str
             labels = read_annotations(path, path.stem)
         except (AnnotationError, OSError) as error:
             truth.faults.append((path.name, str(error)))
+            truth.unread.append(path.name)
             continue
+        of_videos: dict[str, VideoLabels] = {}
         for name, one in labels.items():
             video = _video_of(name, videos)
             if video is None:
                 reason = f"{path} has labels of the video {name!r}, which is not there; {_nearest(name, videos)}"
                 truth.faults.append((path.name, reason))
-            else:
-                yield video, one
+                continue
+            known = of_videos.get(video)
+            of_videos[video] = one if known is None else replace(known, frames=(*known.frames, *one.frames))
+        for video, one in of_videos.items():
+            if again := _twice(one):
+                truth.faults.append((video, f"{path} has two pictures at {again}; keep one of them"))
+            yield video, one
+
+
+def _twice(labels: VideoLabels) -> When | None:
+    """A moment of which there are labels twice."""
+    seen: set[When] = set()
+    for frame in labels.frames:
+        if frame.when in seen:
+            return frame.when
+        seen.add(frame.when)
+    return None
 
 
 def _video_of(name: str, videos: dict[str, Path]) -> str | None:

@@ -214,7 +214,7 @@ class Folder:
 
     def faults(self) -> list[tuple[str, str]]:
         """(video or file, sentence) of what does not fit, without opening a video."""
-        bare = [name for name in self.truth.bare if name in self.splits]
+        bare = [name for name in self.truth.bare if name in self.splits and not self.truth.unread]
         more = "draw some, take it out of the folder, or leave it out of split.csv"
         return [*self.truth.faults, *((name, f"the video has no masks and no annotations; {more}") for name in bare)]
 
