@@ -1,4 +1,4 @@
-"""A folder of one's own videos: which picture a mask belongs to, clips, classes, splits, the cache, and what is refused."""
+"""A folder of one's own videos: pictures under masks, clips, classes, splits, the cache, and what is refused."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ def test_long_videos_are_cut_and_pieces_without_labels_are_left_out(tmp_path: Pa
     for second in range(3):
         part = clip.audio[0, second * RATE + 4000 : second * RATE + 12000]
         assert int(torch.fft.rfft(part).abs().argmax()) * 2 == 200 * (6 + second + 1)
-    assert sorted(path.name for path in dataset.pieces[0].decoded.folder.glob("*.png")) == [
-        f"{step:06d}.png" for step in (0, 1, 2, 6, 7, 8)
+    assert sorted(path.name for path in dataset.pieces[0].decoded.folder.glob("*.jpg")) == [
+        f"{step:06d}.jpg" for step in (0, 1, 2, 6, 7, 8)
     ]
 
 
@@ -82,7 +82,7 @@ def test_classes_are_named_by_a_file_and_255_is_not_judged(root: Path) -> None:
     clip = dataset[0]
     assert np.array_equal(clip.target.labels[0].numpy(), mask)
     assert clip.target.sounding.tolist() == [[False, True], [False, False], [False, False]]
-    binary = everything(root, kind="binary")
+    binary = everything(root, task="binary")
     assert binary.task.kind == "binary" and binary.suite == "avsbench_object"
     assert binary[0].target.labels[0].unique().tolist() == [0, 1, 255]
 
@@ -91,8 +91,8 @@ def test_without_names_everything_but_zero_is_foreground(root: Path) -> None:
     write_png(root / "cat" / "0.png", square(2, value=255))
     dataset = everything(root)
     assert dataset.task.kind == "binary" and int(dataset[0].target.labels.sum()) == 100
-    with pytest.raises(ValueError, match="--data.kind semantic is more than they tell"):
-        everything(root, kind="semantic")
+    with pytest.raises(ValueError, match=r"--data\.task semantic is more than they tell"):
+        everything(root, task="semantic")
 
 
 def test_what_predict_wrote_can_be_corrected_and_read(root: Path) -> None:
@@ -183,6 +183,11 @@ def shrunk(root: Path) -> None:
     (root / "classes.txt").write_text("\n".join("abcdefgh") + "\n")
 
 
+def all_ignored(root: Path) -> None:
+    write_png(root / "cat" / "0.png", square(2, value=255))
+    (root / "classes.txt").write_text("a\n")
+
+
 def of_another_size(root: Path) -> None:
     write_png(root / "cat" / "0.png", np.ones((30, 48), np.uint8))
 
@@ -190,7 +195,7 @@ def of_another_size(root: Path) -> None:
 BAD: dict[str, tuple[Any, str]] = {
     "no masks": (
         lambda root: (root / "cat" / "0.png").unlink(),
-        "the video has no masks and no annotations; draw some",
+        "has no masks and no annotations; draw some",
     ),
     "no video": (lambda root: put_masks(root / "dog", ("0",)), "but no video of that name; known: cat"),
     "late": (lambda root: put_masks(root / "cat", ("0", "7")), "is of step 7, but cat.mp4 ends at 3.00 s and has 30"),

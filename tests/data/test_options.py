@@ -39,6 +39,11 @@ OPTIONS: dict[str, tuple[Any, set[str]]] = {
     "size": (32, {"synth"}),
     "keep": (True, {"synth"}),
     "seed": (5, {"synth"}),
+    "fps": (2.0, {"folder"}),
+    "task": ("binary", {"folder"}),
+    "clip_seconds": (3.0, {"folder"}),
+    "split": (Path("split.csv"), {"folder"}),
+    "cache": (Path("cache"), {"folder"}),
 }
 WORDS: dict[str, dict[str, set[str]]] = {
     "audio": {"log_mel": OBJECT, "features": {"aviseg"}},

@@ -21,7 +21,7 @@ class FolderConfig(DataConfig):
     name: str = "folder"
     fps: float = 1.0
     """Frames of a clip per second of video; also the unit of masks whose names are plain numbers."""
-    kind: Literal["auto", "binary", "semantic", "instance"] = "auto"
+    task: Literal["auto", "binary", "semantic", "instance"] = "auto"
     """The task. `auto`: instance where every file of annotations tells objects apart, else semantic where all have
     class names, else binary."""
     clip_seconds: float = 5.0
@@ -52,7 +52,7 @@ class FolderOptions:
 
     fps: float = FolderConfig.fps
     """Frames of a clip per second of video; also the unit of masks whose names are plain numbers."""
-    kind: Literal["auto", "binary", "semantic", "instance"] = FolderConfig.kind
+    task: Literal["auto", "binary", "semantic", "instance"] = FolderConfig.task
     """The task; `auto` takes what the labels tell."""
     clip_seconds: float = FolderConfig.clip_seconds
     """Seconds into which videos are cut, but for tracks."""

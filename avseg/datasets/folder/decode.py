@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from avseg.datasets.folder.records import FolderVideo, LabelledFrame
 from avseg.io.audio import write_wav
 from avseg.io.files import folder_aside, write_text
-from avseg.io.image import write_png
+from avseg.io.image import write_jpeg
 from avseg.io.pictures import EARLY, Pictures
 from avseg.io.video_sound import read_audio
 
@@ -71,7 +71,7 @@ class Decoded:
 
     def frame(self, step: int) -> Path:
         """The picture of a step."""
-        return self.folder / f"{step:06d}.png"
+        return self.folder / f"{step:06d}.jpg"
 
     @property
     def sound(self) -> Path:
@@ -212,7 +212,7 @@ class _Pass:
     def _write(self, step: int, one: _Step) -> None:
         picture = one.draw()
         self.size = (picture.shape[0], picture.shape[1])
-        write_png(self.folder / f"{step:06d}.png", picture)
+        write_jpeg(self.folder / f"{step:06d}.jpg", picture)
         self.written.append((step, one.shown, one.label))
 
 

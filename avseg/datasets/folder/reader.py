@@ -200,13 +200,13 @@ class Folder:
             ValueError: a task is asked for that the labels cannot give.
         """
         found, why = replace(self.truth, videos=self.videos()).kind()
-        wanted = self.config.kind
+        wanted = self.config.task
         order: list[Kind] = ["binary", "semantic", "instance"]
         if wanted == "auto" or wanted == found:
             return found, why
         if order.index(wanted) > order.index(found):
-            raise ValueError(f"the labels are {found}, since {why}; --data.kind {wanted} is more than they tell")
-        return wanted, "--data.kind says so"
+            raise ValueError(f"the labels are {found}, since {why}; --data.task {wanted} is more than they tell")
+        return wanted, "--data.task says so"
 
     def videos(self, split: str = "") -> list[FolderVideo]:
         """Videos with labels, of one split or of all."""
@@ -252,7 +252,7 @@ class Folder:
                 gap = next(step for step in range(begin, end) if step not in found.labelled)
                 raise ValueError(
                     f"{video.labels.source} has no labels at step {gap} of {begin} to {end - 1} (fps "
-                    f"{self.config.fps:g}); tracks need every one: add them, or take --data.kind semantic"
+                    f"{self.config.fps:g}); tracks need every one: add them, or take --data.task semantic"
                 )
             return [_Piece(video, found, begin, end)]
         size = self.config.steps
