@@ -22,6 +22,9 @@ from avseg.io.rle import area, encode
 from avseg.io.segmentation import from_segmentation
 from avseg.types import Rle, Task
 
+SCORE_STEP = 1e-4
+"""Of scores in result.json."""
+
 Masks = Callable[[int], Mapping[int, Rle | None]]
 """The masks of a frame, by its index: those of objects by their ids."""
 
@@ -186,13 +189,14 @@ def _numbers(
     for t, frame in enumerate(head["frames"]):
         for one in frame["objects"]:
             areas.setdefault(one["id"], {})[t] = one["area"]
+    found = [{t: area(mask) for t, mask in enumerate(track) if mask is not None} for track in masks]
+    seen = [{t: pixels for t, pixels in track.items() if pixels} for track in found]
     free = list(range(len(entries)))
     for one in head["sounding"]:
         for place in free:
-            found = {t: area(mask) for t, mask in enumerate(masks[place]) if mask is not None}
-            seen = {t: pixels for t, pixels in found.items() if pixels}
             alike = entries[place]["category_id"] == one["class_id"]
-            if alike and round(entries[place]["score"], 4) == one["score"] and seen == areas.get(one["id"], {}):
+            alike &= abs(entries[place]["score"] - one["score"]) < SCORE_STEP
+            if alike and seen[place] == areas.get(one["id"], {}):
                 free.remove(place)
                 yield one["id"], place
                 break
