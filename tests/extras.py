@@ -15,4 +15,4 @@ def needs(extra: str) -> None:
         return
     if os.environ.get("AVSEG_EXTRAS") == "all":
         pytest.fail(f"{extra} is not installed, and AVSEG_EXTRAS says that every extra is")
-    pytest.skip(f"needs the extra: pip install 'avseg[{extra}]'")
+    pytest.skip(f"needs {extra}, which an extra of avseg brings")

@@ -81,7 +81,7 @@ def test_a_model_that_does_not_hear_is_sent_to_features() -> None:
     assert "--vggish FILE" in lines[0]
     command, words = command_of(words_of(lines[1]))
     assert isinstance(command, Command)
-    assert command.parse(list(words)).keywords["model"] == "a b.safetensors"
+    assert command.parse(list(words)).keywords["model"].model == "a b.safetensors"
 
 
 @pytest.mark.parametrize("family", ["tpavi", "cavp", "avism"])

@@ -95,7 +95,7 @@ def test_a_word_without_letters_is_shown(capsys: pytest.CaptureFixture[str]) -> 
 def test_no_long_list_stands_beside_a_near_name() -> None:
     assert did_you_mean("tpavi_s4_r5", RECIPES) == "did you mean 'tpavi_s4_r50'?"
     assert did_you_mean("bash_", ["bash", "zsh"]) == "did you mean 'bash'? Known: bash, zsh"
-    assert did_you_mean("none at all", RECIPES).startswith("known: avism_r50, ")
+    assert did_you_mean("qqqq", RECIPES).startswith("known: avism_r50, ")
 
 
 class OddError(Exception):
