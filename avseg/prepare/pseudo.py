@@ -146,10 +146,13 @@ class Gathering:
             counts[record["split"]] += len(record["clips"])
         told = ", ".join(f"{count} {split}" for split, count in counts.items())
         empty = [split for split in SPLITS if not counts[split]]
-        why = f"; {' and '.join(empty)} wait for more videos (the 2nd and 10th of every ten)" if empty else ""
+        verb = "is" if len(empty) == 1 else "are"
+        rule = "of every ten videos with clips the 2nd goes to val, the 10th to test"
+        why = f"; {' and '.join(empty)} {verb} empty ({rule})" if empty else ""
         left = sum(record["left_out"] for record in self.records.values())
-        less = f", {left} pieces without anything that sounds left out" if left else ""
-        return f"{self.root.name} holds {len(self.records)} videos as clips: {told}{less}{why}"
+        less = f", {left} silent or short pieces left out" if left else ""
+        videos = f"{len(self.records)} video{'s' * (len(self.records) != 1)}"
+        return f"{self.root.name} holds {videos} as clips: {told}{less}{why}"
 
     def _check_folder(self) -> None:
         path = self.root / PSEUDO

@@ -67,7 +67,7 @@ def test_s4_has_pieces_of_five_seconds_on_its_clock(tmp_path: Path, fps: int) ->
     report = gather(Segmenter(fake(), fps=fps), [path], out, "s4")
     root = out / "dataset_s4"
     (told,) = report.notes
-    assert "holds 1 videos as clips: 1 train, 0 val, 0 test, 2 pieces" in told and told in report.summary
+    assert "holds 1 video as clips: 1 train, 0 val, 0 test, 2 silent or short pieces" in told and told in report.summary
     dataset = build_dataset(data_config("s4", root=root), "train")
     assert dataset.ids == ["a_00000"] and list(dataset.annotated(0)) == [0]
     clip = dataset[0]
@@ -106,7 +106,7 @@ def test_aviseg_has_whole_videos_with_the_tracks_of_every_second(tmp_path: Path)
     ]
     segmenter, out = Segmenter(tracker(), fps=2), tmp_path / "out"
     report = gather(segmenter, videos, out, "aviseg")
-    assert "2 videos as clips: 1 train, 1 val, 0 test; test wait for more videos" in report.notes[0]
+    assert "2 videos as clips: 1 train, 1 val, 0 test; test is empty" in report.notes[0]
     root = out / "dataset_aviseg"
     dataset = build_dataset(data_config("aviseg", root=root, stereo=True), "val")
     assert dataset.ids == ["b"] and dataset.task == Task("instance", ("drum", "flute"))
@@ -235,7 +235,7 @@ def test_the_command_gathers_and_checks(tmp_path: Path, capsys: pytest.CaptureFi
     path, out = write_film(tmp_path / "film.mp4", 0), tmp_path / "out"
     words = ["predict", str(path), "--model", "demo", "--fps", "1", "--out", str(out), "--save", "dataset:s4"]
     assert run(words) == 0
-    assert "dataset_s4 holds 1 videos as clips: 2 train" in capsys.readouterr().out
+    assert "dataset_s4 holds 1 video as clips: 2 train" in capsys.readouterr().out
     assert run(["data", "check", "s4", "--root", str(out / "dataset_s4"), "--workers", "1"]) == 0
     assert "truth that a model made, judged by its own table" in capsys.readouterr().out
     dataset = build_dataset(data_config("s4", root=out / "dataset_s4"), "train")

@@ -154,7 +154,7 @@ class ExplainWriter:
         title = escape(find_texts(track, find))
         wide, tall, unit = (right - left) * across, (bottom - top) * down, max(thumbnail.size) / SIDE
         rect = f'<rect x="{x:.1f}" y="{y:.1f}" width="{wide:.1f}" height="{tall:.1f}" fill="none"'
-        text = f'<text x="{x + 3 * unit:.1f}" y="{max(y, 0) + 12 * unit:.1f}" font-size="{11 * unit:.1f}"'
+        text = f'<text x="{x + 3 * unit:.1f}" y="{max(y, 0) + 15 * unit:.1f}" font-size="{14 * unit:.1f}"'
         return (
             f'{rect} stroke="{colour}" stroke-width="{2 * unit:.1f}" stroke-dasharray="{5 * unit:.1f}"/>'
             f'{text} fill="#fff" stroke="#000" stroke-width="{3 * unit:.1f}" paint-order="stroke">{title}</text>'
