@@ -150,8 +150,11 @@ def _listed(truth: FolderTruth) -> tuple[str, ...]:
 
 
 def _named(videos: Sequence[FolderVideo]) -> tuple[str, ...]:
-    """The names that annotations have, where no file lists them: in the order of the alphabet, the same whatever the
-    order of files."""
+    """The names that annotations have, where no file lists them: in the order of the model that predicted all of them,
+    else in that of the alphabet, the same whatever the order of files."""
+    lists = {tuple(video.labels.names.values()) for video in videos if not video.labels.objects}
+    if len(lists) == 1 and all(video.labels.names for video in videos):
+        return lists.pop()
     return tuple(sorted({name for video in videos for name in video.labels.classes}))
 
 
