@@ -14,7 +14,6 @@ RECIPES: Registry[Callable[..., Recipe]] = Registry(
     {
         "demo": "avseg.recipes.demo:demo",
         "finetune": "avseg.recipes.finetune:finetune",
-        "own_small": "avseg.recipes.own:own_small",
         "tpavi_s4_r50": "avseg.recipes.tpavi:tpavi_s4_r50",
         "tpavi_s4_pvt": "avseg.recipes.tpavi:tpavi_s4_pvt",
         "tpavi_ms3_r50": "avseg.recipes.tpavi:tpavi_ms3_r50",

@@ -208,6 +208,11 @@ def test_a_brush_mask_of_label_studio_is_read_bit_by_bit() -> None:
         decode_brush(head + bytes([255, 255, 255]), 3332 * 2527 * 4)
     with pytest.raises(ValueError, match="holds 33679856 values, wanted 8"):
         decode_brush(head, 8)
+    # A square of 3 x 4 in 7 x 9 pixels, packed by `encode_rle` of label-studio-sdk 2.1.2.
+    packed = bytes([0, 0, 0, 252, 57, 27, 254, 83, 0, 191, 255, 132, 192, 47, 255, 225, 48, 11, 255, 249, 60, 0])
+    square_of_it = np.zeros((7, 9), bool)
+    square_of_it[2:5, 3:7] = True
+    assert np.array_equal(decode_brush(packed, 4 * 63).reshape(7, 9, 4)[..., 3] > 0, square_of_it)
     mask = np.random.default_rng(0).random((9, 13)) > 0.5
     assert np.array_equal(decode_brush(bytes(brush(mask)), 4 * mask.size).reshape(9, 13, 4)[..., 3] > 0, mask)
 

@@ -91,7 +91,9 @@ class Labels:
         table = np.zeros(256, np.int64)
         table[list(names)] = [self.classes.index(name) + 1 for name in names.values()]
         table[IGNORE] = IGNORE
-        unknown = [value for value in np.flatnonzero(np.bincount(values.ravel())).tolist() if value and not table[value]]
+        unknown = [
+            value for value in np.flatnonzero(np.bincount(values.ravel())).tolist() if value and not table[value]
+        ]
         if unknown:
             raise ValueError(self._unknown(frame, unknown[0], len(names)))
         return table[values].astype(np.uint8)
