@@ -149,18 +149,14 @@ def model_card(header: Header, repo_id: str, scored: Scored | None = None, train
 
 
 def _facts_of_the_hub(header: Header, repo_id: str, licence: str) -> str:
-    known = licence.lower() in KNOWN_LICENCES
-    named: dict[str, Any] = (
-        {"license": licence.lower()} if known else {"license": "other", "license_name": _slug(licence)}
-    )
-    if licence == NOT_STATED:
-        named = {"license": "unknown"}
+    known, stated = licence.lower() in KNOWN_LICENCES, licence != NOT_STATED
     data = ModelCardData(
         library_name="avseg",
         pipeline_tag="image-segmentation",
         tags=["avseg", "audio-visual-segmentation", header.family, str(header.task["kind"])],
         model_name=repo_id.partition("/")[2],
-        **named,
+        license=licence.lower() if known else "other" if stated else "unknown",
+        license_name=_slug(licence) if stated and not known else None,
     )
     text: str = data.to_yaml(line_break="\n")
     return text.strip()
