@@ -25,7 +25,7 @@ def rgb_of(frame: Any, size: tuple[int, int]) -> NDArray[np.uint8]:
     Raises:
         OSError: a matrix that FFmpeg does not know how to turn to RGB.
     """
-    from av.video.reformatter import Colorspace
+    from av.video.reformatter import Colorspace, VideoReformatter
 
     height, width = size
     source = None
@@ -33,7 +33,11 @@ def rgb_of(frame: Any, size: tuple[int, int]) -> NDArray[np.uint8]:
         source = Colorspace.ITU709
     elif frame.colorspace == _BT2020_CONSTANT_LUMINANCE:
         source = Colorspace.BT2020
-    picture: NDArray[np.uint8] = frame.to_ndarray(format="rgb24", width=width, height=height, src_colorspace=source)
+    # Not by the frame's own scaler, whose threads would be freed with it: a frame whose side data were looked at waits for
+    # the garbage collector, and a process that was forked meanwhile hangs in freeing them (findings).
+    scaler = VideoReformatter()
+    rgb = scaler.reformat(frame, width=width, height=height, format="rgb24", src_colorspace=source)
+    picture: NDArray[np.uint8] = rgb.to_ndarray()
     return picture
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -291,9 +290,5 @@ def open_folder(config: FolderConfig, split: str, root: Path) -> FolderDataset:
     new = [video for video in videos if not folder.is_kept(video)]
     for video in tracked(new, f"decode {split}", "video") if new else ():
         folder.decoded(video)
-    if new:
-        # FFmpeg's scaler has threads. The first frame of a video waits in a circle of references for the collector, and
-        # a loader's forked process, where these threads do not run, would hang for ever in freeing it.
-        gc.collect()
     pieces = [piece for video in videos for piece in folder.pieces(video, folder.decoded(video))]
     return FolderDataset(config, folder.kind[0], folder.truth.classes, pieces)
