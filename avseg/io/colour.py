@@ -33,9 +33,9 @@ def rgb_of(frame: Any, size: tuple[int, int]) -> NDArray[np.uint8]:
         source = Colorspace.ITU709
     elif frame.colorspace == _BT2020_CONSTANT_LUMINANCE:
         source = Colorspace.BT2020
-    # Not by the frame's own scaler, whose threads would be freed with it: a frame whose side data were looked at waits for
-    # the garbage collector, and a process that was forked meanwhile hangs in freeing them (findings).
-    scaler = VideoReformatter()
+    # Not by the frame's own scaler, whose threads would be freed with it: a frame whose side data were looked at waits
+    # for the garbage collector, and a process that was forked meanwhile hangs in freeing them (findings).
+    scaler: Any = VideoReformatter()
     rgb = scaler.reformat(frame, width=width, height=height, format="rgb24", src_colorspace=source)
     picture: NDArray[np.uint8] = rgb.to_ndarray()
     return picture
