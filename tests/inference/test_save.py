@@ -87,13 +87,13 @@ def test_an_unknown_kind_is_a_misuse_before_any_work(tmp_path: Path, capsys: pyt
 def test_kinds_are_completed_and_on_the_page(capsys: pytest.CaptureFixture[str]) -> None:
     gathered = {f"dataset:{name}" for name in DATASETS if DATASETS[name].gather}
     assert {"dataset:s4", "dataset:aviseg"} <= gathered
-    assert set(kinds()) == {"overlay", "masks", "explain"} | gathered
+    assert {"overlay", "masks", "explain", "csv", "srt"} | gathered <= set(kinds())
     assert complete(["predict", "a.mp4", "--save", "masks", "dataset:"]) == sorted(gathered, reverse=True)
     with pytest.raises(SystemExit):
         run(["predict", "--help"])
     page = " ".join(capsys.readouterr().out.split())
     assert "--save [KIND ...]" in page and "--overlay, --no-overlay" in page
-    assert all(f"{name}:" in page for name in ("overlay", "masks", "explain"))
+    assert all(f"{name}: {kind.what}" in page for name, kind in kinds().items())
 
 
 def test_a_second_run_adds_a_kind_and_keeps_the_rest(video: Path, tmp_path: Path) -> None:

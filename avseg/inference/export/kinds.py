@@ -39,6 +39,7 @@ class Kind:
         return self.file.replace("{name}", name)
 
 
+_MARKS = "avseg.inference.export.marks"
 _OWN = {
     "overlay": Kind(
         "the video with the masks painted in",
@@ -53,6 +54,16 @@ _OWN = {
         "explain.html",
         "avseg.inference.export.explain:ExplainWriter",
     ),
+    "csv": Kind(
+        "a table of who sounds in every second, how surely and how large",
+        "table",
+        "seconds.csv",
+        "avseg.inference.export.seconds:SecondsTableWriter",
+    ),
+    "srt": Kind("subtitles of who sounds, as SubRip", "subtitles", "sounding.srt", f"{_MARKS}:SrtWriter"),
+    "vtt": Kind("subtitles of who sounds, as WebVTT", "subtitles", "sounding.vtt", f"{_MARKS}:VttWriter"),
+    "eaf": Kind("annotations of who sounds when, for ELAN", "annotations", "sounding.eaf", f"{_MARKS}:ElanWriter"),
+    "audacity": Kind("labels of who sounds when, for Audacity", "labels", "labels.txt", f"{_MARKS}:AudacityWriter"),
 }
 
 
