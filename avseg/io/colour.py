@@ -41,14 +41,14 @@ def rgb_of(frame: Any, size: tuple[int, int]) -> NDArray[np.uint8]:
     return picture
 
 
-def coded(picture: NDArray[np.uint8]) -> Any:
-    """(H, W, 3) uint8 RGB with even sides as a frame of yuv420p."""
+def coded(picture: NDArray[np.uint8], form: str = "yuv420p") -> Any:
+    """(H, W, 3) uint8 RGB with even sides, or (H, W, 4) with alpha, as a frame whose pixels have the form `form`."""
     from av import VideoFrame
     from av.video.reformatter import ColorRange, Colorspace
 
     target = Colorspace.ITU709 if picture.shape[0] >= HD_LINES else Colorspace.ITU601
-    frame = VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
-    return frame.reformat(format="yuv420p", dst_colorspace=target, dst_color_range=ColorRange.MPEG)
+    frame = VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgba" if picture.shape[2] == 4 else "rgb24")
+    return frame.reformat(format=form, dst_colorspace=target, dst_color_range=ColorRange.MPEG)
 
 
 def tag(context: Any, height: int) -> None:

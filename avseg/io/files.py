@@ -118,6 +118,14 @@ def write_text(path: Path, text: str) -> None:
         aside.write_text(text, encoding="utf-8", newline="\n")
 
 
+def remove(path: Path) -> None:
+    """Remove a file, or a folder with all that is in it; nothing where there is none."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def is_visible(path: Path, folder: Path) -> bool:
     """Whether what was found in `folder` is meant when the folder is named: neither it nor what holds it is hidden.
 

@@ -1,9 +1,10 @@
-"""Writing MP4 that plays in a browser: H.264 (yuv420p) with AAC, or with the original sound kept."""
+"""Writing MP4 that plays in a browser: H.264 (yuv420p) with AAC, or with the original sound kept; and video with alpha."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +20,42 @@ from avseg.io.voice import Piece, Voice, voice_of
 
 CLOCK = Fraction(1, 90000)
 """s, the grain of picture times; frames of any rate and of none fall on it."""
+
+
+@dataclass(frozen=True)
+class Coding:
+    """How pictures and sound are coded."""
+
+    encoder: str
+    """FFmpeg's name of it."""
+    form: str
+    """Of pixels."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    sound: str = "aac"
+    """Encoder of a sound that is not copied; only where it is AAC are sounds copied."""
+
+    @property
+    def alpha(self) -> bool:
+        """Whether pictures are (H, W, 4), opacity last and not multiplied into the colours."""
+        return self.form.startswith("yuva")
+
+
+def h264(crf: int = 19) -> Coding:
+    """MP4 for browsers; a lower `crf` is better."""
+    # x264's macroblock tree reads memory that was never written; without it equal pictures give equal bytes.
+    # Without pictures that wait for later ones, the lengths in the file are those of the pictures they stand by.
+    return Coding("libx264", "yuv420p", {"crf": str(crf), "preset": "veryfast", "bf": "0", "x264-params": "mbtree=0"})
+
+
+PRORES_4444 = Coding("prores_ks", "yuva444p10le", {"profile": "4444", "vendor": "apl0", "alpha_bits": "8"})
+"""MOV with alpha, for editing."""
+VP9_ALPHA = Coding(
+    "libvpx-vp9",
+    "yuva420p",
+    {"crf": "24", "b": "0", "auto-alt-ref": "0", "lag-in-frames": "0", "deadline": "good", "cpu-used": "5"},
+    "libopus",
+)
+"""WebM with alpha, for web pages; with sound as Opus."""
 
 
 def write_video(
@@ -57,7 +94,7 @@ class VideoWriter:
         *,
         sound: Iterator[Piece] | str | Path | None = None,
         pixel_aspect: float = 1.0,
-        crf: int = 19,
+        coding: Coding | None = None,
     ) -> None:
         """Open `path` for writing.
 
@@ -67,13 +104,13 @@ class VideoWriter:
             sound: a video whose sound is kept (copied as it is where MP4 takes its packets, otherwise turned to AAC of
                 one or two channels), or pieces (time s, (A, n) float32, rate) as `iter_audio` gives them.
             pixel_aspect: width of a pixel over its height.
-            crf: quality of H.264; lower is better.
+            coding: of pictures and sound, as the container takes them; H.264 unless given.
         """
         import av
 
         self._fps = Fraction(fps).limit_denominator(1001)
         self._aspect = Fraction(pixel_aspect).limit_denominator(1000)
-        self._crf = crf
+        self._coding = coding or h264()
         self._sound = sound
         self._picture: Any = None
         self._voice: Voice | None = None
@@ -82,14 +119,15 @@ class VideoWriter:
         self._held: Any = None
         """The last packet; how long its picture stays is known when the next one or the end comes."""
         # An absolute path: FFmpeg takes what stands before a colon for the name of a protocol.
-        self._out = av.open(str(Path(path).absolute()), "w", options={"movflags": "+faststart"})
+        place = Path(path).absolute()
+        self._out = av.open(str(place), "w", options={} if place.suffix == ".webm" else {"movflags": "+faststart"})
 
     def write(self, frame: NDArray[np.uint8], time: float | None = None) -> None:
-        """Add one (H, W, 3) uint8 RGB picture shown at `time` seconds (default: the next tick of `fps`)."""
+        """Add one (H, W, 3) uint8 RGB picture, or (H, W, 4) of a coding with alpha, shown at `time` seconds (default: the next tick of `fps`)."""
         if self._picture is None:
             self._begin(frame.shape[0], frame.shape[1])
         time = self._frames / float(self._fps) if time is None else time
-        picture = coded(even(frame))
+        picture = coded(even(frame), self._coding.form)
         self._last = max(round(time / CLOCK), self._last + 1)
         picture.pts, picture.time_base = self._last, CLOCK
         self._mux(self._picture.encode(picture))
@@ -134,17 +172,17 @@ class VideoWriter:
             self._out.close()
 
     def _begin(self, height: int, width: int) -> None:
-        # x264's macroblock tree reads memory that was never written; without it equal pictures give equal bytes.
-        # Without pictures that wait for later ones, the lengths in the file are those of the pictures they stand by.
-        options = {"crf": str(self._crf), "preset": "veryfast", "bf": "0", "x264-params": "mbtree=0"}
-        stream = self._out.add_stream("libx264", rate=self._fps, options=options)
-        stream.width, stream.height, stream.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
+        coding = self._coding
+        stream = self._out.add_stream(coding.encoder, rate=self._fps, options=dict(coding.options))
+        stream.width, stream.height, stream.pix_fmt = width + width % 2, height + height % 2, coding.form
         stream.codec_context.time_base = CLOCK
         stream.codec_context.sample_aspect_ratio = self._aspect
         tag(stream.codec_context, stream.height)
+        if coding.alpha:
+            stream.metadata["alpha_mode"] = "1"
         self._picture = stream
         if self._sound is not None:
-            self._voice = voice_of(self._out, self._sound)
+            self._voice = voice_of(self._out, self._sound, coding.sound)
 
     def _mux(self, packets: list[Any]) -> None:
         for packet in packets:
@@ -154,7 +192,7 @@ class VideoWriter:
 
 
 def even(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(H, W, 3) with both sides even, the last row or column repeated where one is missing (yuv420p wants pairs)."""
+    """(H, W, C) with both sides even, the last row or column repeated where one is missing (yuv420p wants pairs)."""
     height, width = frame.shape[:2]
     if height % 2 or width % 2:
         frame = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")

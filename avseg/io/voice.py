@@ -32,23 +32,24 @@ class Voice(Protocol):
         """Those that begin by `time` s and were not given yet."""
 
 
-def voice_of(out: Any, sound: Iterator[Piece] | str | Path) -> Voice | None:
+def voice_of(out: Any, sound: Iterator[Piece] | str | Path, encoder: str = "aac") -> Voice | None:
     """The sound for an opened file to be written, with its stream in it; None where there is none.
 
     Args:
         out: the file.
         sound: pieces as `iter_audio` gives them, or a video whose sound is kept.
+        encoder: of sound that is not copied; only where it is AAC is any sound copied.
     """
     if not isinstance(sound, (str, Path)):
-        return _Encoded.begun(out, sound)
+        return _Encoded.begun(out, sound, encoder)
     source = Path(sound)
     with open_media(source) as media:
         if media.sound is None:
             return None
         channels = media.sound.codec_context.layout.nb_channels
-    if _can_be_copied(source):
+    if encoder == "aac" and _can_be_copied(source):
         return _Copied(out, source)
-    return _Encoded.begun(out, iter_audio(source, channels=min(channels, 2)))
+    return _Encoded.begun(out, iter_audio(source, channels=min(channels, 2)), encoder)
 
 
 def _can_be_copied(source: Path) -> bool:
@@ -141,11 +142,12 @@ class _Copied:
 
 
 class _Encoded:
-    """Pieces of sound as AAC."""
+    """Pieces of sound as AAC or in another form."""
 
-    def __init__(self, out: Any, pieces: Iterator[Piece], rate: int, channels: int) -> None:
+    def __init__(self, out: Any, pieces: Iterator[Piece], encoder: str, rate: int, channels: int) -> None:
         self._pieces = pieces
-        self._stream = out.add_stream("aac", rate=rate if rate in AAC_RATES else BROWSER_RATE)
+        known = encoder == "aac" and rate in AAC_RATES
+        self._stream = out.add_stream(encoder, rate=rate if known else BROWSER_RATE)
         self._stream.codec_context.layout = "mono" if channels == 1 else "stereo"
         self._stream.codec_context.bit_rate = 96_000 * channels
         self._reached = 0.0
@@ -153,11 +155,11 @@ class _Encoded:
         self._done = False
 
     @classmethod
-    def begun(cls, out: Any, pieces: Iterator[Piece]) -> _Encoded | None:
+    def begun(cls, out: Any, pieces: Iterator[Piece], encoder: str) -> _Encoded | None:
         first = next(pieces, None)
         if first is None:
             return None
-        return cls(out, chain([first], pieces), first[2], first[1].shape[0])
+        return cls(out, chain([first], pieces), encoder, first[2], first[1].shape[0])
 
     def until(self, time: float) -> list[Any]:
         packets: list[Any] = []

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from avseg.inference.export.kinds import kinds
+from avseg.inference.export.spool import Spool
+from avseg.inference.export.writer import Subject, Told
 from avseg.inference.records import FrameResult, class_names
+from avseg.io.files import write_aside
 from avseg.types import Task
 from avseg.version import __version__
 
@@ -20,31 +25,80 @@ def to_coco(name: str, frames: Sequence[FrameResult], task: Task) -> dict[str, A
     """
     annotations: list[dict[str, Any]] = []
     for frame in frames:
-        for one in frame.objects:
-            annotations.append(
-                {
-                    "id": len(annotations) + 1,
-                    "image_id": frame.index + 1,
-                    "category_id": one.class_id,
-                    "segmentation": one.rle,
-                    "area": one.area,
-                    "bbox": list(one.box),
-                    "iscrowd": 0,
-                    "score": one.score,
-                    "track_id": one.id,
-                }
-            )
-    images = [
-        {
-            "id": frame.index + 1,
-            "file_name": f"{name}/{frame.index:06d}.png",
-            "height": frame.size[0],
-            "width": frame.size[1],
-            "time": frame.time,
-        }
-        for frame in frames
-    ]
-    categories = [{"id": i, "name": name} for i, name in enumerate(class_names(task), start=1)]
+        annotations += annotations_of(frame, len(annotations))
+    return {
+        **head(task),
+        "images": [image_of(name, frame) for frame in frames],
+        "annotations": annotations,
+        "categories": categories_of(task),
+    }
+
+
+def head(task: Task) -> dict[str, Any]:
+    """What stands before the images."""
     # Readers look up `info` and count on it; without a date one result is the same bytes whenever it is written.
     info = {"description": "Sounding objects of a video, segmented by avseg", "version": __version__}
-    return {"info": info, "licenses": [], "images": images, "annotations": annotations, "categories": categories}
+    return {"info": info, "licenses": []}
+
+
+def categories_of(task: Task) -> list[dict[str, Any]]:
+    """Number and name of each class."""
+    return [{"id": i, "name": name} for i, name in enumerate(class_names(task), start=1)]
+
+
+def image_of(name: str, frame: FrameResult) -> dict[str, Any]:
+    """One frame; `name`: of the video."""
+    return {
+        "id": frame.index + 1,
+        "file_name": f"{name}/{frame.index:06d}.png",
+        "height": frame.size[0],
+        "width": frame.size[1],
+        "time": frame.time,
+    }
+
+
+def annotations_of(frame: FrameResult, before: int) -> Iterator[dict[str, Any]]:
+    """The objects of one frame; `before`: annotations of the frames before it."""
+    for number, one in enumerate(frame.objects, start=before + 1):
+        yield {
+            "id": number,
+            "image_id": frame.index + 1,
+            "category_id": one.class_id,
+            "segmentation": one.rle,
+            "area": one.area,
+            "bbox": list(one.box),
+            "iscrowd": 0,
+            "score": one.score,
+            "track_id": one.id,
+        }
+
+
+class CocoWriter:
+    """See `avseg.inference.export.writer.Writer`; the file is that of `to_coco`."""
+
+    def __init__(self, subject: Subject) -> None:
+        self._subject = subject
+        self._images, self._annotations = Spool(subject.folder), Spool(subject.folder)
+
+    def add(self, frame: FrameResult) -> None:
+        """The next frame."""
+        self._images.add(json.dumps(image_of(self._subject.name, frame)))
+        for one in annotations_of(frame, self._annotations.count):
+            self._annotations.add(json.dumps(one))
+
+    def finish(self, told: Told) -> None:
+        """Write the file."""
+        task = self._subject.task
+        path = self._subject.folder / kinds()["coco"].file
+        with write_aside(path) as aside, aside.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(json.dumps(head(task)).removesuffix("}"))
+            file.write(f',\n"categories": {json.dumps(categories_of(task), ensure_ascii=False)},\n"images": [\n')
+            self._images.copy_to(file)
+            file.write('\n],\n"annotations": [\n')
+            self._annotations.copy_to(file)
+            file.write("\n]}\n")
+
+    def abandon(self) -> None:
+        """Forget what waits."""
+        self._images.close()
+        self._annotations.close()

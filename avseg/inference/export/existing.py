@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from avseg.inference.export.files import (
     ResultHeader,
 )
 from avseg.inference.export.kinds import kinds
+from avseg.io.files import remove
 
 
 def outputs() -> list[str]:
@@ -96,10 +96,10 @@ def place(aside: Path, folder: Path, *, replacing: bool) -> None:
         return
     if replacing:
         for name in (RESULT_NAME, *outputs()):
-            _remove(folder / name)
+            remove(folder / name)
     for entry in sorted(aside.iterdir(), key=lambda one: one.name == RESULT_NAME):
         if entry.is_dir():
-            _remove(folder / entry.name)
+            remove(folder / entry.name)
         entry.replace(folder / entry.name)
 
 
@@ -130,10 +130,3 @@ def _differs(found: Mapping[str, Any], header: ResultHeader, facts: Mapping[str,
 
 def _masks_of(head: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [*([head["masks"]] if head.get("masks") else []), *head.get("more_masks", [])]
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

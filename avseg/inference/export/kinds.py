@@ -39,6 +39,7 @@ class Kind:
         return self.file.replace("{name}", name)
 
 
+_ALPHA = "avseg.inference.export.alpha"
 _MARKS = "avseg.inference.export.marks"
 _OWN = {
     "overlay": Kind(
@@ -54,6 +55,13 @@ _OWN = {
         "explain.html",
         "avseg.inference.export.explain:ExplainWriter",
     ),
+    "alpha:mov": Kind(
+        "the video with what is silent transparent, as ProRes 4444",
+        "video with alpha",
+        "alpha.mov",
+        f"{_ALPHA}:MovWriter",
+    ),
+    "alpha:webm": Kind("the same as VP9 for web pages", "video with alpha", "alpha.webm", f"{_ALPHA}:WebmWriter"),
     "csv": Kind(
         "a table of who sounds in every second, how surely and how large",
         "table",
@@ -63,6 +71,22 @@ _OWN = {
     "srt": Kind("subtitles of who sounds, as SubRip", "subtitles", "sounding.srt", f"{_MARKS}:SrtWriter"),
     "vtt": Kind("subtitles of who sounds, as WebVTT", "subtitles", "sounding.vtt", f"{_MARKS}:VttWriter"),
     "eaf": Kind("annotations of who sounds when, for ELAN", "annotations", "sounding.eaf", f"{_MARKS}:ElanWriter"),
+    "coco": Kind("all masks in the form of COCO", "COCO file", "coco.json", "avseg.inference.export.coco:CocoWriter"),
+    "youtube_vis": Kind(
+        "every object through the video in the form of YouTube-VIS",
+        "YouTube-VIS file",
+        "youtube_vis.json",
+        "avseg.inference.export.vis:VisWriter",
+    ),
+    "cvat": Kind(
+        "all masks for CVAT (CVAT for images 1.1)", "CVAT file", "cvat.xml", "avseg.inference.export.cvat:CvatWriter"
+    ),
+    "label_studio": Kind(
+        "pictures and tasks with masks for Label Studio",
+        "tasks for Label Studio",
+        "label_studio",
+        "avseg.inference.export.label_studio:LabelStudioWriter",
+    ),
     "audacity": Kind("labels of who sounds when, for Audacity", "labels", "labels.txt", f"{_MARKS}:AudacityWriter"),
 }
 

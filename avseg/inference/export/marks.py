@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from html import escape
+from itertools import pairwise
 from typing import Any
 from xml.etree import ElementTree
 
@@ -62,7 +63,7 @@ def cues_of(spans: Sequence[Span]) -> list[tuple[int, int, list[str]]]:
     """
     borders = sorted({time for span in spans for time in (span.begin, span.end)})
     cues = []
-    for begin, end in zip(borders, borders[1:], strict=False):
+    for begin, end in pairwise(borders):
         there = sorted((s for s in spans if s.begin <= begin and end <= s.end), key=lambda s: s.id)
         if there:
             cues.append((begin, end, [span.name for span in there]))

@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from avseg.inference.export.files import OVERLAY_NAME
-from avseg.inference.export.writer import Subject, Told
+from avseg.inference.export.writer import Picture, Subject, Told
 from avseg.inference.records import SEEN, FrameResult
 from avseg.io.downmix import mixed
 from avseg.io.files import write_aside
 from avseg.io.media import VideoInfo
 from avseg.io.video import VideoWriter, iter_frames
-from avseg.io.video_writer import pieces_of
+from avseg.io.video_writer import Coding, pieces_of
 from avseg.render.legend import Line
 from avseg.render.overlay import Paint
 from avseg.render.palette import palette
 from avseg.types import Clip, Task
+
+
+class Painter(Protocol):
+    """Masks of one frame, ready to be painted."""
+
+    def on(self, picture: Picture) -> Picture:
+        """Of (H, W, 3) what is shown instead, (H, W, 3) or (H, W, 4)."""
+
+
+Painting: TypeAlias = Callable[[FrameResult], Painter]
 
 
 def paint_of(frame: FrameResult, colours: NDArray[np.uint8]) -> Paint:
@@ -42,11 +54,12 @@ class OverlayVideo:
     It decodes the video on its own and follows the masks as they come, so that no picture waits in memory.
     """
 
-    def __init__(self, path: Path, info: VideoInfo, task: Task) -> None:
-        self._writer = VideoWriter(path, info.fps, sound=info.path, pixel_aspect=info.pixel_aspect)
+    def __init__(self, path: Path, info: VideoInfo, painting: Painting, coding: Coding | None = None) -> None:
+        sound, aspect = info.path, info.pixel_aspect
+        self._writer = VideoWriter(path, info.fps, sound=sound, pixel_aspect=aspect, coding=coding)
         self._pictures = iter_frames(info.path, warn=False)
         self._picture = next(self._pictures, None)
-        self._colours = palette(task)
+        self._painting = painting
         self._mask: FrameResult | None = None
 
     def add(self, frame: FrameResult) -> None:
@@ -79,21 +92,24 @@ class OverlayVideo:
     def _write_to(self, border: float) -> None:
         if self._mask is None or self._picture is None or self._picture[0] > border:
             return
-        paint = paint_of(self._mask, self._colours)
+        paint = self._painting(self._mask)
         while self._picture is not None and self._picture[0] <= border:
             time, picture = self._picture
             self._writer.write(paint.on(picture), time)
             self._picture = next(self._pictures, None)
 
 
-class OverlayWriter:
-    """See `avseg.inference.export.writer.Writer`."""
+class PaintedWriter:
+    """See `avseg.inference.export.writer.Writer`: a video that shows the masks in some way."""
 
-    def __init__(self, subject: Subject) -> None:
+    def __init__(self, subject: Subject, name: str, painting: Painting, coding: Coding | None = None) -> None:
+        """`name`: of the file."""
         self._clip = subject.source if isinstance(subject.source, Clip) else None
-        self._path, self._task = subject.folder / OVERLAY_NAME, subject.task
+        self._path, self._painting, self._coding = subject.folder / name, painting, coding
         self._frames: list[FrameResult] = []
-        self._video = None if isinstance(subject.source, Clip) else OverlayVideo(self._path, subject.source, self._task)
+        self._video: OverlayVideo | None = None
+        if not isinstance(subject.source, Clip):
+            self._video = OverlayVideo(self._path, subject.source, painting, coding)
 
     def add(self, frame: FrameResult) -> None:
         """The next mask; those of a clip, whose pictures are in memory, wait for the end."""
@@ -105,7 +121,7 @@ class OverlayWriter:
     def finish(self, told: Told) -> None:
         """Write what is left."""
         if self._clip is not None:
-            save_overlay(self._path, self._clip, self._frames, self._task)
+            _save_clip(self._path, self._clip, self._frames, self._painting, self._coding)
         elif self._video is not None:
             video, self._video = self._video, None
             video.__exit__(None, None, None)
@@ -116,27 +132,42 @@ class OverlayWriter:
             self._video.abandon()
 
 
+class OverlayWriter(PaintedWriter):
+    """The overlay."""
+
+    def __init__(self, subject: Subject) -> None:
+        super().__init__(subject, OVERLAY_NAME, painting_of(subject.task))
+
+
+def painting_of(task: Task) -> Painting:
+    """Masks and names in the colours of a task."""
+    return partial(paint_of, colours=palette(task))
+
+
 def save_overlay(path: Path, source: VideoInfo | Clip, frames: Sequence[FrameResult], task: Task) -> Path:
     """See `Result.save_video`."""
+    painting = painting_of(task)
     if isinstance(source, Clip):
-        return _save_clip(path, source, frames, task)
-    with write_aside(path) as aside, OverlayVideo(aside, source, task) as video:
+        return _save_clip(path, source, frames, painting)
+    with write_aside(path) as aside, OverlayVideo(aside, source, painting) as video:
         for frame in frames:
             video.add(frame)
     return path
 
 
-def _save_clip(path: Path, clip: Clip, frames: Sequence[FrameResult], task: Task) -> Path:
+def _save_clip(
+    path: Path, clip: Clip, frames: Sequence[FrameResult], painting: Painting, coding: Coding | None = None
+) -> Path:
     """Every frame when it is shown, the first one from the beginning of the clip on, with the sound from there."""
-    begin, colours = float(clip.times[0]), palette(task)
+    begin = float(clip.times[0])
     lead = round((begin - clip.audio_start) * clip.sample_rate)
     sound = np.pad(clip.audio.numpy()[:, max(lead, 0) :], ((0, 0), (max(-lead, 0), 0)))
     pieces = pieces_of(mixed(sound, [], min(len(sound), 2)), clip.sample_rate)
     with write_aside(path) as aside:
-        writer = VideoWriter(aside, clip.rate, sound=pieces)
+        writer = VideoWriter(aside, clip.rate, sound=pieces, coding=coding)
         try:
             for picture, frame in zip(clip.frames, frames, strict=True):
-                painted = paint_of(frame, colours).on(picture.permute(1, 2, 0).numpy())
+                painted = painting(frame).on(picture.permute(1, 2, 0).numpy())
                 writer.write(painted, frame.time - begin if frame.index else 0.0)
             writer.close(clip.end - begin)
         except BaseException:

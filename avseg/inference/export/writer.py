@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from avseg.inference.export.kinds import Kind
 from avseg.inference.records import FrameResult
+from avseg.io.files import remove
 from avseg.io.media import MediaError, VideoInfo
 from avseg.io.video import Pictures, iter_frames
 from avseg.types import Clip, Task
@@ -141,4 +142,4 @@ class SurvivingWriter:
             self.abandon()
             self._writer = None
             if "/" not in self._kind.file:
-                (self._folder / self._kind.file).unlink(missing_ok=True)
+                remove(self._folder / self._kind.file)

@@ -1,0 +1,92 @@
+"""Results for CVAT: its "CVAT for images 1.1", which tasks of videos take too, with masks as run lengths in boxes.
+
+"CVAT for video 1.1" holds masks as well, but CVAT takes the first of each track alone, and datumaro none.
+"""
+
+from __future__ import annotations
+
+import math
+from xml.sax.saxutils import escape, quoteattr
+
+import numpy as np
+
+from avseg.inference.export.kinds import kinds
+from avseg.inference.export.spool import Spool
+from avseg.inference.export.writer import Subject, Told
+from avseg.inference.records import Detection, FrameResult, class_names
+from avseg.io.files import write_aside
+from avseg.render.palette import palette
+from avseg.types import Clip
+
+WITHIN = 1e-6
+"""s by which rounding may move a time."""
+
+
+class CvatWriter:
+    """See `avseg.inference.export.writer.Writer`.
+
+    Frames are numbered as those of the video, by time and frame rate; of two masks for one frame the first counts.
+    Masks of one object share a group.
+    """
+
+    def __init__(self, subject: Subject) -> None:
+        self._subject = subject
+        self._rate = subject.source.rate if isinstance(subject.source, Clip) else subject.source.fps
+        self._images = Spool(subject.folder, "\n")
+        self._size = (1, 1)
+        self._last = -1
+        """Number of the last frame."""
+
+    def add(self, frame: FrameResult) -> None:
+        """The next frame."""
+        clip = isinstance(self._subject.source, Clip)
+        number = frame.index if clip else math.floor((frame.time + WITHIN) * self._rate)
+        if number == self._last:
+            return
+        self._last, self._size = number, frame.size
+        objects = sorted(frame.objects, key=lambda one: one.score)
+        masks = "".join(_mask(one, order) for order, one in enumerate(objects))
+        size = f'width="{frame.size[1]}" height="{frame.size[0]}"'
+        self._images.add(f'<image id="{number}" name="frame_{number:06d}.png" {size}>{masks}</image>')
+
+    def finish(self, told: Told) -> None:
+        """Write the file."""
+        source = self._subject.source
+        count = len(source.frames) if isinstance(source, Clip) else round(told.duration * self._rate)
+        path = self._subject.folder / kinds()["cvat"].file
+        with write_aside(path) as aside, aside.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(self._head(max(count, self._last + 1)))
+            self._images.copy_to(file)
+            file.write("\n</annotations>\n")
+
+    def abandon(self) -> None:
+        """Forget what waits."""
+        self._images.close()
+
+    def _head(self, count: int) -> str:
+        task, source = self._subject.task, self._subject.source
+        colours = palette(task)
+        labels = "".join(
+            f"<label><name>{escape(name)}</name><color>#{bytes(colours[number].tolist()).hex()}</color>"
+            "<type>mask</type><attributes></attributes></label>"
+            for number, name in enumerate(class_names(task), start=1)
+        )
+        name = escape(source.id if isinstance(source, Clip) else source.path.name)
+        return (
+            '<?xml version="1.0" encoding="utf-8"?>\n<annotations><version>1.1</version><meta><task>'
+            f"<name>{name}</name><size>{count}</size><mode>annotation</mode><overlap>0</overlap>"
+            f"<start_frame>0</start_frame><stop_frame>{count - 1}</stop_frame><frame_filter></frame_filter>"
+            f"<labels>{labels}</labels><original_size><width>{self._size[1]}</width><height>{self._size[0]}</height>"
+            f"</original_size><source>{name}</source></task></meta>\n"
+        )
+
+
+def _mask(one: Detection, order: int) -> str:
+    left, top, width, height = one.box
+    inside = one.mask[top : top + height, left : left + width].ravel()
+    edges = np.flatnonzero(np.diff(inside, prepend=False))
+    runs = ", ".join(map(str, np.diff(edges, prepend=0, append=inside.size).tolist()))
+    return (
+        f'<mask label={quoteattr(one.name)} source="auto" occluded="0" rle="{runs}" left="{left}" top="{top}" '
+        f'width="{width}" height="{height}" z_order="{order}" group_id="{one.id}"></mask>'
+    )

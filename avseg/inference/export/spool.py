@@ -1,0 +1,38 @@
+"""Lines that wait on disk until what stands before them is known: memory does not grow with the video."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import TextIO
+
+
+class Spool:
+    """Texts in a temporary file without a name."""
+
+    def __init__(self, folder: Path, between: str = ",\n") -> None:
+        """Open the file.
+
+        Args:
+            folder: Where it lies.
+            between: What stands between two texts.
+        """
+        self.count = 0
+        """Texts so far."""
+        self._between = between
+        self._file = TemporaryFile("w+", encoding="utf-8", newline="\n", dir=folder)  # noqa: SIM115  `close` closes it
+
+    def add(self, text: str) -> None:
+        """One more."""
+        self._file.write(f"{self._between if self.count else ''}{text}")
+        self.count += 1
+
+    def copy_to(self, file: TextIO) -> None:
+        """Write all of them to `file`."""
+        self._file.seek(0)
+        shutil.copyfileobj(self._file, file)
+
+    def close(self) -> None:
+        """Forget them."""
+        self._file.close()
