@@ -1,4 +1,4 @@
-"""Writing MP4 that plays in a browser: H.264 (yuv420p) with AAC, or with the original sound kept; and video with alpha."""
+"""Writing MP4 that plays in a browser: H.264 (yuv420p) with AAC, or with the original sound kept; video with alpha."""
 
 from __future__ import annotations
 
@@ -94,6 +94,7 @@ class VideoWriter:
         *,
         sound: Iterator[Piece] | str | Path | None = None,
         pixel_aspect: float = 1.0,
+        crf: int = 19,
         coding: Coding | None = None,
     ) -> None:
         """Open `path` for writing.
@@ -104,13 +105,14 @@ class VideoWriter:
             sound: a video whose sound is kept (copied as it is where MP4 takes its packets, otherwise turned to AAC of
                 one or two channels), or pieces (time s, (A, n) float32, rate) as `iter_audio` gives them.
             pixel_aspect: width of a pixel over its height.
-            coding: of pictures and sound, as the container takes them; H.264 unless given.
+            crf: quality of H.264; lower is better.
+            coding: of pictures and sound, as the container takes them; H.264 of that quality unless given.
         """
         import av
 
         self._fps = Fraction(fps).limit_denominator(1001)
         self._aspect = Fraction(pixel_aspect).limit_denominator(1000)
-        self._coding = coding or h264()
+        self._coding = coding or h264(crf)
         self._sound = sound
         self._picture: Any = None
         self._voice: Voice | None = None
@@ -123,7 +125,10 @@ class VideoWriter:
         self._out = av.open(str(place), "w", options={} if place.suffix == ".webm" else {"movflags": "+faststart"})
 
     def write(self, frame: NDArray[np.uint8], time: float | None = None) -> None:
-        """Add one (H, W, 3) uint8 RGB picture, or (H, W, 4) of a coding with alpha, shown at `time` seconds (default: the next tick of `fps`)."""
+        """Add one picture shown at `time` seconds (default: the next tick of `fps`).
+
+        It is (H, W, 3) uint8 RGB, or (H, W, 4) with opacity last where the coding has alpha.
+        """
         if self._picture is None:
             self._begin(frame.shape[0], frame.shape[1])
         time = self._frames / float(self._fps) if time is None else time

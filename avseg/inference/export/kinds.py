@@ -56,12 +56,17 @@ _OWN = {
         "avseg.inference.export.explain:ExplainWriter",
     ),
     "alpha:mov": Kind(
-        "the video with what is silent transparent, as ProRes 4444",
+        "the video with what is silent transparent, as ProRes 4444 for editing",
         "video with alpha",
         "alpha.mov",
         f"{_ALPHA}:MovWriter",
     ),
-    "alpha:webm": Kind("the same as VP9 for web pages", "video with alpha", "alpha.webm", f"{_ALPHA}:WebmWriter"),
+    "alpha:webm": Kind(
+        "the video with what is silent transparent, as VP9 for web pages",
+        "video with alpha",
+        "alpha.webm",
+        f"{_ALPHA}:WebmWriter",
+    ),
     "csv": Kind(
         "a table of who sounds in every second, how surely and how large",
         "table",
