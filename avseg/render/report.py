@@ -140,6 +140,11 @@ class Page:
         self._parts.append(f'<div class="gallery" style="--tile: {tile}px">{"".join(figures)}</div>')
         return self
 
+    def part(self, html: str) -> Page:
+        """A part whose text is escaped already."""
+        self._parts.append(html)
+        return self
+
     def drawing(self, svg: str) -> Page:
         """One SVG over the whole width, whose text is escaped already; a narrow window scrolls it."""
         self._parts.append(f'<div class="scroll">{svg}</div>')

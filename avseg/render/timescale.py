@@ -75,7 +75,10 @@ class TimeChart:
         self._height += ROW + GAP
 
     def svg(self, label: str) -> str:
-        """The drawing with its axis; `label` says what it shows."""
+        """The drawing with its axis; `label` says what it shows.
+
+        Scripts find time by the attributes data-begin and data-end (x of the ends of the axis) and data-seconds.
+        """
         bottom = self._height
         step = next((s for s in _STEPS if self._duration / s <= MOST_TICKS), 3600.0 * math.ceil(self._duration / 36e3))
         ticks = [number * step for number in range(int(self._duration / step + 1e-9) + 1)]
@@ -86,7 +89,8 @@ class TimeChart:
         )
         title = escape(label, quote=True)
         return (
-            f'<svg class="chart" viewBox="0 0 {WIDTH} {bottom + 24}" role="img" aria-label="{title}">'
+            f'<svg class="chart" viewBox="0 0 {WIDTH} {bottom + 24}" role="img" aria-label="{title}" '
+            f'data-begin="{LEFT}" data-end="{WIDTH - RIGHT}" data-seconds="{self._duration:.3f}">'
             f"{lines}{''.join(self._parts)}</svg>"
         )
 

@@ -13,8 +13,9 @@ import pytest
 import torch
 
 from avseg.inference import Segmenter, predict_folder
-from avseg.inference.export.explain import MOST_PICTURES, SILENT
+from avseg.inference.export.explain import SILENT
 from avseg.inference.export.explain_rows import MOST_CELLS, heard_rows, noun_rows
+from avseg.inference.export.thumbnails import MOST_PICTURES
 from avseg.io.video import write_video
 from avseg.models.avism.session import AVISMSession
 from avseg.nn.mel import LogMel

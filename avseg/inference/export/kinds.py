@@ -67,6 +67,24 @@ _OWN = {
         "alpha.webm",
         f"{_ALPHA}:WebmWriter",
     ),
+    "cutouts": Kind(
+        "the best picture of each object alone, as PNG with alpha",
+        "cut-outs",
+        "cutouts",
+        "avseg.inference.export.cutouts:CutoutWriter",
+    ),
+    "sheet": Kind(
+        "a contact sheet of pictures with their masks",
+        "contact sheet",
+        "sheet.jpg",
+        "avseg.inference.export.contact:SheetWriter",
+    ),
+    "report": Kind(
+        "a page with player, timeline, spectrogram, pictures and table",
+        "report",
+        "report.html",
+        "avseg.inference.export.report:ReportWriter",
+    ),
     "csv": Kind(
         "a table of who sounds in every second, how surely and how large",
         "table",

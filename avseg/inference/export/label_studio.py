@@ -18,6 +18,7 @@ from avseg.inference.export.writer import Subject, Told
 from avseg.inference.records import Detection, FrameResult, class_names
 from avseg.io.files import write_text
 from avseg.render.palette import palette
+from avseg.types import Clip
 
 WORD, SIZES = 8, (3, 4, 8, 16)
 """Bits of a value, and the four numbers of bits that the length of a run may have."""
@@ -63,8 +64,10 @@ class LabelStudioWriter:
         Image.fromarray(self._subject.pictures.of(frame)).save(self._folder / name, quality=95)
         place = quote(f"{self._subject.name}/{self._folder.name}/{name}")
         result = [_region(frame, one) for one in frame.objects]
+        source = self._subject.source
+        video = source.id if isinstance(source, Clip) else source.path.name
         task = {
-            "data": {"image": f"/data/local-files/?d={place}", "video": self._subject.name, "time": frame.time},
+            "data": {"image": f"/data/local-files/?d={place}", "video": video, "time": frame.time},
             "predictions": [{"model_version": "avseg", "result": result}],
         }
         self._tasks.add(json.dumps(task, ensure_ascii=False))
