@@ -109,7 +109,7 @@ class ReportWriter:
         )
         rows = list(self._rows(told))
         if rows:
-            head = "".join(f'<th scope="col">{text}</th>' for text in ("object", "score", "sounds for", "from"))
+            head = "".join(f'<th scope="col">{text}</th>' for text in ("object", "score", "sounds for", "when"))
             page.heading("Objects").drawing(
                 f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
             )
