@@ -18,6 +18,8 @@ from avseg.inference.export.gathered import gathered
 from avseg.inference.export.kinds import GATHERED, USUAL, Chosen, MaskChoice, choose, kinds
 from avseg.inference.export.saving import Written, write_video_result
 from avseg.inference.export.writer import Maker
+from avseg.inference.loading import load_result
+from avseg.inference.records import FrameStream, KnownStream
 from avseg.inference.segmenter import Segmenter
 from avseg.inference.source import check_hears
 from avseg.io.files import clear_stale, is_visible
@@ -132,8 +134,9 @@ def predict_folder(
 ) -> FolderReport:
     """Segment `videos` one after another; each result is whole or absent, whatever interrupts the run.
 
-    A result of the same file, model and rate is kept, and outputs that it lacks are added. A result of another model or
-    rate is left as it is and reported as failed. `overwrite` makes every result anew and removes what was there.
+    A result of the same file, model and rate is kept, and outputs that it lacks are added: from its stored masks, or,
+    where it has none, by predicting the video again. A result of another model or rate is left as it is and reported as
+    failed. `overwrite` makes every result anew and removes what was there.
     `save`, `overlay` and `masks`: see `predict_paths`.
 
     Raises:
@@ -201,7 +204,9 @@ def _predict(segmenter: Segmenter, video: Path, report: FolderReport, folder: Pa
         report.skipped[video] = folder
         log.info("%s: already there", video.name)
         return
-    frames = segmenter.frames_of(info)
+    frames = None if replacing else _stored(existing)
+    log.debug("%s: %s", video.name, "predicted" if frames is None else "from its stored masks")
+    frames = segmenter.frames_of(info) if frames is None else frames
     written = write_video_result(existing, info, frames, lacking, wanted.makers, replacing=replacing)
     report.done[video] = folder
     log.info("%s", sentence(info, written))
@@ -209,6 +214,17 @@ def _predict(segmenter: Segmenter, video: Path, report: FolderReport, folder: Pa
         report.lacking[video] = written.faults
         for fault in written.faults.values():
             log.error("%s: %s", video.name, fault)
+
+
+def _stored(existing: Existing) -> FrameStream | None:
+    """The frames of a finished result, from its masks; None where there is none, or where they are not all there."""
+    if existing.found is None:
+        return None
+    try:
+        stored = load_result(existing.folder)
+    except (ValueError, OSError):
+        return None
+    return KnownStream(stored.frames, stored.measured, stored.explanation)
 
 
 def sentence(info: VideoInfo, written: Written) -> str:

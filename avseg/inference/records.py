@@ -153,6 +153,20 @@ class FrameStream(Iterator[FrameResult]):
         return self._notes()
 
 
+class KnownStream(FrameStream):
+    """The same of a result that was finished before."""
+
+    def __init__(self, frames: Sequence[FrameResult], measured: Measured, notes: Mapping[str, Any]) -> None:
+        """`notes`: its explanation."""
+        self._frames = iter(frames)
+        self._measured, self._notes = measured, lambda: notes
+
+    @property
+    def measured(self) -> Measured:
+        """Of all pictures."""
+        return self._measured
+
+
 class PerFrame(Sequence[NDArray[Any]]):
     """One array a frame, made when asked for; `numpy.asarray` stacks them all."""
 
