@@ -15,7 +15,7 @@ from typing import Any
 from avseg.inference.export.existing import Existing, read_result
 from avseg.inference.export.files import RESULT_NAME, ResultHeader, facts_of
 from avseg.inference.export.gathered import gathered
-from avseg.inference.export.kinds import GATHERED, USUAL, Chosen, MaskChoice, choose, kinds
+from avseg.inference.export.kinds import GATHERED, USUAL, Chosen, MaskChoice, OverlayChoice, choose, kinds
 from avseg.inference.export.saving import Written, write_video_result
 from avseg.inference.export.writer import Maker
 from avseg.inference.loading import load_result
@@ -85,7 +85,7 @@ def predict_paths(
     *,
     fps: float | None = None,
     save: Sequence[str] = USUAL,
-    overlay: bool | None = None,
+    overlay: OverlayChoice = None,
     masks: MaskChoice = "usual",
     device: str = "auto",
     options: Mapping[str, Any] | None = None,
@@ -99,7 +99,7 @@ def predict_paths(
         out: one folder a video is written here.
         fps: masks a second; None is 5, and for models that see whole clips the rate they were published with.
         save: what is written of each video, by kind (docs/predict.md).
-        overlay: write overlay.mp4; None: as `save` says.
+        overlay: write overlay.mp4; None and a `Style` (avseg.inference.export.style), which says how: as `save` says.
         masks: how masks are stored, `png`, `rle` or `npz`; `usual`: as PNG where `save` names masks; None: not at all.
         device: see `Segmenter`.
         options: see `Segmenter`.
@@ -128,7 +128,7 @@ def predict_folder(
     out: Path,
     *,
     save: Sequence[str] = ("masks",),
-    overlay: bool | None = None,
+    overlay: OverlayChoice = None,
     masks: MaskChoice = "usual",
     overwrite: bool = False,
 ) -> FolderReport:
@@ -193,7 +193,9 @@ def _predict(segmenter: Segmenter, video: Path, report: FolderReport, folder: Pa
     """
     info = probe(video)
     chosen = wanted.chosen
-    header = ResultHeader(segmenter.describe(), segmenter.model.task, segmenter.fps, chosen.masks, chosen.more)
+    header = ResultHeader(
+        segmenter.describe(), segmenter.model.task, segmenter.fps, chosen.masks, chosen.more, chosen.style
+    )
     existing = Existing.of(folder)
     contradiction = existing.contradiction(header, facts_of(info))
     if contradiction and not wanted.overwrite:

@@ -14,9 +14,10 @@ from PIL.Image import Image
 from avseg.inference import views
 from avseg.inference.export import coco
 from avseg.inference.export.files import ResultHeader
-from avseg.inference.export.kinds import GATHERED, MaskChoice, choose, kinds
+from avseg.inference.export.kinds import GATHERED, MaskChoice, OverlayChoice, choose, kinds
 from avseg.inference.export.overlay import save_overlay
 from avseg.inference.export.saving import save_frames
+from avseg.inference.export.style import PLAIN, Style
 from avseg.inference.loading import load_result
 from avseg.inference.records import FrameResult, Measured, PerFrame, Track
 from avseg.inference.stored import Source, StoredVideo
@@ -155,7 +156,7 @@ class Result:
             intervals.add(frame)
         return intervals.closed(self.duration)
 
-    def save_video(self, path: str | Path) -> Path:
+    def save_video(self, path: str | Path, style: Style = PLAIN) -> Path:
         """Write the video with the masks painted in, at its own frame rate and with its own sound, as MP4.
 
         Raises:
@@ -163,14 +164,14 @@ class Result:
         """
         if isinstance(self.source, StoredVideo):
             raise self.source.refuse("overlay")
-        return save_overlay(Path(path), self.source, self.frames, self.task)
+        return save_overlay(Path(path), self.source, self.frames, self.task, style)
 
     def save(
         self,
         folder: str | Path,
         masks: MaskChoice = "usual",
         *,
-        overlay: bool | None = None,
+        overlay: OverlayChoice = None,
         save: Sequence[str] = ("masks",),
     ) -> Path:
         """Write result.json and what is wanted beside it into `folder`.
@@ -180,7 +181,7 @@ class Result:
         Args:
             folder: It is made.
             masks: their form, `png`, `rle` or `npz`; `usual`: PNG where `save` names masks; None: none.
-            overlay: write overlay.mp4; None: as `save` says.
+            overlay: write overlay.mp4; None: as `save` says; a `Style`: so too, painted in this way.
             save: kinds of output (docs/predict.md).
 
         Raises:
@@ -194,7 +195,7 @@ class Result:
         if chosen.more and isinstance(self.source, StoredVideo):
             raise self.source.refuse(kinds()[chosen.more[0]].noun)
         model = {"name": self.model, "task": self.task.to_dict()}
-        header = ResultHeader(model, self.task, self.fps, chosen.masks, chosen.more)
+        header = ResultHeader(model, self.task, self.fps, chosen.masks, chosen.more, chosen.style)
         return save_frames(Path(folder), self.source, self.frames, self.measured, header, self.explanation)
 
     def to_prediction(self) -> InstancePrediction:

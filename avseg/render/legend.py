@@ -33,13 +33,13 @@ class Line:
 
 
 @lru_cache(maxsize=64)
-def legend(lines: Sequence[Line], size: tuple[int, int]) -> NDArray[np.uint8] | None:
+def legend(lines: Sequence[Line], size: tuple[int, int], scale: float = 1.0) -> NDArray[np.uint8] | None:
     """(h, w, 4) RGBA of a list for a picture of `size` (H, W); None where not even one line has room.
 
-    Lines that find no place are counted in the last one.
+    Lines that find no place are counted in the last one. `scale`: of the letters.
     """
     height, width = size
-    letters = max(12, round(min(size) / 34))
+    letters = max(6, round(max(12, min(size) / 34) * scale))
     step, margin = round(1.45 * letters), max(2, round(0.4 * letters))
     font = ImageFont.load_default(letters)
     lengths = [font.getlength(line.text) for line in lines]

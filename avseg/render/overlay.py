@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from avseg.render.legend import Line, legend
 from avseg.render.palette import distinct_colours
 
 Picture = NDArray[np.uint8]
+Silent: TypeAlias = Literal["keep", "grey", "blur", "dark"]
+"""What becomes of all that is not painted."""
+Corner: TypeAlias = Literal["top-left", "top-right", "bottom-left", "bottom-right", "none"]
+"""Where a list stands, if it does."""
 
 
 def overlay(
@@ -37,6 +42,10 @@ class Paint:
         colours: NDArray[np.uint8] | None = None,
         alpha: float = 0.45,
         listed: Sequence[Line] = (),
+        *,
+        silent: Silent = "keep",
+        corner: Corner = "top-left",
+        scale: float = 1.0,
     ) -> None:
         """Prepare the paint.
 
@@ -45,7 +54,10 @@ class Paint:
             names: what is written beside the area of an id; ids without a name stay bare.
             colours: (256, 3) uint8 by id.
             alpha: share of the colour in the tint, 0 to 1.
-            listed: what stands in a list in the upper left corner; without any there is none.
+            listed: what stands in a list in a corner; without any there is none.
+            silent: what becomes of the background.
+            corner: of the list.
+            scale: of all letters.
         """
         self.shape = labels.shape
         table = colours if colours is not None else np.array([(0, 0, 0), *distinct_colours(255)], np.uint8)
@@ -56,10 +68,13 @@ class Paint:
         self._inside = inside
         self._keep = (256 * (1 - weight)).astype(np.uint16)
         self._add = (256 * weight * table[ids[inside] % len(table)]).astype(np.uint16)
+        self._silent = None if silent == "keep" else labels == 0
+        self._effect = silent
         height, width = labels.shape
-        self._list = legend(tuple(listed), (height, width))
+        self._list = None if corner == "none" else legend(tuple(listed), (height, width), scale)
         taken = (0, 0) if self._list is None else self._list.shape[:2]
-        self._tags = _tags(labels, names or {}, table, (taken[0], taken[1]))
+        self._place = _corner((taken[0], taken[1]), (height, width), corner)
+        self._tags = _tags(labels, names or {}, table, self._place, scale)
 
     def on(self, picture: Picture) -> Picture:
         """A painted copy of (H, W, 3) uint8.
@@ -70,15 +85,34 @@ class Paint:
         if picture.shape[:2] != self.shape:
             raise ValueError(f"a picture of {picture.shape[:2]} got labels of {self.shape}; both must have one size")
         painted = np.array(picture, order="C")
+        if self._silent is not None:
+            painted[self._silent] = quietened(picture, self._effect)[self._silent]
         flat = painted.reshape(-1, 3)
         # Fixed point: 256 * 255 fits 16 bits, so one multiply and one shift blend a pixel.
         flat[self._inside] = (flat[self._inside] * self._keep + self._add) >> 8
         for top, left, tag in self._tags:
             painted[top : top + tag.shape[0], left : left + tag.shape[1]] = tag
         if self._list is not None:
-            below, weight = painted[: self._list.shape[0], : self._list.shape[1]], self._list[..., 3:].astype(np.uint16)
+            below, weight = painted[self._place], self._list[..., 3:].astype(np.uint16)
             below[:] = (below * (255 - weight) + self._list[..., :3] * weight) // 255
         return painted
+
+
+def quietened(picture: Picture, effect: Silent) -> Picture:
+    """(H, W, 3) of (H, W, 3), as the background of an overlay looks."""
+    if effect == "grey":
+        return np.repeat(np.asarray(Image.fromarray(picture).convert("L"))[..., None], 3, 2)
+    if effect == "blur":
+        radius = max(2.0, min(picture.shape[:2]) / 36)
+        return np.asarray(Image.fromarray(picture).filter(ImageFilter.BoxBlur(radius)))
+    return picture // 4 if effect == "dark" else picture
+
+
+def _corner(tile: tuple[int, int], size: tuple[int, int], corner: Corner) -> tuple[slice, slice]:
+    """Rows and columns of a tile (h, w) in a corner of a picture (H, W)."""
+    top = size[0] - tile[0] if corner.startswith("bottom") else 0
+    left = size[1] - tile[1] if corner.endswith("right") else 0
+    return slice(top, top + tile[0]), slice(left, left + tile[1])
 
 
 def _contour(labels: NDArray[np.integer], width: int) -> NDArray[np.bool_]:
@@ -94,19 +128,24 @@ def _contour(labels: NDArray[np.integer], width: int) -> NDArray[np.bool_]:
 
 
 def _tags(
-    labels: NDArray[np.integer], names: Mapping[int, str], table: NDArray[np.uint8], taken: tuple[int, int]
+    labels: NDArray[np.integer],
+    names: Mapping[int, str],
+    table: NDArray[np.uint8],
+    taken: tuple[slice, slice],
+    scale: float = 1.0,
 ) -> list[tuple[int, int, Picture]]:
-    """(top, left, tile) of every named id, at its area and inside the picture, clear of the corner (h, w) that is taken
-    and of each other; an id for which there is no room has none."""
+    """(top, left, tile) of every named id, at its area and inside the picture, clear of the place that is taken and of
+    each other; an id for which there is no room has none."""
     height, width = labels.shape
     tags: list[tuple[int, int, Picture]] = []
     covered = np.zeros(labels.shape, bool)
-    covered[: taken[0], : taken[1]] = True
+    covered[taken] = True
+    letters = max(6, round(type_size(labels.shape, 28) * scale))
     for index in np.unique(labels):
         if int(index) not in names or not index:
             continue
         rows, columns = np.nonzero(labels == index)
-        tile = _tile(names[int(index)], tuple(table[int(index) % len(table)].tolist()), type_size(labels.shape, 28))
+        tile = _tile(names[int(index)], tuple(table[int(index) % len(table)].tolist()), letters)
         tile = tile[:height, :width]
         for top, left in _places(rows, columns, tile.shape[:2], labels.shape):
             place = slice(top, top + tile.shape[0]), slice(left, left + tile.shape[1])

@@ -13,6 +13,7 @@ from avseg.cli import complete, run
 from avseg.datasets import DATASETS
 from avseg.inference import Segmenter, predict_folder
 from avseg.inference.export.kinds import choose, kinds
+from avseg.inference.export.style import Style
 from avseg.io.video import write_video
 from avseg.models.avism.session import AVISMSession
 from inference.fake import fake
@@ -179,3 +180,36 @@ def test_reasons_that_are_no_json_cost_the_result_in_a_sentence(
     monkeypatch.setattr(AVISMSession, "notes", lambda self: {"seconds": [{"second": 0, "decibels": float("-inf")}]})
     report = predict_folder(Segmenter(tracker(), fps=1), [video], tmp_path / "out", save=[])
     assert "JSON compliant" in report.failed[video] and names(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize(
+    ("words", "more", "painted"),
+    [
+        (["--style.silent", "grey"], ("overlay",), True),
+        (["--save", "csv", "--style.silent", "grey"], ("csv",), True),
+        (["--save", "csv", "--overlay", "--style.silent", "grey"], ("overlay", "csv"), True),
+        (["--no-overlay", "--style.silent", "grey"], (), False),
+    ],
+)
+def test_a_style_does_not_ask_for_an_overlay(
+    words: list[str], more: tuple[str, ...], painted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Any] = []
+
+    def predict_paths(*_: Any, save: Any, overlay: Any, masks: Any, **__: Any) -> Any:
+        seen.append(choose(save, overlay, masks))
+        raise ValueError("enough")
+
+    monkeypatch.setattr("avseg.inference.folder.predict_paths", predict_paths)
+    with pytest.raises(ValueError, match="enough"):
+        run(["predict", "a.mp4", "--model", "m", *words])
+    assert seen[0].more == more and (seen[0].style == Style(silent="grey")) == painted
+
+
+def test_a_style_reaches_the_overlay(video: Path, tmp_path: Path) -> None:
+    segmenter, dark = Segmenter(fake(), fps=1), Style(silent="dark", opacity=0.0)
+    assert predict_folder(segmenter, [video], tmp_path / "plain", save=["overlay"]).done
+    assert predict_folder(segmenter, [video], tmp_path / "dark", save=["overlay"], overlay=dark).done
+    plain, styled = ((tmp_path / name / "good" / "overlay.mp4").read_bytes() for name in ("plain", "dark"))
+    assert plain != styled
+    assert segmenter.predict(video).save_video(tmp_path / "own.mp4", dark).read_bytes() == styled

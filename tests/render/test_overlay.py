@@ -125,7 +125,7 @@ def test_names_do_not_cover_each_other() -> None:
         field[100 + 3 * (number // 4) : 103 + 3 * (number // 4), 80 + 40 * (number % 4) : 110 + 40 * (number % 4)] = (
             number + 1
         )
-    tags = _tags(field, {i: f"{i} ambulance siren" for i in range(1, 17)}, palette_of(17), (60, 90))
+    tags = _tags(field, {i: f"{i} ambulance siren" for i in range(1, 17)}, palette_of(17), (slice(0, 60), slice(0, 90)))
     assert len(tags) > 4
     covered = np.zeros(field.shape, int)
     covered[:60, :90] = 1
@@ -138,7 +138,7 @@ def test_names_do_not_cover_each_other() -> None:
 def test_type_follows_the_shorter_side(size: tuple[int, int]) -> None:
     field = np.zeros(size, np.uint8)
     field[size[0] // 2 :, size[1] // 2 :] = 1
-    ((_, _, tile),) = _tags(field, {1: "dog"}, palette_of(2), (0, 0))
+    ((_, _, tile),) = _tags(field, {1: "dog"}, palette_of(2), (slice(0, 0), slice(0, 0)))
     letters = max(min(size) / 28, 11)
     assert 0.6 * letters < tile.shape[0] < 1.6 * letters
 

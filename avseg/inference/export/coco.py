@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from avseg.inference.export.kinds import kinds
-from avseg.inference.export.spool import Spool
+from avseg.inference.export.text_spool import TextSpool
 from avseg.inference.export.writer import Subject, Told
 from avseg.inference.records import FrameResult, class_names
 from avseg.io.files import write_aside
@@ -78,7 +78,7 @@ class CocoWriter:
 
     def __init__(self, subject: Subject) -> None:
         self._subject = subject
-        self._images, self._annotations = Spool(subject.folder), Spool(subject.folder)
+        self._images, self._annotations = TextSpool(subject.folder), TextSpool(subject.folder)
 
     def add(self, frame: FrameResult) -> None:
         """The next frame."""

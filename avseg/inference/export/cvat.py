@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape, quoteattr
 import numpy as np
 
 from avseg.inference.export.kinds import kinds
-from avseg.inference.export.spool import Spool
+from avseg.inference.export.text_spool import TextSpool
 from avseg.inference.export.writer import Subject, Told
 from avseg.inference.records import Detection, FrameResult, class_names
 from avseg.io.files import write_aside
@@ -32,7 +32,7 @@ class CvatWriter:
     def __init__(self, subject: Subject) -> None:
         self._subject = subject
         self._rate = subject.source.rate if isinstance(subject.source, Clip) else subject.source.fps
-        self._images = Spool(subject.folder, "\n")
+        self._images = TextSpool(subject.folder, "\n")
         self._size = (1, 1)
         self._last = -1
         """Number of the last frame."""

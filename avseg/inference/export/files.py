@@ -16,6 +16,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from avseg.inference.export.kinds import kinds
+from avseg.inference.export.style import PLAIN, Style
 from avseg.inference.records import FrameResult, MaskKind, class_names
 from avseg.inference.stored import Source, StoredVideo
 from avseg.inference.timeline import Intervals, TrackTable
@@ -45,6 +46,8 @@ class ResultHeader:
     masks: MaskKind | None
     saved: tuple[str, ...] = ()
     """Kinds of output beside the masks; see `avseg.inference.export.kinds`."""
+    style: Style = PLAIN
+    """How masks are painted; result.json does not say it."""
 
     def without(self, faulty: Collection[str]) -> ResultHeader:
         """The header of a result in which some kinds could not be written."""

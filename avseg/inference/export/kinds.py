@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from avseg.config import did_you_mean
 from avseg.datasets import DATASETS
+from avseg.inference.export.style import PLAIN, Style
 
 if TYPE_CHECKING:
     from avseg.inference.records import MaskKind
@@ -126,6 +127,8 @@ def kinds() -> dict[str, Kind]:
     return found
 
 
+OverlayChoice: TypeAlias = bool | Style | None
+"""Whether overlay.mp4 is written; None and a `Style`, which says how masks are painted: as the list of kinds says."""
 MaskChoice: TypeAlias = "MaskKind | Literal['usual'] | None"
 """`usual`: PNG where masks are among what is saved; None: none, whatever is saved."""
 
@@ -137,14 +140,15 @@ class Chosen:
     masks: MaskKind | None
     more: tuple[str, ...]
     """Names of the other kinds, the overlay among them."""
+    style: Style = PLAIN
 
 
-def choose(save: Sequence[str], overlay: bool | None = None, masks: MaskChoice = "usual") -> Chosen:
+def choose(save: Sequence[str], overlay: OverlayChoice = None, masks: MaskChoice = "usual") -> Chosen:
     """What `save` names, unless `overlay` or `masks` say otherwise.
 
     Args:
         save: names of kinds.
-        overlay: None: as `save` says.
+        overlay: None and a `Style`: as `save` says.
         masks: their form.
 
     Raises:
@@ -156,9 +160,11 @@ def choose(save: Sequence[str], overlay: bool | None = None, masks: MaskChoice =
     for name in save:
         if name not in known:
             raise ValueError(f"no kind of output is called {name!r}; {did_you_mean(name, known)}")
+    style = overlay if isinstance(overlay, Style) else PLAIN
+    overlay = overlay if isinstance(overlay, bool) else None
     more = [name for name in dict.fromkeys(save) if name not in USUAL]
     if overlay or (overlay is None and "overlay" in save):
         more.insert(0, "overlay")
     if masks == "usual":
-        return Chosen("png" if "masks" in save else None, tuple(more))
-    return Chosen(masks, tuple(more))
+        return Chosen("png" if "masks" in save else None, tuple(more), style)
+    return Chosen(masks, tuple(more), style)

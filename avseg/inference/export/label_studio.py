@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from avseg.inference.export.kinds import kinds
-from avseg.inference.export.spool import Spool
+from avseg.inference.export.text_spool import TextSpool
 from avseg.inference.export.writer import Subject, Told
 from avseg.inference.records import Detection, FrameResult, class_names
 from avseg.io.files import write_text
@@ -56,7 +56,7 @@ class LabelStudioWriter:
         self._subject = subject
         self._folder = subject.folder / kinds()["label_studio"].file
         (self._folder / "images").mkdir(parents=True)
-        self._tasks = Spool(subject.folder)
+        self._tasks = TextSpool(subject.folder)
 
     def add(self, frame: FrameResult) -> None:
         """The next frame."""

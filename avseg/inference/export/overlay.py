@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from avseg.inference.export.files import OVERLAY_NAME
+from avseg.inference.export.style import PLAIN, Style
 from avseg.inference.export.writer import Picture, Subject, Told
 from avseg.inference.records import SEEN, FrameResult
 from avseg.io.downmix import mixed
@@ -35,17 +36,20 @@ class Painter(Protocol):
 Painting: TypeAlias = Callable[[FrameResult], Painter]
 
 
-def paint_of(frame: FrameResult, colours: NDArray[np.uint8]) -> Paint:
+def paint_of(frame: FrameResult, colours: NDArray[np.uint8], style: Style = PLAIN) -> Paint:
     """What is painted of a frame: masks, and names of those that are no specks; of tracks also a list of all."""
+    looks: dict[str, Any] = {"silent": style.silent, "corner": style.legend, "scale": style.type_size}
     named = {one.id for one in frame.objects if one.area >= SEEN * frame.size[0] * frame.size[1]}
     if not frame.tracks:
-        return Paint(frame.labels, {i: name for i, name in frame.names.items() if i in named}, colours)
+        names = {i: name for i, name in frame.names.items() if i in named}
+        return Paint(frame.labels, names, colours, style.opacity, **looks)
     texts = {track.id: f"{track.id} {track.name} {track.score:.2f}" for track in frame.tracks}
     listed = [
         Line(texts[track.id], tuple(colours[track.id].tolist()), track.id in frame.names)
         for track in sorted(frame.tracks, key=lambda one: one.id)
     ]
-    return Paint(frame.labels, {i: texts[i] for i in frame.names if i in named}, colours, listed=listed)
+    names = {i: texts[i] for i in frame.names if i in named}
+    return Paint(frame.labels, names, colours, style.opacity, listed, **looks)
 
 
 class OverlayVideo:
@@ -136,17 +140,19 @@ class OverlayWriter(PaintedWriter):
     """The overlay."""
 
     def __init__(self, subject: Subject) -> None:
-        super().__init__(subject, OVERLAY_NAME, painting_of(subject.task))
+        super().__init__(subject, OVERLAY_NAME, painting_of(subject.task, subject.style))
 
 
-def painting_of(task: Task) -> Painting:
+def painting_of(task: Task, style: Style = PLAIN) -> Painting:
     """Masks and names in the colours of a task."""
-    return partial(paint_of, colours=palette(task))
+    return partial(paint_of, colours=palette(task), style=style)
 
 
-def save_overlay(path: Path, source: VideoInfo | Clip, frames: Sequence[FrameResult], task: Task) -> Path:
+def save_overlay(
+    path: Path, source: VideoInfo | Clip, frames: Sequence[FrameResult], task: Task, style: Style = PLAIN
+) -> Path:
     """See `Result.save_video`."""
-    painting = painting_of(task)
+    painting = painting_of(task, style)
     if isinstance(source, Clip):
         return _save_clip(path, source, frames, painting)
     with write_aside(path) as aside, OverlayVideo(aside, source, painting) as video:

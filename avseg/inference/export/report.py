@@ -65,7 +65,7 @@ class ReportWriter:
         self._subject = subject
         self._thumbnails = Thumbnails(subject)
         self._copy = subject.folder / ".report.mp4"
-        painting = painting_of(subject.task)
+        painting = painting_of(subject.task, subject.style)
         self._video = PaintedWriter(subject, self._copy.name, lambda frame: Smaller(painting(frame)), h264(QUALITY))
 
     def add(self, frame: FrameResult) -> None:

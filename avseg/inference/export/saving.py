@@ -111,7 +111,7 @@ def write_video_result(
 def _subject(aside: Path, name: str, source: VideoInfo | Clip, header: ResultHeader) -> Iterator[Subject]:
     pictures = FramePictures(source, header.fps)
     try:
-        yield Subject(name, aside, source, header.task, pictures)
+        yield Subject(name, aside, source, header.task, pictures, header.style)
     finally:
         pictures.close()
 

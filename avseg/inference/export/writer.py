@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avseg.inference.export.kinds import Kind
+from avseg.inference.export.style import PLAIN, Style
 from avseg.inference.records import FrameResult
 from avseg.io.files import remove
 from avseg.io.media import MediaError, VideoInfo
@@ -96,6 +97,8 @@ class Subject:
     source: VideoInfo | Clip
     task: Task
     pictures: FramePictures
+    style: Style = PLAIN
+    """How masks are painted."""
 
 
 Maker: TypeAlias = Callable[[Subject], Writer]

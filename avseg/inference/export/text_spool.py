@@ -8,7 +8,7 @@ from tempfile import TemporaryFile
 from typing import TextIO
 
 
-class Spool:
+class TextSpool:
     """Texts in a temporary file without a name."""
 
     def __init__(self, folder: Path, between: str = ",\n") -> None:
