@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from avseg.models.zeroshot.config import GateConfig
+from avseg.models.zeroshot.config import GateConfig, Part, ZeroShotConfig
 from avseg.models.zeroshot.gate import Gate, loudness, of_nouns, smoothed, spans
 from avseg.models.zeroshot.names import Nouns, audioset, read_vocabulary
+from avseg.models.zeroshot.wording import Wording
+from avseg.types import Task
 
 LABELS = tuple(audioset()["nouns"])
 
@@ -106,11 +111,30 @@ def test_unknown_labels_and_words_are_refused() -> None:
         GateConfig(on=0.1)
 
 
-def test_a_vocabulary_is_words_or_a_file(tmp_path: object) -> None:
-    from pathlib import Path
-
-    path = Path(str(tmp_path)) / "words.txt"
+def test_a_vocabulary_is_words_or_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "words.txt"
     path.write_text("# mine\ndog\n\n acoustic guitar \n", encoding="utf-8")
     assert read_vocabulary(str(path)) == ("dog", "acoustic guitar")
     assert read_vocabulary("dog, acoustic guitar,") == ("dog", "acoustic guitar")
     assert Nouns.of_vocabulary(["Dog", "dog", "Acoustic  Guitar"]).names == ("dog", "acoustic guitar")
+
+
+def test_vocabularies_of_other_editors_and_of_many_words(tmp_path: Path) -> None:
+    path = tmp_path / "words.csv"
+    path.write_bytes("\ufeffdog, cat\r\n  # mine\r\nguitar,\r\n".encode())
+    assert read_vocabulary(str(path)) == ("dog", "cat", "guitar")
+    many = tuple(f"noun {number}" for number in range(300))
+    assert read_vocabulary(",".join(many)) == many
+    for gone in ("gone/words", "gone.txt", str(tmp_path)):
+        with pytest.raises(
+            ValueError, match=r"cannot be read \((No such file|Is a directory|Permission).*; give nouns"
+        ):
+            read_vocabulary(gone)
+    with pytest.raises(ValueError, match="is no noun: it has characters that are no text"):
+        Nouns.of_vocabulary(["dog", "\x00\x01PNG"])
+
+
+def test_words_with_hyphens_are_the_classes_of_the_same_name() -> None:
+    assert Nouns.of_vocabulary(["T-shirt", "t_shirt"]).names == ("t shirt",)
+    config = replace(ZeroShotConfig(), tagger=Part("clap"), vocabulary=("teddy-bear", "dog"))
+    assert not Wording.of(config, Task("instance", ("teddy-bear", "dog"))).unmapped

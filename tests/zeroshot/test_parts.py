@@ -73,11 +73,16 @@ def test_a_follower_that_finds_needs_no_finder() -> None:
         ("tagger=clap,tagger=ast", "wanted one kind of tagger"),
         ("finder=owlv2,follower=sam3", "the follower sam3 finds objects itself; leave out finder=owlv2"),
         ("", "'' is no part of a zero-shot model"),
+        (",", "'' is no part of a zero-shot model"),
     ],
 )
 def test_wrong_parts_are_one_sentence(text: str, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         with_parts(gpu(), text)
+
+
+def test_spaces_and_a_last_comma_mean_nothing() -> None:
+    assert with_parts(gpu(), " tagger = clap , finder=owlv2,") == with_parts(gpu(), "tagger=clap,finder=owlv2")
 
 
 def test_words_are_those_of_the_user_and_of_the_task(tmp_path: Path) -> None:

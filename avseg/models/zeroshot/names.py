@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unicodedata import category
 
 from avseg.config import did_you_mean
 
@@ -77,13 +78,15 @@ class Nouns:
         """A user's words, each a label and a noun.
 
         Raises:
-            ValueError: none, or a word with a dot, which finders take for the end of a noun.
+            ValueError: none, a word with a dot, which finders take for the end of a noun, or what is no text.
         """
-        names = tuple(dict.fromkeys(" ".join(word.lower().split()) for word in words if word.strip()))
+        names = tuple(dict.fromkeys(noun for word in words if (noun := plain(word))))
         if not names:
             raise ValueError("the vocabulary is empty; give nouns with commas between them, or a file with one a line")
         if dotted := [name for name in names if "." in name]:
             raise ValueError(f"{dotted[0]!r} has a dot, which finders take for the end of a noun; leave it out")
+        if unread := [name for name in names if any(category(letter) == "Cc" for letter in name)]:
+            raise ValueError(f"{unread[0][:40]!r} is no noun: it has characters that are no text; give words")
         return cls(names, tuple((place,) for place in range(len(names))), {})
 
     def generic(self, noun: int) -> bool:
@@ -114,17 +117,38 @@ def table_nouns() -> tuple[str, ...]:
     return tuple(sorted({noun for label in audioset()["nouns"].values() for noun in label["nouns"] or ()}))
 
 
+def plain(name: str) -> str:
+    """The name of a class as a noun: lower case, with spaces."""
+    return " ".join(name.lower().replace("-", " ").replace("_", " ").split())
+
+
 def read_vocabulary(text: str) -> tuple[str, ...]:
-    """Nouns of an option: with commas between them, or the name of a text file with one a line.
+    """Nouns of an option: with commas between them, or the name of a text file with such lines.
+
+    Lines that begin with `#` are passed over.
 
     Raises:
-        ValueError: a file that is no text.
+        ValueError: a file that is not there or is no text.
     """
-    path = Path(text)
-    if path.suffix == ".txt" or path.is_file():
-        try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ValueError(f"the vocabulary {text} cannot be read ({error}); give a text file in UTF-8") from error
-        return tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))
-    return tuple(word.strip() for word in text.split(",") if word.strip())
+    lines = [text] if "," in text and not _is_file(text) else _lines(text)
+    nouns = (word.strip() for line in lines if not line.lstrip().startswith("#") for word in line.split(","))
+    return tuple(noun for noun in nouns if noun)
+
+
+def _lines(text: str) -> list[str]:
+    if not (_is_file(text) or Path(text).suffix == ".txt" or "/" in text or "\\" in text):
+        return [text]
+    try:
+        return Path(text).read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise ValueError(
+            f"the vocabulary {text} cannot be read ({why}); give nouns, or a text file in UTF-8"
+        ) from error
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except OSError:  # more words than the name of a file may be long
+        return False

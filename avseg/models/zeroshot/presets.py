@@ -40,8 +40,8 @@ def with_parts(config: ZeroShotConfig, text: str) -> ZeroShotConfig:
             cannot do without; or a finder beside a follower that finds objects itself.
     """
     given: dict[str, Part] = {}
-    for word in text.split(","):
-        stage, equals, rest = word.strip().partition("=")
+    for word in text.strip().removesuffix(",").split(","):
+        stage, equals, rest = (side.strip() for side in word.partition("="))
         if stage not in STAGES:
             raise ValueError(f"{stage!r} is no part of a zero-shot model; {did_you_mean(stage, STAGES)} (tagger=clap)")
         if not equals or not rest or stage in given:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from avseg.models.zeroshot.catalogue import TAGGERS
 from avseg.models.zeroshot.config import ZeroShotConfig
-from avseg.models.zeroshot.names import Nouns, audioset, table_nouns
+from avseg.models.zeroshot.names import Nouns, audioset, plain, table_nouns
 from avseg.types import Task
 
 PEOPLE = ("man", "woman", "boy", "girl", "baby")
@@ -69,11 +69,6 @@ def nouns_of(config: ZeroShotConfig, task: Task, labels: Sequence[str] | None = 
         return Nouns.of_vocabulary(config.vocabulary or [plain(name) for name in task.classes] or table_nouns())
     names = tuple(audioset()["nouns"]) if labels is None else labels
     return Nouns.of_audioset(names, config.vocabulary, config.music == "instruments")
-
-
-def plain(name: str) -> str:
-    """The name of a class as a noun: lower case, with spaces."""
-    return " ".join(name.lower().replace("-", " ").replace("_", " ").split())
 
 
 def _prompts(noun: str, ids: dict[str, int], ask: bool) -> tuple[Prompt, ...]:
