@@ -10,9 +10,8 @@ from transformers import ASTFeatureExtractor, ASTForAudioClassification
 
 from avseg.models.zeroshot.catalogue import AST as SPEC
 from avseg.models.zeroshot.config import Part, ZeroShotConfig
-from avseg.models.zeroshot.hub.origin import origin
 from avseg.models.zeroshot.hub.sounds import sounds
-from avseg.models.zeroshot.hub.whole import whole
+from avseg.models.zeroshot.hub.whole import loaded, whole
 
 FRAME, HOP = 400, 160
 """Samples of a row of the log-mel picture, and from one row to the next."""
@@ -32,7 +31,7 @@ class AST:
         """
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "At least one mel filter")  # so it is, in the weights' training too
-            self._extractor = ASTFeatureExtractor.from_pretrained(**origin(part))
+            self._extractor = loaded(ASTFeatureExtractor, part)
         model = whole(ASTForAudioClassification, part)
         made = (self._extractor.max_length, self._extractor.num_mel_bins)
         self._rows, bands = model.config.max_length, model.config.num_mel_bins

@@ -76,7 +76,10 @@ def lacking(folder: Path) -> str:
             return ""
         index = folder / f"{name}.index.json"
         if index.is_file():
-            pieces = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+            try:
+                pieces = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+            except (ValueError, KeyError, TypeError, AttributeError):
+                pieces = [f"{index.name} that lists its pieces"]
             absent = absent or next((piece for piece in pieces if not (folder / piece).is_file()), "")
             if not absent:
                 return ""

@@ -21,9 +21,12 @@ def check_kind(part: Part, *kinds: str) -> None:
         ValueError: weights of another kind.
     """
     names = origin(part)
-    content: dict[str, Any]
-    content, _ = PreTrainedConfig.get_config_dict(names.pop("pretrained_model_name_or_path"), **names)
-    kind = content.get("model_type")
+    content: Any
+    try:
+        content, _ = PreTrainedConfig.get_config_dict(names.pop("pretrained_model_name_or_path"), **names)
+    except OSError:  # no JSON; loading the processor tells of it
+        return
+    kind = content.get("model_type") if isinstance(content, dict) else None
     if kind not in kinds:
         raise ValueError(
             f"{part.checkpoint} holds a model of the type {kind!r}, and a finder of the kind {part.kind!r} takes "

@@ -12,9 +12,8 @@ from transformers import AutoTokenizer, ClapFeatureExtractor, ClapModel
 
 from avseg.models.zeroshot.catalogue import CLAP as SPEC
 from avseg.models.zeroshot.config import Part, ZeroShotConfig
-from avseg.models.zeroshot.hub.origin import origin
 from avseg.models.zeroshot.hub.sounds import sounds
-from avseg.models.zeroshot.hub.whole import whole
+from avseg.models.zeroshot.hub.whole import loaded, whole
 
 TEMPLATES = ("the sound of a {}", "{}")
 """A word's embedding is the mean over these, brought back to length 1."""
@@ -41,8 +40,8 @@ class CLAP:
         """
         self.labels = config.vocabulary
         others = distractors(self.labels)
-        self._extractor = ClapFeatureExtractor.from_pretrained(**origin(part))
-        tokenizer = AutoTokenizer.from_pretrained(**origin(part))
+        self._extractor = loaded(ClapFeatureExtractor, part)
+        tokenizer = loaded(AutoTokenizer, part)
         self._model, self._device = whole(ClapModel, part).to(device), device
         words = torch.stack([self._embedded(tokenizer, [t.format(w) for w in self.labels]) for t in TEMPLATES])
         texts = torch.cat([F.normalize(words.mean(0), dim=-1), self._embedded(tokenizer, others)])

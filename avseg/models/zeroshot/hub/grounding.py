@@ -18,8 +18,7 @@ from transformers import AutoModelForZeroShotObjectDetection, GroundingDinoProce
 from avseg.models.zeroshot.config import Part, ZeroShotConfig
 from avseg.models.zeroshot.hub.checks import check_kind, check_lengths
 from avseg.models.zeroshot.hub.objects import best_first, corners, objects
-from avseg.models.zeroshot.hub.origin import origin
-from avseg.models.zeroshot.hub.whole import whole
+from avseg.models.zeroshot.hub.whole import loaded, whole
 from avseg.models.zeroshot.parts import Found
 
 LONGER = 1333 / 800
@@ -46,7 +45,7 @@ class GroundingDINO:
         self.box = config.find.box
         self.size = {"shortest_edge": side, "longest_edge": round(side * LONGER)}
         check_kind(part, "grounding-dino", "mm-grounding-dino")
-        self.processor: Any = GroundingDinoProcessor.from_pretrained(**origin(part))
+        self.processor: Any = loaded(GroundingDinoProcessor, part)
         self.model: Any = whole(AutoModelForZeroShotObjectDetection, part).to(device)
 
     @torch.inference_mode()

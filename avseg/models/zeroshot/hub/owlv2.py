@@ -16,8 +16,7 @@ from transformers import Owlv2ForObjectDetection, Owlv2Processor
 from avseg.models.zeroshot.config import Part, ZeroShotConfig
 from avseg.models.zeroshot.hub.checks import check_kind, check_lengths
 from avseg.models.zeroshot.hub.objects import corners, objects
-from avseg.models.zeroshot.hub.origin import origin
-from avseg.models.zeroshot.hub.whole import whole
+from avseg.models.zeroshot.hub.whole import loaded, whole
 from avseg.models.zeroshot.parts import Found
 
 TEMPLATE = "a photo of a {}"
@@ -37,7 +36,7 @@ class OWLv2:
         self.device = device
         self.box = config.find.box
         check_kind(part, "owlv2")
-        self.processor: Any = Owlv2Processor.from_pretrained(**origin(part))
+        self.processor: Any = loaded(Owlv2Processor, part)
         self.model: Any = whole(Owlv2ForObjectDetection, part).to(device)
 
     @torch.inference_mode()

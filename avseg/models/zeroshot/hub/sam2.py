@@ -16,8 +16,7 @@ from transformers import Sam2VideoModel, Sam2VideoProcessor
 
 from avseg.models.zeroshot.config import Part, ZeroShotConfig
 from avseg.models.zeroshot.hub.memory import held_bytes, trim
-from avseg.models.zeroshot.hub.origin import origin
-from avseg.models.zeroshot.hub.whole import whole
+from avseg.models.zeroshot.hub.whole import loaded, whole
 from avseg.models.zeroshot.parts import Found, Seen
 
 
@@ -33,7 +32,7 @@ class SAM2:
         """
         self.dtype: torch.dtype = getattr(torch, config.follow.precision)
         self.device = device
-        self.processor: Any = Sam2VideoProcessor.from_pretrained(**origin(part))
+        self.processor: Any = loaded(Sam2VideoProcessor, part)
         self.model: Any = whole(self.architecture, part, self.dtype).to(device)
 
     def open(self, size: tuple[int, int]) -> SAM2Following:

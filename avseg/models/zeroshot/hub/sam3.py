@@ -17,8 +17,7 @@ from transformers import Sam3Model, Sam3Processor
 from avseg.models.zeroshot.config import Part, ZeroShotConfig
 from avseg.models.zeroshot.hub.checks import check_kind, check_lengths
 from avseg.models.zeroshot.hub.objects import best_first, objects
-from avseg.models.zeroshot.hub.origin import origin
-from avseg.models.zeroshot.hub.whole import whole
+from avseg.models.zeroshot.hub.whole import loaded, whole
 from avseg.models.zeroshot.parts import Found
 
 
@@ -37,7 +36,7 @@ class SAM3Finder:
         self.device = device
         self.box = config.find.box
         check_kind(part, "sam3", "sam3_video")
-        self.processor: Any = Sam3Processor.from_pretrained(**origin(part))
+        self.processor: Any = loaded(Sam3Processor, part)
         self.model: Any = whole(Sam3Model, part).to(device)
 
     @torch.inference_mode()

@@ -20,9 +20,8 @@ from transformers.models.sam3_video import modeling_sam3_video
 from avseg.models.zeroshot.config import Part, ZeroShotConfig
 from avseg.models.zeroshot.hub.checks import check_lengths
 from avseg.models.zeroshot.hub.memory import held_bytes, trim
-from avseg.models.zeroshot.hub.origin import origin
 from avseg.models.zeroshot.hub.sam2 import check_size
-from avseg.models.zeroshot.hub.whole import whole
+from avseg.models.zeroshot.hub.whole import loaded, whole
 from avseg.models.zeroshot.parts import Found, Seen
 
 TOKENS = 32
@@ -46,7 +45,7 @@ class SAM3Follower:
         self.config = config.find
         self.dtype: torch.dtype = getattr(torch, config.follow.precision)
         self.device = device
-        self.processor: Any = Sam3VideoProcessor.from_pretrained(**origin(part))
+        self.processor: Any = loaded(Sam3VideoProcessor, part)
         self.model: Any = whole(Sam3VideoModel, part, self.dtype).to(device)
 
     def open(self, size: tuple[int, int]) -> SAM3Following:

@@ -1,4 +1,4 @@
-"""Weights of the Hub's models, checked for being whole."""
+"""What is loaded of the Hub's models, checked for being whole."""
 
 from __future__ import annotations
 
@@ -8,6 +8,39 @@ import torch
 
 from avseg.models.zeroshot.config import Part
 from avseg.models.zeroshot.hub.origin import origin
+
+
+def loaded(kind: Any, part: Part, **options: Any) -> Any:
+    """What `from_pretrained` makes of a part: a model, a processor, an extractor or a tokenizer.
+
+    A tokenizer whose files are not there has no word and reads every noun as the same; `transformers` makes one without
+    telling.
+
+    Args:
+        kind: class of `transformers`.
+        part: where to load from.
+        options: of `from_pretrained`.
+
+    Raises:
+        ValueError: files that are damaged, cut short, or those of another kind of model.
+    """
+    wrong = f"{part.checkpoint} holds nothing that loads as {part.kind!r}"
+    at_origin = origin(part)
+    try:
+        found = kind.from_pretrained(**at_origin, **options)
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise ValueError(f"{wrong} ({kind.__name__}: {lines[0]}); {_AGAIN}") from error
+    tokenizer = found if hasattr(found, "all_special_ids") else getattr(found, "tokenizer", None)
+    if tokenizer is not None and len(tokenizer) <= len(set(tokenizer.all_special_ids)):
+        names = ", ".join(sorted(tokenizer.vocab_files_names.values()))
+        raise ValueError(f"{wrong}: its tokenizer has no words ({names}); {_AGAIN}")
+    return found
+
+
+_AGAIN = "give whole weights of that kind: a folder that save_pretrained wrote, or a Hub id"
 
 
 def whole(kind: Any, part: Part, dtype: torch.dtype = torch.float32) -> Any:
@@ -24,7 +57,7 @@ def whole(kind: Any, part: Part, dtype: torch.dtype = torch.float32) -> Any:
     Raises:
         ValueError: weights of another model, or not all of them.
     """
-    model, report = kind.from_pretrained(**origin(part), dtype=dtype, output_loading_info=True)
+    model, report = loaded(kind, part, dtype=dtype, output_loading_info=True)
     # Buffers may be missing: older checkpoints lack some that are computed anyway.
     wrong = {*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}
     lacking = [name for name, _ in model.named_parameters() if name in wrong]
