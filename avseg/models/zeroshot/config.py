@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
+from math import inf
 from typing import ClassVar, Literal
 
 from avseg.config import AudioWindow, InputSpec, ModelConfig, SessionOptions, Temporal, check_choices
@@ -45,8 +47,10 @@ class GateConfig:
     def __post_init__(self) -> None:
         if not 0 <= self.off <= self.on <= 1:
             raise ValueError(f"the gate opens at {self.on} and closes below {self.off}; wanted 0 <= off <= on <= 1")
-        if self.most < 1 or min(self.pad, self.gap, self.shortest) < 0:
+        if self.most < 1 or not all(0 <= seconds < inf for seconds in (self.pad, self.gap, self.shortest)):
             raise ValueError("the gate wants most >= 1 and pad, gap and shortest of 0 s or more")
+        if not self.silence < inf:
+            raise ValueError(f"the gate is silent below {self.silence} dBFS, wanted a number (-inf: never)")
 
 
 @dataclass(frozen=True)
@@ -71,10 +75,15 @@ class FindConfig:
     """s from one further look to the next."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.box < 1 or self.side < 1 or self.objects < 1 or self.look_again <= 0 or not self.look:
+        if not 0 <= self.box < 1 or self.side < 1 or self.objects < 1 or not self.look_again > 0 or not self.look:
             raise ValueError(
                 "finding wants 0 <= box < 1, side and objects of 1 or more, look_again above 0 s and one look at least"
             )
+        for name in ("same", "other", "confirm"):
+            if not 0 < getattr(self, name) <= 1:
+                raise ValueError(f"{name} {getattr(self, name)} of finding, wanted an IoU above 0 and up to 1")
+        if not all(early <= late < inf for early, late in pairwise((0.0, *self.look))):
+            raise ValueError(f"finding looks at {self.look} s, wanted times from 0 s on, in order")
 
 
 @dataclass(frozen=True)
@@ -92,7 +101,7 @@ class FollowConfig:
 
     def __post_init__(self) -> None:
         check_choices(self, "the follower")
-        if min(self.back, self.lost, self.keep) < 0:
+        if not all(seconds >= 0 for seconds in (self.back, self.lost, self.keep)):
             raise ValueError("following wants back, lost and keep of 0 s or more")
 
 
@@ -152,12 +161,16 @@ class ZeroShotConfig(ModelConfig):
 
     def __post_init__(self) -> None:
         check_choices(self, "a zero-shot model")
-        if self.audio.anchor != "second" or abs(self.audio.offset - (1.0 - self.audio.seconds) / 2) > 1e-6:
+        if not 1 / 4 <= self.audio.seconds < inf:
+            raise ValueError(f"a window of {self.audio.seconds} s of sound, wanted a quarter of a second or more")
+        if self.audio.anchor != "second" or not abs(self.audio.offset - (1.0 - self.audio.seconds) / 2) <= 1e-6:
             raise ValueError(
                 f"the sound of a zero-shot model is a window around each second: give {hearing(self.audio.seconds)}"
             )
-        if self.audio.seconds < 1 / 4:
-            raise ValueError(f"a window of {self.audio.seconds} s of sound is too short to tell what it is")
+        if self.temporal.kind != "clip" or not 0 < self.temporal.spacing < inf:
+            raise ValueError(
+                f"a zero-shot model sees whole clips, a picture every so many s: {_WHOLE}; got {self.temporal}"
+            )
 
     @property
     def sound_rate(self) -> int:

@@ -88,6 +88,10 @@ class ZeroShot(Model[Any]):
         self._stages, self._device = stages, None
         return self
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies load the parts of the config again: models of `transformers` that were used cannot be pickled."""
+        return {**self.__dict__, "_stages": None if self._device else self._stages, "_device": None}
+
     def forward(self, batch: Batch) -> NoReturn:
         """
         Raises:
