@@ -9,20 +9,23 @@ from functools import cached_property
 from hashlib import sha256
 from os import PathLike
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 import torch
 
 from avseg.config import to_dict
 from avseg.data.geometry import Geometry
 from avseg.device import find_device
+from avseg.inference.arrays import ArrayFrames, ArrayVideo
 from avseg.inference.objects import objects_in, tracks_of
 from avseg.inference.plan import FramePlan, heard, part_of, usual_rate
 from avseg.inference.records import FrameResult, FrameStream, Measured
 from avseg.inference.result import Result
-from avseg.inference.source import check_channels, clips_of, pictures_of
-from avseg.io.media import VideoInfo, probe
+from avseg.inference.source import check_channels, check_hears, clips_from, clips_of, pictures_of
+from avseg.io.excerpt import excerpt
+from avseg.io.media import VideoInfo
 from avseg.models.base import Model, plain_state
+from avseg.models.files import load_model
 from avseg.models.opening import Download
 from avseg.models.session import Session
 from avseg.types import Batch, Clip, Prediction, Task
@@ -44,7 +47,7 @@ class Segmenter:
 
     def __init__(
         self,
-        model: Model[Any],
+        model: Model[Any] | str | PathLike[str],
         *,
         fps: float | None = None,
         device: str = "auto",
@@ -53,16 +56,19 @@ class Segmenter:
     ) -> None:
         """
         Args:
-            model: any model of `avseg.models`.
+            model: any model of `avseg.models`, or what `avseg.models.load_model` opens: a file, a Hub id, `demo` ...
             fps: masks a second of video; by default 5, and of models that see whole clips the rate they were published
                 with.
             device: `auto` (CUDA, then MPS, then CPU), or a torch device.
-            name: what results call the model; its family by default.
+            name: what results call the model; by default its file or, of one that is given as such, its family.
             options: what to change of how the model predicts, by name, as its family has it: `{"score": 0.2}`.
 
         Raises:
             ValueError: a rate or options that do not fit the model, or a device that is not there.
         """
+        if not isinstance(model, Model):
+            name = name or Path(model).name
+            model = load_model(model)
         self.device = find_device(device)
         self.options = model.options.changed(model.config.family, **(options or {}))
         self.model = model.to(self.device).eval()
@@ -86,25 +92,97 @@ class Segmenter:
             source, task, choices, download: see `avseg.models.load_model`.
             options: those of the constructor.
         """
-        from avseg.models import load_model
-
         model = load_model(source, task=task, choices=choices, download=download)
         return cls(model, **{"name": Path(source).name, **options})
 
-    def predict(self, video: str | Path | Clip) -> Result:
-        """All sounding objects of a video file or a clip, masks run-length encoded in memory.
+    @overload
+    def predict(
+        self,
+        video: str | PathLike[str] | Clip | None = None,
+        *,
+        frames: ArrayFrames | None = None,
+        audio: Any = None,
+        fps: float | None = None,
+        sample_rate: int | None = None,
+        start: float | str | None = None,
+        end: float | str | None = None,
+    ) -> Result: ...
+
+    @overload
+    def predict(
+        self, video: list[Any] | tuple[Any, ...], *, audio: Any = None, start: Any = None, end: Any = None
+    ) -> list[Result]: ...
+
+    def predict(
+        self,
+        video: str | PathLike[str] | Clip | list[Any] | tuple[Any, ...] | None = None,
+        *,
+        frames: ArrayFrames | None = None,
+        audio: Any = None,
+        fps: float | None = None,
+        sample_rate: int | None = None,
+        start: float | str | None = None,
+        end: float | str | None = None,
+    ) -> Result | list[Result]:
+        """All sounding objects of a video file, a clip, or frames in memory; masks run-length encoded in memory.
+
+        Args:
+            video: a file, a clip, or a list of them, which gives a list of results. With `audio` also a picture file,
+                which is shown as long as the sound lasts.
+            frames: in place of `video`: (T, H, W, 3) or (T, 3, H, W) uint8, or any iterable of pictures (H, W, 3)
+                uint8, of which only those are kept that masks are made of. The first one is shown at 0 s.
+            audio: of `frames`: (S,) or (A, S), float in [-1, 1] or int16, from the first picture on; None: silence. Of
+                a file: another file, whose sound stands in place of its own.
+            fps: of `frames`: pictures a second. (Masks a second are those of the Segmenter.)
+            sample_rate: of the sound of `frames`, in Hz.
+            start, end: of a file: the part that is looked at, in s or as `1:02.5`. All times of the result count from
+                its start.
 
         Raises:
             MediaError: a file that is no video, or mono sound where the model hears left and right.
+            ValueError: frames or sound that cannot be used, or arguments that do not go together.
         """
-        task, fps, model = self.model.task, self.fps, self.name
+        if video is not None and frames is not None:
+            raise ValueError("both a video and frames are given; give one of them")
+        if frames is not None:
+            if start is not None or end is not None:
+                raise ValueError("start and end are of files; give the part of the frames and of their sound itself")
+            return self._of_arrays(ArrayVideo(frames, audio, fps, sample_rate))
+        if video is None:
+            raise ValueError("nothing is given to segment; give a video, a clip, a list of them, or frames=")
+        if fps is not None or sample_rate is not None:
+            raise ValueError(
+                "fps and sample_rate of predict are those of frames=; files know their own, and masks a second are set "
+                "with Segmenter(..., fps=)"
+            )
+        if isinstance(video, (list, tuple)):
+            return [self.predict(one, audio=audio, start=start, end=end) for one in video]
         if isinstance(video, Clip):
-            frames, notes = self._of_clip(video)
-            return Result(video.id, frames, task, fps, model, video, Measured.of(video), notes)
-        info = probe(video)
+            if audio is not None or start is not None or end is not None:
+                raise ValueError("a clip has its own sound and length; audio, start and end are of files")
+            told, notes = self._of_clip(video)
+            return self._result(video.id, told, video, Measured.of(video), notes)
+        if not isinstance(video, (str, PathLike)):
+            raise ValueError(f"a {type(video).__name__} is no video; give pictures in memory as frames=, with fps=")
+        info = excerpt(video, start, end, audio)
         stream = self.frames_of(info)
-        frames = tuple(stream)
-        return Result(info.path.stem, frames, task, fps, model, info, stream.measured, stream.notes)
+        told = tuple(stream)
+        return self._result(info.path.stem, told, info, stream.measured, stream.notes)
+
+    def _result(
+        self, name: str, frames: tuple[FrameResult, ...], source: VideoInfo | Clip, measured: Measured, notes: Any
+    ) -> Result:
+        return Result(name, frames, self.model.task, self.fps, self.name, source, measured, notes)
+
+    def _of_arrays(self, video: ArrayVideo) -> Result:
+        session, config = self.model.session(self.options), self.model.config
+        check_hears(config)
+        pictures = video.pictures(self.plan)
+        sound = video.sound(config.heard_channels, config.sound_rate)
+        clips = clips_from(pictures, sound, config, self.plan.span(session.frames_at_once), video.name)
+        frames = tuple(self._results(session, self.plan, clips, video.size))
+        clip = video.clip([frame.time for frame in frames], config.temporal.shown_after)
+        return self._result(video.name, frames, clip, Measured.of(pictures), session.notes())
 
     def _of_clip(self, clip: Clip) -> tuple[tuple[FrameResult, ...], Mapping[str, Any]]:
         check_channels(f"clip {clip.id!r}", len(clip.audio), self.model.config.heard_channels)
@@ -113,7 +191,14 @@ class Segmenter:
         session = self.model.session(self.options)
         return tuple(self._results(session, plan, [sized], size)), session.notes()
 
-    def stream(self, video: str | Path) -> FrameStream:
+    def stream(
+        self,
+        video: str | PathLike[str],
+        *,
+        audio: str | PathLike[str] | None = None,
+        start: float | str | None = None,
+        end: float | str | None = None,
+    ) -> FrameStream:
         """Frame by frame, in memory that does not grow with the video's length.
 
         A model that tracks objects goes through the whole video before the first frame comes; what it keeps of each
@@ -122,7 +207,7 @@ class Segmenter:
         Raises:
             MediaError: a file that is no video, or mono sound where the model hears left and right.
         """
-        return self.frames_of(probe(video))
+        return self.frames_of(excerpt(video, start, end, audio))
 
     def frames_of(self, info: VideoInfo) -> FrameStream:
         """The same, of a video that was probed before."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
 import numpy as np
@@ -16,14 +16,15 @@ from avseg.config import ModelConfig
 from avseg.data.geometry import Geometry
 from avseg.inference.plan import FramePlan
 from avseg.io.media import MediaError, VideoInfo
-from avseg.io.pictures import Pictures
-from avseg.io.video import iter_audio
+from avseg.io.pictures import Pictures, Timed
+from avseg.io.video import iter_audio, iter_frames
+from avseg.io.video_sound import Piece
 from avseg.types import Clip
 
 log = logging.getLogger(__name__)
 
-Part: TypeAlias = tuple[Tensor, list[float]]
-"""Pictures (n, 3, h, w) uint8, and when they are shown."""
+Part: TypeAlias = tuple[Tensor, list[float], tuple[int, int]]
+"""Pictures (n, 3, h, w) uint8, when they are shown, and their (H, W) before they were sized for the network."""
 LEFT_TO_MODEL = 1.0
 """s of sound that may be missing at the end before silence takes its place; below, the model's own rule holds."""
 
@@ -46,21 +47,29 @@ def clips_of(
     """
     check_hears(config)
     sound = VideoSound(info, config.heard_channels, config.sound_rate)
+    taken = pictures or pictures_of(info, plan)
+    yield from clips_from(taken, sound, config, span, info.path.stem)
+
+
+def clips_from(
+    pictures: Iterable[Timed], sound: HeldSound, config: ModelConfig, span: int | None, name: str
+) -> Iterator[Clip]:
+    """The same of pictures on the grid of a plan, with the sound that goes with them."""
     late = config.temporal.shown_after
-    parts = _parts(pictures or pictures_of(info, plan), Geometry(config.input), span)
+    parts = _parts(pictures, Geometry(config.input), span)
     part = next(parts, None)
     while part is not None:
-        (frames, shown), following = part, next(parts, None)
+        (frames, shown, size), following = part, next(parts, None)
         times, known = _nominal(shown, late), _nominal((following or part)[1], late)[-1]
         audio, start = sound.cut(*_needed(times, known, config))
         yield Clip(
-            id=info.path.stem,
+            id=name,
             frames=frames,
             times=torch.tensor(times, dtype=torch.float64),
             audio=audio,
             sample_rate=config.sound_rate,
             audio_start=start,
-            output_size=(info.height, info.width),
+            output_size=size,
             shown=torch.tensor(shown, dtype=torch.float64) if late else None,
         )
         part = following
@@ -68,7 +77,7 @@ def clips_of(
 
 def pictures_of(info: VideoInfo, plan: FramePlan) -> Pictures:
     """The pictures that are taken from a video."""
-    return Pictures(info.path, plan.fps, plan.offset)
+    return iter_frames(info, plan.fps, plan.offset)
 
 
 def _nominal(shown: list[float], late: float) -> list[float]:
@@ -76,19 +85,21 @@ def _nominal(shown: list[float], late: float) -> list[float]:
     return [max(time - late, 0.0) for time in shown]
 
 
-def _parts(taken: Pictures, geometry: Geometry, span: int | None) -> Iterator[Part]:
-    """Up to `span` pictures (n, 3, h, w) uint8, sized for the network, and when they are shown; None: all at once."""
+def _parts(taken: Iterable[Timed], geometry: Geometry, span: int | None) -> Iterator[Part]:
+    """Up to `span` pictures, sized for the network; None: all at once."""
     pictures: list[Tensor] = []
     shown: list[float] = []
+    size = (0, 0)
     for time, picture in taken:
         sized = np.array(geometry.resize(Image.fromarray(picture), geometry.spec.interpolation))
         pictures.append(torch.from_numpy(sized).permute(2, 0, 1))
         shown.append(time)
+        size = (picture.shape[0], picture.shape[1])
         if len(pictures) == span:
-            yield torch.stack(pictures), shown
+            yield torch.stack(pictures), shown, size
             pictures, shown = [], []
     if pictures:
-        yield torch.stack(pictures), shown
+        yield torch.stack(pictures), shown, size
 
 
 def _needed(times: list[float], known: float, config: ModelConfig) -> tuple[float, float, float, float]:
@@ -135,23 +146,20 @@ def check_channels(name: str, channels: int, wanted: int) -> None:
         )
 
 
-class VideoSound:
-    """The sound of a video, read as far as it is wanted and forgotten behind that; silence where there is none."""
+class HeldSound:
+    """Sound that is read as far as it is wanted and forgotten behind that; silence where there is none."""
 
-    def __init__(self, info: VideoInfo, wanted: int, rate: int) -> None:
+    def __init__(self, name: str, pieces: Iterator[Piece] | None, channels: int, rate: int) -> None:
         """
         Args:
-            info: of the video.
-            wanted: channels, see `avseg.config.ModelConfig.heard_channels`.
-            rate: Hz.
+            name: of what it belongs to.
+            pieces: without holes, from the first picture on; None: there is none.
+            channels: of the pieces.
+            rate: Hz, of the pieces.
         """
-        channels = min(info.sound.channels, 2) if info.sound else wanted
-        check_channels(info.path.name, channels, wanted)
-        if info.sound is None:
-            log.warning("%s %s; the model hears silence and may mark nothing", info.path.name, info.silent)
         self._rate = rate
-        self._name, self._wanted = info.path.name, info.sound is not None
-        self._pieces = iter_audio(info.path, rate, channels) if info.sound else iter(())
+        self._name, self._wanted = name, pieces is not None
+        self._pieces = iter(()) if pieces is None else pieces
         self._held: NDArray[np.float32] = np.zeros((channels, 0), np.float32)
         self._start = 0
         """Number of the first sample held, counted from the first picture."""
@@ -187,3 +195,29 @@ class VideoSound:
         """Drop what lies before `first`."""
         self._held = self._held[:, first - self._start :]
         self._start = first
+
+
+class VideoSound(HeldSound):
+    """The sound of a video."""
+
+    def __init__(self, info: VideoInfo, wanted: int, rate: int) -> None:
+        """
+        Args:
+            info: of the video.
+            wanted: channels, see `avseg.config.ModelConfig.heard_channels`.
+            rate: Hz.
+
+        Raises:
+            MediaError: mono sound, and a model that hears left and right.
+        """
+        name = info.path.name if info.other_sound is None else info.other_sound.name
+        channels = min(info.sound.channels, 2) if info.sound else wanted
+        check_channels(name, channels, wanted)
+        if info.sound is None:
+            warn_of_silence(name, info.silent)
+        super().__init__(name, iter_audio(info, rate, channels) if info.sound else None, channels, rate)
+
+
+def warn_of_silence(name: str, why: str) -> None:
+    """`why`: the end of a sentence about what is called `name`."""
+    log.warning("%s %s; the model hears silence and may mark nothing", name, why)

@@ -24,14 +24,14 @@ def open_image(path: Path, mode: str | None = None) -> Image.Image:
     try:
         with Image.open(path) as image:
             image.load()
-            return image if mode is None or image.mode == mode else _eight_bit(image).convert(mode)
+            return image if mode is None or image.mode == mode else eight_bit(image).convert(mode)
     except FileNotFoundError:
         raise FileNotFoundError(f"the picture {path} is missing") from None
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
         raise ValueError(f"{path} is not a whole picture ({error}); prepare or copy it again") from error
 
 
-def _eight_bit(image: Image.Image) -> Image.Image:
+def eight_bit(image: Image.Image) -> Image.Image:
     """Grey of 16 bit as grey of 8; Pillow would cut its values at 255 instead of scaling them, as it does colours."""
     if not image.mode.startswith("I;16"):
         return image

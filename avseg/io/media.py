@@ -61,6 +61,18 @@ class VideoInfo:
     sound: SoundInfo | None
     silent: str = ""
     """Why there is no sound to hear, as the end of a sentence about the file; empty where there is some."""
+    part: tuple[float, float] | None = None
+    """s from the first picture, begin and end of what is used, whose time counts from there; the end may be infinite.
+    None: all."""
+    other_sound: Path | None = None
+    """The file whose sound stands in place of the video's own, from the first picture on."""
+    still: float = 0.0
+    """s that a file of one picture is shown; 0: a video."""
+
+    @property
+    def as_it_is(self) -> bool:
+        """Whether the whole file is used with its own sound."""
+        return self.part is None and self.other_sound is None
 
 
 @dataclass(eq=False)
@@ -200,7 +212,7 @@ def probe(path: str | Path) -> VideoInfo:
             orientation=orientation,
             pixel_aspect=aspect,
             start=time_of(frame) or 0.0,
-            sound=None if sound is None else _sound_info(sound),
+            sound=None if sound is None else sound_info(sound),
             silent="" if sound is not None else _why_silent(media),
         )
 
@@ -254,6 +266,7 @@ def _why_silent(media: Media) -> str:
     return f"has only sound of codec {', '.join(codecs)}, which FFmpeg cannot decode here"
 
 
-def _sound_info(stream: Any) -> SoundInfo:
+def sound_info(stream: Any) -> SoundInfo:
+    """What is told of a sound stream that can be decoded."""
     context = stream.codec_context
     return SoundInfo(context.name, context.sample_rate, context.layout.nb_channels, context.layout.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Generator, Iterator
 from fractions import Fraction
 from functools import partial
@@ -11,10 +12,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import ImageOps
 
 from avseg.io.clock import believed
 from avseg.io.colour import rgb_of
 from avseg.io.ending import Ending
+from avseg.io.image import eight_bit, open_image
 from avseg.io.media import Media, MediaError, open_media, time_of
 from avseg.io.orientation import Orientation, orientation_of
 
@@ -22,6 +25,8 @@ log = logging.getLogger(__name__)
 
 EARLY = 1e-4
 """s; a frame counts as shown this much before its time, so that rounded clocks (1/90000 s, 1 ms) do no harm."""
+STILL_RATE = 10
+"""Pictures a second of a video that is made of one picture."""
 Timed: TypeAlias = tuple[float, NDArray[np.uint8]]
 """Time in s from the first picture, and the picture (H, W, 3) uint8 RGB."""
 
@@ -32,13 +37,21 @@ class Pictures(Iterator[Timed]):
     Time is counted from the first picture and grows, whatever the stamps in the file do.
     """
 
-    def __init__(self, path: str | Path, fps: Fraction | None = None, offset: float = 0.0, warn: bool = True) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        fps: Fraction | None = None,
+        offset: float = 0.0,
+        warn: bool = True,
+        part: tuple[float, float] | None = None,
+    ) -> None:
         """
         Args:
             path: any file FFmpeg can open.
             fps: None gives every frame; a rate gives the frame shown at each time offset + k / fps.
             offset: s.
             warn: log a warning when the file turns out to be cut short.
+            part: s, begin and end of what is given; it begins with the picture shown at its begin, which is time zero.
         """
         self.end = 0.0
         """s, the end of the last frame that was decoded; final once all pictures have been given."""
@@ -47,6 +60,7 @@ class Pictures(Iterator[Timed]):
         self.damaged = 0
         """Packets of picture and sound read so far that are damaged."""
         self._path, self._fps, self._offset, self._warn = Path(path), fps, offset, warn
+        self._part = part
         self._given = self._pictures()
 
     def __next__(self) -> Timed:
@@ -66,18 +80,20 @@ class Pictures(Iterator[Timed]):
 
     def _pictures(self) -> Generator[Timed, None, None]:
         with open_media(self._path) as media:
-            frames = self._timed(media)
-            if self._fps is not None:
-                frames = self._on_grid(frames, self._fps)
             converter = _Converter(self._path)
-            for time, frame in frames:
+            for time, frame in self._wanted(self._timed(media)):
                 yield time, converter.rgb(frame)
+
+    def _wanted(self, frames: Iterator[tuple[float, Any]]) -> Iterator[tuple[float, Any]]:
+        """Of (time, frame) of all frames, those that are given, at their times."""
+        frames = frames if self._part is None else self._within(frames, *self._part)
+        return frames if self._fps is None else self._on_grid(frames, self._fps)
 
     def _timed(self, media: Media) -> Iterator[tuple[float, Any]]:
         """(time, frame) of every frame."""
         ending = Ending(media)
         start: float | None = None
-        time = -ending.step
+        time, count = -ending.step, 0
         for frame, stamp in believed((frame, time_of(frame)) for frame in media.frames(media.seen())):
             own = time + ending.step
             if stamp is not None:
@@ -85,9 +101,10 @@ class Pictures(Iterator[Timed]):
                 own = stamp - start
             time = own if own > time else time + ending.step
             ending.add(time, frame)
-            self.count, self.end, self.damaged = self.count + 1, time + ending.step, media.damaged
+            count += 1
+            self.count, self.end, self.damaged = count, time + ending.step, media.damaged
             yield time, frame
-        if not self.count:
+        if not count:
             raise MediaError(f"{self._path} holds no frame that can be decoded; it is empty or cut short")
         self.end, self.damaged = ending.end(start or 0.0), media.damaged
         missing = ending.missing(start or 0.0)
@@ -98,6 +115,33 @@ class Pictures(Iterator[Timed]):
                 self.end,
                 self.end + missing,
             )
+
+    def _within(self, frames: Iterator[tuple[float, Any]], begin: float, end: float) -> Iterator[tuple[float, Any]]:
+        """Frames of the part from `begin` to `end` s, on its own clock; the first one is that shown at `begin`."""
+        held: Any = None
+        count = 0
+        for time, frame in frames:
+            if time >= end - EARLY:
+                break
+            stop = min(self.end, end) - begin
+            if time <= begin + EARLY:
+                held = frame
+                continue
+            if held is not None:
+                count += 1
+                self.count, self.end = count, time - begin
+                yield 0.0, held
+                held = None
+            count += 1
+            self.count, self.end = count, stop
+            yield time - begin, frame
+        else:
+            if self.end <= begin + EARLY:
+                raise MediaError(f"{self._path} ends at {self.end:.2f} s, before the part that begins at {begin:.2f} s")
+            end = min(self.end, end)
+        self.count, self.end = count + (held is not None), end - begin
+        if held is not None:
+            yield 0.0, held
 
     def _on_grid(self, frames: Iterator[tuple[float, Any]], fps: Fraction) -> Iterator[tuple[float, Any]]:
         """(grid time, frame shown then); frames between two grid times are never converted to RGB."""
@@ -112,6 +156,45 @@ class Pictures(Iterator[Timed]):
         while (tick := self._offset + float(k / fps)) < self.end - EARLY:
             yield tick, shown
             k += 1
+
+
+class StillPictures(Pictures):
+    """One picture, shown again and again: `STILL_RATE` times a second, or at each time of a grid."""
+
+    def __init__(
+        self,
+        path: Path,
+        seconds: float,
+        fps: Fraction | None = None,
+        offset: float = 0.0,
+        part: tuple[float, float] | None = None,
+    ) -> None:
+        """`seconds`: how long it is shown; the rest as of `Pictures`."""
+        super().__init__(path, fps, offset, part=part)
+        self._seconds = seconds
+
+    def _pictures(self) -> Generator[Timed, None, None]:
+        picture = read_still(self._path)
+        yield from self._wanted((time, picture) for time in self._times())
+
+    def _times(self) -> Iterator[float]:
+        for number in range(max(1, math.ceil(self._seconds * STILL_RATE - EARLY))):
+            self.count, self.end = number + 1, min((number + 1) / STILL_RATE, self._seconds)
+            yield number / STILL_RATE
+        self.end = self._seconds
+
+
+def read_still(path: Path) -> NDArray[np.uint8]:
+    """(H, W, 3) of a picture file as shown, turned as its EXIF data ask; what is transparent is black.
+
+    Raises:
+        MediaError: no whole picture.
+    """
+    try:
+        turned = ImageOps.exif_transpose(open_image(path))
+    except ValueError as error:
+        raise MediaError(str(error)) from error
+    return np.array(eight_bit(turned).convert("RGB"))
 
 
 class _Converter:

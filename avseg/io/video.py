@@ -9,7 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from avseg.io.media import MediaError, SoundInfo, VideoInfo, probe, why_silent
-from avseg.io.pictures import Pictures
+from avseg.io.pictures import Pictures, StillPictures
 from avseg.io.video_sound import iter_audio, read_audio
 from avseg.io.video_writer import VideoWriter, write_video
 
@@ -35,12 +35,12 @@ __all__ = [
 
 
 def iter_frames(
-    path: str | Path, fps: float | Fraction | None = None, offset: float = 0.0, *, warn: bool = True
+    path: str | Path | VideoInfo, fps: float | Fraction | None = None, offset: float = 0.0, *, warn: bool = True
 ) -> Pictures:
     """Iterate over (time in s, picture (H, W, 3) uint8 RGB as shown, rotation applied).
 
     Args:
-        path: any file FFmpeg can open.
+        path: any file FFmpeg can open; or what is known of one, which may name a part of it.
         fps: None gives every frame at its own time. A rate gives one picture at each time offset + k / fps up to the
             end of the video: the last frame shown by then. A video that ends before `offset` gives its last frame.
         offset: s, the first time of that grid.
@@ -55,4 +55,9 @@ def iter_frames(
     """
     if fps is not None and fps <= 0:
         raise ValueError(f"fps is {fps}, wanted a positive number of pictures a second")
-    return Pictures(path, None if fps is None else Fraction(fps).limit_denominator(1000), offset, warn)
+    rate = fps if fps is None or isinstance(fps, Fraction) else Fraction(fps).limit_denominator(1000)
+    if not isinstance(path, VideoInfo):
+        return Pictures(path, rate, offset, warn)
+    if path.still:
+        return StillPictures(path.path, path.still, rate, offset, path.part)
+    return Pictures(path.path, rate, offset, warn, path.part)

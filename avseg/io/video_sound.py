@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -13,8 +14,10 @@ from torch import Tensor
 
 from avseg.io.clock import believed
 from avseg.io.downmix import laid_out
-from avseg.io.media import Media, open_media, picture_start, time_of
+from avseg.io.media import Media, VideoInfo, open_media, picture_start, time_of
 
+Piece: TypeAlias = tuple[float, NDArray[np.float32], int]
+"""Time of the first sample in s, (A, n) samples, rate in Hz."""
 GAP = 0.05
 """s; stamps that leave the running count of samples by more than this are a hole or an overlap, less is rounding."""
 
@@ -43,9 +46,32 @@ def read_audio(
 
 
 def iter_audio(
-    path: str | Path, sample_rate: int | None = None, channels: int | None = None
-) -> Iterator[tuple[float, NDArray[np.float32], int]]:
-    """The same in pieces without holes: (time of the first sample in s, (A, n) float32, rate); none: no sound."""
+    path: str | Path | VideoInfo, sample_rate: int | None = None, channels: int | None = None
+) -> Iterator[Piece]:
+    """The same in pieces without holes: (time of the first sample in s, (A, n) float32, rate); none: no sound.
+
+    `path` may be what is known of a video: then the sound is that of its part, or the other sound that stands for it.
+    """
+    if not isinstance(path, VideoInfo):
+        yield from _whole(path, sample_rate, channels)
+        return
+    pieces = _whole(path.other_sound or path.path, sample_rate, channels)
+    yield from pieces if path.part is None else _within(pieces, *path.part)
+
+
+def _within(pieces: Iterator[Piece], begin: float, end: float) -> Iterator[Piece]:
+    """The part from `begin` to `end` s, on its own clock."""
+    for time, piece, rate in pieces:
+        at, first = round(time * rate), round(begin * rate)
+        if time >= end:
+            return
+        last = piece.shape[1] if math.isinf(end) else round(end * rate) - at
+        kept = piece[:, max(first - at, 0) : max(last, 0)]
+        if kept.shape[1]:
+            yield (max(at, first) - first) / rate, kept, rate
+
+
+def _whole(path: str | Path, sample_rate: int | None, channels: int | None) -> Iterator[Piece]:
     zero = picture_start(path)
     with open_media(path) as media:
         if media.sound is None:
@@ -57,6 +83,30 @@ def iter_audio(
             for piece in line.placed(sound, stamp):
                 yield count / rate, piece, rate
                 count += piece.shape[1]
+
+
+def resampled(audio: NDArray[np.float32], sample_rate: int, wanted: int) -> Iterator[Piece]:
+    """(A, S) sound that begins at zero in pieces at `wanted` Hz, by the same resampler as that of files."""
+    if sample_rate == wanted:
+        for start in range(0, audio.shape[1], wanted):
+            yield start / wanted, audio[:, start : start + wanted], wanted
+        return
+    from av import AudioFrame, AudioResampler
+
+    layout, count = "mono" if len(audio) == 1 else "stereo", 0
+    resampler: Any = AudioResampler("flt", layout, wanted)
+    for start in range(0, audio.shape[1] + sample_rate, sample_rate):
+        packed = np.ascontiguousarray(audio[:, start : start + sample_rate].T).reshape(1, -1)
+        frame = None
+        if packed.size:
+            frame = AudioFrame.from_ndarray(packed, format="flt", layout=layout)
+            frame.sample_rate = sample_rate
+        piece = _joined(resampler.resample(frame), len(audio))
+        if piece.shape[1]:
+            yield count / wanted, piece, wanted
+            count += piece.shape[1]
+        if frame is None:
+            return
 
 
 def _decoded(media: Media, rate: int, channels: int | None) -> Iterator[tuple[NDArray[np.float32], float | None]]:

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from avseg.io.colour import coded, tag
 from avseg.io.files import write_aside
-from avseg.io.voice import Piece, Voice, voice_of
+from avseg.io.video_sound import Piece
+from avseg.io.voice import Voice, voice_of
 
 CLOCK = Fraction(1, 90000)
 """s, the grain of picture times; frames of any rate and of none fall on it."""

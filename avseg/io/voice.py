@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from avseg.io.media import open_media, picture_start
-from avseg.io.video_sound import GAP, iter_audio
+from avseg.io.video_sound import GAP, Piece, iter_audio
 
 COPIED = ("aac", "mp3")
 """Sound codecs that MP4 and every browser take as they are."""
@@ -21,8 +21,6 @@ BROWSER_RATE = 48000
 """Hz, for sounds of a rate that AAC does not know."""
 LEAD = 0.1
 """s of sound before the first picture that is copied along; decoders need the packets right before what they play."""
-Piece: TypeAlias = tuple[float, NDArray[np.float32], int]
-"""Time of the first sample in s, (A, n) samples, rate in Hz."""
 
 
 class Voice(Protocol):

@@ -54,7 +54,7 @@ def _sound(subject: Subject) -> Iterator[NDArray[np.float32]]:
     """The sound at 16 kHz from time zero on."""
     source = subject.source
     if not isinstance(source, Clip):
-        yield from (piece[0] for _, piece, _ in iter_audio(source.path, SAMPLE_RATE, 1)) if source.sound else ()
+        yield from (piece[0] for _, piece, _ in iter_audio(source, SAMPLE_RATE, 1)) if source.sound else ()
         return
     lead = round(source.audio_start * source.sample_rate)
     wave = torch.nn.functional.pad(source.audio.mean(0), (max(lead, 0), 0))[max(-lead, 0) :]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import shutil
 import zipfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -88,10 +89,16 @@ def facts_of(source: Source) -> dict[str, Any]:
     if isinstance(source, Clip):
         height, width = source.result_size
         return {"file": source.id, "width": width, "height": height, "sound": None}
-    sound = source.sound
+    sound, other, more = source.sound, source.other_sound, dict[str, Any]()
+    if source.part is not None:
+        begin, end = source.part
+        more["part"] = [begin, None if math.isinf(end) else end]
+    if other is not None:
+        more["audio"] = {"file": other.name, "bytes": other.stat().st_size}
     return {
         "file": source.path.name,
         "bytes": source.path.stat().st_size,
+        **more,
         "width": source.width,
         "height": source.height,
         "sound": None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +18,8 @@ from avseg.inference.records import SEEN, FrameResult
 from avseg.io.downmix import mixed
 from avseg.io.files import write_aside
 from avseg.io.media import VideoInfo
-from avseg.io.video import VideoWriter, iter_frames
+from avseg.io.video import VideoWriter, iter_audio, iter_frames
+from avseg.io.video_sound import Piece
 from avseg.io.video_writer import Coding, pieces_of
 from avseg.render.legend import Line
 from avseg.render.overlay import Paint
@@ -59,9 +60,9 @@ class OverlayVideo:
     """
 
     def __init__(self, path: Path, info: VideoInfo, painting: Painting, coding: Coding | None = None) -> None:
-        sound, aspect = info.path, info.pixel_aspect
+        sound, aspect = info.path if info.as_it_is else self._pieces(info), info.pixel_aspect
         self._writer = VideoWriter(path, info.fps, sound=sound, pixel_aspect=aspect, coding=coding)
-        self._pictures = iter_frames(info.path, warn=False)
+        self._pictures = iter_frames(info, warn=False)
         self._picture = next(self._pictures, None)
         self._painting = painting
         self._mask: FrameResult | None = None
@@ -92,6 +93,19 @@ class OverlayVideo:
             self.abandon()
             raise
         self.abandon()
+
+    def _pieces(self, info: VideoInfo) -> Iterator[Piece]:
+        """The sound of a part, or the other sound, which may be longer than the picture and ends with it."""
+        if info.sound is None:
+            return
+        for time, piece, rate in iter_audio(info, channels=min(info.sound.channels, 2)):
+            room = piece.shape[1]
+            if self._picture is None:  # then their end is known
+                room = max(min(room, round((self._pictures.end - time) * rate)), 0)
+            if room:
+                yield time, piece[:, :room], rate
+            if room < piece.shape[1]:
+                return
 
     def _write_to(self, border: float) -> None:
         if self._mask is None or self._picture is None or self._picture[0] > border:

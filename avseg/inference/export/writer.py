@@ -70,7 +70,7 @@ class FramePictures:
         if isinstance(self._source, Clip):
             return self._source.frames[frame.index].permute(1, 2, 0).contiguous().numpy()
         if self._taken is None:
-            self._taken = iter_frames(self._source.path, self._fps, frame.time, warn=False)
+            self._taken = iter_frames(self._source, self._fps, frame.time, warn=False)
             self._next = frame.index
         while self._next <= frame.index:
             self._next += 1

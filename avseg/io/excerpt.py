@@ -1,0 +1,125 @@
+"""What is used of a video: a part of it, another sound, or one picture for as long as a sound lasts."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path
+
+from avseg.io.media import MediaError, SoundInfo, VideoInfo, open_media, probe, sound_info
+from avseg.io.orientation import Orientation
+from avseg.io.pictures import STILL_RATE, read_still
+from avseg.io.video_sound import iter_audio
+
+STILLS = frozenset((".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"))
+"""Suffixes of files of one picture."""
+_CLOCK = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)")
+
+
+def excerpt(
+    path: str | PathLike[str],
+    start: float | str | None = None,
+    end: float | str | None = None,
+    audio: str | PathLike[str] | None = None,
+) -> VideoInfo:
+    """What a video file holds of what is wanted.
+
+    Args:
+        path: a video; with `audio` also a picture, which is shown as long as the sound lasts.
+        start: s from the first picture, or `1:02.5`; None: the beginning.
+        end: the same; None: the end.
+        audio: any file FFmpeg can open; its sound stands in place of the video's own, from the first picture on.
+
+    Raises:
+        MediaError: a file that cannot be used, a picture without `audio`, or a part that the video cannot have.
+        ValueError: times that are none, or an end that is not after the start.
+    """
+    path, part = Path(path), part_of(start, end)
+    other, found = (None, None) if audio is None else (Path(audio), _sound_of(Path(audio)))
+    info = _still(path, other, found) if path.suffix.lower() in STILLS else probe(path)
+    if other is not None:
+        info = replace(info, sound=found, silent="", other_sound=other)
+    if part is None:
+        return info
+    if info.still and part[0] >= info.still:
+        raise MediaError(f"{other} ends at {info.still:.2f} s, before the part that begins at {part[0]:.2f} s")
+    duration = max(min(info.duration, part[1]) - part[0], 0.0) if info.duration else 0.0
+    return replace(info, part=part, duration=duration)
+
+
+def part_of(start: float | str | None, end: float | str | None) -> tuple[float, float] | None:
+    """Begin and end in s, the end perhaps infinite; None: all.
+
+    Raises:
+        ValueError: see `excerpt`.
+    """
+    if start is None and end is None:
+        return None
+    begin = 0.0 if start is None else seconds_of(start, "start")
+    stop = math.inf if end is None else seconds_of(end, "end")
+    if stop <= begin:
+        raise ValueError(f"end {stop:g} s is not after start {begin:g} s; give a part that has some length")
+    return begin, stop
+
+
+def seconds_of(time: float | str, name: str) -> float:
+    """s, of a number or of `62.5`, `1:02.5` or `0:01:02.5`.
+
+    Raises:
+        ValueError: neither; the sentence calls it `name`.
+    """
+    given = _of_clock(time) if isinstance(time, str) else float(time)
+    if not 0 <= given < math.inf:
+        raise ValueError(f"{name} is {time!r}, wanted seconds from the beginning, such as 62.5 or 1:02.5")
+    return given
+
+
+def _of_clock(text: str) -> float:
+    """s of `1:02.5`; not a number where it is no time."""
+    found = _CLOCK.fullmatch(text.strip())
+    if found is None:
+        return math.nan
+    hours, minutes, seconds = found[1], float(found[2] or 0), float(found[3])
+    if (found[2] and seconds >= 60) or (hours and minutes >= 60):
+        return math.nan
+    return 3600 * float(hours or 0) + 60 * minutes + seconds
+
+
+def _sound_of(path: Path) -> SoundInfo:
+    """
+    Raises:
+        MediaError: no file, or none with sound that can be decoded.
+    """
+    try:
+        with open_media(path) as media:
+            if media.sound is not None:
+                return sound_info(media.sound)
+    except MediaError as error:
+        raise MediaError(
+            str(error).replace("as a video", "for its sound").replace("no video at all", "no sound")
+        ) from error
+    raise MediaError(
+        f"{path} has no sound that can be decoded; give a sound file, such as WAV or MP3, or another video"
+    )
+
+
+def _still(path: Path, audio: Path | None, sound: SoundInfo | None) -> VideoInfo:
+    """A picture as a video as long as its sound.
+
+    Raises:
+        MediaError: no whole picture, no sound beside it, or one of which nothing can be decoded.
+    """
+    if audio is None or sound is None:
+        raise MediaError(f"{path} is a picture; give the sound that goes with it (--audio FILE), or a video")
+    if not path.is_file():
+        raise MediaError(f"{path} is not a file; give the path of a picture")
+    height, width = read_still(path).shape[:2]
+    seconds = 0.0
+    for time, piece, rate in iter_audio(audio):
+        seconds = time + piece.shape[1] / rate
+    if not seconds:
+        raise MediaError(f"{audio} has sound of which nothing can be decoded; give another sound file")
+    kind = path.suffix.lower().removeprefix(".")
+    return VideoInfo(path, width, height, STILL_RATE, seconds, kind, Orientation(), 1.0, 0.0, sound, still=seconds)
