@@ -22,6 +22,7 @@ from avseg.commands.opening import ModelChoice, OptionalModel, held_rows
 from avseg.commands.parse import MISUSE, Command, Group, did_you_mean, misuse, wrapped
 from avseg.commands.saving import SaveChoices
 from avseg.commands.session import SessionChoices
+from avseg.commands.source import SourceChoices
 from avseg.commands.tables import print_table
 from avseg.commands.words import Hidden, Video, parameters_of
 from avseg.data.config import PARAMETERS, DataConfig
@@ -59,6 +60,7 @@ def predict(
     fps: float | None = None,
     saving: Annotated[SaveChoices, arg(name="")] = SaveChoices(),
     device: Device = "auto",
+    source: Annotated[SourceChoices, arg(name="")] = SourceChoices(),
     options: Annotated[SessionChoices, arg(name="")] = SessionChoices(),
     overwrite: bool = False,
     verbose: bool = False,
@@ -72,8 +74,9 @@ def predict(
         fps: Masks per second of video. The default is 5, or 1 for models that see a whole clip, such as AVISM.
         saving: What is written.
         device: Where the model runs: auto, cpu, cuda, cuda:1 or mps.
-        options: Of models of single families.
-        overwrite: Replace results that are already there, also those of another model or rate.
+        source: What is used of a video.
+        options: Which objects are told of, and options of single families.
+        overwrite: Replace results that are already there, also those of another model, rate or part.
         verbose: Print the warnings and errors of FFmpeg.
     """
     from avseg.inference.folder import predict_paths
@@ -84,13 +87,17 @@ def predict(
         videos,
         model.source,
         out,
-        fps=fps,
         save=saving.save,
         overlay=saving.overlay,
         masks=saving.masks,
+        overwrite=overwrite,
+        start=source.start,
+        end=source.end,
+        audio=source.audio,
+        fps=fps,
         device=device,
         options=options.given,
-        overwrite=overwrite,
+        **options.only,
     )
     print(report.summary)
     return report.exit_code

@@ -93,7 +93,11 @@ class Temporal:
 
 @dataclass(frozen=True)
 class SessionOptions:
-    """What a prediction may change of how a model works. A family that has such options derives its own from this."""
+    """What a prediction may change of how a model works. A family that has such options derives its own from this.
+
+    A field `score` is the threshold of what is predicted: nothing whose score is not above it. The command line calls
+    it `--threshold`.
+    """
 
     def changed(self, family: str, /, **values: Any) -> Self:
         """The options with some that are given.

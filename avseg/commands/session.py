@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Annotated, Any, Optional
+
+from tyro.conf import arg
 
 from avseg.commands.words import Parameter, fields_of
 from avseg.models import FAMILIES
+
+_CLASSES = Annotated[str | None, arg(metavar="NAMES")]
+_THRESHOLD = Annotated[float | None, arg(metavar="X", aliases=["--score"])]
 
 
 @dataclass(init=False)
@@ -16,17 +21,28 @@ class SessionChoices:
     """Read by the command line as a dataclass whose fields are the options of all families."""
 
     def __init__(self, **values: Any) -> None:
-        self.given = {name: value for name, value in values.items() if value is not None}
-        """Those that were given, by name."""
+        given = {name: value for name, value in values.items() if value is not None}
+        self.only = {name: given.pop(name) for name in ("classes", "threshold") if name in given}
+        """What every model has: which objects are told of."""
+        self.given = given
+        """Options of families that were given, by name."""
 
     @classmethod
     def parameters(cls) -> Iterator[Parameter]:
-        """One for each option; None where it is not given."""
+        """Classes and threshold, then one for each option; None where it is not given."""
         named: dict[str, list[tuple[str, Parameter]]] = {}
         for family in FAMILIES:
             with suppress(ValueError):  # a plug-in that cannot be imported is told of where a model wants it
                 for own in fields_of(FAMILIES[family].config.Options):
                     named.setdefault(own.name, []).append((family, own))
+        yield Parameter("classes", _CLASSES, None, "Mark only these classes; their names with commas between them.")
+        scores = [f"{own.default:g} of models of {family}" for family, own in named.pop("score", [])]
+        told = ", ".join([*scores, "none of others"])
+        text = (
+            "Leave out objects whose score (0 to 1) is not above this: tracks, or the mask of each frame by itself for "
+            f"models that do not track (default: {told})."
+        )
+        yield Parameter("threshold", _THRESHOLD, None, text)
         for name, of in named.items():
             texts = [f"Models of the family {family}: {small(own.help)} (default: {own.default})" for family, own in of]
             yield Parameter(name, Optional[of[0][1].hint], None, " ".join(texts))  # noqa: UP045  a hint made of a value

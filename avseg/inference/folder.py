@@ -22,8 +22,9 @@ from avseg.inference.loading import load_result
 from avseg.inference.records import FrameStream, KnownStream
 from avseg.inference.segmenter import Segmenter
 from avseg.inference.source import check_hears
+from avseg.io.excerpt import Excerpt
 from avseg.io.files import clear_stale, is_visible
-from avseg.io.media import MediaError, VideoInfo, probe
+from avseg.io.media import MediaError, VideoInfo
 from avseg.io.video import VIDEO_SUFFIXES
 from avseg.lazy import imported
 from avseg.models.files import load_model
@@ -83,13 +84,14 @@ def predict_paths(
     model: str | PathLike[str],
     out: Path,
     *,
-    fps: float | None = None,
     save: Sequence[str] = USUAL,
     overlay: OverlayChoice = None,
     masks: MaskChoice = "usual",
-    device: str = "auto",
-    options: Mapping[str, Any] | None = None,
     overwrite: bool = False,
+    start: float | str | None = None,
+    end: float | str | None = None,
+    audio: str | PathLike[str] | None = None,
+    **segmenter: Any,
 ) -> FolderReport:
     """Segment the videos that `inputs` mean: files, folders (with those below), or patterns.
 
@@ -97,29 +99,39 @@ def predict_paths(
         inputs: see `find_videos`.
         model: see `avseg.models.load_model`; a `ModelSource` holds choices too.
         out: one folder a video is written here.
-        fps: masks a second; None is 5, and for models that see whole clips the rate they were published with.
         save: what is written of each video, by kind (docs/predict.md).
         overlay: write overlay.mp4; None and a `Style` (avseg.inference.export.style), which says how: as `save` says.
         masks: how masks are stored, `png`, `rle` or `npz`; `usual`: as PNG where `save` names masks; None: not at all.
-        device: see `Segmenter`.
-        options: see `Segmenter`.
         overwrite: see `predict_folder`.
+        start, end, audio: see `avseg.io.excerpt.excerpt`.
+        segmenter: `fps`, `device`, `classes`, `threshold` and `options` of `Segmenter`.
 
     Raises:
         FileNotFoundError: an input that means no video.
-        ValueError: no input, an unknown kind of output, a rate, options or output that do not fit the model, or a model
-            that does not hear videos.
+        ValueError: no input, an unknown kind of output, times that are none, a rate, options or output that do not fit
+            the model, or a model that does not hear videos.
         OSError: `out` cannot be written to.
     """
     if not inputs:
         raise ValueError("no video is given; name files, folders of them, or patterns")
     choose(save, overlay, masks)
+    Excerpt.wanted(start, end, audio)
     videos = find_videos(inputs, out)
     _check_writable(out)
     loaded = load_model(model)
     check_hears(loaded.config)
-    segmenter = Segmenter(loaded, fps=fps, device=device, name=Path(model).name, options=options)
-    return predict_folder(segmenter, videos, out, save=save, overlay=overlay, masks=masks, overwrite=overwrite)
+    return predict_folder(
+        Segmenter(loaded, **{"name": Path(model).name, **segmenter}),
+        videos,
+        out,
+        save=save,
+        overlay=overlay,
+        masks=masks,
+        overwrite=overwrite,
+        start=start,
+        end=end,
+        audio=audio,
+    )
 
 
 def predict_folder(
@@ -131,23 +143,27 @@ def predict_folder(
     overlay: OverlayChoice = None,
     masks: MaskChoice = "usual",
     overwrite: bool = False,
+    start: float | str | None = None,
+    end: float | str | None = None,
+    audio: str | PathLike[str] | None = None,
 ) -> FolderReport:
     """Segment `videos` one after another; each result is whole or absent, whatever interrupts the run.
 
-    A result of the same file, model and rate is kept, and outputs that it lacks are added: from its stored masks, or,
-    where it has none, by predicting the video again. A result of another model or rate is left as it is and reported as
+    A result of the same file, part, sound, model and rate is kept, and outputs that it lacks are added: from its stored
+    masks, or, where it has none, by predicting the video again. A result of another is left as it is and reported as
     failed. `overwrite` makes every result anew and removes what was there.
-    `save`, `overlay` and `masks`: see `predict_paths`.
+    `save`, `overlay`, `masks`, `start`, `end` and `audio`: see `predict_paths`.
 
     Raises:
-        ValueError: an unknown kind of output, or one that does not fit the model.
+        ValueError: an unknown kind of output, one that does not fit the model, or a part or sound that cannot be had.
     """
     report, chosen = FolderReport(Path(out)), choose(save, overlay, masks)
+    cut = Excerpt.wanted(start, end, audio)
     clear_stale(report.out)
     named = result_names([Path(video) for video in videos], report.out)
     with ExitStack() as stack:
         makers = {kind: stack.enter_context(_maker(kind, segmenter, report)) for kind in chosen.more}
-        wanted = _Wanted(chosen, makers, overwrite)
+        wanted = _Wanted(chosen, makers, overwrite, cut)
         progress = stack.enter_context(Progress(len(named), "predict", "video", quiet=len(named) == 1))
         for video, name in named.items():
             try:
@@ -168,6 +184,7 @@ class _Wanted:
     chosen: Chosen
     makers: Mapping[str, Maker]
     overwrite: bool
+    cut: Excerpt
 
 
 def _maker(kind: str, segmenter: Segmenter, report: FolderReport) -> AbstractContextManager[Maker]:
@@ -191,7 +208,7 @@ def _predict(segmenter: Segmenter, video: Path, report: FolderReport, folder: Pa
         MediaError: a file that is no video.
         FileExistsError: a result that contradicts.
     """
-    info = probe(video)
+    info = wanted.cut.of(video)
     chosen = wanted.chosen
     header = ResultHeader(
         segmenter.describe(), segmenter.model.task, segmenter.fps, chosen.masks, chosen.more, chosen.style

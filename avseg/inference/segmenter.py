@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from hashlib import sha256
@@ -18,6 +18,7 @@ from avseg.data.geometry import Geometry
 from avseg.device import find_device
 from avseg.inference.arrays import ArrayFrames, ArrayVideo
 from avseg.inference.objects import objects_in, tracks_of
+from avseg.inference.only import Only
 from avseg.inference.plan import FramePlan, heard, part_of, usual_rate
 from avseg.inference.records import FrameResult, FrameStream, Measured
 from avseg.inference.result import Result
@@ -52,6 +53,8 @@ class Segmenter:
         fps: float | None = None,
         device: str = "auto",
         name: str = "",
+        classes: str | Sequence[str] | None = None,
+        threshold: float | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> None:
         """
@@ -61,16 +64,21 @@ class Segmenter:
                 with.
             device: `auto` (CUDA, then MPS, then CPU), or a torch device.
             name: what results call the model; by default its file or, of one that is given as such, its family.
-            options: what to change of how the model predicts, by name, as its family has it: `{"score": 0.2}`.
+            classes: only these are told of; names, or one text with commas between them. None: all.
+            threshold: objects whose score is not above this are left out: tracks of models that track, of the others
+                the mask of each frame by itself. None: as the model does without.
+            options: what to change of how the model predicts, by name, as its family has it: `{"candidates": 50}`.
 
         Raises:
-            ValueError: a rate or options that do not fit the model, or a device that is not there.
+            ValueError: classes that the model does not know, a threshold that no score can have, a rate or options that
+                do not fit the model, or a device that is not there.
         """
         if not isinstance(model, Model):
             name = name or Path(model).name
             model = load_model(model)
         self.device = find_device(device)
-        self.options = model.options.changed(model.config.family, **(options or {}))
+        self.only = Only.of(model.task, classes, threshold)
+        self.options, self.only = self.only.within(model.options.changed(model.config.family, **(options or {})))
         self.model = model.to(self.device).eval()
         self.fps = usual_rate(model.config.temporal) if fps is None else fps
         self.plan = FramePlan.of(self.fps, model.config.temporal)
@@ -224,12 +232,14 @@ class Segmenter:
             "fingerprint": self._fingerprint,
             "task": self.model.task.to_dict(),
             **({"weights": origins} if (origins := self.model.config.origins) else {}),
+            **({"only": only} if (only := self.only.to_dict()) else {}),
         }
 
     @cached_property
     def _fingerprint(self) -> str:
         """Twelve digits of weights, config and options, to tell results of models of one name apart."""
-        digest = sha256(json.dumps({**to_dict(self.model.config), **to_dict(self.options)}, sort_keys=True).encode())
+        settings = {**to_dict(self.model.config), **to_dict(self.options), **self.only.to_dict()}
+        digest = sha256(json.dumps(settings, sort_keys=True).encode())
         for name, tensor in sorted(plain_state(self.model).items()):
             digest.update(name.encode())
             digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
@@ -259,10 +269,10 @@ class Segmenter:
     def _frames(self, prediction: Prediction, moments: list[_Moment], every: int) -> Iterator[FrameResult]:
         """Results of the first frames of a prediction, of one in `every`; one that repeats the last has no moment."""
         sounds = heard([moment.time for moment in moments], self.model.config.audio)
-        tracks = tracks_of(prediction, self.model.task)
+        tracks = self.only.of_all(tracks_of(prediction, self.model.task))
         for k, moment in enumerate(moments):
             if moment.place % every == 0:
-                objects = objects_in(prediction, k, self.model.task)
+                objects = self.only.of_all(objects_in(prediction, k, self.model.task))
                 yield FrameResult(moment.place // every, moment.shown, sounds[k], prediction.size, objects, tracks)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 
@@ -16,6 +16,51 @@ from avseg.io.video_sound import iter_audio
 STILLS = frozenset((".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"))
 """Suffixes of files of one picture."""
 _CLOCK = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)")
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """What is wanted of every video."""
+
+    part: tuple[float, float] | None = None
+    """s, begin and end; see `VideoInfo.part`."""
+    audio: Path | None = None
+    """The file whose sound stands in place of their own."""
+    sound: SoundInfo | None = None
+    """What it holds."""
+
+    @classmethod
+    def wanted(
+        cls,
+        start: float | str | None = None,
+        end: float | str | None = None,
+        audio: str | PathLike[str] | None = None,
+    ) -> Excerpt:
+        """See `excerpt`.
+
+        Raises:
+            MediaError: `audio` has no sound that can be decoded.
+            ValueError: times that are none, or an end that is not after the start.
+        """
+        part = part_of(start, end)
+        return cls(part) if audio is None else cls(part, Path(audio), _sound_of(Path(audio)))
+
+    def of(self, path: Path) -> VideoInfo:
+        """What a file holds of it.
+
+        Raises:
+            MediaError: a file that cannot be used, a picture without `audio`, or one whose sound ends before the part.
+        """
+        info = _still(path, self.audio, self.sound) if path.suffix.lower() in STILLS else probe(path)
+        if self.audio is not None:
+            info = replace(info, sound=self.sound, silent="", other_sound=self.audio)
+        if self.part is None:
+            return info
+        begin, end = self.part
+        if info.still and begin >= info.still:
+            raise MediaError(f"{self.audio} ends at {info.still:.2f} s, before the part that begins at {begin:.2f} s")
+        duration = max(min(info.duration, end) - begin, 0.0) if info.duration else 0.0
+        return replace(info, part=self.part, duration=duration)
 
 
 def excerpt(
@@ -33,20 +78,10 @@ def excerpt(
         audio: any file FFmpeg can open; its sound stands in place of the video's own, from the first picture on.
 
     Raises:
-        MediaError: a file that cannot be used, a picture without `audio`, or a part that the video cannot have.
+        MediaError: a file that cannot be used, or a picture without `audio`.
         ValueError: times that are none, or an end that is not after the start.
     """
-    path, part = Path(path), part_of(start, end)
-    other, found = (None, None) if audio is None else (Path(audio), _sound_of(Path(audio)))
-    info = _still(path, other, found) if path.suffix.lower() in STILLS else probe(path)
-    if other is not None:
-        info = replace(info, sound=found, silent="", other_sound=other)
-    if part is None:
-        return info
-    if info.still and part[0] >= info.still:
-        raise MediaError(f"{other} ends at {info.still:.2f} s, before the part that begins at {part[0]:.2f} s")
-    duration = max(min(info.duration, part[1]) - part[0], 0.0) if info.duration else 0.0
-    return replace(info, part=part, duration=duration)
+    return Excerpt.wanted(start, end, audio).of(Path(path))
 
 
 def part_of(start: float | str | None, end: float | str | None) -> tuple[float, float] | None:

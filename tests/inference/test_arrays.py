@@ -86,7 +86,9 @@ def test_any_form_of_frames_and_sound_is_the_same(pictures: np.ndarray, sound: n
     wanted = segmenter.predict(frames=pictures, audio=sound, fps=10, sample_rate=RATE)
     channels_first = torch.from_numpy(pictures).permute(0, 3, 1, 2)
     waves: list[Any] = [sound[0], torch.from_numpy(sound), sound / 32768, (sound[0] / 32768).astype(np.float32)]
-    for frames, wave in zip([channels_first, list(pictures), list(torch.from_numpy(pictures)), iter(pictures)], waves):
+    for frames, wave in zip(
+        [channels_first, list(pictures), list(torch.from_numpy(pictures)), iter(pictures)], waves, strict=True
+    ):
         found = segmenter.predict(frames=frames, audio=wave, fps=10, sample_rate=RATE)
         assert told(found) == told(wanted)
 

@@ -1,0 +1,62 @@
+"""Which objects are told of: those of some classes, and those of a high score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeVar
+
+from avseg.config import SessionOptions, did_you_mean
+from avseg.inference.records import Detection, Track, class_names
+from avseg.types import Task
+
+Told = TypeVar("Told", Detection, Track)
+
+
+@dataclass(frozen=True)
+class Only:
+    """A choice among the objects of a prediction; by default all."""
+
+    names: tuple[str, ...] = ()
+    """Classes, in the order of their ids; empty: all."""
+    ids: frozenset[int] = frozenset()
+    """Of these classes."""
+    threshold: float | None = None
+    """Objects whose score is not above this are left out."""
+
+    @classmethod
+    def of(cls, task: Task, classes: str | Sequence[str] | None, threshold: float | None) -> Only:
+        """See `avseg.inference.Segmenter`.
+
+        Raises:
+            ValueError: a class that the task does not have, or a threshold that no score can have.
+        """
+        if threshold is not None and not 0 <= threshold < 1:
+            raise ValueError(f"threshold is {threshold}, wanted 0 or more and below 1, which no score exceeds")
+        if classes is None:
+            return cls(threshold=threshold)
+        given = [name.strip() for name in classes.split(",")] if isinstance(classes, str) else list(classes)
+        known = class_names(task)
+        for name in given:
+            if name not in known:
+                raise ValueError(f"this model knows no class {name!r}; {did_you_mean(name, known)}")
+        if not given:
+            raise ValueError("classes names none; name those that are wanted, or leave it out for all")
+        ids = sorted({known.index(name) + 1 for name in given})
+        return cls(tuple(known[i - 1] for i in ids), frozenset(ids), threshold)
+
+    def within(self, options: SessionOptions) -> tuple[SessionOptions, Only]:
+        """The options of a session with the threshold, where they have one, and what is left to choose then."""
+        if self.threshold is None or "score" not in {field.name for field in fields(options)}:
+            return options, self
+        return options.changed("", score=self.threshold), replace(self, threshold=None)
+
+    def of_all(self, objects: tuple[Told, ...]) -> tuple[Told, ...]:
+        """Those that are told of."""
+        least = -1.0 if self.threshold is None else self.threshold
+        return tuple(one for one in objects if one.score > least and (not self.ids or one.class_id in self.ids))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types; empty where all are told of."""
+        classes = {"classes": list(self.names)} if self.ids else {}
+        return {**classes, **({} if self.threshold is None else {"threshold": self.threshold})}
