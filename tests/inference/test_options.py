@@ -36,7 +36,7 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("toy")
 def test_options_of_any_family_are_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
     named = {parameter.name: parameter for parameter in SessionChoices.parameters()}
-    assert {"steps", "score", "candidates", "frames_in_memory"} <= set(named)
+    assert {"steps", "threshold", "candidates", "frames_in_memory"} <= set(named) and "score" not in named
     assert named["steps"].help == "Models of the family toy: how often it looks (default: 3)"
     assert "--steps" in complete(["predict", "--st"])
     with pytest.raises(SystemExit):
@@ -47,8 +47,8 @@ def test_options_of_any_family_are_on_the_command_line(capsys: pytest.CaptureFix
 def test_what_is_not_given_is_left_to_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[dict[str, Any]] = []
 
-    def predict_paths(*_: Any, options: dict[str, Any], **__: Any) -> Any:
-        seen.append(options)
+    def predict_paths(*_: Any, options: dict[str, Any], threshold: float | None = None, **__: Any) -> Any:
+        seen.append(options | ({} if threshold is None else {"score": threshold}))
         raise ValueError("enough")
 
     monkeypatch.setattr("avseg.inference.folder.predict_paths", predict_paths)

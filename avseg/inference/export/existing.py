@@ -118,12 +118,11 @@ def _differs(found: Mapping[str, Any], header: ResultHeader, facts: Mapping[str,
     video, model = found.get("video") or {}, found.get("model") or {}
     if found.get("format_version") != FORMAT_VERSION:
         return f"a result in format version {found.get('format_version')}, not {FORMAT_VERSION}"
-    whole = {key: value for key, value in wanted["video"].items() if key not in ("part", "audio")}
-    if any(video.get(key) != value for key, value in whole.items()):
+    differing = {key for key in (*wanted["video"], "part", "audio") if video.get(key) != wanted["video"].get(key)}
+    if differing - {"part", "audio", "sound"} or differing == {"sound"}:
         return f"a result of another file called {video.get('file')}"
-    for key, what in (("part", "another part"), ("audio", "another sound")):
-        if video.get(key) != wanted["video"].get(key):
-            return f"a result of {what} of {video.get('file')}"
+    if differing:
+        return f"a result of another {'part' if 'part' in differing else 'sound'} of {video.get('file')}"
     if model.get("fingerprint") != wanted["model"]["fingerprint"]:
         same = " with other weights or options" if model.get("name") == wanted["model"]["name"] else ""
         return f"a result of the model {model.get('name')}{same}"
