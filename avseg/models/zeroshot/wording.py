@@ -50,10 +50,9 @@ class Wording:
         ids = {plain(name): number for number, name in enumerate(task.classes, start=1)}
         wording = cls(nouns, tuple(_prompts(noun, ids, config.people == "ask") for noun in nouns))
         if not any(wording.prompts):
-            raise ValueError(
-                f"none of the {len(ids)} classes ({', '.join([*ids][:5])}, ...) is a noun of the tagger; take one that "
-                "listens for any words (--parts tagger=clap)"
-            )
+            whose = "the vocabulary; name classes in it" if config.vocabulary else "the tagger; take one that listens"
+            whose += ", or leave it out" if config.vocabulary else " for any words (--parts tagger=clap)"
+            raise ValueError(f"none of the {len(ids)} classes ({', '.join([*ids][:5])}, ...) is a noun of {whose}")
         return wording
 
 
