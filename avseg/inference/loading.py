@@ -16,8 +16,9 @@ import numpy as np
 from avseg.inference.export.files import FORMAT, FORMAT_VERSION, MASK_NAMES, RESULT_NAME, TRACKS_NAME
 from avseg.inference.records import Detection, FrameResult, Measured, Track
 from avseg.inference.stored import StoredVideo
+from avseg.io.excerpt import Excerpt
 from avseg.io.image import read_index
-from avseg.io.media import VideoInfo, probe
+from avseg.io.media import VideoInfo
 from avseg.io.rle import area, encode
 from avseg.io.segmentation import from_segmentation
 from avseg.types import Rle, Task
@@ -43,11 +44,12 @@ class StoredResult:
     explanation: Mapping[str, Any]
 
 
-def load_result(folder: Path, video: Path | None = None) -> StoredResult:
+def load_result(folder: Path, video: Path | None = None, audio: Path | None = None) -> StoredResult:
     """Read result.json and the masks beside it; of models that track the masks of tracks.json, else the best there are.
 
     Args:
-        video: The file that was segmented, for what needs its pictures.
+        video: The file that was segmented, for what needs its pictures; of a part, the whole file.
+        audio: The file whose sound was given in place of its own, for a video for which there was one.
 
     Raises:
         ValueError: no result of avseg, one of a newer version, one without masks, or masks that do not fit; another
@@ -56,16 +58,16 @@ def load_result(folder: Path, video: Path | None = None) -> StoredResult:
     """
     head = _head(folder)
     try:
-        return _stored(folder, head, video)
+        return _stored(folder, head, video, audio)
     except (KeyError, TypeError, AttributeError, zipfile.BadZipFile, json.JSONDecodeError) as error:
         raise ValueError(
             f"the result in {folder} is damaged ({type(error).__name__}: {error}); predict again with --overwrite"
         ) from error
 
 
-def _stored(folder: Path, head: Mapping[str, Any], video: Path | None) -> StoredResult:
+def _stored(folder: Path, head: Mapping[str, Any], video: Path | None, audio: Path | None) -> StoredResult:
     facts = head["video"]
-    source: VideoInfo | StoredVideo = StoredVideo(facts) if video is None else _same(probe(video), facts, folder)
+    source = StoredVideo(facts) if video is None else _same(_excerpt(video, audio, facts, folder), facts, folder)
     task, size = Task.from_dict(head["model"]["task"]), (int(facts["height"]), int(facts["width"]))
     tracks, name = _tracks(head), Path(facts["file"]).stem
     with ExitStack() as stack:
@@ -75,6 +77,18 @@ def _stored(folder: Path, head: Mapping[str, Any], video: Path | None) -> Stored
     return StoredResult(
         name, frames, task, head["fps"], head["model"]["name"], source, measured, head.get("explanation", {})
     )
+
+
+def _excerpt(video: Path, audio: Path | None, facts: Mapping[str, Any], folder: Path) -> VideoInfo:
+    """The part of the video that was segmented, with the sound that was heard."""
+    if (audio is None) != (facts.get("audio") is None):
+        other = facts.get("audio") or {"file": "its own"}
+        raise ValueError(
+            f"the result in {folder} was made with the sound of {other['file']}; "
+            + ("give that file as audio beside the video" if audio is None else "leave audio out")
+        )
+    begin, end = facts.get("part") or (None, None)
+    return Excerpt.wanted(begin, end, audio).of(video)
 
 
 def _head(folder: Path) -> dict[str, Any]:

@@ -46,18 +46,19 @@ class Result:
     """Why the model predicted what it did (docs/predict.md); empty where it does not tell."""
 
     @classmethod
-    def load(cls, folder: str | Path, video: str | Path | None = None) -> Result:
+    def load(cls, folder: str | Path, video: str | Path | None = None, audio: str | Path | None = None) -> Result:
         """The result in a folder that `avseg predict` or `save` wrote; scores have the four decimals of its JSON.
 
         Args:
             folder: With result.json and masks.
             video: The file that was segmented; without it there is no overlay.
+            audio: The file whose sound was given in place of its own, where there was one.
 
         Raises:
             ValueError: no result of avseg, one without masks, masks that do not fit, or another video.
             FileNotFoundError: no such folder or mask.
         """
-        return cls(**vars(load_result(Path(folder), None if video is None else Path(video))))
+        return cls(**vars(load_result(Path(folder), *(None if one is None else Path(one) for one in (video, audio)))))
 
     def __repr__(self) -> str:
         return views.line_of(self)

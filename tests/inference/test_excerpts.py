@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from avseg.cli import complete, run
 from avseg.config import Temporal
 from avseg.inference import Result, Segmenter, predict_folder
+from avseg.io.audio import write_wav
 from avseg.io.video import iter_audio, iter_frames, read_audio
 from avseg.types import Task
 from inference.fake import fake
@@ -108,6 +110,24 @@ def test_results_of_other_parts_and_sounds_are_told_apart(video: Path, tmp_path:
                 part = (first.get("start"), first.get("end")) != (other.get("start"), other.get("end"))
                 assert f"holds a result of another {'part' if part else 'sound'} of square" in report.failed[video]
     assert predict_folder(segmenter, [video], out, start=1, overwrite=True).done
+
+
+def test_a_stored_result_has_its_part_and_its_sound(video: Path, tmp_path: Path) -> None:
+    sound = tmp_path / "other.wav"
+    write_wav(sound, torch.from_numpy(tone(3, 16000)), 16000)
+    segmenter = Segmenter(fake(), fps=2)
+    predict_folder(segmenter, [video], tmp_path / "part", start=0.5, end=1.5)
+    predict_folder(segmenter, [video], tmp_path / "heard", audio=sound)
+    part = Result.load(tmp_path / "part" / video.stem, video)
+    assert long(part.save_video(tmp_path / "part.mp4"))[0] == pytest.approx(1.0, abs=0.05)
+    heard = Result.load(tmp_path / "heard" / video.stem, video, sound)
+    heard.save_video(tmp_path / "heard.mp4")
+    original, rate, _ = read_audio(tmp_path / "heard.mp4", 16000, 1)
+    assert rate == 16000 and float(original[0, 1000:8000].std()) == pytest.approx(0.4 / 2**0.5, rel=0.05)
+    with pytest.raises(ValueError, match=r"was made with the sound of other\.wav; give that file as audio"):
+        Result.load(tmp_path / "heard" / video.stem, video)
+    with pytest.raises(ValueError, match="was made with the sound of its own; leave audio out"):
+        Result.load(tmp_path / "part" / video.stem, video, sound)
 
 
 def test_another_sound_is_heard_and_ends_with_the_picture(video: Path, tmp_path: Path) -> None:
