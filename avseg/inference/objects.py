@@ -89,16 +89,19 @@ def tracks_of(prediction: Prediction, task: Task) -> tuple[Track, ...]:
     if len(prediction.masks) > MOST_TRACKS:
         raise ValueError(
             f"{prediction.id} has {len(prediction.masks)} tracks and label maps tell {MOST_TRACKS} apart; give a "
-            "higher score or fewer candidates"
+            "higher score, fewer candidates or fewer tracks"
         )
     names, classes = class_names(task), prediction.classes.tolist()
-    identities = zip(prediction.track_ids.tolist(), classes, prediction.scores.tolist(), strict=True)
-    return tuple(Track(_number(n), class_id, names[class_id - 1], score) for n, class_id, score in identities)
+    identities = zip(_numbers(prediction.track_ids.tolist()), classes, prediction.scores.tolist(), strict=True)
+    return tuple(Track(n, class_id, names[class_id - 1], score) for n, class_id, score in identities)
 
 
-def _number(track_id: int) -> int:
-    """A track's number in label maps: its id where that fits."""
-    return (track_id - 1) % MOST_TRACKS + 1
+def _numbers(ids: list[int]) -> list[int]:
+    """The tracks' numbers in label maps: their ids where all fit, else their places in the order of ids."""
+    if all(1 <= one <= MOST_TRACKS for one in ids):
+        return ids
+    places = {one: place for place, one in enumerate(sorted(ids), start=1)}
+    return [places[one] for one in ids]
 
 
 def _tracks(prediction: InstancePrediction, frame: int, task: Task) -> tuple[Detection, ...]:

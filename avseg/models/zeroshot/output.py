@@ -17,6 +17,8 @@ from avseg.types import DensePrediction, InstancePrediction, Rle, Task
 
 NOTHING = -10.0
 """Logit where no track sounds."""
+MOST_NUMBERS = 255
+"""Label maps tell so many tracks apart."""
 _EMPTY = (16, 16)
 """Size of a map in which nothing sounds."""
 
@@ -39,7 +41,10 @@ class TrackMasks:
     def prediction(
         self, name: str, tracks: Mapping[int, FollowedTrack], size: tuple[int, int], options: ZeroShotOptions
     ) -> InstancePrediction:
-        """The tracks of the video `name` that sound at any time, best first."""
+        """The tracks of the video `name` that sound at any time, best first.
+
+        Where their ids do not fit into label maps, they get the first numbers.
+        """
         seen = {number for frame in self._frames for number in frame}
         kept = sorted(
             (tracks[n] for n in seen if tracks[n].score > options.score), key=lambda one: (-one.score, one.id)
@@ -48,12 +53,16 @@ class TrackMasks:
             first = {track.noun: track.id for track in reversed(kept)}
             kept = [track for track in kept if first[track.noun] == track.id]
         kept = kept[: options.most_tracks]
+        chosen = {track.id for track in kept}
+        if max(chosen, default=0) > MOST_NUMBERS:
+            for number, one in enumerate(sorted(tracks, key=lambda n: (n not in chosen, n)), start=1):
+                tracks[one].number = number
         return InstancePrediction(
             id=name,
             masks=[[frame.get(track.id) for frame in self._frames] for track in kept],
             scores=torch.tensor([track.score for track in kept], dtype=torch.float32),
             classes=torch.tensor([track.prompt.class_id for track in kept], dtype=torch.int64),
-            track_ids=torch.tensor([track.id for track in kept], dtype=torch.int64),
+            track_ids=torch.tensor([track.number or track.id for track in kept], dtype=torch.int64),
             size=size,
         )
 

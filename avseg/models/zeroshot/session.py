@@ -164,7 +164,7 @@ class ZeroShotSession:
         tracks = self._tracks.tracks.values() if self._tracks is not None else ()
         return [
             {
-                "id": track.id,
+                "id": track.number or track.id,
                 "noun": self._model.wording.nouns[track.noun],
                 "class": track.prompt.text,
                 "score": round(track.score, 4),

@@ -43,6 +43,8 @@ class FollowedTrack:
     """Of its noun in the seconds in which it sounds, by their number."""
     lost: float | None = None
     """s since when it is not seen."""
+    number: int = 0
+    """In results, from 1 on; 0: `id`."""
 
     @property
     def prompt(self) -> Prompt:
