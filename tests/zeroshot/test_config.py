@@ -28,7 +28,7 @@ from avseg.types import Task
         *((FindConfig, {name: 1.5}) for name in ("box", "same", "other", "confirm")),
         *((FindConfig, {"look": look}) for look in ((), (nan,), (-1.0,), (2.0, 1.0), (0.0, inf))),
         *((FollowConfig, {name: value}) for name in ("back", "lost", "keep") for value in (nan, -1.0)),
-        *((ZeroShotConfig, {"audio": hearing(seconds)}) for seconds in (nan, inf, 0.1)),
+        *((ZeroShotConfig, {"audio": hearing(seconds)}) for seconds in (nan, inf, 0.1, 0.975)),
         *((ZeroShotConfig, {"temporal": Temporal("clip", None, spacing=spacing)}) for spacing in (nan, inf, 0.0)),
         (ZeroShotConfig, {"temporal": Temporal("frame")}),
     ],

@@ -60,10 +60,10 @@ def test_a_window_lies_around_the_middle_of_its_second_with_silence_outside() ->
     assert torch.equal(last, torch.cat([RAMP[800:], torch.zeros(100)]))
 
 
-@pytest.mark.parametrize("seconds", [0.5, 0.975, 1.0, 3.0, 4.0])
+@pytest.mark.parametrize("seconds", [1.0, 1.5, 3.0, 4.0])
 def test_pieces_that_overlap_give_the_windows_of_the_whole(seconds: float) -> None:
     whole, wanted = heard([(RAMP, 0.0, 9)], seconds)
-    reach = max(0.0, (seconds - 1) / 2)
+    reach = (seconds - 1) / 2
     pieces = []
     for begin in range(0, 10, 2):
         first, stop = max(0, round((begin - reach) * 100)), round((begin + 2 + reach) * 100)

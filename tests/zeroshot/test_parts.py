@@ -52,7 +52,7 @@ def test_another_part_brings_the_thresholds_of_its_kind() -> None:
     assert (found.gate.on, found.find.box, found.find.side, found.audio) == (0.30, 0.1, 800, hearing(2.0))
     heard = with_parts(found, "tagger=yamnet:/models/yamnet.onnx")
     assert heard.tagger == Part("yamnet", "/models/yamnet.onnx") and heard.gate.on == 0.35
-    assert heard.audio == hearing(0.975) and heard.find.box == 0.1
+    assert heard.audio == hearing(1.0) and heard.find.box == 0.1
     windows = with_parts(found, r"tagger=yamnet:C:\models\yamnet.onnx")
     assert windows.tagger.checkpoint == r"C:\models\yamnet.onnx"
 
@@ -130,3 +130,8 @@ def test_a_model_is_made_without_weights_and_says_so_when_it_needs_them() -> Non
     assert create_model("zeroshot").task == Task("instance", table_nouns())
     longer = create_model("zeroshot", vocabulary=("dog",), task=Task("instance", ("dog",)))
     assert longer.config.temporal.spacing == 0.2 and longer.wording.nouns == ("dog",)
+
+
+def test_a_vocabulary_without_a_class_of_the_task_is_named() -> None:
+    with pytest.raises(ValueError, match=r"none of the 1 classes .* is a noun of the vocabulary; name classes in it"):
+        create_model("zeroshot", vocabulary=("cat",), task=Task("instance", ("dog",)))

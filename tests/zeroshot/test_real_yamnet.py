@@ -40,7 +40,7 @@ def tagger() -> Any:
     from avseg.models.zeroshot.hub.yamnet import YAMNet
 
     file = Path(spec.origin).parent / "data" / "YamNet_w8a8.onnx.zip"
-    return YAMNet(Part("yamnet", str(file)), ZeroShotConfig(audio=hearing(0.975)), torch.device("cpu"))
+    return YAMNet(Part("yamnet", str(file)), ZeroShotConfig(audio=hearing(1.0)), torch.device("cpu"))
 
 
 def made(path: Path, *command: str) -> np.ndarray:
@@ -73,7 +73,7 @@ def heard(tagger: Any, sound: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def gated(tagger: Any, sound: np.ndarray) -> tuple[Hearing, Nouns]:
     nouns = Nouns.of_audioset(tagger.labels)
-    hears = Hearing(tagger, ZeroShotConfig(audio=hearing(0.975)), nouns)
+    hears = Hearing(tagger, ZeroShotConfig(audio=hearing(1.0)), nouns)
     hears.add(torch.from_numpy(sound), RATE, 0.0)
     hears.hear(0, len(sound) // RATE - 1)
     return hears, nouns
@@ -145,10 +145,10 @@ def test_masks_of_a_person_lie_in_the_seconds_of_speech_alone(tagger: Any, speec
     """End to end, with a finder that returns a box for whatever is asked, in every picture."""
     sound = torch.zeros(9 * RATE)
     sound[3 * RATE : 6 * RATE] = torch.from_numpy(speech[: 3 * RATE].copy())
-    cpu, config = torch.device("cpu"), ZeroShotConfig(audio=hearing(0.975))
+    cpu, config = torch.device("cpu"), ZeroShotConfig(audio=hearing(1.0))
     finder, follower = BrightFinder(Part("stub"), config, cpu), BoxFollower(Part("stub"), config, cpu)
     task, words = Task("instance", ("person",)), ("person",)
-    model = stub_model(task, tagger=Part("yamnet"), audio=hearing(0.975), vocabulary=words)
+    model = stub_model(task, tagger=Part("yamnet"), audio=hearing(1.0), vocabulary=words)
     model.use(Stages(tagger, finder, follower))
     frames = torch.randint(0, 256, (9, 3, 32, 48), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     times = torch.arange(9, dtype=torch.float64)

@@ -84,6 +84,20 @@ def test_sound_comes_from_the_file_at_the_rate_that_the_tagger_hears(tmp_path: P
     assert clip.audio.shape[1] >= 2 * 48000 and Geometry(words.input)(clip).frames.shape == (2, 3, 64, 96)
 
 
+@pytest.mark.parametrize("seconds", [1.0, 3.0])
+def test_pieces_of_any_length_hear_the_same(seconds: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.mp4"
+    sound = np.random.default_rng(0).normal(0, 0.2, (1, 16000 * 6)).astype(np.float32)
+    sound[:, (np.arange(16000 * 6) // 4000) % 5 > 1] = 0.0  # half a second on, three quarters off
+    write_video(path, [np.full((64, 96, 3), 40, np.uint8)] * 18, 3, sound, 16000)
+    gate, found = GateConfig(on=0.15, off=0.1), []
+    for frames in (1, 5, 100):
+        monkeypatch.setattr("avseg.models.zeroshot.session.FRAMES_AT_ONCE", frames)
+        result = Segmenter(stub_model(TASK, gate=gate, audio=hearing(seconds)), fps=3).predict(path)
+        found.append([[frame.time, [(one.id, one.area) for one in frame.objects]] for frame in result.frames])
+    assert found[0] == found[1] == found[2] and any(objects for _, objects in found[0])
+
+
 @pytest.mark.parametrize("kind", ["binary", "semantic"])
 def test_maps_of_a_video_follow_its_sound(tmp_path: Path, kind: Any) -> None:
     task = Task(kind, TASK.classes if kind == "semantic" else ())

@@ -28,7 +28,7 @@ def _installed() -> None:
 def load(path: Path) -> Any:
     from avseg.models.zeroshot.hub.yamnet import YAMNet
 
-    return YAMNet(local("yamnet", path), config(0.975), torch.device("cpu"))
+    return YAMNet(local("yamnet", path), config(1.0), torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")

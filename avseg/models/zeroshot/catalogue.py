@@ -46,7 +46,7 @@ class TaggerSpec(PartSpec):
     rate: int = 16000
     """Hz of the sound that it hears."""
     seconds: float = 3.0
-    """Length of the window around each second."""
+    """Length of the window around each second, 1 or more."""
     on: float = 0.35
     """Usual threshold at which a noun begins to sound."""
     off: float = 0.15
@@ -96,7 +96,7 @@ CLAP = TaggerSpec(
     off=0.15,
     any_words=True,
 )
-YAMNET = TaggerSpec(adapter=f"{_HUB}.yamnet:YAMNet", needs="onnxruntime", wants="FILE", seconds=0.975)
+YAMNET = TaggerSpec(adapter=f"{_HUB}.yamnet:YAMNet", needs="onnxruntime", wants="FILE", seconds=1.0)
 GROUNDING_DINO = FinderSpec(
     adapter=f"{_HUB}.grounding:GroundingDINO",
     checkpoints=(

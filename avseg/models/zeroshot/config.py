@@ -161,8 +161,10 @@ class ZeroShotConfig(ModelConfig):
 
     def __post_init__(self) -> None:
         check_choices(self, "a zero-shot model")
-        if not 1 / 4 <= self.audio.seconds < inf:
-            raise ValueError(f"a window of {self.audio.seconds} s of sound, wanted a quarter of a second or more")
+        if not 1 <= self.audio.seconds < inf:
+            raise ValueError(
+                f"a window of {self.audio.seconds} s of sound, wanted 1 s or more: whole seconds are heard"
+            )
         if self.audio.anchor != "second" or not abs(self.audio.offset - (1.0 - self.audio.seconds) / 2) <= 1e-6:
             raise ValueError(
                 f"the sound of a zero-shot model is a window around each second: give {hearing(self.audio.seconds)}"
