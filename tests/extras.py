@@ -7,6 +7,9 @@ from importlib.util import find_spec
 
 import pytest
 
+BROUGHT_BY = {"transformers": "zeroshot", "onnxruntime": "zeroshot", "pympi": "formats"}
+"""The extra of a package, where it has another name."""
+
 
 def needs(extra: str) -> None:
     """Skip the test where the package of that name is missing; fail instead where AVSEG_EXTRAS is `all`."""
@@ -15,4 +18,4 @@ def needs(extra: str) -> None:
         return
     if os.environ.get("AVSEG_EXTRAS") == "all":
         pytest.fail(f"{extra} is not installed, and AVSEG_EXTRAS says that every extra is")
-    pytest.skip(f"needs {extra}, which an extra of avseg brings")
+    pytest.skip(f"needs the extra: pip install 'avseg[{BROUGHT_BY.get(extra, extra)}]'")

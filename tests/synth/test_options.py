@@ -16,14 +16,14 @@ from avseg.datasets import DATASETS, DatasetSpec
 from avseg.datasets.folders import check, names_with, prepare, write
 from avseg.prepare.report import CheckReport
 
-WRITTEN = ("s4", "ms3", "avs_1s7m", "avss", "single", "vpo_ss", "vpo_ms", "vpo_msmi", "aviseg")
+WRITTEN = ("s4", "ms3", "avs_1s7m", "avss", "single", "vpo_ss", "vpo_ms", "vpo_msmi", "aviseg", "folder")
 PREPARED = ("s4", "ms3", "avss", "aviseg")
-CHECKED = ("s4", "ms3", "avss", "vpo_ss", "vpo_ms", "vpo_msmi", "aviseg")
+CHECKED = ("s4", "ms3", "avss", "vpo_ss", "vpo_ms", "vpo_msmi", "aviseg", "folder")
 STILLS = {"vpo_ss", "vpo_ms", "vpo_msmi"}
 OF_WRITING: dict[str, tuple[Any, set[str]]] = {
     "difficulty": ("hard", set(WRITTEN)),
     "size": ((32, 48), set(WRITTEN)),
-    "video": (True, set(WRITTEN) - STILLS - {"aviseg"}),
+    "video": (True, set(WRITTEN) - STILLS - {"aviseg", "folder"}),
     "stereo": (True, set(WRITTEN) - {"aviseg"}),
     "sounds": (6, STILLS),
     "sources": ((1, 1), {"vpo_ms", "vpo_msmi"}),

@@ -33,7 +33,7 @@ if __name__ == "__main__":
         made.append(tiny_taggers.local(kind, make(Path(out) / kind)))
     parts = dict(zip(("tagger", "finder", "follower"), made, strict=True))
     # Random weights say nothing, so every noun sounds while there is sound, and has one track.
-    gate, find = GateConfig(on=0.0, off=0.0), FindConfig(box=0.0, side=64, objects=1)
+    gate, find = GateConfig(on=0.0, off=0.0, silence=-40.0), FindConfig(box=0.0, side=64, objects=1)
     config = ZeroShotConfig(**parts, audio=hearing(1.0), gate=gate, find=find, vocabulary=("dog", "cat"))
     model = ZeroShot(config, Task("instance", ("dog", "cat")))
     for video in videos:

@@ -205,8 +205,9 @@ def test_a_data_set_gives_its_classes(lab: FakeHub, tmp_path: Path) -> None:
 
 
 def test_weights_are_fetched_and_listed_by_commands(
-    lab: FakeHub, all_packages: None, capsys: pytest.CaptureFixture[str]
+    lab: FakeHub, all_packages: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     assert run(["weights", "fetch", "zeroshot-cpu", "--parts", PARTS]) == 0
     printed = capsys.readouterr()
     assert printed.out.splitlines() == [
