@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 import pytest
 
-BROUGHT_BY = {"transformers": "zeroshot", "onnxruntime": "zeroshot", "pympi": "formats"}
+BROUGHT_BY = {"transformers": "zeroshot", "onnxruntime": "zeroshot", "pympi": "formats", "nbclient": "notebook"}
 """The extra of a package, where it has another name."""
 
 
