@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from avseg.inference.objects import objects_in, tracks_of
@@ -40,3 +41,9 @@ def test_ids_that_do_not_fit_do_not_collide() -> None:
     mask = rle.prediction("a", {1: track(1)}, (2, 2), ZeroShotOptions()).masks[0]
     found = InstancePrediction("a", [mask, mask], torch.ones(2), torch.tensor([1, 2]), torch.tensor([256, 1]), (2, 2))
     assert [(one.id, one.class_id) for one in tracks_of(found, TASK)] == [(2, 1), (1, 2)]
+
+
+@pytest.mark.parametrize("count", [0, 256])
+def test_more_tracks_than_label_maps_hold_are_refused_before_work(count: int) -> None:
+    with pytest.raises(ValueError, match=f"most_tracks {count}, wanted 1 to 255"):
+        ZeroShotOptions(most_tracks=count)

@@ -118,8 +118,8 @@ class ZeroShotOptions(SessionOptions):
 
     def __post_init__(self) -> None:
         check_choices(self, "the zero-shot options")
-        if self.most_tracks < 1:
-            raise ValueError(f"most_tracks {self.most_tracks}, wanted 1 or more")
+        if not 1 <= self.most_tracks <= 255:
+            raise ValueError(f"most_tracks {self.most_tracks}, wanted 1 to 255, which label maps tell apart")
         if not 0 <= self.score < 1:
             raise ValueError(f"score {self.score}, wanted 0 or more and below 1, which no track's score exceeds")
 

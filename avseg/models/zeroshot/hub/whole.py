@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
+from transformers.utils import logging
 
 from avseg.models.zeroshot.config import Part
 from avseg.models.zeroshot.hub.origin import origin
@@ -27,7 +30,8 @@ def loaded(kind: Any, part: Part, **options: Any) -> Any:
     wrong = f"{part.checkpoint} holds nothing that loads as {part.kind!r}"
     at_origin = origin(part)
     try:
-        found = kind.from_pretrained(**at_origin, **options)
+        with _without_bars():
+            found = kind.from_pretrained(**at_origin, **options)
     except (MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:
@@ -38,6 +42,18 @@ def loaded(kind: Any, part: Part, **options: Any) -> Any:
         names = ", ".join(sorted(tokenizer.vocab_files_names.values()))
         raise ValueError(f"{wrong}: its tokenizer has no words ({names}); {_AGAIN}")
     return found
+
+
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    """No bar for what takes a second; others of the library stay as they are."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 _AGAIN = "give whole weights of that kind: a folder that save_pretrained wrote, or a Hub id"
