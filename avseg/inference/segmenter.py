@@ -73,7 +73,7 @@ class Segmenter:
             ValueError: classes that the model does not know, a threshold that no score can have, a rate or options that
                 do not fit the model, or a device that is not there.
         """
-        if not isinstance(model, Model):
+        if isinstance(model, (str, PathLike)):
             name = name or Path(model).name
             model = load_model(model)
         self.device = find_device(device)
