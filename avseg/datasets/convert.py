@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,8 +11,9 @@ from typing import Protocol
 from avseg.data.base import ClipDataset, EmptySplitError
 from avseg.datasets import SPLITS, build_dataset, data_config
 from avseg.datasets.folders import spec_with
-from avseg.io.files import folder_aside
+from avseg.io.files import folder_aside, write_text
 from avseg.lazy import imported
+from avseg.prepare.files import CONVERTED
 from avseg.progress import Progress
 from avseg.types import Clip, Task
 
@@ -85,6 +87,8 @@ def convert(
         writer: LayoutWriter = make(aside, _task_of(sets, source))
         _write(sets, writer, summary)
         writer.finish()
+        told = {"format": "avseg.converted", "from": origin, "to": layout, "clips": summary.counts}
+        write_text(aside / CONVERTED, json.dumps(told, indent=1) + "\n")
         if target.exists():
             target.rmdir()
         aside.replace(target)

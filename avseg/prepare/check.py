@@ -9,7 +9,7 @@ from typing import Any
 from avseg.config import InputSpec
 from avseg.data.geometry import Geometry
 from avseg.io.pickles import read_tensor
-from avseg.prepare.files import PSEUDO, TRUTH, ClipFolder
+from avseg.prepare.files import CONVERTED, PSEUDO, TRUTH, ClipFolder
 from avseg.prepare.jobs import run_jobs
 from avseg.prepare.report import CheckReport, Fault
 
@@ -37,7 +37,7 @@ def check_clips(folder: ClipFolder, root: Path, workers: int = 0) -> CheckReport
 
 def of_ours(root: Path) -> str:
     """What a folder is that avseg made, to which published numbers do not apply; empty for any other."""
-    kinds = {TRUTH: "a synthetic world", PSEUDO: "truth that a model made"}
+    kinds = {TRUTH: "a synthetic world", PSEUDO: "truth that a model made", CONVERTED: "clips of another layout"}
     return next((kind for name, kind in kinds.items() if (root / name).is_file()), "")
 
 

@@ -16,6 +16,8 @@ TRUTH = "truth.json"
 """Marks a folder of the synthetic world."""
 PSEUDO = "pseudo.json"
 """Marks a folder whose truth a model made (`avseg.prepare.pseudo`)."""
+CONVERTED = "converted.json"
+"""Marks a folder that was written from another layout (`avseg.datasets.convert`)."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import torch
 from avseg.data import build_dataset
 from avseg.datasets import data_config
 from avseg.datasets.convert import convert
-from avseg.datasets.folders import write
+from avseg.datasets.folders import check, write
 from avseg.datasets.pieces import codes_of
 from avseg.io.rle import decode
 
@@ -57,6 +57,10 @@ def test_s4_through_a_folder_of_videos_and_back(made: Path, tmp_path: Path) -> N
             assert other.audio.shape == clip.audio.shape and distance(clip.audio, other.audio) < 0.25
             assert (other.frames.float() - clip.frames.float()).abs().mean() < 8
         assert torch.equal(after[name].frames, between[name].frames)
+    for name, folder in (("s4", "s4"), ("folder", "videos")):
+        report = check(name, tmp_path / folder, workers=1)
+        assert report.ok, report.faults
+    assert "clips of another layout, judged by its own table" in check("s4", tmp_path / "s4", workers=1).notes
 
 
 def test_tracks_through_a_folder_of_videos_and_back(made: Path, tmp_path: Path) -> None:
@@ -69,6 +73,7 @@ def test_tracks_through_a_folder_of_videos_and_back(made: Path, tmp_path: Path) 
             assert other.target.classes.tolist() == clip.target.classes.tolist()
             for mine, its in zip(clip.target.masks, other.target.masks, strict=True):
                 assert [mask and decode(mask).tolist() for mask in mine] == [m and decode(m).tolist() for m in its]
+    assert check("aviseg", tmp_path / "aviseg", workers=1).ok
     union = changed(made / "aviseg", "aviseg", "s4", tmp_path / "s4")
     first = next(iter(before.values()))
     expected = codes_of(first, binary=True)[:1] > 0
@@ -89,6 +94,7 @@ def test_classes_through_a_folder_of_videos_and_back(made: Path, tmp_path: Path)
             assert torch.equal(whole[own].target.labels, clip.target.labels)
             assert torch.equal(whole[own].target.annotated, clip.target.annotated)
     after = changed(tmp_path / "videos", "folder", "avss", tmp_path / "avss")
+    assert check("avss", tmp_path / "avss", workers=1).ok
     assert set(after) == set(between)
     assert all(torch.equal(after[name].target.labels, clip.target.labels) for name, clip in between.items())
 

@@ -17,10 +17,11 @@ from avseg.datasets.folder.masks import mask_folder, read_masks
 from avseg.datasets.folder.records import AnnotationError, FolderVideo, VideoLabels, When
 from avseg.io.files import is_visible
 from avseg.io.video import VIDEO_SUFFIXES
+from avseg.prepare.files import CONVERTED
 
 Kind = Literal["binary", "semantic", "instance"]
 CLASSES = "classes.txt"
-NOT_ANNOTATIONS = ("truth.json", "result.json")
+NOT_ANNOTATIONS = ("truth.json", "result.json", CONVERTED)
 FORMS = "COCO, YouTube-VIS and Label Studio (JSON), and CVAT for video or for images 1.1 (XML)"
 LONGEST_LIST = 254
 """Classes; 255 is the value of pixels that are not judged."""
