@@ -9,6 +9,7 @@ from tyro.conf import Positional, arg
 
 from avseg import engine
 from avseg.commands.names import protocols_help, suites_help
+from avseg.commands.opening import SharedChoices
 from avseg.commands.tables import print_table
 from avseg.data.config import DataConfig
 from avseg.engine.comparison.options import ComparisonOptions
@@ -24,6 +25,7 @@ def compare(
     out: Path | None = None,
     overlays: int = 0,
     options: Annotated[ComparisonOptions, arg(name="")] = ComparisonOptions(),
+    choices: Annotated[SharedChoices, arg(name="")] = SharedChoices(),
 ) -> int:
     """Compare two models on the same clips: what B has more than A, with intervals, by class, and on which clips.
 
@@ -40,10 +42,12 @@ def compare(
         out: Folder for index.html, compare.json, compare.csv and overlays.
         overlays: Write pictures of this many clips that differ most (needs --out).
         options: How clips are drawn, and how models run.
+        choices: Of models that open by name.
     """
+    first, second = choices.of(a, b)
     found = engine.compare_files(
-        a,
-        b,
+        first,
+        second,
         data,
         split=split,
         protocol=protocol,

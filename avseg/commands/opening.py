@@ -15,7 +15,7 @@ from avseg.commands.session import small
 from avseg.commands.tables import print_table
 from avseg.commands.words import ModelFile, Parameter, fields_of
 from avseg.lazy import imported
-from avseg.models.opening import ModelSource, opening_names, openings
+from avseg.models.opening import ModelSource, opening_names, opening_of, openings, refuse_choices
 
 _YES: Any = FlagCreatePairsOff[Annotated[bool, arg(aliases=["-y"])]]
 _FILES = 'A model file, a Hugging Face Hub id, "demo" for the small model of the synthetic world'
@@ -60,6 +60,27 @@ class OptionalModel(ModelChoice):
         )
         yield Parameter("model", Annotated[str | None, arg(metavar="MODEL")], None, text)
         yield from _choices()
+
+
+class SharedChoices(ModelChoice):
+    """What may be chosen, for several models that a command names itself."""
+
+    @classmethod
+    def parameters(cls) -> Iterator[Parameter]:
+        """See above."""
+        yield from _choices()
+
+    def of(self, *models: str) -> tuple[ModelSource, ...]:
+        """What `load_model` takes for each model; the choices are for those that open by name.
+
+        Raises:
+            ValueError: something is chosen and no model opens by name.
+        """
+        named = [name for name in models if opening_of(name)]
+        for name in models if not named else ():
+            refuse_choices(ModelSource(name, self.choices))
+        download = True if self.yes else ask
+        return tuple(ModelSource(name, self.choices if name in named else {}, download) for name in models)
 
 
 class FetchedModel(ModelChoice):

@@ -299,3 +299,20 @@ def test_the_program_asks_fetches_and_predicts(lab: FakeHub, video: Path, tmp_pa
     shown, printed, status = on_a_terminal(code, b"\n", **environment)
     assert status == 0 and printed.startswith("1 segmented") and "  finder    lab/finder" in shown
     assert (tmp_path / "out" / "band" / "result.json").is_file()
+
+
+def test_compare_hands_choices_to_the_names_that_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[ModelSource] = []
+
+    def compare_files(a: ModelSource, b: ModelSource, *_: object, **__: object) -> None:
+        seen.extend((a, b))
+        raise ValueError("enough")
+
+    monkeypatch.setattr("avseg.engine.compare_files", compare_files)
+    words = ["compare", "demo", "zeroshot-cpu", "--data.name", "synth", "--vocabulary", "dog", "--parts", PARTS]
+    with pytest.raises(ValueError, match="enough"):
+        run(words)
+    assert [str(one) for one in seen] == ["demo", "zeroshot-cpu"]
+    assert [one.choices for one in seen] == [{}, {"vocabulary": "dog", "parts": PARTS}]
+    with pytest.raises(ValueError, match="vocabulary can be chosen of a model that opens by name"):
+        run(["compare", "demo", "a.safetensors", "--data.name", "synth", "--vocabulary", "dog"])

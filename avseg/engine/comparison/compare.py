@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +73,8 @@ def compare(
 
 
 def compare_files(
-    a: str | Path,
-    b: str | Path,
+    a: str | PathLike[str],
+    b: str | PathLike[str],
     data: DataConfig | None = None,
     *,
     split: str | None = None,
@@ -134,7 +135,9 @@ def _running(how: ComparisonOptions) -> dict[str, Any]:
     return {"batch_size": how.batch_size, "workers": how.workers, "device": how.device}
 
 
-def _opened(source: str | Path, dataset: ClipDataset, metrics: Sequence[Metric], device: str) -> Model[Any] | Path:
+def _opened(
+    source: str | PathLike[str], dataset: ClipDataset, metrics: Sequence[Metric], device: str
+) -> Model[Any] | Path:
     if are_results(source):
         return Path(source)
     model = load_model(source, device=device, task=dataset.task)

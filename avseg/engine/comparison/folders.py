@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +32,14 @@ class _Folder:
         return dict(self.head["data"])
 
 
-def is_evaluation(source: str | Path) -> bool:
+def is_evaluation(source: str | PathLike[str]) -> bool:
     """Whether it is a folder with a result.json."""
     return (Path(source) / "result.json").is_file()
 
 
-def compare_folders(a: str | Path, b: str | Path, draws: Draws, given: Sequence[str] = ()) -> Comparison:
+def compare_folders(
+    a: str | PathLike[str], b: str | PathLike[str], draws: Draws, given: Sequence[str] = ()
+) -> Comparison:
     """Compare two evaluations by what they left.
 
     Args:
