@@ -149,12 +149,16 @@ class Tracks:
 
     def _distinct(self, found: Sequence[Found], nouns: Sequence[int]) -> list[Found]:
         """The best of those that lie on each other, best first."""
-        config, kept = self._config.find, list[Found]()
-        for one in sorted(found, key=lambda one: -one.score):
-            alike = (config.same if nouns[one.noun] == nouns[other.noun] else config.other for other in kept)
-            ious = (_iou(one.box, other.box) for other in kept)
-            if one.score >= config.box and all(iou < limit for iou, limit in zip(ious, alike, strict=True)):
+        config = self._config.find
+        found = sorted((one for one in found if one.score >= config.box), key=lambda one: -one.score)
+        boxes = torch.tensor([one.box for one in found]).reshape(-1, 4)
+        of = torch.tensor([nouns[one.noun] for one in found])
+        alike = box_iou(boxes, boxes) >= torch.where(of[:, None] == of, config.same, config.other)  # (N, N)
+        kept, free = list[Found](), torch.ones(len(found), dtype=torch.bool)
+        for place, one in enumerate(found):
+            if free[place]:
                 kept.append(one)
+                free &= ~alike[place]
         return kept
 
     def _overlap(self, track: FollowedTrack, one: Found, moment: Moment) -> float:
@@ -234,4 +238,9 @@ def mask_box(logits: Tensor, size: tuple[int, int]) -> tuple[float, float, float
 
 
 def _iou(one: tuple[float, ...], other: tuple[float, ...]) -> float:
-    return float(box_iou(torch.tensor([one]), torch.tensor([other])))
+    """IoU of two boxes."""
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    common = max(width, 0.0) * max(height, 0.0)
+    whole = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (one, other)) - common
+    return common / whole if whole > 0 else 0.0
