@@ -127,6 +127,8 @@ def _sound_of(path: Path) -> SoundInfo:
     Raises:
         MediaError: no file, or none with sound that can be decoded.
     """
+    if not path.is_file():
+        raise MediaError(f"{path} is not a file; give the path of a sound file, such as WAV or MP3, or of a video")
     try:
         with open_media(path) as media:
             if media.sound is not None:

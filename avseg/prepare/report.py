@@ -78,6 +78,7 @@ class CheckReport:
         lines += [f"note: {note}" for note in self.notes]
         if self.ok:
             return "\n".join([*lines, "all is there and can be read"])
-        lines.append(f"{len(self.faults)} faults, the first {min(len(self.faults), SHOWN)}:")
+        count = len(self.faults)
+        lines.append(f"{count} fault{'s' * (count != 1)}{f', the first {SHOWN}' if count > SHOWN else ''}:")
         lines += [f"  {fault.split} {fault.clip}: {fault.reason}" for fault in self.faults[:SHOWN]]
         return "\n".join([*lines, self.where])

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from avseg.io.excerpt import excerpt, part_of, seconds_of
+from avseg.io.excerpt import Excerpt, excerpt, part_of, seconds_of
 from avseg.io.media import MediaError
 from avseg.io.video import iter_audio, iter_frames
 from inference.media import counting, make, number_of, tone
@@ -144,3 +144,8 @@ def test_bad_sources_are_refused_in_one_sentence(video: Path, tmp_path: Path) ->
         with pytest.raises(MediaError, match=sentence) as error:
             excerpt(*given)
         assert "\n" not in str(error.value)
+
+
+def test_a_sound_that_is_not_there_is_asked_for_as_a_sound(tmp_path: Path) -> None:
+    with pytest.raises(MediaError, match=r"no\.wav is not a file; give the path of a sound file"):
+        Excerpt.wanted(audio=tmp_path / "no.wav")
