@@ -7,9 +7,9 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from avseg.io.rle import encode
+from avseg.models.dense import sized
 from avseg.models.zeroshot.config import ZeroShotOptions
 from avseg.models.zeroshot.gate import Flags
 from avseg.models.zeroshot.tracks import FollowedTrack, Moment
@@ -36,7 +36,9 @@ class TrackMasks:
 
     def add(self, masks: Mapping[int, Tensor], size: tuple[int, int]) -> None:
         """The next frame: (h, w) logits by track; `size`: (H, W) of the masks."""
-        self._frames.append({number: encode(_sized(logits, size) > 0) for number, logits in masks.items()})
+        self._frames.append(
+            {number: encode(sized(logits[None, None], size)[0, 0] > 0) for number, logits in masks.items()}
+        )
 
     def prediction(
         self, name: str, tracks: Mapping[int, FollowedTrack], size: tuple[int, int], options: ZeroShotOptions
@@ -108,10 +110,3 @@ def joined(name: str, frames: Sequence[Mapping[int, Tensor]], size: tuple[int, i
 
 def _shapes(frames: Iterable[Mapping[int, Tensor]]) -> Iterator[tuple[int, int]]:
     return ((values.shape[0], values.shape[1]) for frame in frames for values in frame.values())
-
-
-def _sized(logits: Tensor, size: tuple[int, int]) -> Tensor:
-    """(h, w) logits brought to `size` by bilinear interpolation, where that differs."""
-    if tuple(logits.shape) == size:
-        return logits
-    return F.interpolate(logits[None, None], size, mode="bilinear", align_corners=False)[0, 0]
