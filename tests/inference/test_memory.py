@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import pytest
 
 from avseg.io.video import write_video
 from inference.media import tone
+from peaks import peaks
 
 PICTURE_MIB = 640 * 360 * 3 / 2**20
 
@@ -33,10 +32,7 @@ def test_four_minutes_need_no_more_memory_than_one(tmp_path: Path) -> None:
         write_video(path, film(60 * minutes), 1, tone(60 * minutes, 16000, 2), 16000)
         videos.append(str(path))
     script = Path(__file__).with_name("peak.py")
-    done = subprocess.run(
-        [sys.executable, str(script), str(tmp_path / "out"), *videos], capture_output=True, text=True, check=True
-    )
-    one, four = map(float, done.stdout.split())
+    one, four = peaks(script, str(tmp_path / "out"), *videos)
     held_pictures = (240 - 60) * PICTURE_MIB
     assert four < 1.1 * one, (one, four)
     assert four - one < 0.25 * held_pictures, (one, four)  # as if a quarter of the pictures had been kept
@@ -45,7 +41,6 @@ def test_four_minutes_need_no_more_memory_than_one(tmp_path: Path) -> None:
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
 def test_tracking_a_long_clip_needs_no_more_memory_than_a_short_one() -> None:
     script = Path(__file__).with_name("peak_tracks.py")
-    done = subprocess.run([sys.executable, str(script), "40", "160"], capture_output=True, text=True, check=True)
-    short, long = map(float, done.stdout.split())
+    short, long = peaks(script, "40", "160")
     held_maps = (160 - 40) * 256 * 48 * 80 * 4 / 2**20  # MiB, had the maps of all frames been kept
     assert long - short < 0.15 * held_maps, (short, long)

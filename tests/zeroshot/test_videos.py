@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ from avseg.models import load_model, save_model
 from avseg.models.zeroshot.config import GateConfig, hearing
 from avseg.types import Task
 from extras import needs
+from peaks import peaks
 from zeroshot_parts import stub_model
 
 TASK = Task("instance", ("dog", "cat"))
@@ -112,10 +111,7 @@ def test_ten_minutes_need_at_most_forty_megabytes_more_than_one(tmp_path: Path) 
     videos = [str(video(tmp_path / f"{minutes}.mp4", 60 * minutes)) for minutes in (1, 10)]
     needs("transformers")
     script = Path(__file__).with_name("peak_zeroshot.py")
-    done = subprocess.run(
-        [sys.executable, str(script), str(tmp_path / "out"), *videos], capture_output=True, text=True, check=True
-    )
-    one, ten = map(float, done.stdout.split())
+    one, ten = peaks(script, str(tmp_path / "out"), *videos)
     assert ten - one < 40, (one, ten)
     frames = json.loads((tmp_path / "out" / "10" / "result.json").read_text())["frames"]
     assert len(frames) == 600 and sum(bool(frame["objects"]) for frame in frames) == 360
