@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import wave
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,10 +66,35 @@ def write_wav(path: Path, audio: Tensor, sample_rate: int) -> None:
     """Write (A, S) or (S,) float in [-1, 1] as 16-bit PCM, whole or not at all; what lies outside is clipped."""
     from scipy.io import wavfile
 
-    samples = (audio.detach().cpu().double() * 32768).round().clamp(-32768, 32767).to(torch.int16)
-    interleaved = samples.T.contiguous() if samples.ndim == 2 else samples
     with write_aside(Path(path)) as aside:
-        wavfile.write(aside, sample_rate, interleaved.numpy())
+        wavfile.write(aside, sample_rate, _pcm(audio).numpy())
+
+
+class WavStream:
+    """A WAV file of 16 bit that is written piece by piece; it is whole once it is closed."""
+
+    def __init__(self, path: Path, sample_rate: int) -> None:
+        self._path, self._rate = path, sample_rate
+        self._file: wave.Wave_write | None = None
+
+    def add(self, audio: Tensor) -> None:
+        """Write (A, S) float in [-1, 1]; what lies outside is clipped."""
+        if self._file is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = wave.open(str(self._path), "wb")  # noqa: SIM115  `close` closes it
+            self._file.setparams((len(audio), 2, self._rate, 0, "NONE", "not compressed"))
+        self._file.writeframesraw(_pcm(audio).numpy().astype("<i2").tobytes())
+
+    def close(self) -> None:
+        """There is no more; a sound without samples leaves no file."""
+        if self._file is not None:
+            self._file.close()
+
+
+def _pcm(audio: Tensor) -> Tensor:
+    """(A, S) or (S,) float in [-1, 1] -> (S, A) or (S,) int16."""
+    samples = (audio.detach().cpu().double() * 32768).round().clamp(-32768, 32767).to(torch.int16)
+    return samples.T.contiguous() if samples.ndim == 2 else samples
 
 
 def _read(path: Path, mapped: bool = False) -> tuple[NDArray[np.generic], int]:

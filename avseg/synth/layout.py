@@ -51,12 +51,12 @@ class ClipLayout:
     tables: Callable[[Path, Sequence[tuple[str, Place]]], None]
 
 
-def save_sound(sound: Tensor, frames: int, wav: Path, log_mel: Path) -> None:
-    """(A, S) sound at 16 kHz, and its first `frames` log-mel windows as computed from the stored samples."""
+def save_sound(sound: Tensor, frames: int, wav: Path, log_mel: Path, sample_rate: int = SAMPLE_RATE) -> None:
+    """(A, S) sound, and its first `frames` log-mel windows as computed from the stored samples."""
     from avseg.nn.mel import log_mel_examples
 
-    write_wav(wav, sound, SAMPLE_RATE)
-    windows = log_mel_examples(read_wav(wav)[0])
+    write_wav(wav, sound, sample_rate)
+    windows = log_mel_examples(*read_wav(wav))
     write_tensor(log_mel, windows[:frames])
 
 

@@ -17,7 +17,7 @@ from avseg.datasets import data_config
 from avseg.datasets.aviseg.polygons import box_of, outlines, segmentation_of
 from avseg.datasets.folders import write
 from avseg.datasets.world.videos import SynthVideos
-from avseg.io.rle import decode
+from avseg.io.rle import decode, encode
 from avseg.synth.classes import CLASSES
 from avseg.synth.programme import VideoSpec, draw_video
 from avseg.synth.scene import STRIDE, Swing, Visit
@@ -197,7 +197,7 @@ def test_every_form_of_a_mask_gives_it_back_to_the_pixel(form: Any) -> None:
 
     for mask in masks():
         height, width = mask.shape
-        stored = json.loads(json.dumps(segmentation_of(mask, form)))
+        stored = json.loads(json.dumps(segmentation_of(encode(mask), form)))
         if form == "polygon":
             assert all(len(polygon) >= 8 for polygon in stored)
             stored = coco.merge(coco.frPyObjects(stored, height, width))

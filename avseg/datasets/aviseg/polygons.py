@@ -8,7 +8,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from avseg.io.rle import encode
+from avseg.io.rle import decode
+from avseg.types import Rle
 
 Segmentation = Literal["polygon", "rle", "counts"]
 Mask = NDArray[np.bool_]
@@ -16,15 +17,17 @@ _STEPS = ((1, 0), (0, 1), (-1, 0), (0, -1))
 """Right, down, left, up: along the borders of pixels with the mask on the right hand."""
 
 
-def segmentation_of(mask: Mask, form: Segmentation) -> Any:
-    """What stands in the file for a mask (H, W).
+def segmentation_of(rle: Rle, form: Segmentation) -> Any:
+    """What stands in the file for a mask.
 
     Args:
+        rle: Its run lengths.
         form: `polygon` gives a list of flat x, y lists; `rle` compressed run lengths; `counts` plain ones.
     """
-    if form == "polygon":
-        return outlines(mask)
-    return dict(encode(mask)) if form == "rle" else {"size": list(mask.shape), "counts": _counts(mask)}
+    if form == "rle":
+        return dict(rle)
+    mask = decode(rle)
+    return outlines(mask) if form == "polygon" else {"size": list(mask.shape), "counts": _counts(mask)}
 
 
 def box_of(mask: Mask) -> list[int]:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
-import wave
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from avseg.datasets import SPLITS
-from avseg.datasets.vis_table import write_table
-from avseg.io.image import write_jpeg
-from avseg.io.rle import area, box
+from avseg.datasets.aviseg.layout import VideoFiles
+from avseg.datasets.vis_table import video_entry, write_table
+from avseg.io.files import write_text
 from avseg.prepare.pseudo import SAMPLE_RATE, JudgedSecond, LabelledClips, PseudoLayout, Record
-from avseg.types import Rle, Task
+from avseg.types import Task
 
+_TOLD = ("width", "height", "length")
+"""What the record of a video says of it."""
 TRACKS = "tracks"
 """Folder with the annotations of each video, one JSON a line, of which the tables are made."""
 _INFO = "Videos whose tracks a model of avseg made"
@@ -27,60 +26,24 @@ class PseudoVideo:
     """See `avseg.prepare.pseudo.ClipWriter`."""
 
     def __init__(self, root: Path, name: str, split: str, task: Task) -> None:
-        self._root, self._name, self._folder = root, name, root / split
-        self._count = 0
-        self._size = (0, 0)
-        self._tracks: dict[int, dict[int, Rle]] = {}
+        self._root, self._name = root, name
+        self._files = VideoFiles(root, split, name, SAMPLE_RATE)
         self._classes: dict[int, int] = {}
-        self._sound: wave.Wave_write | None = None
 
     def add(self, second: JudgedSecond) -> None:
         """The next second."""
-        write_jpeg(self._folder / "JPEGImages" / self._name / f"{self._count:05d}.jpg", second.picture)
-        self._hear(second.sound)
-        self._size = (second.picture.shape[0], second.picture.shape[1])
+        self._files.show(second.picture, second.masks)
+        self._files.hear(second.sound)
         self._classes.update(second.classes)
-        for number, mask in second.masks.items():
-            self._tracks.setdefault(number, {})[self._count] = mask
-        self._count += 1
 
     def finish(self) -> LabelledClips:
         """Write the tracks; a video without any is left out."""
-        if self._sound is not None:
-            self._sound.close()
-        if not self._tracks:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        video, tracks = self._files.finish(self._classes)
+        if not tracks:
+            shutil.rmtree(self._files.folder, ignore_errors=True)
             return LabelledClips([], 1)
-        path = self._root / TRACKS / f"{self._name}.jsonl"
-        path.parent.mkdir()
-        with path.open("w", encoding="utf-8", newline="\n") as file:
-            for number in sorted(self._tracks):
-                file.write(json.dumps(self._annotation(number)) + "\n")
-        height, width = self._size
-        return LabelledClips([{"name": self._name, "width": width, "height": height, "length": self._count}])
-
-    def _hear(self, sound: torch.Tensor) -> None:
-        if self._sound is None:
-            folder = self._folder / "WAVAudios"
-            folder.mkdir(parents=True)
-            self._sound = wave.open(str(folder / f"{self._name}.wav"), "wb")  # noqa: SIM115  `finish` closes it
-            self._sound.setparams((len(sound), 2, SAMPLE_RATE, 0, "NONE", "not compressed"))
-        samples = (sound.double() * 32768).round().clamp(-32768, 32767)
-        self._sound.writeframes(samples.T.numpy().astype("<i2").tobytes())
-
-    def _annotation(self, number: int) -> dict[str, Any]:
-        """One track without the ids that the table gives; null where it is silent."""
-        height, width = self._size
-        masks = [self._tracks[number].get(frame) for frame in range(self._count)]
-        return {
-            "category_id": self._classes[number],
-            "iscrowd": 0,
-            "height": height,
-            "width": width,
-            "bboxes": [None if mask is None else list(box(mask)) for mask in masks],
-            "areas": [None if mask is None else area(mask) for mask in masks],
-            "segmentations": masks,
-        }
+        write_text(self._root / TRACKS / f"{self._name}.jsonl", "".join(json.dumps(one) + "\n" for one in tracks))
+        return LabelledClips([{"name": self._name, **{key: video[key] for key in _TOLD}}])
 
 
 def _tables(root: Path, records: Iterable[Record], classes: tuple[str, ...]) -> None:
@@ -88,21 +51,20 @@ def _tables(root: Path, records: Iterable[Record], classes: tuple[str, ...]) -> 
     for record in records:
         listed[record["split"]] += record["clips"]
     for split, videos in listed.items():
-        texts = [json.dumps(_entry(number, video), ensure_ascii=False) for number, video in enumerate(videos, start=1)]
+        texts = [json.dumps(_entry(video), ensure_ascii=False) for video in videos]
         write_table(root / f"{split}.json", texts, _annotations(root, videos), classes, _INFO)
 
 
-def _entry(number: int, video: dict[str, Any]) -> dict[str, Any]:
+def _entry(video: dict[str, Any]) -> dict[str, Any]:
     names = [f"{video['name']}/{second:05d}.jpg" for second in range(video["length"])]
-    size = {key: video[key] for key in ("width", "height", "length")}
-    return {"id": number, **size, "file_names": names}
+    return video_entry(names, (video["height"], video["width"]))
 
 
-def _annotations(root: Path, videos: list[dict[str, Any]]) -> Iterator[str]:
+def _annotations(root: Path, videos: list[dict[str, Any]]) -> Iterator[tuple[int, str]]:
     for number, video in enumerate(videos, start=1):
         with (root / TRACKS / f"{video['name']}.jsonl").open(encoding="utf-8") as file:
             for line in file:
-                yield f'{{"video_id": {number}, {line.strip()[1:]}'
+                yield number, line
 
 
 def _unfit(task: Task) -> str:

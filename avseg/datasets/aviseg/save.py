@@ -6,10 +6,9 @@ import json
 from pathlib import Path
 
 from avseg.datasets import SPLITS
+from avseg.datasets.aviseg.layout import VideoFiles
 from avseg.datasets.pieces import annotated_of, need_seconds
-from avseg.datasets.vis_table import track_entries, video_entry, write_table
-from avseg.io.audio import write_wav
-from avseg.io.image import write_jpeg
+from avseg.datasets.vis_table import write_table
 from avseg.types import Clip, Task, TrackTarget
 
 
@@ -27,7 +26,7 @@ class AVISegWriter:
             )
         self.root, self.task = root, task
         self.videos: dict[str, list[str]] = {split: [] for split in SPLITS}
-        self.annotations: dict[str, list[str]] = {split: [] for split in SPLITS}
+        self.annotations: dict[str, list[tuple[int, str]]] = {split: [] for split in SPLITS}
 
     def add(self, split: str, clip: Clip) -> tuple[int, str]:
         """Write a video.
@@ -38,13 +37,14 @@ class AVISegWriter:
         need_seconds(clip, "aviseg")
         if not isinstance(clip.target, TrackTarget) or not all(annotated_of(clip)):
             raise ValueError(f"the clip {clip.id!r} has frames without labels; tracks of aviseg need all of them")
-        folder, names = self.root / split, [f"{clip.id}/{second:05d}.jpg" for second in range(len(clip.frames))]
-        for name, frame in zip(names, clip.frames, strict=True):
-            write_jpeg(folder / "JPEGImages" / name, frame)
-        write_wav(folder / "WAVAudios" / f"{clip.id}.wav", clip.audio, clip.sample_rate)
-        number = len(self.videos[split]) + 1
-        self.videos[split].append(json.dumps(video_entry(number, names, clip.target)))
-        self.annotations[split] += [json.dumps(one) for one in track_entries(number, clip.target)]
+        video, target = VideoFiles(self.root, split, clip.id, clip.sample_rate), clip.target
+        for second, frame in enumerate(clip.frames):
+            seen = {number: track[second] for number, track in enumerate(target.masks)}
+            video.show(frame, {number: mask for number, mask in seen.items() if mask is not None})
+        video.hear(clip.audio)
+        entry, tracks = video.finish(dict(enumerate(target.classes.tolist())))
+        self.videos[split].append(json.dumps(entry))
+        self.annotations[split] += [(len(self.videos[split]), json.dumps(track)) for track in tracks]
         return 1, ""
 
     def finish(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -12,19 +13,20 @@ from typing import Any
 import torch
 
 from avseg.datasets.aviseg.options import LongVideoOptions
-from avseg.datasets.aviseg.polygons import Segmentation, box_of, segmentation_of
-from avseg.datasets.vis_table import write_table
+from avseg.datasets.aviseg.polygons import segmentation_of
+from avseg.datasets.vis_table import track_entry, video_entry, write_table
 from avseg.device import one_thread
 from avseg.io.audio import write_wav
 from avseg.io.files import write_text
 from avseg.io.image import write_jpeg
+from avseg.io.rle import encode
 from avseg.prepare.jobs import run_jobs
 from avseg.synth.classes import CLASSES
 from avseg.synth.programme import VideoSpec
 from avseg.synth.seconds import render_seconds
 from avseg.synth.summary import TRUTH_VERSION, WriteSummary, begin
 from avseg.synth.timbres import SAMPLE_RATE
-from avseg.synth.video import SynthVideo, Track, make_video, write_movie
+from avseg.synth.video import SynthVideo, make_video, write_movie
 from avseg.synth.world import SPLITS
 
 _HELD_OUT = 0.15
@@ -51,7 +53,7 @@ class _Written:
     """What the tables say of one video, as JSON texts that wait for the numbers of its annotations."""
 
     video: str
-    annotations: tuple[str, ...]
+    annotations: list[tuple[int, str]]
     truth: str
 
 
@@ -110,29 +112,13 @@ def _write_video(job: _Job) -> _Written:
         if job.movie:
             write_movie(job.root / "movies" / f"{video.id}.mp4", video)
         tracks = video.truth(picture.owners)
-    height, width = video.size
-    entry = {"id": job.number, "width": width, "height": height, "length": len(names), "file_names": names}
-    texts = tuple(
-        json.dumps(_annotation(video, job.number, body, track, job.options.segmentation))
-        for body, track in tracks.items()
-        if any(mask is not None for mask in track)
-    )
-    return _Written(json.dumps(entry), texts, json.dumps(_truth(video, job.split)))
-
-
-def _annotation(video: SynthVideo, number: int, body: int, track: Track, form: Segmentation) -> dict[str, Any]:
-    """One track without its id; null where the body is silent or unseen."""
-    height, width = video.size
-    return {
-        "video_id": number,
-        "category_id": video.scene.bodies[body].kind,
-        "iscrowd": 0,
-        "height": height,
-        "width": width,
-        "bboxes": [None if mask is None else box_of(mask) for mask in track],
-        "areas": [None if mask is None else int(mask.sum()) for mask in track],
-        "segmentations": [None if mask is None else segmentation_of(mask, form) for mask in track],
-    }
+    form = partial(segmentation_of, form=job.options.segmentation)
+    texts = []
+    for body, track in tracks.items():
+        masks = [None if mask is None else encode(mask) for mask in track]
+        if entry := track_entry(video.scene.bodies[body].kind, masks, video.size, form):
+            texts.append((job.number, json.dumps(entry)))
+    return _Written(json.dumps(video_entry(names, video.size)), texts, json.dumps(_truth(video, job.split)))
 
 
 def _truth(video: SynthVideo, split: str) -> dict[str, Any]:

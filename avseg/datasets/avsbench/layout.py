@@ -1,64 +1,76 @@
-"""The synthetic world in the layouts of S4 and MS3 (docs/datasets.md)."""
+"""The layouts of S4 and MS3 (docs/datasets.md), and the synthetic world in them."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass, fields
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from avseg.io.audio import write_wav
 from avseg.io.image import write_png
 from avseg.synth.layout import ClipLayout, ClipPart, Place, save_sound, write_csv
 from avseg.synth.options import ClipOptions
 from avseg.synth.summary import WriteSummary, begin
+from avseg.synth.timbres import SAMPLE_RATE
 from avseg.synth.world import SynthClip
 from avseg.synth.writers import write_clips
-from avseg.types import Clip
 
+Pictures: TypeAlias = Tensor | NDArray[Any] | Sequence[NDArray[Any]]
 OTHER_WORLD = 500_000
 """Added to the seed of MS3 beside S4."""
 
 
-def _save_s4(root: Path, clip: SynthClip, place: Place) -> None:
-    sound = torch.from_numpy(clip.audio)
-    save_s4(root, clip.id, place.split, place.category, list(clip.frames), list(clip.labels > 0), sound)
+@dataclass(frozen=True)
+class S4Row:
+    """A clip's line in the table of S4, which says where its files lie."""
+
+    name: str
+    start: int
+    """s, where it begins in the video that it is cut from."""
+    category: str
+    split: str
 
 
 def save_s4(
-    root: Path,
-    name: str,
-    split: str,
-    category: str,
-    frames: Sequence[NDArray[np.uint8]],
-    masks: Sequence[NDArray[Any]],
-    sound: Tensor,
+    root: Path, row: S4Row, frames: Pictures, masks: Pictures, sound: Tensor, sample_rate: int = SAMPLE_RATE
 ) -> None:
-    """Everything of one clip of S4; training keeps the mask of the first frame alone.
+    """All files of one clip of S4; training keeps the mask of the first frame alone.
 
     Args:
         root: The folder.
-        name: Of the clip.
-        split: Its part.
-        category: Its class.
-        frames: (H, W, 3) each.
-        masks: (H, W) bool each.
-        sound: (A, S) at 16 kHz.
+        row: What the clip is called and where it lies.
+        frames: (H, W, 3) uint8 each, or tensors of (3, H, W).
+        masks: (H, W) bool each, from the first frame on.
+        sound: (A, S).
+        sample_rate: Hz of the sound.
     """
-    data, at = root / "s4_data", Path(split, category)
+    data, at = root / "s4_data", Path(row.split, row.category)
     for k, frame in enumerate(frames, start=1):
-        write_png(data / "visual_frames" / at / name / f"{name}_{k}.png", frame)
-    for k, mask in enumerate(masks[: 1 if split == "train" else None], start=1):
-        write_png(data / "gt_masks" / at / name / f"{name}_{k}.png", mask)
-    wav, log_mel = data / "audio_wav" / at / f"{name}.wav", data / "audio_log_mel" / at / f"{name}.pkl"
-    save_sound(sound, len(frames), wav, log_mel)
+        write_png(data / "visual_frames" / at / row.name / f"{row.name}_{k}.png", frame)
+    for k, mask in enumerate(masks[: 1 if row.split == "train" else None], start=1):
+        write_png(data / "gt_masks" / at / row.name / f"{row.name}_{k}.png", mask)
+    wav, log_mel = data / "audio_wav" / at / f"{row.name}.wav", data / "audio_log_mel" / at / f"{row.name}.pkl"
+    save_sound(sound, len(frames), wav, log_mel, sample_rate)
+
+
+def s4_table(root: Path, rows: Iterable[S4Row]) -> None:
+    """The table of S4: name, start, category, split."""
+    write_csv(root / "s4_meta_data.csv", [field.name for field in fields(S4Row)], [astuple(row) for row in rows])
+
+
+def _row(name: str, place: Place) -> S4Row:
+    return S4Row(name, 0, place.category, place.split)
+
+
+def _save_s4(root: Path, clip: SynthClip, place: Place) -> None:
+    save_s4(root, _row(clip.id, place), clip.frames, clip.labels > 0, torch.from_numpy(clip.audio))
 
 
 def _save_ms3(root: Path, clip: SynthClip, place: Place) -> None:
@@ -73,30 +85,7 @@ def _save_ms3(root: Path, clip: SynthClip, place: Place) -> None:
 
 
 def _s4_tables(root: Path, clips: Sequence[tuple[str, Place]]) -> None:
-    s4_table(root, [(name, 0, place.category, place.split) for name, place in clips])
-
-
-def s4_table(root: Path, rows: Sequence[tuple[str, int, str, str]]) -> None:
-    """The table of S4: name, start, category, split."""
-    write_csv(root / "s4_meta_data.csv", ("name", "start", "category", "split"), rows)
-
-
-def save_s4_files(root: Path, at: Path, name: str, clip: Clip, masks: NDArray[np.bool_]) -> None:
-    """Frames, masks (M, H, W) of the first M of them, and sound of a clip of any data set.
-
-    Args:
-        root: The folder of the data set.
-        at: SPLIT/CATEGORY.
-        name: Of the clip.
-        clip: Its frames and its sound.
-        masks: They count from the first frame.
-    """
-    data = root / "s4_data"
-    for k, frame in enumerate(clip.frames, start=1):
-        write_png(data / "visual_frames" / at / name / f"{name}_{k}.png", frame)
-    for k, mask in enumerate(masks, start=1):
-        write_png(data / "gt_masks" / at / name / f"{name}_{k}.png", mask.astype(np.uint8) * np.uint8(255))
-    write_wav(data / "audio_wav" / at / f"{name}.wav", clip.audio, clip.sample_rate)
+    s4_table(root, [_row(name, place) for name, place in clips])
 
 
 def _ms3_tables(root: Path, clips: Sequence[tuple[str, Place]]) -> None:

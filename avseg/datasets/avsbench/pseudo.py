@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -12,26 +12,24 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from avseg.datasets.avsbench.folder import SIZE
-from avseg.datasets.avsbench.layout import s4_table, save_s4
+from avseg.datasets.avsbench.layout import S4Row, s4_table
 from avseg.datasets.avsbench.reader import FRAMES
-from avseg.io.rle import area, decode
+from avseg.datasets.avsbench.save import S4Writer
+from avseg.io.rle import decode
 from avseg.prepare.frames import stretch
-from avseg.prepare.pseudo import JudgedSecond, LabelledClips, PseudoLayout, Record
-from avseg.types import Task
+from avseg.prepare.pseudo import SAMPLE_RATE, JudgedSecond, LabelledClips, PseudoLayout, Record
+from avseg.types import Clip, DenseTarget, Task
 
 LEAST = FRAMES - 1
 """Seconds of a last piece that is kept; its last second stands in for the one that is missing, as published."""
-UNNAMED = "sounding"
-"""The category of clips of models that know no classes."""
 
 
 class PieceWriter:
     """See `avseg.prepare.pseudo.ClipWriter`."""
 
     def __init__(self, root: Path, name: str, split: str, task: Task) -> None:
-        self._root, self._name, self._split, self._task = root, name, split, task
+        self._writer, self._name, self._split = S4Writer(root, task), name, split
         self._held: list[JudgedSecond] = []
-        self._found = LabelledClips([])
         self._left_out = 0
 
     def add(self, second: JudgedSecond) -> None:
@@ -46,44 +44,32 @@ class PieceWriter:
             self._held += [self._held[-1]] * (FRAMES - len(self._held))
             self._write()
         self._left_out += bool(self._held)
-        return LabelledClips(self._found.clips, self._left_out)
+        return LabelledClips([asdict(row) for row in self._writer.rows], self._left_out)
 
     def _write(self) -> None:
         held, self._held = self._held, []
-        masks = [_union(second) for second in held]
-        if not any(mask.any() for mask in masks):
+        labels = torch.from_numpy(np.stack([_labels(second) for second in held])).long()
+        if not labels.any():
             self._left_out += 1
             return
-        begin = held[0].number
-        name, category = f"{self._name}_{begin:05d}", self._category(held)
-        frames = [stretch(second.picture, SIZE) for second in held]
         silent = held[-1] is held[-2]  # the stand-in has no sound of its own
         sound = torch.cat([*(s.sound for s in held[:-1]), held[-1].sound * (not silent)], 1)
-        save_s4(self._root, name, self._split, category, frames, masks, sound)
-        self._found.clips.append({"name": name, "start": begin, "category": category})
-
-    def _category(self, held: list[JudgedSecond]) -> str:
-        """The class with the most pixels."""
-        if not self._task.classes:
-            return UNNAMED
-        pixels: Counter[int] = Counter()
-        for second in held:
-            for number, mask in second.masks.items():
-                pixels[second.classes[number]] += area(mask)
-        return self._task.classes[pixels.most_common(1)[0][0] - 1].replace("/", "-").replace("\\", "-")
+        frames = torch.from_numpy(np.stack([stretch(second.picture, SIZE) for second in held])).permute(0, 3, 1, 2)
+        times, target = torch.arange(FRAMES).double(), DenseTarget(labels, torch.ones(FRAMES, dtype=torch.bool))
+        name, begin = f"{self._name}_{held[0].number:05d}", held[0].number
+        self._writer.put(self._split, name, Clip(name, frames, times, sound, SAMPLE_RATE, target=target), begin)
 
 
-def _union(second: JudgedSecond) -> NDArray[np.bool_]:
-    """(H, W) of `SIZE`, everything that sounds."""
-    whole = np.zeros(second.picture.shape[:2], bool)
-    for mask in second.masks.values():
-        whole |= decode(mask)
+def _labels(second: JudgedSecond) -> NDArray[np.uint8]:
+    """(H, W) of `SIZE`, the class of what sounds; of objects on each other, that of the later one."""
+    whole = np.zeros(second.picture.shape[:2], np.uint8)
+    for number, mask in second.masks.items():
+        whole[decode(mask)] = second.classes[number]
     return np.array(Image.fromarray(whole).resize(SIZE[::-1], Image.Resampling.NEAREST))
 
 
 def _tables(root: Path, records: Iterable[Record], classes: tuple[str, ...]) -> None:
-    rows = [(c["name"], c["start"], c["category"], record["split"]) for record in records for c in record["clips"]]
-    s4_table(root, rows)
+    s4_table(root, [S4Row(**{**clip, "split": record["split"]}) for record in records for clip in record["clips"]])
 
 
 LAYOUT = PseudoLayout("s4", lambda task: "", lambda task: (), PieceWriter, _tables)

@@ -1,14 +1,15 @@
-"""Clips of any data set in the layout of S4, for `avseg data convert`."""
+"""Clips in the layout of S4: those of any data set, and those whose masks a model made."""
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 
+import numpy as np
+
 from avseg.data.tables import is_plain
-from avseg.datasets.avsbench.layout import s4_table, save_s4_files
+from avseg.datasets.avsbench.layout import S4Row, s4_table, save_s4
 from avseg.datasets.avsbench.reader import FRAMES
-from avseg.datasets.pieces import annotated_of, codes_of, need_seconds, pieces_of, refuse_ignored
+from avseg.datasets.pieces import Codes, annotated_of, codes_of, need_seconds, pieces_of, refuse_ignored
 from avseg.types import Clip, Task
 
 NO_CATEGORY = "sounding"
@@ -22,7 +23,7 @@ class S4Writer:
 
     def __init__(self, root: Path, task: Task) -> None:
         self.root, self.task = root, task
-        self.rows: list[tuple[str, int, str, str]] = []
+        self.rows: list[S4Row] = []
 
     def add(self, split: str, clip: Clip) -> tuple[int, str]:
         """Write the pieces of a clip.
@@ -37,24 +38,37 @@ class S4Writer:
             if not annotated[0] or (split != "train" and not all(annotated)):
                 reason = "pieces without the labels that the layout needs (train: first frame, val and test: all)"
                 continue
-            codes = codes_of(piece, binary=True)
-            refuse_ignored(piece, codes, "s4")
-            category = self._category(piece)
-            masks = codes[: 1 if split == "train" else FRAMES] > 0
-            save_s4_files(self.root, Path(split, category), name, piece, masks)
-            self.rows.append((name, 0, category, split))
+            self.put(split, name, piece)
             written += 1
         return written, reason
+
+    def put(self, split: str, name: str, piece: Clip, start: int = 0) -> S4Row:
+        """Write a clip of five frames whose first has labels, those of val and test in all; gives its row.
+
+        Args:
+            split: Its part.
+            name: What it is called.
+            piece: Its frames, labels and sound from 0 s on.
+            start: s, where it begins in the video that it is cut from.
+
+        Raises:
+            ValueError: pixels that are not judged.
+        """
+        codes = codes_of(piece)
+        refuse_ignored(piece, codes, "s4")
+        row = S4Row(name, start, self._category(codes), split)
+        save_s4(self.root, row, piece.frames, codes > 0, piece.audio, piece.sample_rate)
+        self.rows.append(row)
+        return row
 
     def finish(self) -> None:
         """Write the table."""
         s4_table(self.root, self.rows)
 
-    def _category(self, piece: Clip) -> str:
-        """The class that most of the picture shows."""
-        if not self.task.classes:
+    def _category(self, codes: Codes) -> str:
+        """The class that most of the pictures show."""
+        pixels = np.bincount(codes[codes > 0], minlength=2)
+        if not self.task.classes or not pixels.any():
             return NO_CATEGORY
-        counts = Counter(codes_of(piece).ravel().tolist())
-        shown = [label for label, _ in counts.most_common() if 0 < label <= len(self.task.classes)]
-        name = self.task.classes[shown[0] - 1].replace("/", "-") if shown else NO_CATEGORY
+        name = self.task.classes[int(pixels.argmax()) - 1].replace("/", "-").replace("\\", "-")
         return name if is_plain(name) else NO_CATEGORY

@@ -32,7 +32,7 @@ class FolderWriter:
         self.root, self.task = root, task
         self.rows: list[tuple[str, str]] = []
         self.videos: list[str] = []
-        self.annotations: list[str] = []
+        self.annotations: list[tuple[int, str]] = []
 
     def add(self, split: str, clip: Clip) -> tuple[int, str]:
         """Write a clip.
@@ -78,9 +78,8 @@ class FolderWriter:
         if not isinstance(clip.target, TrackTarget) or not all(annotated_of(clip)):
             raise ValueError(f"the clip {clip.id!r} has frames without labels; tracks need all of them")
         names, target = [f"{clip.id}/{name}.png" for name in _names(clip)], _even(clip.target)
-        number = len(self.videos) + 1
-        self.videos.append(json.dumps(video_entry(number, names, target)))
-        self.annotations += [json.dumps(one) for one in track_entries(number, target)]
+        self.videos.append(json.dumps(video_entry(names, target.size)))
+        self.annotations += [(len(self.videos), json.dumps(one)) for one in track_entries(target)]
 
 
 def _names(clip: Clip) -> list[str]:
