@@ -104,19 +104,32 @@ class Media:
 
     def frames(self, stream: Any) -> Iterator[Any]:
         """All frames of picture or sound that can be decoded; damaged packets are passed over."""
+        for packet in self.packets_of(stream):
+            yield from self.decoded(packet)
+        yield from self.left(stream)
+
+    def packets_of(self, stream: Any) -> Iterator[Any]:
+        """Those of `packets` that are of picture or sound."""
+        for packet in self.packets():
+            self.damaged += bool(packet.size and packet.is_corrupt)
+            if packet.stream.index == stream.index:
+                yield packet
+
+    def decoded(self, packet: Any) -> Iterator[Any]:
+        """The frames that the decoder gives for a packet; none for one that it refuses."""
         from av.error import FFmpegError
 
-        for packet in self.packets():
-            damaged = bool(packet.size and packet.is_corrupt)
-            self.damaged += damaged
-            if packet.stream.index != stream.index:
-                continue
-            try:
-                frames = packet.decode()
-            except FFmpegError:
-                self.damaged += not damaged
-                continue
-            yield from frames
+        try:
+            frames = packet.decode()
+        except FFmpegError:
+            self.damaged += not (packet.size and packet.is_corrupt)
+            return
+        yield from frames
+
+    def left(self, stream: Any) -> Iterator[Any]:
+        """The frames that the decoder holds when there are no more packets."""
+        from av.error import FFmpegError
+
         # After a cut end nothing has told the decoder to give what it holds; elsewhere there is nothing left.
         try:
             held = stream.codec_context.decode(None)

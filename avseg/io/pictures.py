@@ -18,6 +18,7 @@ from avseg.io.clock import believed
 from avseg.io.colour import rgb_of
 from avseg.io.ending import Ending
 from avseg.io.image import eight_bit, open_image
+from avseg.io.late import DoubtError, late_frames
 from avseg.io.media import Media, MediaError, open_media, time_of
 from avseg.io.orientation import Orientation, orientation_of
 
@@ -81,6 +82,13 @@ class Pictures(Iterator[Timed]):
     def _pictures(self) -> Generator[Timed, None, None]:
         with open_media(self._path) as media:
             converter = _Converter(self._path)
+            try:
+                for time, frame in self._wanted(self._timed(media, self._part[0] if self._part else 0.0)):
+                    yield time, converter.rgb(frame)
+                return
+            except DoubtError as doubt:
+                log.debug("%s is decoded from its beginning: %s", self._path, doubt)
+        with open_media(self._path) as media:
             for time, frame in self._wanted(self._timed(media)):
                 yield time, converter.rgb(frame)
 
@@ -89,12 +97,13 @@ class Pictures(Iterator[Timed]):
         frames = frames if self._part is None else self._within(frames, *self._part)
         return frames if self._fps is None else self._on_grid(frames, self._fps)
 
-    def _timed(self, media: Media) -> Iterator[tuple[float, Any]]:
-        """(time, frame) of every frame."""
+    def _timed(self, media: Media, begin: float = 0.0) -> Iterator[tuple[float, Any]]:
+        """(time, frame) of every frame; those before the one shown at `begin` s need not be decoded (`late_frames`)."""
+        frames = late_frames(media, begin) if begin > 0 else media.frames(media.seen())
         ending = Ending(media)
         start: float | None = None
         time, count = -ending.step, 0
-        for frame, stamp in believed((frame, time_of(frame)) for frame in media.frames(media.seen())):
+        for frame, stamp in believed((frame, time_of(frame)) for frame in frames):
             own = time + ending.step
             if stamp is not None:
                 start = stamp - own if start is None else start
