@@ -1,0 +1,53 @@
+"""Limits checked in a process of its own: a file that crashes FFmpeg's readers costs that process and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from avseg.jobs.child import Child
+from avseg.jobs.errors import JobError, WorkerDied
+from avseg.jobs.limits import Limits
+
+PATIENCE = 20.0
+"""s that the header of a file may take, the start of the process included."""
+
+
+class Checker:
+    """`Limits.check` of one file after another, by several threads if they like."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self._child = Child("avseg.jobs.checker:checking", limits, doing="looks at files")
+
+    def check(self, path: Path, *, sound: bool = False) -> None:
+        """
+        Args:
+            path: the file.
+            sound: whether its sound alone is used.
+
+        Raises:
+            JobError: see `Limits.check`; or its header takes too long, or brings the process down.
+        """
+        try:
+            self._child.ask((Path(path), sound), seconds=PATIENCE)
+        except WorkerDied as error:
+            raise JobError(f"{Path(path).name} cannot be opened: {error}") from error
+
+    def close(self) -> None:
+        """End the process."""
+        self._child.close()
+
+
+def checking(limits: Limits) -> Callable[..., None]:
+    """What answers in the process."""
+
+    def check(question: tuple[Path, bool], *_: Any) -> None:
+        path, sound = question
+        if sound:
+            limits.check_sound(path)
+        else:
+            limits.check(path)
+
+    return check

@@ -1,0 +1,109 @@
+"""How large a file may be, by what its header says: nothing of it is decoded here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from avseg.io.excerpt import STILLS
+from avseg.io.media import Media, MediaError, open_media, stated_duration
+from avseg.jobs.errors import JobError
+
+MEGABYTE = 1_000_000
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What is taken; a file above any of them is refused before a picture of it is decoded."""
+
+    bytes: int = 500 * MEGABYTE
+    """Of the file."""
+    seconds: float = 600.0
+    """Of the video."""
+    pixels: int = 3840 * 2160
+    """Of one picture."""
+    work: float = 3600.0
+    """s that the work on one video may last."""
+
+    def check(self, path: Path) -> None:
+        """
+        Raises:
+            JobError: a file above a limit, or none that can be opened. The sentence calls it by its name alone.
+        """
+        path = Path(path)
+        try:
+            self.check_bytes(path.name, path.stat().st_size)
+            if path.suffix.lower() in STILLS:
+                self._check_pixels(path.name, *_size_of_still(path))
+            else:
+                with open_media(path) as media:
+                    self._check_media(media)
+        except MediaError as error:
+            raise JobError(str(error).replace(str(path), path.name)) from error
+        except OSError as error:
+            raise JobError(f"{path.name} cannot be read ({error.strerror or error})") from error
+
+    def check_bytes(self, name: str, size: int) -> None:
+        """
+        Raises:
+            JobError: too many.
+        """
+        if size > self.bytes:
+            raise JobError(
+                f"{name} has {size / MEGABYTE:.1f} MB and at most {self.bytes / MEGABYTE:g} MB are taken here; "
+                "send a shorter or smaller video"
+            )
+
+    def check_seconds(self, name: str, seconds: float) -> None:
+        """
+        Raises:
+            JobError: too many.
+        """
+        if seconds > self.seconds:
+            raise JobError(
+                f"{name} lasts {seconds:.1f} s and at most {self.seconds:g} s are taken here; send a part of it"
+            )
+
+    def check_sound(self, path: Path) -> None:
+        """Of a file whose sound alone is used.
+
+        Raises:
+            JobError: see `check`.
+        """
+        path = Path(path)
+        try:
+            self.check_bytes(path.name, path.stat().st_size)
+            with open_media(path) as media:
+                self.check_seconds(path.name, float(media.container.duration or 0) / 1e6)
+        except MediaError as error:
+            raise JobError(str(error).replace(str(path), path.name)) from error
+        except OSError as error:
+            raise JobError(f"{path.name} cannot be read ({error.strerror or error})") from error
+
+    def _check_media(self, media: Media) -> None:
+        stream = media.seen()
+        whole = float(media.container.duration or 0) / 1e6
+        self._check_pixels(media.path.name, stream.codec_context.width, stream.codec_context.height)
+        self.check_seconds(media.path.name, max(stated_duration(media), whole))
+
+    def _check_pixels(self, name: str, width: int, height: int) -> None:
+        if width * height > self.pixels:
+            raise JobError(
+                f"{name} has pictures of {width} x {height} pixels and at most {self.pixels / 1e6:.3g} megapixels are "
+                "taken here; scale it down"
+            )
+
+
+def _size_of_still(path: Path) -> tuple[int, int]:
+    """Width and height as the header of a picture file states them.
+
+    Raises:
+        MediaError: no picture.
+    """
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except (SyntaxError, ValueError, EOFError, OSError, Image.DecompressionBombError) as error:
+        raise MediaError(f"{path} is not a whole picture ({error})") from error

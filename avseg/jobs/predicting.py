@@ -1,0 +1,178 @@
+"""What runs in the process of a `Worker`: `predict_folder` of one video, with progress and a way to stop."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from avseg.inference.folder import FolderReport, predict_folder
+from avseg.inference.records import FrameResult, FrameStream, Measured
+from avseg.inference.segmenter import Segmenter
+from avseg.inference.source import check_hears
+from avseg.io.media import VideoInfo
+from avseg.jobs.errors import JobError, JobStopped
+from avseg.jobs.order import JobProgress, Order, Stage
+from avseg.models.base import Model
+from avseg.models.files import load_model
+from avseg.models.opening import ModelSource
+
+OFTEN = 0.2
+"""s between two reports of progress."""
+
+
+class Stop(BaseException):
+    """Leaves the work on a video; no error, so that nothing takes it for a fault of the video."""
+
+
+class Predicting:
+    """Answers orders (see `avseg.jobs.child.Child`) with the folder of the result; the last model stays loaded."""
+
+    def __init__(self, device: str) -> None:
+        self._device = device
+        self._held: tuple[Any, Model[Any]] | None = None
+
+    def __call__(self, order: Order, tell: Callable[[JobProgress], None], wants_stop: Callable[[], bool]) -> Path:
+        """
+        Raises:
+            JobError: the video has no result, in one sentence.
+            JobStopped: `wants_stop` said so.
+            ValueError: options that do not fit the model, and what else `predict_folder` raises.
+        """
+        with _Report(tell) as report:
+            try:
+                segmenter = _Watched(self._model(order), order, self._device)
+                segmenter.report, segmenter.wants_stop = report, wants_stop
+                found = _predict(segmenter, order)
+            except Stop:
+                raise JobStopped("the work was stopped between two frames") from None
+            if found.failed:
+                raise JobError(next(iter(found.failed.values())))
+            report.notes += [fault for faults in found.lacking.values() for fault in faults.values()]
+            report.notes += found.notes
+        return next(iter({**found.skipped, **found.done}.values()))
+
+    def _model(self, order: Order) -> Model[Any]:
+        """The model, loaded anew where it is another one or its file has changed."""
+        file = Path(order.model)
+        state = (file.stat().st_mtime_ns, file.stat().st_size) if file.is_file() else None
+        key = (order.model, sorted(order.choices.items()), state)
+        if self._held is None or self._held[0] != key:
+            self._held = None  # first free the memory of the other one
+            self._held = key, load_model(ModelSource(order.model, order.choices))
+            check_hears(self._held[1].config)
+        return self._held[1]
+
+
+def _predict(segmenter: Segmenter, order: Order) -> FolderReport:
+    return predict_folder(
+        segmenter,
+        [order.video],
+        order.out,
+        save=order.save,
+        overlay=order.style,
+        masks=None if order.masks == "none" else order.masks,
+        start=order.start,
+        end=order.end,
+        audio=order.audio,
+    )
+
+
+class _Watched(Segmenter):
+    """A Segmenter that reports how far it is, and stops between two frames."""
+
+    report: _Report
+    wants_stop: Callable[[], bool]
+
+    def __init__(self, model: Model[Any], order: Order, device: str) -> None:
+        super().__init__(
+            model,
+            fps=order.fps,
+            device=device,
+            name=Path(order.model).name,
+            classes=order.classes,
+            threshold=order.threshold,
+            options=order.options,
+        )
+
+    def frames_of(self, info: VideoInfo) -> FrameStream:
+        """See `Segmenter.frames_of`."""
+        if self.wants_stop():
+            raise Stop
+        stream = super().frames_of(info)
+        self.report.begin(stream, info.duration)
+        return _WatchedStream(stream, self.report, self.wants_stop)
+
+
+class _WatchedStream(FrameStream):
+    """Frames of another stream, with a look for a wish to stop before each."""
+
+    def __init__(self, stream: FrameStream, report: _Report, wants_stop: Callable[[], bool]) -> None:
+        self._stream, self._report, self._wants_stop = stream, report, wants_stop
+
+    def __next__(self) -> FrameResult:
+        if self._wants_stop():
+            raise Stop
+        try:
+            return next(self._stream)
+        except StopIteration:
+            self._report.stage = "writing"
+            raise
+
+    @property
+    def measured(self) -> Measured:
+        """Of the pictures decoded so far."""
+        return self._stream.measured
+
+    @property
+    def notes(self) -> Mapping[str, Any]:
+        """See `FrameStream`."""
+        return self._stream.notes
+
+
+class _Report(logging.Handler):
+    """Tells the progress while its block lasts, from a thread of its own: a model may take long for one frame."""
+
+    def __init__(self, tell: Callable[[JobProgress], None]) -> None:
+        super().__init__(logging.WARNING)
+        self.stage: Stage = "loading"
+        self.notes: list[str] = []
+        self._tell, self._told = tell, JobProgress("loading")
+        self._stream: FrameStream | None = None
+        self._total = 0.0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._go_on, daemon=True)
+
+    def __enter__(self) -> _Report:
+        logging.getLogger("avseg").addHandler(self)
+        self._tell(self._told)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+        logging.getLogger("avseg").removeHandler(self)
+        self._look()
+
+    def begin(self, stream: FrameStream, total: float) -> None:
+        """A video whose length in s is known begins."""
+        self._stream, self._total, self.stage = stream, total, "predicting"
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """A warning is a note; errors are answers, told at the end."""
+        if record.levelno == logging.WARNING:
+            self.notes.append(record.getMessage())
+
+    def _go_on(self) -> None:
+        while not self._over.wait(OFTEN):
+            self._look()
+
+    def _look(self) -> None:
+        done = self._told.done if self._stream is None else max(self._told.done, self._stream.measured.duration)
+        now = JobProgress(self.stage, done, self._total, tuple(self.notes))
+        if now != self._told:
+            self._told = now
+            self._tell(now)
