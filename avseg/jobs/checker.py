@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,10 @@ from typing import Any
 from avseg.jobs.child import Child
 from avseg.jobs.errors import JobError, WorkerDied
 from avseg.jobs.limits import Limits
+from avseg.lazy import imported
 
+MEMORY = 256 * 2**20
+"""Bytes that reading a header may take."""
 PATIENCE = 20.0
 """s that the header of a file may take, the start of the process included."""
 
@@ -42,6 +46,8 @@ class Checker:
 
 def checking(limits: Limits) -> Callable[..., None]:
     """What answers in the process."""
+    imported("av:open")  # counts among what is held before
+    _bound_memory()
 
     def check(question: tuple[Path, bool], *_: Any) -> None:
         path, sound = question
@@ -51,3 +57,12 @@ def checking(limits: Limits) -> Callable[..., None]:
             limits.check(path)
 
     return check
+
+
+def _bound_memory() -> None:
+    """FFmpeg decodes a picture where a header does not tell all, and a small file may hold a picture of 800 MB."""
+    statm = Path("/proc/self/statm")
+    if statm.is_file():
+        resource = importlib.import_module("resource")
+        held = int(statm.read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (held + MEMORY, held + MEMORY))

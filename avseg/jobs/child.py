@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -16,8 +16,10 @@ from shutil import rmtree
 from tempfile import mkdtemp
 from typing import Any
 
-from avseg.jobs.errors import JobError, JobStopped, WorkerDied, sentence_of
+from avseg.jobs.errors import EXPECTED, JobError, JobStopped, WorkerDied, sentence_of
 from avseg.lazy import imported
+
+log = logging.getLogger(__name__)
 
 POLITE = 0.7
 """s in which the process is given time to stop by itself."""
@@ -188,7 +190,9 @@ def answer_questions(connection: Connection[Any, Any], address: str, arguments: 
             answer = work(question, lambda value: send("told", value), lambda: _wants_stop(connection))
         except JobStopped:
             send("stopped", None)
-        except Exception as error:  # whatever it is, the next question may be a better one
+        except Exception as error:
+            if not isinstance(error, EXPECTED):
+                log.error("unexpected", exc_info=error)
             send("refused", sentence_of(error))
         else:
             send("answer", answer)
@@ -204,5 +208,4 @@ def _end_with_parent() -> None:
     parent = parent_process()
     if parent is not None:
         wait([parent.sentinel])
-        sys.stderr = None
         os._exit(1)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from avseg.io.excerpt import STILLS
 from avseg.io.media import Media, MediaError, open_media, stated_duration
-from avseg.jobs.errors import JobError
+from avseg.io.part import STILLS
+from avseg.jobs.errors import JobError, sentence_of
 
 MEGABYTE = 1_000_000
 
@@ -36,14 +36,12 @@ class Limits:
         try:
             self.check_bytes(path.name, path.stat().st_size)
             if path.suffix.lower() in STILLS:
-                self._check_pixels(path.name, *_size_of_still(path))
+                self.check_pixels(path.name, *_size_of_still(path))
             else:
                 with open_media(path) as media:
                     self._check_media(media)
-        except MediaError as error:
-            raise JobError(str(error).replace(str(path), path.name)) from error
-        except OSError as error:
-            raise JobError(f"{path.name} cannot be read ({error.strerror or error})") from error
+        except (MediaError, OSError) as error:
+            raise JobError(sentence_of(error).replace(str(path), path.name)) from error
 
     def check_bytes(self, name: str, size: int) -> None:
         """
@@ -66,6 +64,17 @@ class Limits:
                 f"{name} lasts {seconds:.1f} s and at most {self.seconds:g} s are taken here; send a part of it"
             )
 
+    def check_pixels(self, name: str, width: int, height: int) -> None:
+        """
+        Raises:
+            JobError: too many.
+        """
+        if width * height > self.pixels:
+            raise JobError(
+                f"{name} has pictures of {width} x {height} pixels and at most {self.pixels / 1e6:.3g} megapixels are "
+                "taken here; scale it down"
+            )
+
     def check_sound(self, path: Path) -> None:
         """Of a file whose sound alone is used.
 
@@ -77,23 +86,15 @@ class Limits:
             self.check_bytes(path.name, path.stat().st_size)
             with open_media(path) as media:
                 self.check_seconds(path.name, float(media.container.duration or 0) / 1e6)
-        except MediaError as error:
-            raise JobError(str(error).replace(str(path), path.name)) from error
-        except OSError as error:
-            raise JobError(f"{path.name} cannot be read ({error.strerror or error})") from error
+        except (MediaError, OSError) as error:
+            raise JobError(sentence_of(error).replace(str(path), path.name)) from error
 
     def _check_media(self, media: Media) -> None:
-        stream = media.seen()
-        whole = float(media.container.duration or 0) / 1e6
-        self._check_pixels(media.path.name, stream.codec_context.width, stream.codec_context.height)
-        self.check_seconds(media.path.name, max(stated_duration(media), whole))
-
-    def _check_pixels(self, name: str, width: int, height: int) -> None:
-        if width * height > self.pixels:
-            raise JobError(
-                f"{name} has pictures of {width} x {height} pixels and at most {self.pixels / 1e6:.3g} megapixels are "
-                "taken here; scale it down"
-            )
+        name, context = media.path.name, media.seen().codec_context
+        if not context.width * context.height:  # FFmpeg drops a size that no picture can have
+            raise JobError(f"{name} states no size that its pictures can have; it is damaged, cut short, or no video")
+        self.check_pixels(name, context.width, context.height)
+        self.check_seconds(name, max(stated_duration(media), float(media.container.duration or 0) / 1e6))
 
 
 def _size_of_still(path: Path) -> tuple[int, int]:
@@ -105,5 +106,7 @@ def _size_of_still(path: Path) -> tuple[int, int]:
     try:
         with Image.open(path) as image:
             return image.size
-    except (SyntaxError, ValueError, EOFError, OSError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        raise MediaError(f"{path} has far more pixels than are taken here; scale it down") from error
+    except (SyntaxError, ValueError, EOFError, OSError) as error:
         raise MediaError(f"{path} is not a whole picture ({error})") from error

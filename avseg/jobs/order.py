@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 from avseg.config import from_dict, to_dict
 from avseg.inference.export.kinds import USUAL, choose
 from avseg.inference.export.style import PLAIN, Style
-from avseg.io.excerpt import part_of
+from avseg.io.part import part_of
 
 MaskForm: TypeAlias = Literal["usual", "png", "rle", "npz", "none"]
 Stage: TypeAlias = Literal["loading", "predicting", "writing"]

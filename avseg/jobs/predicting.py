@@ -14,6 +14,7 @@ from avseg.inference.segmenter import Segmenter
 from avseg.inference.source import check_hears
 from avseg.io.media import VideoInfo
 from avseg.jobs.errors import JobError, JobStopped
+from avseg.jobs.limits import Limits
 from avseg.jobs.order import JobProgress, Order, Stage
 from avseg.models.base import Model
 from avseg.models.files import load_model
@@ -34,17 +35,23 @@ class Predicting:
         self._device = device
         self._held: tuple[Any, Model[Any]] | None = None
 
-    def __call__(self, order: Order, tell: Callable[[JobProgress], None], wants_stop: Callable[[], bool]) -> Path:
+    def __call__(
+        self,
+        question: tuple[Order, Limits | None],
+        tell: Callable[[JobProgress], None],
+        wants_stop: Callable[[], bool],
+    ) -> Path:
         """
         Raises:
             JobError: the video has no result, in one sentence.
             JobStopped: `wants_stop` said so.
             ValueError: options that do not fit the model, and what else `predict_folder` raises.
         """
+        order, limits = question
         with _Report(tell) as report:
             try:
                 segmenter = _Watched(self._model(order), order, self._device)
-                segmenter.report, segmenter.wants_stop = report, wants_stop
+                segmenter.report, segmenter.wants_stop, segmenter.limits = report, wants_stop, limits
                 found = _predict(segmenter, order)
             except Stop:
                 raise JobStopped("the work was stopped between two frames") from None
@@ -85,6 +92,7 @@ class _Watched(Segmenter):
 
     report: _Report
     wants_stop: Callable[[], bool]
+    limits: Limits | None
 
     def __init__(self, model: Model[Any], order: Order, device: str) -> None:
         super().__init__(
@@ -101,6 +109,8 @@ class _Watched(Segmenter):
         """See `Segmenter.frames_of`."""
         if self.wants_stop():
             raise Stop
+        if self.limits is not None:  # again: the header may have said otherwise
+            self.limits.check_pixels(info.path.name, info.width, info.height)
         stream = super().frames_of(info)
         self.report.begin(stream, info.duration)
         return _WatchedStream(stream, self.report, self.wants_stop)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from avseg.io.files import clear_stale
 from avseg.jobs.child import Child
-from avseg.jobs.errors import JobError, JobStopped, WorkerDied
+from avseg.jobs.errors import JobError
 from avseg.jobs.limits import Limits
 from avseg.jobs.order import JobProgress, Order
 
@@ -57,7 +57,7 @@ class Worker:
                 told(replace(progress, notes=tuple(_without_folders(note, order) for note in progress.notes)))
 
         try:
-            found: Path = self._child.ask(order, tell, stop, limits.work if limits else None)
+            found: Path = self._child.ask((order, limits), tell, stop, limits.work if limits else None)
             return found
         except JobError as error:
             raise JobError(_without_folders(str(error), order)) from error

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from avseg.io.excerpt import Excerpt, excerpt, part_of, seconds_of
+from avseg.io.excerpt import Excerpt, excerpt
 from avseg.io.media import MediaError
+from avseg.io.part import part_of, seconds_of
 from avseg.io.video import iter_audio, iter_frames
 from inference.media import counting, make, number_of, tone
 

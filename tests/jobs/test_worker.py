@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from avseg.inference.folder import predict_paths
-from avseg.jobs import JobError, JobProgress, JobStopped, Limits, Order, Worker, WorkerDied
 from avseg.io.video import write_video
+from avseg.jobs import JobError, JobProgress, JobStopped, Limits, Order, Worker, WorkerDied
 from own_videos import RATE, make_video
 
 
@@ -58,7 +58,7 @@ def test_the_model_stays_loaded_and_is_loaded_anew_for_another(worker: Worker, v
     worker.run(order)
     process = worker.pid
     worker.run(replace(order, out=tmp_path / "second"))
-    with pytest.raises(JobError, match="no_such.safetensors"):
+    with pytest.raises(JobError, match=r"no_such\.safetensors"):
         worker.run(replace(order, model=str(tmp_path / "no_such.safetensors"), out=tmp_path / "third"))
     worker.run(replace(order, out=tmp_path / "fourth"))
     assert worker.pid == process
@@ -71,7 +71,7 @@ def test_a_refused_video_is_one_sentence_without_folders(worker: Worker, tmp_pat
     with pytest.raises(JobError, match=r"^broken\.mp4 cannot be opened as a video") as found:
         worker.run(Order("demo", broken, tmp_path / "out"))
     assert str(tmp_path) not in str(found.value)
-    assert not [p for p in (tmp_path / "out").glob("*")]
+    assert not list((tmp_path / "out").glob("*"))
 
 
 def stopped_at(worker: Worker, order: Order, reached: Any) -> float:
@@ -126,7 +126,9 @@ def test_a_process_that_is_killed_costs_one_order(worker: Worker, video: Path, l
 def test_a_video_longer_than_its_header_says_is_ended(worker: Worker, long: Path, tmp_path: Path) -> None:
     with pytest.raises(JobError, match=r"long\.mp4 lasts .* at most 2 s are taken here"):
         worker.run(Order("demo", long, tmp_path / "out", fps=5.0), limits=Limits(seconds=2.0))
-    with pytest.raises(JobError, match="takes longer than 0.2 s"):
+    with pytest.raises(JobError, match=r"long\.mp4 has pictures of 160 x 120 pixels"):
+        worker.run(Order("demo", long, tmp_path / "out", fps=5.0), limits=Limits(pixels=10_000))
+    with pytest.raises(JobError, match=r"takes longer than 0\.2 s"):
         worker.run(Order("demo", long, tmp_path / "out", fps=5.0), limits=Limits(work=0.2))
     assert not list((tmp_path / "out").iterdir())
 
