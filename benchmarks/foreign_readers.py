@@ -4,7 +4,8 @@
     python benchmarks/foreign_readers.py datumaro results/band          # where datumaro is installed
     python benchmarks/foreign_readers.py label-studio results/band      # where label-studio-sdk is installed
 
-Neither is installed beside avseg: both pin packages that avseg wants newer. This file imports nothing of avseg, so a
+Neither is installed beside avseg: both pin packages that avseg wants newer, and `.ci/readers.txt` is an environment for
+them, in which tests/inference/test_foreign_readers.py runs this. This file imports nothing of avseg, so a
 virtual environment with the one reader is enough. It prints how many masks agree, and ends with 1 where one does not.
 Results of models that track are compared where masks do not overlap, since a PNG has one label a pixel.
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
@@ -19,3 +20,16 @@ def needs(extra: str) -> None:
     if os.environ.get("AVSEG_EXTRAS") == "all":
         pytest.fail(f"{extra} is not installed, and AVSEG_EXTRAS says that every extra is")
     pytest.skip(f"needs the extra: pip install 'avseg[{BROUGHT_BY.get(extra, extra)}]'")
+
+
+def readers() -> str:
+    """The Python of an environment with the readers of others (`.ci/readers.txt`), which AVSEG_READERS names.
+
+    Skips the test where it names none; fails instead where AVSEG_EXTRAS is `all`.
+    """
+    python = os.environ.get("AVSEG_READERS", "")
+    if Path(python).is_file():
+        return python
+    if os.environ.get("AVSEG_EXTRAS") == "all":
+        pytest.fail(f"AVSEG_READERS is {python!r}, and AVSEG_EXTRAS says that all readers are there")
+    pytest.skip("needs an environment with `pip install --no-deps -r .ci/readers.txt`, its Python in AVSEG_READERS")

@@ -18,6 +18,16 @@ def test_a_missing_extra_skips_with_its_reason(monkeypatch: pytest.MonkeyPatch) 
         extras.needs("wandb")
 
 
+def test_missing_readers_skip_or_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AVSEG_EXTRAS", raising=False)
+    monkeypatch.delenv("AVSEG_READERS", raising=False)
+    with pytest.raises(pytest.skip.Exception, match=r"readers\.txt"):
+        extras.readers()
+    monkeypatch.setenv("AVSEG_EXTRAS", "all")
+    with pytest.raises(pytest.fail.Exception, match="AVSEG_READERS is ''"):
+        extras.readers()
+
+
 def test_a_missing_extra_fails_where_all_are_said_to_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AVSEG_EXTRAS", "all")
     with pytest.raises(pytest.fail.Exception, match="wandb is not installed"):

@@ -1,4 +1,4 @@
-"""COCO, YouTube-VIS, CVAT and Label Studio: every mask comes back. `benchmarks/foreign_readers.py` asks the readers of
+"""COCO, YouTube-VIS, CVAT and Label Studio: every mask comes back. `test_foreign_readers.py` asks the readers of
 others, which cannot be installed beside avseg; what they agreed to is pinned here."""
 
 from __future__ import annotations
