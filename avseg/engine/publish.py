@@ -17,14 +17,12 @@ from huggingface_hub.errors import HfHubHTTPError
 from avseg.engine.evaluation.scored import Scored, ScoredFigure, read_scores
 from avseg.io.files import write_folder_aside, write_text
 from avseg.models.files import save_model
-from avseg.models.header import PACKAGE, Header, read_header
+from avseg.models.header import LICENCES, ORIGIN, PACKAGE, Header, read_header
 from avseg.models.places import FILE_NAME, find_file
 from avseg.models.record import NOT_STATED
 
 CARD = "README.md"
 REPO = re.compile(r"[\w.-]+/[\w.-]+")
-LICENCES = ("licence", "license")
-"""Notes of a model file that may hold the licence of its weights."""
 KNOWN_LICENCES = ("apache-2.0", "mit", "bsd-3-clause", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0")
 """As the Hub calls them; others are called `other` there, and by their own name in the text."""
 
@@ -130,7 +128,7 @@ def model_card(header: Header, repo_id: str, scored: Scored | None = None, train
         "classes": ", ".join(task.get("classes", ())) or "none; the foreground is whatever sounds",
         "backbone": header.config.get("backbone", NOT_STATED),
         "trained on": trained_on,
-        "origin of the weights": notes.get("origin", NOT_STATED),
+        "origin of the weights": notes.get(ORIGIN, NOT_STATED),
         "licence of the weights' origin": licence,
     }
     package = f"  # with the package {notes[PACKAGE]}" if notes.get(PACKAGE) else ""

@@ -54,6 +54,9 @@ class Model(nn.Module, ABC, Generic[Output]):
         self.task = task
         self.options = config.Options()
         """Of a session where none are given."""
+        self.descent: dict[str, str] = {}
+        """Notes of the file that the weights come from (`avseg.models.header.Header.descent`); its own files have them
+        too."""
 
     @abstractmethod
     def forward(self, batch: Batch) -> Output:

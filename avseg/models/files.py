@@ -62,7 +62,7 @@ def save_model(model: Model[Any], path: str | Path, notes: Mapping[str, str] | N
     Args:
         model: any model, also compiled; the file is the same.
         path: the file, usually ending in .safetensors.
-        notes: strings that stand in the header beside.
+        notes: strings that stand in the header beside those of `model.descent`, or in their place.
 
     Returns:
         The path.
@@ -70,7 +70,9 @@ def save_model(model: Model[Any], path: str | Path, notes: Mapping[str, str] | N
     path, family = Path(path), model.config.family
     source = FAMILIES.source(family)
     origin = {PACKAGE: f"{source.package} {source.version}"} if source and source.package else {}
-    header = Header(family, to_dict(model.config), model.task.to_dict(), notes={**(notes or {}), **origin})
+    header = Header(
+        family, to_dict(model.config), model.task.to_dict(), notes={**model.descent, **(notes or {}), **origin}
+    )
     of_run = run_buffers(model)
     state = {n: tensor.detach().cpu().contiguous() for n, tensor in plain_state(model).items() if n not in of_run}
     clear_stale(path.parent)
@@ -120,6 +122,7 @@ def load_model(
     except _UNFIT as error:
         raise ValueError(_no_model(path, error)) from error
     load_strictly(model, read_safetensors(path), str(path))
+    model.descent = header.descent
     return model.to(device).eval()
 
 

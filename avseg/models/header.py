@@ -13,6 +13,10 @@ from avseg.models import FAMILIES, FamilySpec
 
 FORMAT_VERSION = 1
 _LONGEST = 100_000_000
+ORIGIN = "origin"
+"""The note that says where the weights come from."""
+LICENCES = ("licence", "license")
+"""Notes that may hold the licence of the weights."""
 PACKAGE = "package"
 """The note that holds name and version of the package that brings the family."""
 
@@ -27,6 +31,11 @@ class Header:
     format_version: int = FORMAT_VERSION
     notes: dict[str, str] = field(default_factory=dict)
     """Whatever else stands in the header: where the weights come from, how they score."""
+
+    @property
+    def descent(self) -> dict[str, str]:
+        """The notes that go with the weights wherever they go: where they come from, and under which terms."""
+        return {name: self.notes[name] for name in (ORIGIN, *LICENCES) if name in self.notes}
 
     def to_metadata(self) -> dict[str, str]:
         """The strings that safetensors keeps."""

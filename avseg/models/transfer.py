@@ -12,7 +12,7 @@ from torch import Tensor
 from avseg.models.base import Model, load_plain, plain_state, run_buffers
 from avseg.models.class_rows import ClassRows, kept_rows
 from avseg.models.files import read_safetensors
-from avseg.models.header import read_header
+from avseg.models.header import LICENCES, ORIGIN, Header, read_header
 from avseg.models.places import find_file
 from avseg.types import Task
 
@@ -22,7 +22,7 @@ PARTS = ("weight", "bias")
 
 @dataclass(frozen=True)
 class Transfer:
-    """What was kept of a file, and what begins fresh. As text: two lines for a log."""
+    """What was kept of a file, and what begins fresh. As text: lines for a log."""
 
     path: Path
     task: Task
@@ -38,6 +38,8 @@ class Transfer:
     """Tensors of the file that found no place."""
     knows_classes: bool
     """Whether rows of classes were kept."""
+    licence: str = ""
+    """Of the file's weights, as it says; empty where it says nothing."""
 
     @property
     def kept_classes(self) -> list[str]:
@@ -67,7 +69,8 @@ class Transfer:
         new_text = f"new: {'; '.join(new) or 'nothing'}"
         if self.dropped_classes:
             new_text += f"; left behind: {_counted(self.dropped_classes)}"
-        return f"{kept}\n{new_text}"
+        terms = [f"licence of the weights of {self.path.name}: {self.licence}"] if self.licence else []
+        return "\n".join([kept, new_text, *terms])
 
 
 def _counted(names: Sequence[str]) -> str:
@@ -108,6 +111,7 @@ def take_model_file(model: Model[Any], source: str | Path) -> Transfer:
             f"the family {model.config.family}; give a file of that family"
         )
     load_plain(model, {**kept, **mixed}, strict=False)
+    model.descent = _handed_on(header, path)
     taken, of_run = {*kept, *mixed}, run_buffers(model)
     return Transfer(
         path,
@@ -118,7 +122,15 @@ def take_model_file(model: Model[Any], source: str | Path) -> Transfer:
         fresh=tuple(name for name in own if name not in taken and name not in of_run),
         unused=tuple(name for name in state if name not in taken and name not in apart),
         knows_classes=bool(mixed) or (old == model.task and all(name in kept for name in layers)),
+        licence=next((header.notes[name] for name in LICENCES if name in header.notes), ""),
     )
+
+
+def _handed_on(header: Header, path: Path) -> dict[str, str]:
+    """What a model says of its descent that goes on from the file at `path`."""
+    descent = header.descent
+    before = f" ({descent[ORIGIN]})" if ORIGIN in descent else ""
+    return {**descent, ORIGIN: f"trained further from {path.name}{before}"}
 
 
 def _class_tensors(model: Model[Any]) -> Mapping[str, ClassRows]:

@@ -112,7 +112,7 @@ def _own(path: Path, shapes: Keys) -> Verdict:
         "backbone": str(header.config.get("backbone", "none")),
         "tensors": str(len(shapes)),
         **_listed(differences),
-        **{name: value for name, value in header.notes.items() if name == "origin"},
+        **header.descent,
         "taken by": f"avseg predict VIDEO --model {shlex.quote(str(path))}",
     }
     problem = f"{path} is no whole model file: {_counted(differences)}; make it again with avseg convert or avseg train"

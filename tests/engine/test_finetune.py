@@ -17,11 +17,14 @@ from avseg.commands.parse import Command
 from avseg.datasets import build_dataset, data_config
 from avseg.device import one_thread
 from avseg.engine import train_recipe
+from avseg.engine.publish import model_card
 from avseg.models import build_model, load_model, save_model
 from avseg.models.base import Model
+from avseg.models.header import read_header
 from avseg.models.tpavi.model import TPAVI
 from avseg.recipes import get_recipe
 from avseg.types import Batch, DensePrediction, DenseTarget, Task
+from avseg.weights.files import verify
 from ninth_world import NAME, NAMED, TASK, ninth_class
 from small import small_config
 
@@ -116,6 +119,43 @@ def test_a_recipe_of_the_family_begins_from_a_file_of_other_classes(
         train_recipe(recipe, tmp_path / "run")
     assert f"kept of {path}" in caplog.text and "; 1 class (disc)" in caplog.text
     assert "new: 7 classes (ring, star, cross, triangle, square and 2 more); left behind: 1 class (dog)" in caplog.text
+
+
+def interrupted(model: Model[Any], path: Path, notes: dict[str, str]) -> Path:
+    """Saves the best model of the first step, and no other."""
+    if notes["step"] != "1":
+        raise KeyboardInterrupt
+    return save_model(model, path, notes)
+
+
+def test_the_licence_of_the_weights_goes_on_with_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Through a run that is stopped after its first step and goes on when the file says something else."""
+    path = small_file(tmp_path, Task("binary"))
+    save_model(load_model(path), path, {"licence": "CC-BY-NC-4.0", "origin": "a lab", "variant": "old"})
+    words = ["train", "finetune", "--init.model", str(path), *WORLD, *SHORT, "--out", str(tmp_path / "run")]
+    words[words.index("--train.steps") + 1] = "2"
+    words += ["--train.save-every", "1", "--train.eval-every", "2"]
+    caplog.set_level(logging.INFO)
+    with monkeypatch.context() as stopped:
+        stopped.setattr("avseg.engine.training.state.save_model", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run(words)
+    assert "licence of the weights of own.safetensors: CC-BY-NC-4.0" in caplog.text
+    assert list((tmp_path / "run" / "checkpoints").iterdir()) and not (tmp_path / "run" / "last.safetensors").exists()
+    header, wanted = read_header(path), {"origin": "trained further from own.safetensors (a lab)"}
+    assert header.descent == {"licence": "CC-BY-NC-4.0", "origin": "a lab"}
+    save_model(load_model(path), path, {"licence": "other", "origin": "changed meanwhile"})
+    assert run(words) == 0
+    for name in ("best", "last"):
+        own = read_header(tmp_path / "run" / f"{name}.safetensors")
+        assert own.descent == wanted | {"licence": "CC-BY-NC-4.0"} and "variant" not in own.notes
+        assert "| licence of the weights' origin | CC-BY-NC-4.0 |" in model_card(own, "me/model")
+    rows = verify(tmp_path / "run" / "last.safetensors").rows
+    assert rows["licence"] == "CC-BY-NC-4.0" and rows["origin"] == wanted["origin"]
+    again = save_model(load_model(tmp_path / "run" / "last.safetensors"), tmp_path / "again.safetensors")
+    assert read_header(again).descent == own.descent
 
 
 def test_what_cannot_be_gone_on_with_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,6 +53,7 @@ def gathered_model(accelerator: Accelerator, model: M) -> M:
         return model
     copy = type(uncompiled(model))(model.config, model.task)
     load_plain(copy, state)
+    copy.descent = model.descent
     return copy
 
 

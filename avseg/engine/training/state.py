@@ -86,6 +86,7 @@ class RunState:
         return {
             "position": self.position.to_dict(),
             "model": model,
+            "descent": self.model.descent,
             "optimizer": optimizer,
             "average": self.average.state_dict() if self.average else None,
             "scaler": scaler.state_dict() if scaler else None,
@@ -127,6 +128,7 @@ class RunState:
         if self.accelerator.scaler:
             self.accelerator.scaler.load_state_dict(state["scaler"])
         set_random_state(state["random"][self.accelerator.process_index])
+        self.model.descent = state.get("descent", {})
         self.tallies.counts.update(state.get("tallies", {}))
         self.position, self.best, self.figures = Position(**state["position"]), state["best"], state["figures"]
         return state
