@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
@@ -55,6 +55,17 @@ class Only:
         """Those that are told of."""
         least = -1.0 if self.threshold is None else self.threshold
         return tuple(one for one in objects if one.score > least and (not self.ids or one.class_id in self.ids))
+
+    def of_notes(self, notes: Mapping[str, Any]) -> Mapping[str, Any]:
+        """An explanation without tracks of other classes; a track that does not tell its class stays."""
+        tracks = notes.get("tracks")
+        if not self.ids or not isinstance(tracks, Sequence):
+            return notes
+        kept = [track for track in tracks if not isinstance(track, Mapping) or self._has(track.get("class_id"))]
+        return {**notes, "tracks": kept}
+
+    def _has(self, class_id: object) -> bool:
+        return class_id is None or class_id in self.ids
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; empty where all are told of."""

@@ -190,14 +190,14 @@ class Segmenter:
         clips = clips_from(pictures, sound, config, self.plan.span(session.frames_at_once), video.name)
         frames = tuple(self._results(session, self.plan, clips, video.size))
         clip = video.clip([frame.time for frame in frames], config.temporal.shown_after)
-        return self._result(video.name, frames, clip, Measured.of(pictures), session.notes())
+        return self._result(video.name, frames, clip, Measured.of(pictures), self.only.of_notes(session.notes()))
 
     def _of_clip(self, clip: Clip) -> tuple[tuple[FrameResult, ...], Mapping[str, Any]]:
         check_channels(f"clip {clip.id!r}", len(clip.audio), self.model.config.heard_channels)
         plan, size = FramePlan.of_clip(clip, self.model.config.temporal), clip.result_size
         sized = Geometry(self.model.config.input)(replace(clip, target=None, output_size=size))
         session = self.model.session(self.options)
-        return tuple(self._results(session, plan, [sized], size)), session.notes()
+        return tuple(self._results(session, plan, [sized], size)), self.only.of_notes(session.notes())
 
     def stream(
         self,
@@ -222,7 +222,8 @@ class Segmenter:
         session = self.model.session(self.options)
         pictures = pictures_of(info, self.plan)
         clips = clips_of(info, self.model.config, self.plan, self.plan.span(session.frames_at_once), pictures)
-        return FrameStream(self._results(session, self.plan, clips, (info.height, info.width)), pictures, session.notes)
+        results = self._results(session, self.plan, clips, (info.height, info.width))
+        return FrameStream(results, pictures, lambda: self.only.of_notes(session.notes()))
 
     def describe(self) -> dict[str, Any]:
         """What result.json says of the model."""

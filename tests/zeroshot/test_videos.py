@@ -52,6 +52,20 @@ def test_a_video_is_marked_while_it_sounds(tmp_path: Path) -> None:
         assert np.allclose(dog["intervals"], [[0, 6], [10, 12]], atol=0.5 / fps + 1e-6)
 
 
+@pytest.mark.parametrize("kind", ["instance", "semantic"])
+def test_the_explanation_lists_the_tracks_of_classes_that_are_told_of(tmp_path: Path, kind: Any) -> None:
+    path, task = video(tmp_path / "a.mp4", 3), Task(kind, ("dog", "cat"))
+    every = Segmenter(stub_model(task, **GATE), fps=1).predict(path).explanation["tracks"]
+    assert {(track["class"], track["class_id"]) for track in every} == {("dog", 1), ("cat", 2)}
+    cats = Segmenter(stub_model(task, **GATE), fps=1, classes="cat")
+    stream = cats.stream(path)
+    assert list(stream) and stream.notes["tracks"] == cats.predict(path).explanation["tracks"]
+    assert stream.notes["tracks"] == [track for track in every if track["class"] == "cat"]
+    assert stream.notes["seconds"] and stream.notes["parts"]
+    binary = Segmenter(stub_model(Task("binary"), **GATE, vocabulary=("dog", "cat")), fps=1, classes="sounding")
+    assert len(binary.predict(path).explanation["tracks"]) == 2
+
+
 def test_a_video_without_sound_is_marked_nowhere(tmp_path: Path) -> None:
     path = tmp_path / "mute.mp4"
     write_video(path, [np.full((64, 96, 3), 40, np.uint8)] * 3, 1)

@@ -167,6 +167,7 @@ class ZeroShotSession:
                 "id": track.number or track.id,
                 "noun": self._model.wording.nouns[track.noun],
                 "class": track.prompt.text,
+                "class_id": track.prompt.class_id,
                 "score": round(track.score, 4),
                 "probability": round(track.probability, 4),
                 "finds": [
