@@ -18,6 +18,8 @@ LOUD, SILENT = (255, 255, 255, 255), (185, 185, 185, 255)
 """Ink of lines."""
 LARGEST, TALLEST, WIDEST = 0.25, 0.75, 0.6
 """Shares of the picture's area, height and width that the list may take."""
+SMALLEST = 8
+"""Pixels of letters that can just be read."""
 FINER = 4
 """Dots are drawn so many times larger and shrunk, to be round."""
 
@@ -36,10 +38,18 @@ class Line:
 def legend(lines: Sequence[Line], size: tuple[int, int], scale: float = 1.0) -> NDArray[np.uint8] | None:
     """(h, w, 4) RGBA of a list for a picture of `size` (H, W); None where not even one line has room.
 
-    Lines that find no place are counted in the last one. `scale`: of the letters.
+    Letters get smaller where not even one line has room, though not smaller than can be read. Lines that find no place
+    are counted in the last one. `scale`: of the letters.
     """
+    letters = max(SMALLEST, round(max(12, min(size) / 34) * scale))
+    while (found := _drawn(lines, size, letters)) is None and letters > SMALLEST:
+        letters = max(SMALLEST, round(0.9 * letters))
+    return found
+
+
+def _drawn(lines: Sequence[Line], size: tuple[int, int], letters: int) -> NDArray[np.uint8] | None:
+    """The same with letters of so many pixels."""
     height, width = size
-    letters = max(6, round(max(12, min(size) / 34) * scale))
     step, margin = round(1.45 * letters), max(2, round(0.4 * letters))
     font = ImageFont.load_default(letters)
     lengths = [font.getlength(line.text) for line in lines]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from avseg.render.legend import Line, legend
+from avseg.render.legend import SMALLEST, Line, legend
 from avseg.render.palette import distinct_colours
 
 Picture = NDArray[np.uint8]
@@ -61,7 +61,8 @@ class Paint:
         """
         self.shape = labels.shape
         table = colours if colours is not None else np.array([(0, 0, 0), *distinct_colours(255)], np.uint8)
-        contour = _contour(labels, max(1, round(min(labels.shape) / 240)))
+        # Where there is no tint, a contour of one pixel is hardly seen.
+        contour = _contour(labels, max(1 if alpha else 2, round(min(labels.shape) / 240)))
         ids = labels.ravel().astype(np.intp)
         inside = np.flatnonzero(ids > 0)
         weight = np.where(contour.ravel()[inside], 1.0, alpha)[:, None]
@@ -140,12 +141,11 @@ def _tags(
     tags: list[tuple[int, int, Picture]] = []
     covered = np.zeros(labels.shape, bool)
     covered[taken] = True
-    letters = max(6, round(type_size(labels.shape, 28) * scale))
-    for index in np.unique(labels):
-        if int(index) not in names or not index:
-            continue
+    shown = [int(index) for index in np.unique(labels) if index and int(index) in names]
+    letters = _fitting([names[index] for index in shown], round(type_size(labels.shape, 28) * scale), labels.shape)
+    for index in shown:
         rows, columns = np.nonzero(labels == index)
-        tile = _tile(names[int(index)], tuple(table[int(index) % len(table)].tolist()), letters)
+        tile = _tile(names[index], tuple(table[index % len(table)].tolist()), letters)
         tile = tile[:height, :width]
         for top, left in _places(rows, columns, tile.shape[:2], labels.shape):
             place = slice(top, top + tile.shape[0]), slice(left, left + tile.shape[1])
@@ -154,6 +154,15 @@ def _tags(
                 tags.append((top, left, tile))
                 break
     return tags
+
+
+def _fitting(texts: Sequence[str], letters: int, size: tuple[int, ...]) -> int:
+    """Pixels of letters, as many as are wanted, unless a text would then be wider than a picture (H, W), or a tile
+    higher than a sixth of it; never fewer than `SMALLEST`."""
+    letters = min(letters, size[0] // 9)
+    widest = max((ImageFont.load_default(100).getlength(text) / 100 for text in texts), default=0.0)
+    margins = 2 / 5
+    return max(SMALLEST, min(letters, int(size[1] / (widest + margins))))
 
 
 def _places(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from avseg.inference.export.style import Style
-from avseg.render.legend import Line
+from avseg.render.legend import Line, legend
 from avseg.render.overlay import Paint, overlay
 
 COLOURS = np.array([(0, 0, 0)] + [(255, 0, 0)] * 255, np.uint8)
@@ -101,3 +101,38 @@ def test_letters_grow() -> None:
 def test_numbers_that_cannot_be(words: Any, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         Style(**words)
+
+
+def test_names_are_whole_however_large_they_are_wanted() -> None:
+    """Letters grow until the name is as wide as the picture, and no further."""
+    labels = np.zeros((120, 160), np.uint8)
+    labels[60:110, 30:120] = 1
+    ground = np.zeros((120, 160, 3), np.uint8)
+    names, colours = {1: "1 acoustic guitar 0.91"}, np.array([(0, 0, 0)] + [(0, 0, 255)] * 255, np.uint8)
+    shown = {scale: Paint(labels, names, colours, 1.0, scale=scale).on(ground) for scale in (0.25, 1.0, 3.0, 8.0)}
+    assert (shown[3.0] == shown[8.0]).all()
+    for picture in shown.values():
+        tag = picture[: 60 - 2]
+        rows, columns = np.nonzero((tag > 100).any(2))
+        ink = np.nonzero((tag > 100).all(2))
+        assert columns.min() < ink[1].min() and ink[1].max() < columns.max()  # a margin on both sides
+        assert rows.max() - rows.min() < 120 / 6
+    widths = [np.ptp(np.nonzero((picture[:58] > 100).any(2))[1]) for picture in shown.values()]
+    assert widths[0] < widths[1] < widths[2] > 0.8 * 160
+
+
+@pytest.mark.parametrize("size", [(640, 240), (2160, 3840), (360, 1280)])
+def test_the_list_takes_smaller_letters_where_it_has_no_room(size: tuple[int, int]) -> None:
+    lines = tuple(Line(text, (255, 0, 0), True) for text in ("1 acoustic guitar 0.91", "2 woman 0.84"))
+    usual, large = legend(lines, size), legend(lines, size, 8.0)
+    assert usual is not None and large is not None and legend(lines, (60, 80)) is None
+    for found in (usual, large):
+        assert found.shape[0] <= 0.75 * size[0] and found.shape[1] <= 0.6 * size[1]
+
+
+def test_outlines_alone_are_two_pixels_at_least() -> None:
+    labels = np.zeros((120, 160), np.uint8)
+    labels[40:80, 40:80] = 1
+    ground = np.zeros((120, 160, 3), np.uint8)
+    widths = [int((Paint(labels, {}, COLOURS, alpha).on(ground)[60, :60, 0] == 255).sum()) for alpha in (0.45, 0)]
+    assert widths == [1, 2]
