@@ -166,13 +166,17 @@ def _slug(text: str) -> str:
 
 def _figures(scored: Scored) -> str:
     protocols, suites = " + ".join(scored.protocols), " + ".join(scored.suites)
-    rows = [(_cell(figure.name), f"{figure.value:.4f}", _interval(figure)) for figure in scored.figures]
+    rows = [(_cell(figure.name), _value(figure), _interval(figure)) for figure in scored.figures]
     return (
         f"On {scored.clips} clips of {scored.data}, split {scored.split}; suite {suites}, protocol {protocols}.\n\n"
-        + _table(("score", "data set", "mean over clips [95 % interval]"), rows)
-        + "\n\nThe interval is that of the mean over clips, by 2000 draws of the clips with replacement. A score of "
-        "the data set that is no mean over clips, such as mIoU, differs from that mean."
+        + _table(("score", "data set [95 % interval]", "mean over clips [95 % interval]"), rows)
+        + "\n\nIntervals come of drawing the clips with replacement: 1000 times for scores of the data set, 2000 times "
+        "for means over clips. A score that is no mean over clips, such as mIoU, differs from that mean."
     )
+
+
+def _value(figure: ScoredFigure) -> str:
+    return f"{figure.value:.4f}" + (f" [{figure.ends[0]:.4f}, {figure.ends[1]:.4f}]" if figure.ends else "")
 
 
 def _interval(figure: ScoredFigure) -> str:

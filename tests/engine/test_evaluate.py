@@ -292,7 +292,13 @@ def test_what_a_killed_evaluation_left_is_cleared_by_the_next_one(model_file: Pa
     (tmp_path / ".mine.part").touch()
     evaluate_file(model_file, replace(DATA, held_out_clips=1), out=tmp_path, device="cpu")
     assert not any(piece.exists() for piece in pieces)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".mine.part", "clips.csv", "overlays", "result.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        ".mine.part",
+        "clips.csv",
+        "overlays",
+        "result.json",
+        "sums.npz",
+    ]
 
 
 def test_a_model_of_classes_is_judged_and_shown_by_its_foreground(tmp_path: Path) -> None:

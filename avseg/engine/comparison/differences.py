@@ -10,6 +10,7 @@ from typing import TypeAlias
 import numpy as np
 
 from avseg.engine.comparison.options import Draws
+from avseg.engine.evaluation.intervals import FEWEST
 from avseg.engine.evaluation.report import OF_THE_CLIP, prefixes
 from avseg.metrics.base import Array, Metric, Resampled, Row
 from avseg.metrics.bootstrap import paired_bootstrap
@@ -17,8 +18,6 @@ from avseg.progress import Progress
 
 LEVEL = 0.95
 """Share of the draws whose differences lie inside an interval."""
-FEWEST = 5
-"""Clips, or groups that a protocol takes together: of fewer there is no interval, it would be far too narrow."""
 FEW = f"it stands on fewer than {FEWEST} clips, or groups of clips that the protocol takes together"
 RARE = "it has no value in most draws"
 NO_MEAN = "it is no mean over clips, and without the models it cannot be computed for other clips"

@@ -27,6 +27,7 @@ from avseg.io.files import clear_stale
 from avseg.io.youtube_vis import read_results, write_results
 from avseg.metrics import SUITES, metrics_of
 from avseg.metrics.base import Metric, Row
+from avseg.metrics.stored import SUMS, write_sums
 from avseg.models import load_model
 from avseg.models.base import Model
 from avseg.models.opening import refuse_choices
@@ -82,8 +83,8 @@ def evaluate_file(
             a model that opens by name gets the task of the data set.
         protocol: One or several; each suite is computed under those of them that it has.
         suites: Metric suites, all in one pass; by default the data set's own.
-        out: Folder for result.json, clips.csv, the tracks of an instance model (predictions.json) and, with `overlays`,
-            pictures of the best and the worst clips.
+        out: Folder for result.json, clips.csv, sums.npz, the tracks of an instance model (predictions.json) and, with
+            `overlays`, pictures of the best and the worst clips.
         overlays: Pictures of so many best and so many worst clips.
 
     Raises:
@@ -103,7 +104,7 @@ def evaluate_file(
             raise ValueError(f"{model_path} holds tracks and no model; leave out --batch-size and --device")
         judged = judge_tracks(Path(model_path), dataset, metrics)
         report = Report.of(metrics, model_path, dataset.config, split, time.monotonic() - started, main=True)
-        _write(report, out, overlays, judged)
+        _write(report, out, overlays, judged, metrics, dataset.task)
         return report
     with working_on(device) as place:
         model = load_model(model_path, device=str(place), task=dataset.task)
@@ -114,7 +115,7 @@ def evaluate_file(
         report = Report.of(metrics, model_path, dataset.config, split, seconds, main)
         report = replace(report, weights=model.config.origins)
         if report.main:
-            _write(report, out, overlays, judged)
+            _write(report, out, overlays, judged, metrics, dataset.task)
             if out is not None and judged.tracks:
                 write_tracks(out / FILE, judged.tracks, dataset)
     return report
@@ -189,11 +190,14 @@ def metrics_wanted(dataset: ClipDataset, suites: Sequence[str], protocols: Seque
     return metrics
 
 
-def _write(report: Report, out: Path | None, overlays: int, judged: Judged) -> None:
+def _write(
+    report: Report, out: Path | None, overlays: int, judged: Judged, metrics: Sequence[Metric], task: Task
+) -> None:
     if out is None:
         return
     for folder in (out, out / "overlays"):
         clear_stale(folder)
+    write_sums(out / SUMS, metrics, task)
     report.write(out)
     if overlays:
         write_pictures(judged.task, report, out / "overlays", overlays, judged.look)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import csv
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from avseg.engine.evaluation.intervals import figure_intervals
+from avseg.engine.evaluation.report import prefixes
+from avseg.metrics.base import Resampled
 from avseg.metrics.bootstrap import bootstrap_interval
+from avseg.metrics.stored import SUMS, read_sums
 
 KIND = "avseg.evaluation"
 TABLE = "clips.csv"
@@ -26,6 +30,8 @@ class ScoredFigure:
     low: float = math.nan
     high: float = math.nan
     """The ends of the 95 % interval of that mean; NaN where fewer than two clips have one."""
+    ends: tuple[float, float] | None = None
+    """Of the 95 % interval of `value` itself; None where the sums of the clips are not there, or there are few."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,8 @@ def read_scores(path: str | Path, seed: int = 0) -> Scored:
     """The scores of `avseg evaluate --out FOLDER`.
 
     Args:
-        path: result.json, or the folder that holds it. Where clips.csv lies beside it, scores have intervals.
+        path: result.json, or the folder that holds it. Where clips.csv lies beside it, means over clips have intervals;
+            where sums.npz does, the scores themselves.
         seed: Of the intervals.
 
     Raises:
@@ -63,8 +70,9 @@ def read_scores(path: str | Path, seed: int = 0) -> Scored:
         if told["kind"] != KIND:
             raise ValueError(f"its kind is {told['kind']!r}")
         table = _columns(path.with_name(TABLE), int(told["clips"]))
+        ends = _ends(path.with_name(SUMS), told, seed)
         figures = tuple(
-            _figure(name, float(value), table.get(name, []), seed)
+            replace(_figure(name, float(value), table.get(name, []), seed), ends=ends.get(name))
             for name, value in told["scores"].items()
             if value is not None
         )
@@ -75,6 +83,24 @@ def read_scores(path: str | Path, seed: int = 0) -> Scored:
         raise ValueError(
             f"{path} holds no scores of avseg evaluate ({error}); give the result.json that --out FOLDER leaves"
         ) from error
+
+
+def _ends(path: Path, told: dict[str, Any], seed: int) -> dict[str, tuple[float, float]]:
+    """By the name of a score the ends of its interval.
+
+    Raises:
+        ValueError: sums of other scores.
+    """
+    if not path.is_file():
+        return {}
+    metrics = read_sums(path, told["suites"], told["protocols"])
+    for prefix, metric in zip(prefixes(metrics), metrics, strict=True):
+        seen = isinstance(metric, Resampled) and metric.groups
+        for name, value in (metric.compute() if seen else {}).items():
+            wanted = told["scores"].get(prefix + name)
+            if wanted is not None and not math.isclose(value, wanted, rel_tol=1e-6):
+                raise ValueError(f"{path} beside it gives {prefix + name} {value:.6f} and not {wanted:.6f}")
+    return figure_intervals(metrics, seed)
 
 
 def _columns(path: Path, clips: int) -> dict[str, list[float]]:
