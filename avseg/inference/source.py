@@ -91,8 +91,7 @@ def _parts(taken: Iterable[Timed], geometry: Geometry, span: int | None) -> Iter
     shown: list[float] = []
     size = (0, 0)
     for time, picture in taken:
-        sized = np.array(geometry.resize(Image.fromarray(picture), geometry.spec.interpolation))
-        pictures.append(torch.from_numpy(sized).permute(2, 0, 1))
+        pictures.append(sized(picture, geometry))
         shown.append(time)
         size = (picture.shape[0], picture.shape[1])
         if len(pictures) == span:
@@ -100,6 +99,12 @@ def _parts(taken: Iterable[Timed], geometry: Geometry, span: int | None) -> Iter
             pictures, shown = [], []
     if pictures:
         yield torch.stack(pictures), shown, size
+
+
+def sized(picture: NDArray[np.uint8], geometry: Geometry) -> Tensor:
+    """(H, W, 3) uint8 as (3, h, w) at the size at which a network sees it."""
+    resized = np.array(geometry.resize(Image.fromarray(picture), geometry.spec.interpolation))
+    return torch.from_numpy(resized).permute(2, 0, 1)
 
 
 def _needed(times: list[float], known: float, config: ModelConfig) -> tuple[float, float, float, float]:

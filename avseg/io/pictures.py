@@ -71,7 +71,7 @@ class Pictures(Iterator[Timed]):
         """(time in s, function that gives the picture) of every frame, in place of the pictures themselves: those that
         nobody asks for are never converted to RGB. A function may be called later, in the order of time."""
         with open_media(self._path) as media:
-            converter = _Converter(self._path)
+            converter = Converter(self._path)
             for time, frame in self._timed(media):
                 yield time, partial(converter.rgb, frame)
 
@@ -81,7 +81,7 @@ class Pictures(Iterator[Timed]):
 
     def _pictures(self) -> Generator[Timed, None, None]:
         with open_media(self._path) as media:
-            converter = _Converter(self._path)
+            converter = Converter(self._path)
             try:
                 for time, frame in self._wanted(self._timed(media, self._part[0] if self._part else 0.0)):
                     yield time, converter.rgb(frame)
@@ -89,6 +89,7 @@ class Pictures(Iterator[Timed]):
             except DoubtError as doubt:
                 log.debug("%s is decoded from its beginning: %s", self._path, doubt)
         with open_media(self._path) as media:
+            converter = Converter(self._path)
             for time, frame in self._wanted(self._timed(media)):
                 yield time, converter.rgb(frame)
 
@@ -206,10 +207,11 @@ def read_still(path: Path) -> NDArray[np.uint8]:
     return np.array(eight_bit(turned).convert("RGB"))
 
 
-class _Converter:
+class Converter:
     """Frames as RGB arrays of one size; a frame that is shown twice is converted once."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | str) -> None:
+        """`path`: what messages call the video."""
         self._path = path
         self._frame: Any = None
         self._array: NDArray[np.uint8] | None = None

@@ -77,7 +77,7 @@ def _whole(path: str | Path, sample_rate: int | None, channels: int | None) -> I
         if media.sound is None:
             return
         rate = sample_rate or media.sound.codec_context.sample_rate
-        line = _Line(rate, zero)
+        line = SoundLine(rate, zero)
         count = 0
         for sound, stamp in believed(_decoded(media, rate, channels)):
             for piece in line.placed(sound, stamp):
@@ -111,26 +111,51 @@ def resampled(audio: NDArray[np.float32], sample_rate: int, wanted: int) -> Iter
 
 def _decoded(media: Media, rate: int, channels: int | None) -> Iterator[tuple[NDArray[np.float32], float | None]]:
     """((A, n) float32 at `rate`, s on the file's clock); every frame is mixed by its own speakers."""
-    from av import AudioResampler
-
-    resampler: Any = None
-    source: tuple[Any, ...] = ()
-    names: list[str] = []
-    wanted: list[str] = []
+    mixer = Mixer(rate, channels)
     for frame in media.frames(media.sound):
         stamp = time_of(frame)
+        yield from mixer.add(frame, stamp)
+    yield from mixer.rest()
+
+
+class Mixer:
+    """Decoded sound, one frame after the other, as float32 of one rate; every frame is mixed by its own speakers."""
+
+    def __init__(self, rate: int, channels: int | None) -> None:
+        """
+        Args:
+            rate: Hz.
+            channels: 1, 2, or None for those of the first frame; see `avseg.io.downmix`.
+        """
+        self._rate, self._channels = rate, channels
+        self._resampler: Any = None
+        self._source: tuple[Any, ...] = ()
+        self._names: list[str] = []
+        self._usual: list[str] = []
+
+    def add(self, frame: Any, stamp: float | None) -> Iterator[tuple[NDArray[np.float32], float | None]]:
+        """((A, n), stamp) of a frame, and before it what is left of one of another form, without a stamp."""
+        from av import AudioResampler
+
         kind = (frame.format.name, frame.layout.name, frame.sample_rate)
-        if kind != source:
-            if resampler is not None:
-                yield laid_out(_joined(resampler.resample(None), len(names)), names, channels, wanted), None
+        if kind != self._source:
+            yield from self.rest()
             # Packed samples: planes of more than eight channels cannot be read.
-            resampler, source = AudioResampler("flt", frame.layout.name, rate), kind
-            names = [channel.name for channel in frame.layout.channels]
-            wanted = wanted or names
+            self._resampler, self._source = AudioResampler("flt", frame.layout.name, self._rate), kind
+            self._names = [channel.name for channel in frame.layout.channels]
+            self._usual = self._usual or self._names
         frame.pts = None
-        yield laid_out(_joined(resampler.resample(frame), len(names)), names, channels, wanted), stamp
-    if resampler is not None:
-        yield laid_out(_joined(resampler.resample(None), len(names)), names, channels, wanted), None
+        yield self._laid(frame), stamp
+
+    def rest(self) -> Iterator[tuple[NDArray[np.float32], float | None]]:
+        """What the resampler holds."""
+        if self._resampler is not None:
+            yield self._laid(None), None
+            self._resampler = None
+
+    def _laid(self, frame: Any) -> NDArray[np.float32]:
+        sound = _joined(self._resampler.resample(frame), len(self._names))
+        return laid_out(sound, self._names, self._channels, self._usual)
 
 
 def _joined(frames: list[Any], channels: int) -> NDArray[np.float32]:
@@ -139,12 +164,17 @@ def _joined(frames: list[Any], channels: int) -> NDArray[np.float32]:
     return np.concatenate(arrays, axis=1) if arrays else np.zeros((channels, 0), np.float32)
 
 
-class _Line:
+class SoundLine:
     """Lays pieces of sound end to end; fills holes in the stamps with silence and drops what overlaps."""
 
-    def __init__(self, rate: int, start: float | None) -> None:
-        """`start`: s, the stamp of time zero; None: that of the first piece."""
-        self._rate = rate
+    def __init__(self, rate: int, start: float | None, gap: float = GAP) -> None:
+        """
+        Args:
+            rate: Hz.
+            start: s, the stamp of time zero; None: that of the first piece.
+            gap: s; see `GAP`.
+        """
+        self._rate, self._gap = rate, gap
         self._start = start
         self._samples = 0
         self._begun = False
@@ -157,7 +187,7 @@ class _Line:
         if stamp is not None:
             self._start = stamp if self._start is None else self._start
             drift = round((stamp - self._start) * self._rate) - self._samples
-        if self._begun and abs(drift) <= GAP * self._rate:
+        if self._begun and abs(drift) <= self._gap * self._rate:
             drift = 0
         for _ in range(0, drift, self._rate):
             silence = min(drift, self._rate)

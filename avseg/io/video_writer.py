@@ -22,6 +22,15 @@ from avseg.io.voice import Voice, voice_of
 CLOCK = Fraction(1, 90000)
 """s, the grain of picture times; frames of any rate and of none fall on it."""
 
+FRAGMENTS = {
+    # Without delay_moov the head is written before the encoder of the sound has said how many samples it puts before
+    # the first one, and the sound plays so much too late.
+    "movflags": "+frag_keyframe+delay_moov+default_base_moof",
+    "frag_duration": "1000000",
+    "flush_packets": "1",
+}
+"""Options of FFmpeg for an MP4 file that is whole up to its last second at any time."""
+
 
 @dataclass(frozen=True)
 class Coding:
@@ -97,6 +106,7 @@ class VideoWriter:
         pixel_aspect: float = 1.0,
         crf: int = 19,
         coding: Coding | None = None,
+        in_fragments: bool = False,
     ) -> None:
         """Open `path` for writing.
 
@@ -108,6 +118,8 @@ class VideoWriter:
             pixel_aspect: width of a pixel over its height.
             crf: quality of H.264; lower is better.
             coding: of pictures and sound, as the container takes them; H.264 of that quality unless given.
+            in_fragments: write MP4 piece by piece, a second each, so that a file whose writer was killed plays up to
+                the last of them. Such a file has no index, so that a player has to look for a place to jump to.
         """
         import av
 
@@ -123,7 +135,8 @@ class VideoWriter:
         """The last packet; how long its picture stays is known when the next one or the end comes."""
         # An absolute path: FFmpeg takes what stands before a colon for the name of a protocol.
         place = Path(path).absolute()
-        self._out = av.open(str(place), "w", options={} if place.suffix == ".webm" else {"movflags": "+faststart"})
+        options = {} if place.suffix == ".webm" else {"movflags": "+faststart"}
+        self._out = av.open(str(place), "w", options=FRAGMENTS if in_fragments else options)
 
     def write(self, frame: NDArray[np.uint8], time: float | None = None) -> None:
         """Add one picture shown at `time` seconds (default: the next tick of `fps`).

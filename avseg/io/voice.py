@@ -166,6 +166,8 @@ class _Encoded:
             if piece is None:
                 self._done = True
                 packets += self._stream.encode(None)
+            elif not piece[1].shape[1]:
+                break  # a live sound has come no further
             else:
                 packets += self._encode(*piece)
         return packets
