@@ -1,0 +1,127 @@
+"""What a stream is read from: an address, a file, or a camera and a microphone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import av
+
+from avseg.io.media import OPTIONS, MediaError
+
+NETWORK = "http,https,httpproxy,tcp,tls,crypto,rtsp,rtsps,rtp,srtp,udp,rtmp,rtmps,srt,data"
+"""Protocols of an address; a playlist behind it may not open files of this machine."""
+OPENING, SILENCE = 10.0, 5.0
+"""s that opening may take, and s without a packet after which a stream counts as stalled."""
+
+
+@dataclass(frozen=True)
+class Input:
+    """One thing that FFmpeg opens."""
+
+    address: str
+    name: str
+    """What messages call it; without password and query."""
+    format: str | None = None
+    """FFmpeg's name of the device; None: it finds the format itself."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """Of FFmpeg."""
+    gives: frozenset[str] = frozenset({"picture", "sound"})
+    stamped_by_wall: bool = False
+    """Whether its stamps are the time of day, so that those of two devices are of one clock."""
+    is_file: bool = False
+
+    def opened(self) -> Any:
+        """The container.
+
+        Raises:
+            MediaError: it cannot be opened.
+        """
+        try:
+            return av.open(
+                self.address,
+                format=self.format,
+                options=dict(self.options),
+                metadata_errors="ignore",
+                timeout=(OPENING, SILENCE),
+            )
+        except (av.error.FFmpegError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            if isinstance(error, av.error.ExitError):
+                reason = f"no answer for {OPENING:g} s"
+            raise MediaError(f"{self.name} cannot be opened ({reason})") from error
+
+
+def inputs_of(
+    source: str | None = None,
+    *,
+    camera: str | None = None,
+    microphone: str | None = None,
+    options: Sequence[str] = (),
+) -> tuple[Input, ...]:
+    """What is read, in the order in which it is opened.
+
+    Args:
+        source: an address (rtsp, http, https, udp, tcp, rtmp, srt ...) or a video file, which plays in real time.
+        camera: a device such as /dev/video0, in place of `source`.
+        microphone: an ALSA device such as `default`, beside a camera.
+        options: of FFmpeg's reader of the source or the camera, each as NAME=VALUE.
+
+    Raises:
+        ValueError: nothing, or both, or an option that is none.
+        MediaError: no such file, or an FFmpeg without devices.
+    """
+    more = dict(_option(text) for text in options)
+    if source is not None and (camera is not None or microphone is not None):
+        raise ValueError(
+            "both a source and a device are given; give an address or a file, or --camera and --microphone"
+        )
+    if source is not None:
+        return (_source(source, more),)
+    if camera is None:
+        raise ValueError("there is no picture to see; give an address, a video file, or --camera /dev/video0")
+    devices = [_device("camera", "v4l2", camera, {"timestamps": "abs", **more}, "picture")]
+    if microphone is not None:
+        devices.append(_device("microphone", "alsa", microphone, {}, "sound"))
+    return tuple(devices)
+
+
+def _source(source: str, more: Mapping[str, str]) -> Input:
+    scheme = re.match(r"[a-z][a-z0-9+]+:(?=//)", source, re.IGNORECASE)
+    if scheme is None:
+        path = Path(source)
+        if not path.is_file():
+            raise MediaError(f"{source} is neither a file nor an address such as rtsp://HOST/PATH or udp://@:PORT")
+        return Input(str(path.resolve()), path.name, options={**OPTIONS, **more}, is_file=True)
+    usual = {"protocol_whitelist": NETWORK, "merge_pmt_versions": "1"}
+    if scheme[0].lower().startswith("rtsp"):
+        usual["rtsp_transport"] = "tcp"
+    return Input(source, shown(source), options={**usual, **more})
+
+
+def shown(address: str) -> str:
+    """An address without the user, the password and the query, which may hold secrets."""
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _device(what: str, kind: str, address: str, options: Mapping[str, str], gives: str) -> Input:
+    try:
+        av.format.ContainerFormat(kind, "r")
+    except ValueError as error:
+        raise MediaError(
+            f"the FFmpeg in this PyAV ({av.__version__}) has no {kind} input, so it opens no {what}; PyAV's own wheels "
+            "for Linux have it (pip install --force-reinstall av), elsewhere give an address that a program serves"
+        ) from error
+    return Input(address, f"{what} {address}", kind, options, frozenset({gives}), stamped_by_wall=True)
+
+
+def _option(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise ValueError(f"the FFmpeg option {text!r} is not of the form NAME=VALUE, such as video_size=1280x720")
+    return name, value

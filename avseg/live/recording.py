@@ -1,0 +1,61 @@
+"""A stream written to a file that plays up to its last second, whatever ends the writer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from avseg.io.video_sound import Piece
+from avseg.io.video_writer import Coding, VideoWriter
+from avseg.live.ring import SoundRing
+from avseg.live.stream import LiveFrame
+
+CODING = Coding("libx264", "yuv420p", {"crf": "23", "preset": "superfast", "bf": "0", "g": "30"})
+"""Coarser and three times as fast as that of finished videos: the model works beside it."""
+USUAL_RATE = 25.0
+"""Pictures a second as the file states them; every picture has its own time."""
+
+
+class Recording:
+    """Painted pictures at their own times, with the sound of the stream in step, as MP4 in fragments of a second."""
+
+    def __init__(self, path: Path, overwrite: bool = False) -> None:
+        """
+        Args:
+            path: the file, NAME.mp4. It is made when the first picture comes.
+            overwrite: whether one that is there may be replaced.
+
+        Raises:
+            ValueError: another kind of file, or one that is there.
+        """
+        if path.suffix.lower() != ".mp4":
+            raise ValueError(f"{path} is no name of an MP4 file; give --out NAME.mp4")
+        if path.exists() and not overwrite:
+            raise ValueError(f"{path} is there already; give another name, or --overwrite")
+        self.path = path
+        self._writer: VideoWriter | None = None
+        self._begin = self._last = 0.0
+        self._closing = False
+
+    def write(self, frame: LiveFrame, sound: SoundRing | None) -> None:
+        """The next picture; with the first one it is settled whether the file has sound."""
+        if self._writer is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._begin = frame.result.time
+            pieces = None if sound is None else self._pieces(sound)
+            self._writer = VideoWriter(self.path, USUAL_RATE, sound=pieces, coding=CODING, in_fragments=True)
+        self._last = frame.result.time - self._begin
+        self._writer.write(frame.painted, self._last)
+
+    def close(self) -> None:
+        """Write what is left; nothing where no picture came."""
+        self._closing = True
+        if self._writer is not None:
+            writer, self._writer = self._writer, None
+            writer.close(self._last + 1 / USUAL_RATE)
+
+    def _pieces(self, sound: SoundRing) -> Iterator[Piece]:
+        for piece in sound.pieces(self._begin):
+            if self._closing and not piece[1].shape[1]:
+                return
+            yield piece

@@ -1,0 +1,81 @@
+"""The clip that a model gets of the newest picture: the pictures and the sound that it would get in a file."""
+
+from __future__ import annotations
+
+import torch
+
+from avseg.config import ModelConfig
+from avseg.data.geometry import Geometry
+from avseg.inference.plan import group_length, heard
+from avseg.inference.source import check_hears, sized
+from avseg.io.pictures import Converter
+from avseg.live.ring import SoundRing
+from avseg.live.stage import Memory, Picture
+from avseg.types import Clip
+
+MARGIN = 0.25
+"""s of sound on both sides of what windows hear; rounding must not make one look cut off."""
+
+
+class Window:
+    """Which pictures and which sound a model takes for a picture, and how much of both is kept for that."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        """
+        Raises:
+            ValueError: a model that does not hear, or one that sees a whole video at once.
+        """
+        check_hears(config)
+        length = group_length(config.temporal)
+        if length is None:
+            raise ValueError(
+                f"models of the family {config.family} look at a whole video before they mark anything, and a stream "
+                "has no end; take a model that sees single pictures or a few at a time"
+            )
+        self._config, self._geometry, self._length = config, Geometry(config.input), length
+        spans = heard(self._times(0.0), config.audio)
+        self.memory = Memory(max(end for _, end in spans), config.temporal.spacing, length - 1)
+        self.seconds = self.memory.ahead - min(begin for begin, _ in spans) + 2 * MARGIN
+        """s of sound from the beginning of the first window to the end of the last."""
+
+    def clip(self, name: str, pictures: list[Picture], converter: Converter, ring: SoundRing | None) -> Clip:
+        """The clip whose last picture is masked, sized for the network.
+
+        Args:
+            name: of the stream.
+            pictures: as `Stage.before` gives them.
+            converter: to RGB.
+            ring: the sound; None: silence.
+        """
+        newest = pictures[-1]
+        for one in pictures:
+            if one.sized is None:
+                one.sized = sized(converter.rgb(one.frame), self._geometry)
+        times = self._times(newest.time)
+        late = self._config.temporal.shown_after
+        spans = heard(times, self._config.audio)
+        rate = self._config.sound_rate
+        begin = round((min(first for first, _ in spans) - MARGIN) * rate)
+        end = round((max(last for _, last in spans) + MARGIN) * rate)
+        samples = torch.zeros(self._config.heard_channels, end - begin)
+        if ring is not None:
+            samples = torch.from_numpy(ring.read(begin, end))
+        shape = converter.rgb(newest.frame).shape
+        return Clip(
+            id=name,
+            frames=torch.stack([one.sized for one in pictures if one.sized is not None]),
+            times=torch.tensor(times, dtype=torch.float64),
+            audio=samples,
+            sample_rate=rate,
+            audio_start=begin / rate,
+            output_size=(shape[0], shape[1]),
+            shown=torch.tensor([time + late for time in times[:-1]] + [newest.time], dtype=torch.float64),
+        )
+
+    def _times(self, shown: float) -> list[float]:
+        """Nominal times of the pictures that go with one shown at `shown` s. A file's first picture, of a model that
+        sees it alone, hears no sound from before its beginning, and so here."""
+        spacing, last = self._config.temporal.spacing, shown - self._config.temporal.shown_after
+        if self._length == 1:
+            return [max(last, 0.0)]
+        return [last - spacing * number for number in range(self._length - 1, -1, -1)]
