@@ -155,6 +155,8 @@ class Reader(threading.Thread):
     def _show(self, frame: Any, step: float) -> None:
         arrival = self._arrival if frame.opaque is None else frame.opaque
         at = self._timeline.of_picture(time_of(frame), arrival, step)
+        if at is None:
+            return
         self._stage.show(Picture(at, frame, arrival))
         while self._held:
             self._hear(*self._held.popleft())

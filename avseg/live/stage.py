@@ -21,6 +21,8 @@ FRESH = 32
 """Pictures that wait for the sound that goes with them."""
 LATE = 1.0
 """s that a picture waits for sound that should have come."""
+LOOK_BACK = 10.0
+"""s over which it is measured how much later than pictures their sound comes."""
 
 
 @dataclass(eq=False)
@@ -34,6 +36,8 @@ class Picture:
     """s of the machine's monotonic clock, when its packet was read."""
     sized: Tensor | None = None
     """(3, h, w) as the network sees it, once that was made."""
+    heard: bool = False
+    """Whether the sound that goes with it is there."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,11 @@ class Memory:
 
 
 class Stage:
-    """Shared by the readers of a stream and the loop that predicts; every method may be called by any thread."""
+    """Shared by the readers of a stream and the loop that predicts; every method may be called by any thread.
+
+    Sound may come in lumps, such as a third of a second at once in MPEG-TS. So every picture is given a steady delay
+    after its arrival: the longest that a picture of the last seconds had to wait for its sound.
+    """
 
     def __init__(self, memory: Memory, makes_ring: Callable[[str, int], tuple[SoundRing, ...]]) -> None:
         """
@@ -71,6 +79,8 @@ class Stage:
         self._changed = threading.Condition()
         self._fresh: deque[Picture] = deque(maxlen=FRESH)
         self._past: deque[Picture] = deque(maxlen=4 * memory.before + 1)
+        self._waits: deque[tuple[float, float]] = deque(maxlen=1024)
+        """When the sound of a picture came, in s of the monotonic clock, and how long the picture had waited in s."""
         self._ended = False
         self._error: Exception | None = None
 
@@ -96,22 +106,25 @@ class Stage:
             if self._fresh and picture.time <= self._fresh[-1].time:
                 return  # a stamp that goes back; the clock of packets passes on small ones
             now = time.monotonic()
-            while len(self._fresh) > 1 and self._is_heard(self._fresh[1], now):
+            delay = self._delay(now)
+            while len(self._fresh) > 1 and self._is_due(self._fresh[1], now, delay):
                 self._fresh.popleft()
-            # Pictures that wait for long windows lie further apart, so that FRESH of them reach back far enough.
-            if not self._fresh or picture.time - self._fresh[-1].time >= self._memory.ahead / (FRESH - 8):
+            # Pictures that wait long lie further apart, so that FRESH of them reach back far enough.
+            if not self._fresh or picture.time - self._fresh[-1].time >= (self._memory.ahead + delay) / (FRESH - 8):
                 self._fresh.append(picture)
+                self._mark_heard(now)
             if self._memory.before and (
                 not self._past or picture.time - self._past[-1].time >= self._memory.spacing / 4
             ):
                 self._past.append(picture)
             self._changed.notify_all()
 
-    def sound(self, frame: Any, time: float) -> None:
-        """A decoded frame of sound that begins at `time` s."""
+    def sound(self, frame: Any, at: float) -> None:
+        """A decoded frame of sound that begins at `at` s."""
         for ring in self.rings:
-            ring.add(frame, time)
+            ring.add(frame, at)
         with self._changed:
+            self._mark_heard(time.monotonic())
             self._changed.notify_all()
 
     def end(self, error: Exception | None = None) -> None:
@@ -132,14 +145,15 @@ class Stage:
         with self._changed:
             while True:
                 now = time.monotonic()
-                found = self._take(now)
+                found, wait = self._take(now)
                 if found is not None:
                     return found
-                if self._ended or self.stop.is_set() or (until is not None and now >= until):
+                is_over = self._ended and not self._fresh
+                if is_over or self.stop.is_set() or (until is not None and now >= until):
                     if self._error is not None:
                         raise self._error
                     return None
-                self._changed.wait(0.1)
+                self._changed.wait(wait)
 
     def before(self, picture: Picture) -> list[Picture]:
         """The picture and those before it at the spacing of the model, in order; the first one again where there is
@@ -149,19 +163,35 @@ class Stage:
         wanted = [picture.time - number * self._memory.spacing for number in range(self._memory.before, 0, -1)]
         return [*(min(past, key=lambda one: abs(one.time - at)) for at in wanted), picture]
 
-    def _take(self, now: float) -> Picture | None:
+    def _take(self, now: float) -> tuple[Picture | None, float]:
+        """The newest picture that is due; or None, and in how many s one may be."""
+        delay, wait = self._delay(now), 0.1
         for picture in reversed(self._fresh):
-            if self._ended or self._is_heard(picture, now):
+            if self._is_due(picture, now, delay):
                 while self._fresh.popleft() is not picture:
                     pass
-                return picture
-        return None
+                return picture, 0.0
+            wait = min(wait, max(picture.arrival + delay - now, 0.001)) if picture.heard else wait
+        return None, wait
 
-    def _is_heard(self, picture: Picture, now: float) -> bool:
-        """Whether the sound that goes with a picture is there, or has been waited for long enough."""
+    def _mark_heard(self, now: float) -> None:
+        """Note which pictures have their sound now, and how long they waited."""
+        for picture in self._fresh:
+            if not picture.heard and self.rings and self.rings[0].end >= picture.time + self._memory.ahead:
+                picture.heard = True
+                self._waits.append((now, now - picture.arrival))
+
+    def _delay(self, now: float) -> float:
+        """s that pictures are held back."""
+        while self._waits and now - self._waits[0][0] > LOOK_BACK:
+            self._waits.popleft()
+        longest = max((wait for _, wait in self._waits), default=0.0)
+        return min(longest, max(self._memory.ahead, 0.0) + LATE)
+
+    def _is_due(self, picture: Picture, now: float, delay: float) -> bool:
+        """Whether the sound that goes with a picture is there and its delay over, or whether it waited long enough."""
         if not self.awaits_sound:
             return True
-        need = picture.time + self._memory.ahead
-        if self.rings and self.rings[0].end >= need:
-            return True
+        if picture.heard or self._ended:
+            return now >= picture.arrival + delay
         return now - picture.arrival > max(self._memory.ahead, 0.0) + LATE

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import threading
 
+BARE = 12
+"""Pictures without a stamp that are passed over in the hope of one with it; after them the source is taken to give
+none."""
+
 
 class Timeline:
     """Turns stamps of a connection into times of the stream by one shift for all its streams.
@@ -15,6 +19,8 @@ class Timeline:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._shift: float | None = None
+        self._bare = 0
+        """Pictures without a stamp since the connection began."""
         self._last: tuple[float, float] | None = None
         """Time of the last picture in s, and when it arrived, in s of the monotonic clock."""
 
@@ -26,10 +32,10 @@ class Timeline:
     def restart(self) -> None:
         """A new connection, whose stamps may begin anew."""
         with self._lock:
-            self._shift = None
+            self._shift, self._bare = None, 0
 
-    def of_picture(self, stamp: float | None, arrival: float, step: float) -> float:
-        """s, the time of a picture.
+    def of_picture(self, stamp: float | None, arrival: float, step: float) -> float | None:
+        """s, the time of a picture; None: it bears no stamp, and the next ones may, as in RTSP.
 
         Args:
             stamp: s on the connection's clock; None: a step after the picture before.
@@ -37,6 +43,9 @@ class Timeline:
             step: s between two pictures.
         """
         with self._lock:
+            if stamp is None and self._shift is None and self._bare < BARE:
+                self._bare += 1
+                return None
             if stamp is None:
                 stamp = 0.0 if self._shift is None or self._last is None else self._last[0] + step - self._shift
             if self._shift is None:

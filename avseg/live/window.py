@@ -33,10 +33,12 @@ class Window:
                 "has no end; take a model that sees single pictures or a few at a time"
             )
         self._config, self._geometry, self._length = config, Geometry(config.input), length
-        spans = heard(self._times(0.0), config.audio)
-        self.memory = Memory(max(end for _, end in spans), config.temporal.spacing, length - 1)
-        self.seconds = self.memory.ahead - min(begin for begin, _ in spans) + 2 * MARGIN
-        """s of sound from the beginning of the first window to the end of the last."""
+        # Of windows that begin with a second, the one whose picture stands at its beginning reaches furthest.
+        late = config.temporal.shown_after
+        spans = heard(self._times(late), config.audio)
+        self.memory = Memory(max(end for _, end in spans) - late, config.temporal.spacing, length - 1)
+        self.seconds = self.memory.ahead + late - min(begin for begin, _ in spans) + 1.0 + 2 * MARGIN
+        """s of sound that the windows reach over, wherever in a second they begin."""
 
     def clip(self, name: str, pictures: list[Picture], converter: Converter, ring: SoundRing | None) -> Clip:
         """The clip whose last picture is masked, sized for the network.
@@ -73,9 +75,6 @@ class Window:
         )
 
     def _times(self, shown: float) -> list[float]:
-        """Nominal times of the pictures that go with one shown at `shown` s. A file's first picture, of a model that
-        sees it alone, hears no sound from before its beginning, and so here."""
+        """Nominal times of the pictures that the model sees with one shown at `shown` s, in order."""
         spacing, last = self._config.temporal.spacing, shown - self._config.temporal.shown_after
-        if self._length == 1:
-            return [max(last, 0.0)]
         return [last - spacing * number for number in range(self._length - 1, -1, -1)]

@@ -1,0 +1,112 @@
+"""Films served in real time on this machine, by programs that not every machine has."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from inference.media import make
+
+SYSTEM_PYTHON = "/usr/bin/python3"
+"""Debian's, which sees Debian's GStreamer."""
+RTSP_SERVER = """
+import sys, gi
+gi.require_version("Gst", "1.0")
+gi.require_version("GstRtspServer", "1.0")
+from gi.repository import GLib, Gst, GstRtspServer
+Gst.init(None)
+if len(sys.argv) == 1:
+    sys.exit(0 if Gst.ElementFactory.find("qtdemux") and Gst.ElementFactory.find("h264parse") else 1)
+server, factory = GstRtspServer.RTSPServer(), GstRtspServer.RTSPMediaFactory()
+server.set_address("127.0.0.1")
+server.set_service(sys.argv[1])
+factory.set_launch(
+    "( filesrc location=%s ! qtdemux name=film film.video_0 ! queue ! h264parse ! rtph264pay name=pay0 "
+    "config-interval=-1 film.audio_0 ! queue ! aacparse ! rtpmp4gpay name=pay1 )" % sys.argv[2]
+)
+server.get_mount_points().add_factory("/film", factory)
+server.attach(None)
+print("ready", flush=True)
+GLib.MainLoop().run()
+"""
+FPS, RATE = 25, 48_000
+FLASH = 0.2
+"""s that picture and sound are on, once a second, from 0.4 s on."""
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
+
+
+def flashes(path: Path, seconds: float, silent: bool = False) -> Path:
+    """A film that is white and loud for `FLASH` s of every second from 0.4 s on, black and still otherwise."""
+    on = (np.arange(round(seconds * FPS)) / FPS % 1 >= 0.4 - 1e-6) & (np.arange(round(seconds * FPS)) / FPS % 1 < 0.6 - 1e-6)
+    pictures = [np.full((48, 64, 3), 255 if lit else 0, np.uint8) for lit in on]
+    at = np.arange(round(seconds * RATE)) / RATE
+    sound = (0.5 * np.sin(2 * np.pi * 880 * at) * ((at % 1 >= 0.4) & (at % 1 < 0.6)))[None].astype(np.float32)
+    times = [number / FPS for number in range(len(pictures))]
+    return make(path, pictures, times, sound=None if silent else sound, audio=("aac", "mono", RATE))
+
+
+@contextmanager
+def over_http(film: Path, port: int, *, seconds: float | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """`film` as MPEG-TS in real time for one client, over and over where `seconds` are longer than it."""
+    program = shutil.which("ffmpeg")
+    if program is None:
+        pytest.skip("needs the program ffmpeg on PATH (Debian: apt-get install ffmpeg)")
+    length = ["-t", str(seconds)] if seconds else []
+    words = ["-v", "error", "-re", *(["-stream_loop", "-1"] if seconds else []), "-i", str(film), *length]
+    coding = ["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "5", "-c:a", "aac"]
+    target = ["-f", "mpegts", "-listen", "1", f"http://127.0.0.1:{port}/film.ts"]
+    server = subprocess.Popen([program, *words, *coding, *target], stderr=subprocess.DEVNULL)
+    try:
+        _wait_for(port, server)
+        yield server
+    finally:
+        server.kill()
+        server.wait()
+
+
+@contextmanager
+def over_rtsp(film: Path, port: int) -> Iterator[str]:
+    """The address of `film`, served once to each client by Debian's GStreamer RTSP server."""
+    there = Path(SYSTEM_PYTHON).exists() and sys.platform == "linux"
+    if not there or subprocess.run([SYSTEM_PYTHON, "-c", RTSP_SERVER], capture_output=True).returncode:
+        pytest.skip(
+            "needs Debian's GStreamer RTSP server (apt-get install gir1.2-gst-rtsp-server-1.0 python3-gi "
+            "gstreamer1.0-plugins-good gstreamer1.0-plugins-bad)"
+        )
+    server = subprocess.Popen([SYSTEM_PYTHON, "-c", RTSP_SERVER, str(port), str(film)], stdout=subprocess.PIPE)
+    try:
+        assert server.stdout is not None and server.stdout.readline().strip() == b"ready"
+        yield f"rtsp://127.0.0.1:{port}/film"
+    finally:
+        server.kill()
+        server.wait()
+        server.stdout.close()
+
+
+def _wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
+    """Until the port is listened at. It is not tried: the server would take that for its one client."""
+    wanted = f":{port:04X}"
+    for _ in range(400):
+        assert server.poll() is None, "ffmpeg has ended before anybody came"
+        table = Path("/proc/net/tcp")
+        if not table.exists():
+            time.sleep(3)
+            return
+        if any(line.split()[1].endswith(wanted) and line.split()[3] == "0A" for line in table.read_text().splitlines()[1:]):
+            return
+        time.sleep(0.05)
+    pytest.fail("ffmpeg does not listen")

@@ -1,0 +1,182 @@
+"""Streams served in real time on this machine: sound and picture in step, sources that stall, end and come back."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from inference.fake import fake
+from live.serving import FLASH, flashes, free_port, over_http, over_rtsp
+
+from avseg.config import AudioWindow, Temporal
+from avseg.inference.segmenter import Segmenter
+from avseg.io.media import MediaError
+from avseg.io.pictures import Pictures
+from avseg.io.video_sound import read_audio
+from avseg.live import reader
+from avseg.live.inputs import Input, inputs_of
+from avseg.live.reader import Patience
+from avseg.live.recording import Recording
+from avseg.live.run import run_live
+from avseg.live.stream import LiveFrame, LiveStream
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return flashes(tmp_path_factory.mktemp("film") / "flashes.mp4", 3.0)
+
+
+def listening(offset: float = -0.04) -> Segmenter:
+    """Marks what is white while the 0.08 s around it are loud."""
+    window = AudioWindow(seconds=0.08, anchor="frame", offset=offset, missing="silence")
+    return Segmenter(fake(audio=window, temporal=Temporal("frame", 1)))
+
+
+def check_in_step(frames: Sequence[LiveFrame], least: int) -> None:
+    """Of a film of flashes, white pictures are marked in the middle of a flash, and nothing without its sound."""
+    white = [frame for frame in frames if frame.picture.mean() > 200]
+    middle = [one for one in white if 0.46 <= one.result.time % 1 <= 0.54]
+    assert len(middle) >= least
+    assert all(frame.result.mask.mean() > 0.9 for frame in middle)
+    assert all(0.35 <= frame.result.time % 1 <= 0.65 for frame in white)
+    assert not any(frame.result.mask.any() for frame in frames if frame.picture.mean() < 50)
+
+
+def test_a_film_over_http_is_masked_in_step_and_ends(film: Path, tmp_path: Path) -> None:
+    port = free_port()
+    with over_http(film, port):
+        begun = time.monotonic()
+        with LiveStream(listening(), inputs_of(f"http://127.0.0.1:{port}/film.ts")) as stream:
+            frames = list(stream)
+        assert stream.is_open and stream.name == f"http://127.0.0.1:{port}/film.ts"
+    assert 2.0 < time.monotonic() - begun < 30
+    check_in_step(frames, least=2)
+    times = [frame.result.time for frame in frames]
+    assert times == sorted(set(times)) and times[-1] > 2.5
+    told = stream.figures.to_dict()
+    assert told["masks"] == len(frames) <= told["frames"] <= 75 and told["latency_median_ms"] > 0
+
+
+def test_a_film_over_rtsp_is_masked_in_step_and_ends(film: Path) -> None:
+    with over_rtsp(film, free_port()) as address, LiveStream(listening(), inputs_of(address)) as stream:
+        check_in_step(list(stream), least=2)
+
+
+def onsets(path: Path) -> tuple[list[float], list[float]]:
+    """s, when pictures turn white and when the sound begins in a film of flashes."""
+    lit = [(at, picture.mean() > 128) for at, picture in Pictures(path)]
+    seen = [at for (_, before), (at, now) in zip(lit, lit[1:], strict=False) if now and not before]
+    found = read_audio(path)
+    assert found is not None
+    loud = np.convolve(np.abs(found[0][0].numpy()) > 0.1, np.ones(480), "same") > 0
+    return seen, (np.flatnonzero(loud[1:] & ~loud[:-1]) / found[1]).tolist()
+
+
+def test_a_file_plays_in_real_time_and_is_recorded_in_step(film: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out" / "live.mp4"
+    begun = time.monotonic()
+    told = run_live(listening(), inputs_of(str(film)), recording=Recording(out))
+    assert time.monotonic() - begun > 2.5 and told["masks"] > 10
+    seen, heard = onsets(out)
+    assert len(heard) == 3
+    # A flash begins at the first picture of it that got masks, which may be one or two later than the sound.
+    assert all(-0.045 < picture - sound < FLASH for picture, sound in zip(seen, heard[-len(seen) :], strict=True))
+    assert min(picture - sound for picture, sound in zip(seen, heard[-len(seen) :], strict=True)) < 0.085
+    with pytest.raises(ValueError, match="is there already"):
+        Recording(out)
+    with pytest.raises(ValueError, match="no name of an MP4 file"):
+        Recording(tmp_path / "live.avi")
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Short times, so that nobody waits."""
+    monkeypatch.setattr("avseg.live.inputs.SILENCE", 1.0)
+    monkeypatch.setattr(reader, "SILENCE", 1.0)
+    monkeypatch.setattr(reader, "FIRST_WAIT", 0.25)
+
+
+def test_a_source_that_stalls_and_comes_back_goes_on(
+    film: Path, hasty: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    port = free_port()
+    address = f"http://127.0.0.1:{port}/film.ts"
+    frames: list[tuple[float, LiveFrame]] = []
+    with over_http(film, port, seconds=60) as server:
+        stream = LiveStream(listening(), inputs_of(address), patience=Patience(20.0)).__enter__()
+        for frame in stream:
+            frames.append((time.monotonic(), frame))
+            if frame.result.time > 0.8:
+                break
+        server.send_signal(signal.SIGSTOP)
+        while stream.is_open:
+            time.sleep(0.05)
+    with over_http(film, port):
+        back = [(time.monotonic(), frame) for frame in stream]
+    stream.__exit__(None, None, None)
+    assert "has sent nothing for 1 s; connecting again in 0.25 s" in caplog.text
+    every = [*frames, *back]
+    steps = [late[1].result.time - early[1].result.time for early, late in zip(every, every[1:], strict=False)]
+    place = int(np.argmax(steps))
+    (before, _), (after, first) = every[place], every[place + 1]
+    assert steps[place] > 1.0 and steps[place] == pytest.approx(after - before, abs=0.6)
+    # The second connection has stamps of its own, by which its flashes are in step again.
+    begin, back = first.result.time, every[place + 1 :]
+    loud = [frame.result.time - begin for _, frame in back if frame.result.mask.any()]
+    assert loud and all(0.3 < at % 1 < 0.7 for at in loud)
+
+
+def test_a_source_that_does_not_come_back_is_an_error_after_a_while(film: Path, hasty: None) -> None:
+    port = free_port()
+    with over_http(film, port, seconds=60) as server:
+        stream = LiveStream(listening(), inputs_of(f"http://127.0.0.1:{port}/film.ts"), patience=Patience(1.0))
+        with stream, pytest.raises(MediaError, match="and it did not come back within 1 s"):
+            for frame in stream:
+                if frame.result.time > 0.3:
+                    server.send_signal(signal.SIGSTOP)
+
+
+def test_what_cannot_be_opened_is_an_error_at_once() -> None:
+    with (
+        LiveStream(listening(), inputs_of(f"http://127.0.0.1:{free_port()}/film.ts")) as stream,
+        pytest.raises(MediaError, match="cannot be opened"),
+    ):
+        next(stream)
+
+
+def test_two_devices_are_heard_and_seen_on_one_clock(film: Path) -> None:
+    """Two inputs that are stamped alike, of which one gives the picture and one the sound, opened at different times."""
+    camera, microphone = (
+        Input(str(film), gives, gives=frozenset({gives}), stamped_by_wall=True, is_file=True)
+        for gives in ("picture", "sound")
+    )
+    with LiveStream(listening(), [camera, microphone]) as stream:
+        check_in_step(list(stream), least=2)
+
+
+def test_a_slow_model_leaves_pictures_out_and_does_not_fall_behind(film: Path) -> None:
+    segmenter = listening()
+    quick = segmenter.last_of
+
+    def slow(*words: object) -> object:
+        time.sleep(0.4)
+        return quick(*words)  # type: ignore[arg-type]
+
+    segmenter.last_of = slow  # type: ignore[assignment,method-assign]
+    with LiveStream(segmenter, inputs_of(str(film)), seconds=2.5) as stream:
+        frames = list(stream)
+    told = stream.figures.to_dict()
+    assert len(frames) <= 8 and told["dropped"] > 0.5
+    assert frames[-1].result.time > 1.5  # with a queue it would have come to the eighth picture
+
+
+def test_a_silent_film_is_masked_without_waiting(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    silent = flashes(tmp_path / "silent.mp4", 0.6, silent=True)
+    with LiveStream(listening(), inputs_of(str(silent))) as stream:
+        frames = list(stream)
+    assert frames and not any(frame.result.mask.any() for frame in frames)
+    assert "has no sound; the model hears silence" in caplog.text
