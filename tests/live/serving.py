@@ -38,8 +38,8 @@ print("ready", flush=True)
 GLib.MainLoop().run()
 """
 FPS, RATE = 25, 48_000
-FLASH = 0.2
-"""s that picture and sound are on, once a second, from 0.4 s on."""
+FLASH = (0.3, 0.7)
+"""s of every second in which picture and sound are on."""
 
 
 def free_port() -> int:
@@ -50,18 +50,23 @@ def free_port() -> int:
 
 
 def flashes(path: Path, seconds: float, silent: bool = False) -> Path:
-    """A film that is white and loud for `FLASH` s of every second from 0.4 s on, black and still otherwise."""
-    on = (np.arange(round(seconds * FPS)) / FPS % 1 >= 0.4 - 1e-6) & (np.arange(round(seconds * FPS)) / FPS % 1 < 0.6 - 1e-6)
-    pictures = [np.full((48, 64, 3), 255 if lit else 0, np.uint8) for lit in on]
+    """A film that is white and loud in `FLASH` of every second, black and still otherwise."""
+    times = [number / FPS for number in range(round(seconds * FPS))]
+    pictures = [np.full((48, 64, 3), 255 if FLASH[0] <= at % 1 < FLASH[1] else 0, np.uint8) for at in times]
     at = np.arange(round(seconds * RATE)) / RATE
-    sound = (0.5 * np.sin(2 * np.pi * 880 * at) * ((at % 1 >= 0.4) & (at % 1 < 0.6)))[None].astype(np.float32)
-    times = [number / FPS for number in range(len(pictures))]
+    loud = (at % 1 >= FLASH[0]) & (at % 1 < FLASH[1])
+    sound = (0.5 * np.sin(2 * np.pi * 880 * at) * loud)[None].astype(np.float32)
     return make(path, pictures, times, sound=None if silent else sound, audio=("aac", "mono", RATE))
 
 
 @contextmanager
-def over_http(film: Path, port: int, *, seconds: float | None = None) -> Iterator[subprocess.Popen[bytes]]:
-    """`film` as MPEG-TS in real time for one client, over and over where `seconds` are longer than it."""
+def over_http(
+    film: Path, port: int, *, seconds: float | None = None, awaited: bool = False
+) -> Iterator[subprocess.Popen[bytes]]:
+    """`film` as MPEG-TS in real time for one client, over and over for `seconds` where they are given.
+
+    `awaited`: somebody tries to connect already.
+    """
     program = shutil.which("ffmpeg")
     if program is None:
         pytest.skip("needs the program ffmpeg on PATH (Debian: apt-get install ffmpeg)")
@@ -71,7 +76,8 @@ def over_http(film: Path, port: int, *, seconds: float | None = None) -> Iterato
     target = ["-f", "mpegts", "-listen", "1", f"http://127.0.0.1:{port}/film.ts"]
     server = subprocess.Popen([program, *words, *coding, *target], stderr=subprocess.DEVNULL)
     try:
-        _wait_for(port, server)
+        if not awaited:
+            _wait_for(port, server)
         yield server
     finally:
         server.kill()

@@ -108,10 +108,12 @@ def test_the_newest_picture_with_its_sound_is_taken_and_older_ones_are_dropped()
     for number in range(10):
         one.show(picture(number / 10))
     one.sound(sound(np.ones(620)), 0.0)  # up to 0.62 s: the picture at 0.5 s hears to 0.6 s
+    time.sleep(0.05)  # all are due
     found = one.newest()
     assert found is not None and found.time == 0.5 and one.frames == 10
     assert one.newest(until=0.0) is None  # no later one has its sound
     one.sound(sound(np.ones(400)), 0.62)
+    time.sleep(0.1)
     found = one.newest()
     assert found is not None and found.time == 0.9
     one.end()
