@@ -21,8 +21,9 @@ FRESH = 32
 """Pictures that wait for the sound that goes with them."""
 LATE = 1.0
 """s that a picture waits for sound that should have come."""
-LOOK_BACK = 10.0
-"""s over which it is measured how much later than pictures their sound comes."""
+LOOK_BACK, SHARE = 10.0, 0.9
+"""s over which it is measured how much later than pictures their sound comes; and the share of pictures that the delay
+is long enough for."""
 
 
 @dataclass(eq=False)
@@ -56,7 +57,7 @@ class Stage:
     """Shared by the readers of a stream and the loop that predicts; every method may be called by any thread.
 
     Sound may come in lumps, such as a third of a second at once in MPEG-TS. So every picture is given a steady delay
-    after its arrival: the longest that a picture of the last seconds had to wait for its sound.
+    after its arrival, in which nine of ten pictures of the last seconds got their sound.
     """
 
     def __init__(self, memory: Memory, makes_ring: Callable[[str, int], tuple[SoundRing, ...]]) -> None:
@@ -71,6 +72,8 @@ class Stage:
         """A few words for the page."""
         self.is_open = False
         """Whether the source is connected."""
+        self.delay = 0.0
+        """s that pictures are held back after their arrival."""
         self.stop = threading.Event()
         self.rings: tuple[SoundRing, ...] = ()
         self.awaits_sound = False
@@ -106,11 +109,12 @@ class Stage:
             if self._fresh and picture.time <= self._fresh[-1].time:
                 return  # a stamp that goes back; the clock of packets passes on small ones
             now = time.monotonic()
-            delay = self._delay(now)
-            while len(self._fresh) > 1 and self._is_due(self._fresh[1], now, delay):
+            while len(self._fresh) > 1 and self._is_due(self._fresh[1], now):
                 self._fresh.popleft()
             # Pictures that wait long lie further apart, so that FRESH of them reach back far enough.
-            if not self._fresh or picture.time - self._fresh[-1].time >= (self._memory.ahead + delay) / (FRESH - 8):
+            if not self._fresh or picture.time - self._fresh[-1].time >= (self._memory.ahead + self.delay) / (
+                FRESH - 8
+            ):
                 self._fresh.append(picture)
                 self._mark_heard(now)
             if self._memory.before and (
@@ -165,13 +169,13 @@ class Stage:
 
     def _take(self, now: float) -> tuple[Picture | None, float]:
         """The newest picture that is due; or None, and in how many s one may be."""
-        delay, wait = self._delay(now), 0.1
+        wait = 0.1
         for picture in reversed(self._fresh):
-            if self._is_due(picture, now, delay):
+            if self._is_due(picture, now):
                 while self._fresh.popleft() is not picture:
                     pass
                 return picture, 0.0
-            wait = min(wait, max(picture.arrival + delay - now, 0.001)) if picture.heard else wait
+            wait = min(wait, max(picture.arrival + self.delay - now, 0.001)) if picture.heard else wait
         return None, wait
 
     def _mark_heard(self, now: float) -> None:
@@ -180,18 +184,16 @@ class Stage:
             if not picture.heard and self.rings and self.rings[0].end >= picture.time + self._memory.ahead:
                 picture.heard = True
                 self._waits.append((now, now - picture.arrival))
-
-    def _delay(self, now: float) -> float:
-        """s that pictures are held back."""
         while self._waits and now - self._waits[0][0] > LOOK_BACK:
             self._waits.popleft()
-        longest = max((wait for _, wait in self._waits), default=0.0)
-        return min(longest, max(self._memory.ahead, 0.0) + LATE)
+        waits = sorted(wait for _, wait in self._waits)
+        longest = waits[int(SHARE * len(waits))] if waits else 0.0
+        self.delay = min(longest, max(self._memory.ahead, 0.0) + LATE)
 
-    def _is_due(self, picture: Picture, now: float, delay: float) -> bool:
+    def _is_due(self, picture: Picture, now: float) -> bool:
         """Whether the sound that goes with a picture is there and its delay over, or whether it waited long enough."""
         if not self.awaits_sound:
             return True
         if picture.heard or self._ended:
-            return now >= picture.arrival + delay
+            return now >= picture.arrival + self.delay
         return now - picture.arrival > max(self._memory.ahead, 0.0) + LATE

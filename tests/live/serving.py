@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from inference.media import make
 
 SYSTEM_PYTHON = "/usr/bin/python3"
@@ -112,7 +113,9 @@ def _wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
         if not table.exists():
             time.sleep(3)
             return
-        if any(line.split()[1].endswith(wanted) and line.split()[3] == "0A" for line in table.read_text().splitlines()[1:]):
+        if any(
+            line.split()[1].endswith(wanted) and line.split()[3] == "0A" for line in table.read_text().splitlines()[1:]
+        ):
             return
         time.sleep(0.05)
     pytest.fail("ffmpeg does not listen")

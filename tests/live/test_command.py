@@ -9,12 +9,12 @@ import time
 from pathlib import Path
 
 import pytest
-from live.serving import flashes
 
 from avseg.cli import run
 from avseg.io.media import probe
 from avseg.io.pictures import Pictures
 from avseg.io.video_sound import read_audio
+from live.serving import flashes
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from inference.fake import fake
-from live.serving import FLASH, flashes, free_port, over_http, over_rtsp
 
 from avseg.config import AudioWindow, Temporal
 from avseg.inference.segmenter import Segmenter
@@ -23,6 +21,8 @@ from avseg.live.reader import Patience
 from avseg.live.recording import Recording
 from avseg.live.run import run_live
 from avseg.live.stream import LiveFrame, LiveStream
+from inference.fake import fake
+from live.serving import FLASH, flashes, free_port, over_http, over_rtsp
 
 
 @pytest.fixture(scope="module")
@@ -100,9 +100,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader, "FIRST_WAIT", 0.25)
 
 
-def test_a_source_that_stalls_and_comes_back_goes_on(
-    film: Path, hasty: None, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_source_that_stalls_and_comes_back_goes_on(film: Path, hasty: None, caplog: pytest.LogCaptureFixture) -> None:
     port = free_port()
     address = f"http://127.0.0.1:{port}/film.ts"
     frames: list[tuple[float, LiveFrame]] = []
