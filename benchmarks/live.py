@@ -3,12 +3,12 @@
     python benchmarks/live.py                                ten minutes of MPEG-TS over HTTP with the demo model
     python benchmarks/live.py --minutes 1 --steady           sound in step with the picture, see below
 
-The program `ffmpeg` serves the demo's film, over and over, with a corner that is white and a tone that sounds in the same
-0.3 s of every second. Drift is told against these seconds, at the end of the run compared with its beginning: of the
-sound that the model hears against the pictures, of the sound in the written file against its pictures' times, and of
-pictures against the machine's clock. As ffmpeg comes, it sends the sound of MPEG-TS in lumps of up to a third of a second;
-with --steady it is told to send each piece at once. The floor of the delay is the wait for sound, `waits_ms`: what a model needs of the
-sound after a picture, and how much later sound comes than its picture.
+The program `ffmpeg` serves the demo's film, over and over, with a corner that is white and a tone that sounds in the
+same 0.3 s of every second. Drift is told against these seconds, at the end of the run compared with its beginning: of
+the sound that the model hears against the pictures, of the sound in the written file against the times of its pictures,
+and of pictures against the machine's clock. As ffmpeg comes, it sends the sound of MPEG-TS in lumps of up to a third of
+a second; with --steady it is told to send each piece at once. The floor of the delay is the wait for sound, `waits_ms`:
+what a model needs of the sound after a picture, and how much later sound comes than its picture.
 """
 
 from __future__ import annotations

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
+import os
+import sys
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -97,7 +100,18 @@ def live(
         seconds=output.seconds,
     )
     print(summary(found))
+    if found["stopped"]:
+        end_process()
     return 0
+
+
+def end_process() -> None:
+    """End at once, with status 0. All is written by now; Python would take PyTorch down first, which may take longer
+    than somebody wants to wait who pressed Ctrl-C, and a reader may still wait inside FFmpeg for a packet."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def refuse_whole(model: str) -> None:

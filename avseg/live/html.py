@@ -7,6 +7,7 @@ PAGE = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>avseg live</title>
+<link rel="icon" href="data:,">
 <style>
 :root { color-scheme: light dark; --ink: #1c2024; --soft: #5b6470; --ground: #fafafa; --card: #fff; --line: #d8dce2; }
 @media (prefers-color-scheme: dark) {

@@ -29,7 +29,8 @@ def run_live(
     patience: Patience = Patience(),
     seconds: float | None = None,
 ) -> dict[str, Any]:
-    """Mask a stream until it ends, `seconds` are over, or Ctrl-C or SIGTERM comes; the figures at the end.
+    """Mask a stream until it ends, `seconds` are over, or Ctrl-C or SIGTERM comes; the figures at the end,
+    and under `stopped` whether somebody stopped it.
 
     Args:
         segmenter: whose model sees single pictures or a few at a time.
@@ -58,7 +59,7 @@ def run_live(
                 page.show(frame.painted)
             if recording is not None:
                 recording.write(frame, stream.sound)
-    return stream.figures.to_dict()
+    return {**stream.figures.to_dict(), "stopped": stop.asked}
 
 
 def told(stream: LiveStream) -> dict[str, Any]:

@@ -33,10 +33,9 @@ def started(film: Path, out: Path) -> subprocess.Popen[str]:
     return process
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_somebody_stops_it_and_the_file_is_whole(film: Path, tmp_path: Path, how: signal.Signals) -> None:
+def test_somebody_stops_it_and_the_file_is_whole(film: Path, tmp_path: Path) -> None:
     process = started(film, tmp_path / "live.mp4")
-    process.send_signal(how)
+    process.send_signal(signal.SIGINT)
     said = process.communicate(timeout=60)[0]
     assert process.returncode == 0, said
     assert "pictures masked" in said and "latency" in said and "Traceback" not in said

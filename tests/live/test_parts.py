@@ -204,7 +204,7 @@ def test_each_picture_gets_the_sound_around_it(kind: dict[str, Any], span: tuple
     assert window.memory.ahead == pytest.approx(end - 5.0)
 
 
-def test_models_that_need_a_whole_video_are_refused(tmp_path: Path) -> None:
+def test_models_that_need_a_whole_video_are_refused() -> None:
     whole = Segmenter(fake(temporal=Temporal("clip", None)))
     with pytest.raises(ValueError, match="look at a whole video before they mark anything"):
         LiveStream(whole, inputs_of(__file__))
@@ -240,6 +240,20 @@ def test_a_camera_and_a_microphone_are_stamped_by_one_clock() -> None:
     assert microphone.gives == {"sound"} and camera.stamped_by_wall and microphone.stamped_by_wall
     with pytest.raises(MediaError, match="camera /dev/video99 cannot be opened"):
         camera.opened()
+
+
+def test_a_microphone_is_stamped_by_the_time_of_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ALSA's device that is always silent and never waits; it needs no sound card."""
+    config = tmp_path / "asound.conf"
+    config.write_text("pcm.silent { type null }\n")
+    monkeypatch.setenv("ALSA_CONFIG_PATH", str(config))
+    try:
+        _, microphone = inputs_of(camera="/dev/video99", microphone="silent")
+    except MediaError as error:
+        pytest.skip(str(error))
+    with microphone.opened() as container:
+        frame = next(container.decode(audio=0))
+        assert frame.pts * frame.time_base == pytest.approx(time.time(), abs=60)
 
 
 def test_figures_count_what_was_left_out() -> None:

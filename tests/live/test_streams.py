@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +70,7 @@ def test_a_film_over_rtsp_is_masked_in_step_and_ends(film: Path) -> None:
 def onsets(path: Path) -> tuple[list[float], list[float]]:
     """s, when pictures turn white and when the sound begins in a film of flashes."""
     lit = [(at, picture.mean() > 128) for at, picture in Pictures(path)]
-    seen = [at for (_, before), (at, now) in zip(lit, lit[1:], strict=False) if now and not before]
+    seen = [at for (_, before), (at, now) in pairwise(lit) if now and not before]
     found = read_audio(path)
     assert found is not None
     loud = np.convolve(np.abs(found[0][0].numpy()) > 0.1, np.ones(480), "same") > 0
@@ -118,7 +119,7 @@ def test_a_source_that_stalls_and_comes_back_goes_on(film: Path, hasty: None, ca
     stream.__exit__(None, None, None)
     assert "has sent nothing for 1 s; connecting again in 0.25 s" in caplog.text
     every = [*frames, *back]
-    steps = [late[1].result.time - early[1].result.time for early, late in zip(every, every[1:], strict=False)]
+    steps = [late[1].result.time - early[1].result.time for early, late in pairwise(every)]
     place = int(np.argmax(steps))
     (before, _), (after, _) = every[place : place + 2]
     assert steps[place] > 1.0 and steps[place] == pytest.approx(after - before, abs=0.6)
@@ -132,9 +133,7 @@ def test_a_source_that_does_not_come_back_is_an_error_after_a_while(film: Path, 
     with over_http(film, port, seconds=60) as server:
         stream = LiveStream(listening(), inputs_of(f"http://127.0.0.1:{port}/film.ts"), patience=Patience(1.0))
         with stream, pytest.raises(MediaError, match="and it did not come back within 1 s"):
-            for frame in stream:
-                if frame.result.time > 0.3:
-                    server.send_signal(signal.SIGSTOP)
+            list(filter(None, (frame.result.time > 0.3 and server.send_signal(signal.SIGSTOP) for frame in stream)))
 
 
 def test_what_cannot_be_opened_is_an_error_at_once() -> None:
@@ -146,7 +145,7 @@ def test_what_cannot_be_opened_is_an_error_at_once() -> None:
 
 
 def test_two_devices_are_heard_and_seen_on_one_clock(film: Path) -> None:
-    """Two inputs that are stamped alike, of which one gives the picture and one the sound, opened at different times."""
+    """Two inputs that are stamped alike: one gives the picture, the other the sound."""
     camera, microphone = (
         Input(str(film), gives, gives=frozenset({gives}), stamped_by_wall=True, is_file=True)
         for gives in ("picture", "sound")
