@@ -89,7 +89,6 @@ class Pictures(Iterator[Timed]):
             except DoubtError as doubt:
                 log.debug("%s is decoded from its beginning: %s", self._path, doubt)
         with open_media(self._path) as media:
-            converter = Converter(self._path)
             for time, frame in self._wanted(self._timed(media)):
                 yield time, converter.rgb(frame)
 
