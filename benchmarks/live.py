@@ -32,7 +32,7 @@ from avseg.io.pictures import Pictures
 from avseg.io.video_sound import iter_audio
 from avseg.live import LiveStream, inputs_of
 from avseg.live.recording import Recording
-from avseg.live.stage import Picture
+from avseg.live.stage import LivePicture
 
 CORNER = 48
 """Pixels of the side of the corner that tells the second."""
@@ -91,7 +91,7 @@ def watched(stream: LiveStream, seen: Onsets, lags: list[tuple[float, float]]) -
     """Note of every decoded picture whether its corner is white, and when it came; the stream is told nothing."""
     show = stream._stage.show
 
-    def note(picture: Picture) -> None:
+    def note(picture: LivePicture) -> None:
         plane = picture.frame.planes[0]
         corner = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[8 : CORNER - 8, 8 : CORNER - 8]
         seen.see(picture.time, bool(corner.mean() > 128))

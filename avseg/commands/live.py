@@ -124,7 +124,7 @@ def refuse_whole(model: str) -> None:
     if named is None or named[0].opening is None:
         return
     config, _ = imported(named[0].opening.setting)(named[1], None, choices_of(named[0], {}))
-    imported("avseg.live.window:Window")(config)
+    imported("avseg.live.window:LiveWindow")(config)
 
 
 def summary(found: dict[str, float]) -> str:

@@ -25,7 +25,9 @@ QUALITY = 80
 """Of JPEG."""
 PATIENCE = 5.0
 """s that a browser may take for one picture."""
-POLICY = "default-src 'none'; img-src 'self' data:; connect-src 'self'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+POLICY = "default-src 'none'; img-src 'self' data:; connect-src 'self'; " + "; ".join(
+    f"{what}-src 'unsafe-inline'" for what in ("style", "script")
+)
 
 
 class _Shown:

@@ -16,7 +16,7 @@ from avseg.io.clock import Clock
 from avseg.io.media import DECODED_AT, MediaError, time_of
 from avseg.io.streams import picture_stream, sound_stream, sound_streams, stated_rate
 from avseg.live.inputs import SILENCE, Input
-from avseg.live.stage import Picture, Stage
+from avseg.live.stage import LivePicture, Stage
 from avseg.live.timeline import Timeline
 
 FIRST_WAIT, LONGEST_WAIT = 0.5, 8.0
@@ -157,7 +157,7 @@ class Reader(threading.Thread):
         at = self._timeline.of_picture(time_of(frame), arrival, step)
         if at is None:
             return
-        self._stage.show(Picture(at, frame, arrival))
+        self._stage.show(LivePicture(at, frame, arrival))
         while self._held:
             self._hear(*self._held.popleft())
 

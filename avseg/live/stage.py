@@ -27,7 +27,7 @@ is long enough for."""
 
 
 @dataclass(eq=False)
-class Picture:
+class LivePicture:
     """A decoded picture."""
 
     time: float
@@ -80,8 +80,8 @@ class Stage:
         """Whether an input gives sound, of which nothing may have come yet."""
         self._memory, self._makes_ring = memory, makes_ring
         self._changed = threading.Condition()
-        self._fresh: deque[Picture] = deque(maxlen=FRESH)
-        self._past: deque[Picture] = deque(maxlen=4 * memory.before + 1)
+        self._fresh: deque[LivePicture] = deque(maxlen=FRESH)
+        self._past: deque[LivePicture] = deque(maxlen=4 * memory.before + 1)
         self._waits: deque[tuple[float, float]] = deque(maxlen=1024)
         """When the sound of a picture came, in s of the monotonic clock, and how long the picture had waited in s."""
         self._ended = False
@@ -102,7 +102,7 @@ class Stage:
             self.rings = self.rings or self._makes_ring(name, channels)
             self.awaits_sound = True
 
-    def show(self, picture: Picture) -> None:
+    def show(self, picture: LivePicture) -> None:
         """The newest picture."""
         with self._changed:
             self.frames += 1
@@ -137,7 +137,7 @@ class Stage:
             self._ended, self._error = True, self._error or error
             self._changed.notify_all()
 
-    def newest(self, until: float | None = None) -> Picture | None:
+    def newest(self, until: float | None = None) -> LivePicture | None:
         """Wait for the newest picture whose sound is there, and forget it and all before; None: the stream has ended.
 
         Args:
@@ -159,7 +159,7 @@ class Stage:
                     return None
                 self._changed.wait(wait)
 
-    def before(self, picture: Picture) -> list[Picture]:
+    def before(self, picture: LivePicture) -> list[LivePicture]:
         """The picture and those before it at the spacing of the model, in order; the first one again where there is
         none before it."""
         with self._changed:
@@ -167,7 +167,7 @@ class Stage:
         wanted = [picture.time - number * self._memory.spacing for number in range(self._memory.before, 0, -1)]
         return [*(min(past, key=lambda one: abs(one.time - at)) for at in wanted), picture]
 
-    def _take(self, now: float) -> tuple[Picture | None, float]:
+    def _take(self, now: float) -> tuple[LivePicture | None, float]:
         """The newest picture that is due; or None, and in how many s one may be."""
         wait = 0.1
         for picture in reversed(self._fresh):
@@ -190,7 +190,7 @@ class Stage:
         longest = waits[int(SHARE * len(waits))] if waits else 0.0
         self.delay = min(longest, max(self._memory.ahead, 0.0) + LATE)
 
-    def _is_due(self, picture: Picture, now: float) -> bool:
+    def _is_due(self, picture: LivePicture, now: float) -> bool:
         """Whether the sound that goes with a picture is there and its delay over, or whether it waited long enough."""
         if not self.awaits_sound:
             return True

@@ -21,7 +21,7 @@ from avseg.live.reader import Patience, Reader
 from avseg.live.ring import SoundRing
 from avseg.live.stage import Stage
 from avseg.live.timeline import Timeline
-from avseg.live.window import Window
+from avseg.live.window import LiveWindow
 from avseg.models.session import EachGroup
 
 SLACK = 4.0
@@ -70,7 +70,7 @@ class LiveStream(Iterator[LiveFrame]):
         Raises:
             ValueError: a model that needs a whole video.
         """
-        self._window = Window(segmenter.model.config)
+        self._window = LiveWindow(segmenter.model.config)
         self._session = segmenter.model.session(segmenter.options)
         if not isinstance(self._session, EachGroup):
             raise ValueError(

@@ -10,14 +10,14 @@ from avseg.inference.plan import group_length, heard
 from avseg.inference.source import check_hears, sized
 from avseg.io.pictures import Converter
 from avseg.live.ring import SoundRing
-from avseg.live.stage import Memory, Picture
+from avseg.live.stage import Memory, LivePicture
 from avseg.types import Clip
 
 MARGIN = 0.25
 """s of sound on both sides of what windows hear; rounding must not make one look cut off."""
 
 
-class Window:
+class LiveWindow:
     """Which pictures and which sound a model takes for a picture, and how much of both is kept for that."""
 
     def __init__(self, config: ModelConfig) -> None:
@@ -40,7 +40,7 @@ class Window:
         self.seconds = self.memory.ahead + late - min(begin for begin, _ in spans) + 1.0 + 2 * MARGIN
         """s of sound that the windows reach over, wherever in a second they begin."""
 
-    def clip(self, name: str, pictures: list[Picture], converter: Converter, ring: SoundRing | None) -> Clip:
+    def clip(self, name: str, pictures: list[LivePicture], converter: Converter, ring: SoundRing | None) -> Clip:
         """The clip whose last picture is masked, sized for the network.
 
         Args:
