@@ -10,7 +10,7 @@ from avseg.inference.plan import group_length, heard
 from avseg.inference.source import check_hears, sized
 from avseg.io.pictures import Converter
 from avseg.live.ring import SoundRing
-from avseg.live.stage import Memory, LivePicture
+from avseg.live.stage import LivePicture, Memory
 from avseg.types import Clip
 
 MARGIN = 0.25

@@ -21,7 +21,7 @@ from avseg.io.pictures import Converter
 from avseg.live.figures import Figures
 from avseg.live.inputs import inputs_of, shown
 from avseg.live.ring import SoundRing
-from avseg.live.stage import FRESH, Memory, LivePicture, Stage
+from avseg.live.stage import FRESH, LivePicture, Memory, Stage
 from avseg.live.stream import LiveStream
 from avseg.live.timeline import BARE, Timeline
 from avseg.live.window import LiveWindow
