@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 import tyro
 from tyro.conf import Positional, arg
 
-from avseg.commands import compare, completion, convert, datasets, listen, live, push, weights
+from avseg.commands import compare, completion, convert, datasets, listen, live, push, ui, weights
 from avseg.commands import data as data_commands
 from avseg.commands.errors import said
 from avseg.commands.names import protocols_help, suites_help
@@ -188,6 +188,7 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "demo": demo,
     "predict": predict,
     "live": live.live,
+    "ui": ui.ui,
     "train": lambda: train(["--help"]),
     "evaluate": evaluate,
     "compare": compare.compare,

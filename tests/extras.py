@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-BROUGHT_BY = {"transformers": "zeroshot", "onnxruntime": "zeroshot", "pympi": "formats", "nbclient": "notebook"}
+BROUGHT_BY = {
+    "transformers": "zeroshot",
+    "onnxruntime": "zeroshot",
+    "pympi": "formats",
+    "nbclient": "notebook",
+    "gradio": "ui",
+    "playwright": "browser",
+}
 """The extra of a package, where it has another name."""
 
 

@@ -80,12 +80,10 @@ class TimeChart:
         Scripts find time by the attributes data-begin and data-end (x of the ends of the axis) and data-seconds.
         """
         bottom = self._height
-        step = next((s for s in _STEPS if self._duration / s <= MOST_TICKS), 3600.0 * math.ceil(self._duration / 36e3))
-        ticks = [number * step for number in range(int(self._duration / step + 1e-9) + 1)]
         lines = "".join(
             f'<path d="M{self._x(t):.1f},0V{bottom}" style="stroke: var(--line)"/>'
             f"{_words(self._x(t), bottom + 16, clock(t), anchor='middle')}"
-            for t in ticks
+            for t in ticks_of(self._duration)
         )
         title = escape(label, quote=True)
         return (
@@ -113,6 +111,12 @@ class TimeChart:
         if cell.text and width >= WIDE:
             text = _words((left + right) / 2, self._height + ROW / 2 + 4, cell.text, anchor="middle", size=11)
         self._parts.append(f"<g><title>{escape(cell.title)}</title>{rect}{text}</g>")
+
+
+def ticks_of(duration: float, most: int = MOST_TICKS) -> list[float]:
+    """s, where marks stand on an axis from 0 to `duration` s: in steps that read well, about `most` at most."""
+    step = next((s for s in _STEPS if duration / s <= most), 3600.0 * math.ceil(duration / 3600 / most))
+    return [number * step for number in range(int(duration / step + 1e-9) + 1)]
 
 
 def clock(seconds: float) -> str:

@@ -1,0 +1,265 @@
+"""Who waits, who is served, and which files belong to whom: all that the page does, without its look."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import TypeAlias
+
+from avseg.io.files import remove
+from avseg.jobs import Checker, JobError, JobProgress, JobStopped, Limits, Order, Worker
+
+LOOK = 0.2
+"""s between two looks for a wish to stop, and between two things told."""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Others are before."""
+
+    ahead: int
+    """How many."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The result is there."""
+
+    folder: Path
+    notes: tuple[str, ...] = ()
+
+
+Moment: TypeAlias = Waiting | JobProgress | Finished
+
+
+@dataclass
+class Visit:
+    """What belongs to one open page."""
+
+    video: Path | None = None
+    """The file that it has chosen."""
+    shelf: Path | None = None
+    """Folder of its result; the page serves what lies there."""
+    order: Order | None = None
+    """Of its finished result."""
+    folder: Path | None = None
+    """Of the same, with result.json."""
+    seen: float = field(default_factory=time.monotonic)
+    stop: threading.Event | None = None
+    """Of the work that is waiting or going on."""
+
+
+class Desk:
+    """Serves one order at a time, in the order in which they come; safe for any number of threads.
+
+    Args:
+        folder: Of all files; `uploads` and `results` below it are made. It is not removed.
+        worker: Does the work.
+        limits: What is taken.
+        room: How many may wait.
+        keep: s after which files of a page from which nothing is heard are removed.
+    """
+
+    def __init__(self, folder: Path, worker: Worker, limits: Limits, *, room: int = 16, keep: float = 3600.0) -> None:
+        self.uploads, self.results = folder / "uploads", folder / "results"
+        for part in (self.uploads, self.results):
+            part.mkdir(parents=True, exist_ok=True)
+        self.limits, self._worker, self._room, self._keep = limits, worker, room, keep
+        self._checker = Checker(limits)
+        self._visits: dict[str, Visit] = {}
+        self._line: list[object] = []
+        self._lock = threading.RLock()
+        self._closed = threading.Event()
+        threading.Thread(target=self._sweep_often, daemon=True).start()
+
+    def visit(self, visitor: str) -> Visit:
+        """What belongs to a page; it counts as heard of."""
+        with self._lock:
+            found = self._visits.setdefault(visitor, Visit())
+            found.seen = time.monotonic()
+            return found
+
+    def take(self, visitor: str, video: Path | None) -> None:
+        """The page has chosen a video, or none: what it had before is removed, and work on it stops.
+
+        Raises:
+            JobError: a file above a limit, or no video; it is removed.
+        """
+        visit = self.visit(visitor)
+        if video is not None and visit.video == video and video.is_file():
+            return
+        self.stop(visitor)
+        with self._lock:
+            before, visit.video = visit.video, video
+        self._clear(visit)
+        self._discard(before)
+        if video is None:
+            return
+        try:
+            self._checker.check(video)
+        except JobError:
+            with self._lock:
+                visit.video = None
+            self._discard(video)
+            raise
+
+    def predict(self, visitor: str, order: Order) -> Iterator[Moment]:
+        """Segment the video of a page: first who waits, then how far it is, last the result, in place of the one before.
+
+        Args:
+            order: its `out` is set here.
+
+        Raises:
+            JobError, JobStopped, WorkerDied: see `avseg.jobs.Worker.run`; too many wait, or the video is not there.
+        """
+        visit = self.visit(visitor)
+        if visit.video is None or order.video != visit.video or not order.video.is_file():
+            raise JobError("the video is not here any more; upload the video again")
+        self._clear(visit)
+        shelf = self.results / secrets.token_urlsafe(16)
+        shelf.mkdir(mode=0o700)
+        order = Order(**{**vars(order), "out": shelf / "result"})
+        whole = False
+        try:
+            for moment in self._served(visit, order):
+                if isinstance(moment, Finished):
+                    with self._lock:
+                        if self._visits.get(visitor) is not visit:
+                            raise JobStopped("the page was closed")
+                        visit.shelf, visit.order, visit.folder, whole = shelf, order, moment.folder, True
+                yield moment
+        finally:
+            if not whole:
+                shutil.rmtree(shelf, ignore_errors=True)
+
+    def add(self, visitor: str, kind: str) -> Iterator[Moment]:
+        """Make another kind of output of the result of a page, from its stored masks.
+
+        Raises:
+            JobError, JobStopped, WorkerDied: as above; there is no result, or the video is not there any more.
+        """
+        visit = self.visit(visitor)
+        order = visit.order
+        if order is None:
+            raise JobError("there is no result here any more; segment the video again")
+        if not order.video.is_file():
+            raise JobError("the video is not here any more, and this is made of its pictures; upload the video again")
+        yield from self._served(visit, Order(**{**vars(order), "save": (kind,)}))
+
+    def stop(self, visitor: str) -> bool:
+        """Stop what a page has asked for; whether there was something."""
+        with self._lock:
+            stop = self.visit(visitor).stop
+            if stop is not None:
+                stop.set()
+            return stop is not None
+
+    def leave(self, visitor: str) -> None:
+        """The page is closed: stop its work and remove its files."""
+        self.stop(visitor)
+        with self._lock:
+            visit = self._visits.pop(visitor, None)
+        if visit is not None:
+            self._clear(visit)
+            self._discard(visit.video)
+
+    def close(self) -> None:
+        """Stop all work and end the processes."""
+        self._closed.set()
+        for visitor in list(self._visits):
+            self.leave(visitor)
+        self._worker.close()
+        self._checker.close()
+
+    def _served(self, visit: Visit, order: Order) -> Iterator[Moment]:
+        """Wait for those who came before, then work; whoever stops to iterate stops the work."""
+        with self._lock:
+            if visit.stop is not None:
+                raise JobError("this page is at work already; wait for it, or cancel it")
+            if len(self._line) > self._room:
+                raise JobError(f"{len(self._line) - 1} videos are waiting already; try again in some minutes")
+            visit.stop = stop = threading.Event()
+            ticket = object()
+            self._line.append(ticket)
+        try:
+            while (ahead := self._line.index(ticket)) > 0:
+                visit.seen = time.monotonic()
+                yield Waiting(ahead)
+                if stop.wait(LOOK):
+                    raise JobStopped("stopped while waiting")
+            yield from self._worked(visit, order, stop)
+        finally:
+            stop.set()
+            with self._lock:
+                self._line.remove(ticket)
+                visit.stop = None
+
+    def _worked(self, visit: Visit, order: Order, stop: threading.Event) -> Iterator[Moment]:
+        told: SimpleQueue[JobProgress | Path | BaseException] = SimpleQueue()
+
+        def work() -> None:
+            try:
+                told.put(self._worker.run(order, told.put, stop, self.limits))
+            except BaseException as error:  # noqa: BLE001  raised where the work is waited for
+                told.put(error)
+
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        latest = JobProgress("loading")
+        try:
+            yield latest
+            while True:
+                visit.seen = time.monotonic()
+                try:
+                    found = told.get(timeout=LOOK)
+                    while isinstance(found, JobProgress) and not told.empty():
+                        found = told.get()
+                except Empty:
+                    yield latest
+                    continue
+                if isinstance(found, BaseException):
+                    raise found
+                if isinstance(found, Path):
+                    yield Finished(found, latest.notes)
+                    return
+                latest = found
+                yield latest
+        finally:
+            stop.set()
+            thread.join()
+
+    def _clear(self, visit: Visit) -> None:
+        """Remove the result of a page."""
+        with self._lock:
+            shelf, visit.shelf, visit.order, visit.folder = visit.shelf, None, None, None
+        if shelf is not None:
+            shutil.rmtree(shelf, ignore_errors=True)
+
+    def _discard(self, video: Path | None) -> None:
+        """Remove an upload that no page has any more; two pages that upload the same bytes have the same file."""
+        with self._lock:
+            held = {visit.video for visit in self._visits.values()}
+            if video is not None and video not in held and video.is_relative_to(self.uploads):
+                remove(video.parent if video.parent != self.uploads else video)
+
+    def _sweep_often(self) -> None:
+        while not self._closed.wait(min(self._keep / 4, 30.0)):
+            self.sweep()
+
+    def sweep(self) -> None:
+        """Remove the files of pages from which nothing was heard, and uploads that belong to none."""
+        now = time.monotonic()
+        for visitor, visit in list(self._visits.items()):
+            if visit.stop is None and now - visit.seen > self._keep:
+                self.leave(visitor)
+        with self._lock:
+            held = {visit.video for visit in self._visits.values()}
+            for path in list(self.uploads.rglob("*")):
+                if path not in held and path.is_file() and time.time() - path.stat().st_mtime > self._keep:
+                    path.unlink(missing_ok=True)

@@ -1,0 +1,301 @@
+"""The page itself in Gradio: what is asked, what is shown, and what happens when something is clicked."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import gradio as gr
+
+from avseg.inference.export.files import OVERLAY_NAME
+from avseg.jobs import JobError, JobStopped, Limits, Order, WorkerDied
+from avseg.jobs.limits import MEGABYTE
+from avseg.progress import in_words
+from avseg.ui.desk import Desk, Finished
+from avseg.ui.files import choices, is_made, packed
+from avseg.ui.films import FILMS, film
+from avseg.ui.offers import Offer
+from avseg.ui.parts import Pace, Shown, bar, notice
+from avseg.ui.script import INPUT, PLAYER
+
+log = logging.getLogger(__name__)
+
+SAVED = ("overlay", "masks", "cutouts")
+"""What is written in any case: the player, what all other kinds are made of, and pictures of objects."""
+FASTEST = 60.0
+"""Masks a second that may be asked for."""
+LONGEST_WORDS = 2000
+"""Characters of classes and of words."""
+_WORDS = re.compile(r"[\w ,'’&()+-]*")
+"""Letters, digits and what stands in names: no path of a file, which the same option takes on the command line."""
+HEAD = """<div class="avseg-head"><h1>What sounds in this video?</h1>
+<p>Drop a video. avseg marks the pixels of the things that make its sound, and shows who sounds when.</p></div>"""
+EMPTY = '<div class="avseg-empty">The result will stand here: the video with its masks, and who sounds when.</div>'
+EXAMPLES = '<div class="avseg-soft">No video at hand? Take a film of the synthetic world:</div>'
+
+Changes: TypeAlias = dict[Any, Any]
+"""New values of components."""
+
+
+class VideoPage:
+    """Builds the page, and does what its buttons say."""
+
+    def __init__(self, desk: Desk, offers: Sequence[Offer], limits: Limits, examples: Path) -> None:
+        """
+        Args:
+            desk: does the work.
+            offers: models to choose, the first of them chosen.
+            limits: what is said beside the upload.
+            examples: folder of the films.
+        """
+        self._desk, self._offers, self._examples = desk, {offer.source: offer for offer in offers}, examples
+        self._limits = limits
+        self._refused: set[str] = set()
+        """Pages whose last video was refused; what was said of it stays when the video goes."""
+
+    def blocks(self) -> gr.Blocks:
+        """All of it, with its events."""
+        with gr.Blocks(title="avseg", analytics_enabled=False, fill_width=True) as blocks:
+            gr.HTML(HEAD)
+            with gr.Row(equal_height=False):
+                with gr.Column(scale=5, min_width=320):
+                    self._build_input()
+                with gr.Column(scale=7, min_width=320):
+                    self._build_result()
+            self._connect(blocks)
+        return blocks
+
+    def _build_input(self) -> None:
+        size = {"width": {"ideal": 1280}, "height": {"ideal": 720}}
+        camera = gr.WebcamOptions(mirror=False, constraints={"video": size, "audio": True})
+        self.video = gr.Video(
+            label="Video",
+            sources=["upload", "webcam"],
+            include_audio=True,
+            webcam_options=camera,
+            height=300,
+            elem_id=INPUT,
+        )
+        self.note = gr.HTML(self._hint)
+        gr.HTML(EXAMPLES)
+        with gr.Row():
+            self.films = [gr.Button(words, size="sm", min_width=120) for words in FILMS]
+        first = next(iter(self._offers.values()))
+        listed = [(offer.label, offer.source) for offer in self._offers.values()]
+        self.model = gr.Dropdown(listed, value=first.source, label="Model", filterable=False)
+        with gr.Accordion("More choices", open=False):
+            with gr.Row():
+                self.fps = _number("Masks a second", "as the model has it", 0.01, FASTEST, 1)
+                self.threshold = _number("Least score, 0 to 1", "as the model has it", 0, 1, 0.05)
+            self.classes = _words("Only these classes", _classes_of(first), True)
+            self.words = _words("Listen and look for", "dog, guitar (empty: all it knows)", first.takes_words)
+        with gr.Row():
+            self.run = gr.Button("Segment", variant="primary", interactive=False, min_width=120, elem_id="avseg-run")
+            self.cancel = gr.Button("Cancel", variant="stop", interactive=False, min_width=120, elem_id="avseg-cancel")
+        self.state = gr.HTML(elem_id="avseg-state")
+
+    def _build_result(self) -> None:
+        self.empty = gr.HTML(EMPTY)
+        with gr.Column(visible=False, elem_id="avseg-result") as self.result:
+            self.told = gr.HTML()
+            self.player = gr.Video(label="Overlay", interactive=False, elem_id=PLAYER, buttons=[])
+            self.timeline = gr.HTML()
+            self.objects = gr.HTML()
+            with gr.Row(equal_height=True):
+                self.kind = gr.Dropdown(choices(), value="report", label="Take a file", scale=3, elem_id="avseg-kind")
+                self.make = gr.Button("Make it", scale=1, min_width=100, elem_id="avseg-make")
+            self.making = gr.HTML()
+            self.file = gr.DownloadButton(visible=False, variant="primary", elem_id="avseg-file")
+
+    def _connect(self, blocks: gr.Blocks) -> None:
+        quiet: dict[str, Any] = {
+            "show_progress": "hidden",
+            "api_visibility": "private",
+            "concurrency_limit": None,
+        }
+        chosen = [self.video, self.note, self.run]
+        self.video.change(self.on_video, [self.video], chosen, **quiet)
+        for button, words in zip(self.films, FILMS, strict=True):
+            button.click(partial(self.on_film, words), None, [self.video, self.note], **quiet)
+        self.model.change(self.on_model, [self.model], [self.classes, self.words], **quiet)
+        asked = [self.video, self.model, self.fps, self.threshold, self.classes, self.words]
+        shown = [self.empty, self.result, self.told, self.player, self.timeline, self.objects, self.kind, self.file, self.making]
+        buttons = [self.run, self.cancel, self.make]
+        self.run.click(self.on_run, asked, [self.state, *buttons, *shown], **quiet)
+        self.make.click(self.on_make, [self.kind], [self.making, self.file, *buttons], **quiet)
+        self.kind.change(lambda: _NOTHING_MADE, None, [self.making, self.file], **quiet)
+        self.cancel.click(self.on_cancel, None, None, **quiet)
+        blocks.unload(self.on_leave)
+
+    @property
+    def _hint(self) -> str:
+        limits = self._limits
+        return notice(
+            f"Any video with sound, up to {limits.bytes / MEGABYTE:g} MB and {in_words(limits.seconds)}. Its file is "
+            "deleted when you choose another one or close this page."
+        )
+
+    def on_film(self, words: str) -> tuple[str, str]:
+        """An example is wanted."""
+        return str(film(self._examples, words)), self._hint
+
+    def on_video(self, video: str | None, request: gr.Request) -> Changes:
+        """A video was uploaded, recorded or taken away."""
+        visitor = str(request.session_hash)
+        try:
+            self._desk.take(visitor, Path(video) if video else None)
+        except JobError as error:
+            self._refused.add(visitor)
+            return {self.video: None, self.note: notice(str(error), "fault"), self.run: gr.Button(interactive=False)}
+        told = gr.skip() if video is None and visitor in self._refused else self._hint
+        self._refused.discard(visitor)
+        return {self.video: gr.skip(), self.note: told, self.run: gr.Button(interactive=video is not None)}
+
+    def on_model(self, model: str) -> Changes:
+        """Another model is chosen."""
+        offer = self._offers[model]
+        return {
+            self.classes: gr.Textbox(placeholder=_classes_of(offer)),
+            self.words: gr.Textbox(visible=offer.takes_words),
+        }
+
+    def on_run(
+        self,
+        video: str | None,
+        model: str,
+        fps: float | None,
+        threshold: float | None,
+        classes: str,
+        words: str,
+        request: gr.Request,
+    ) -> Iterator[Changes]:
+        """Segment: tell how far it is, then show the result."""
+        yield {**self._busy(True), self.state: bar("Asked ...", None), **self._emptied()}
+        told: Changes = {}
+        try:
+            order = self._order(video, model, fps, threshold, (classes, words))
+            pace, visitor = Pace(), str(request.session_hash)
+            for moment in self._desk.predict(visitor, order):
+                told = self._result(moment, visitor) if isinstance(moment, Finished) else {}
+                yield {self.state: pace.html(moment), **told}
+        except Exception as error:
+            told = {self.state: _said(error)}
+        yield {**self._busy(False), **told}
+
+    def _order(
+        self, video: str | None, model: str, fps: float | None, threshold: float | None, texts: tuple[str, str]
+    ) -> Order:
+        """
+        Raises:
+            JobError: no video, or words that are none.
+        """
+        if not video:
+            raise JobError("there is no video yet; upload or record one, or take an example")
+        for text in texts:
+            if not _WORDS.fullmatch(text or ""):
+                raise JobError(f"{text!r} is no list of names; write words with commas between them")
+        classes, words = ((text or "").strip() or None for text in texts)
+        known = self._offers[model].takes_words and words is not None
+        return Order(
+            model=model,
+            video=Path(video),
+            out=Path(),
+            save=SAVED,
+            fps=fps or None,
+            threshold=threshold,
+            classes=classes,
+            choices={"vocabulary": str(words)} if known else {},
+        )
+
+    def _result(self, moment: Finished, visitor: str) -> Changes:
+        shown = Shown(moment.folder)
+        overlay = moment.folder / OVERLAY_NAME
+        listed = choices(moment.folder)
+        return {
+            self.empty: gr.HTML(visible=False),
+            self.result: gr.Column(visible=True),
+            self.told: shown.sentence() + "".join(map(notice, moment.notes)),
+            self.player: gr.Video(value=str(overlay) if overlay.is_file() else None),
+            self.timeline: shown.timeline(),
+            self.objects: shown.objects(),
+            self.kind: gr.Dropdown(choices=listed),
+            **dict(zip((self.making, self.file), _NOTHING_MADE, strict=True)),
+        }
+
+    def on_make(self, kind: str, request: gr.Request) -> Iterator[Changes]:
+        """A file is wanted: make it, then offer it."""
+        visitor, pace = str(request.session_hash), Pace()
+        yield {**self._busy(True), self.making: bar("Asked ...", None), self.file: gr.DownloadButton(visible=False)}
+        try:
+            folder, shelf, name = self._held(visitor)
+            if not is_made(folder, kind):
+                for moment in self._desk.add(visitor, kind):
+                    yield {self.making: pace.html(moment)}
+            path = packed(folder, shelf, kind, name)
+            button = gr.DownloadButton(f"Download {path.name}", value=str(path), visible=True)
+            told: Changes = {self.making: "", self.file: button}
+        except Exception as error:
+            told = {self.making: _said(error)}
+        yield {**self._busy(False), **told}
+
+    def _held(self, visitor: str) -> tuple[Path, Path, str]:
+        """Folder of the result, shelf, and the video's name.
+
+        Raises:
+            JobError: there is no result any more.
+        """
+        visit = self._desk.visit(visitor)
+        if visit.order is None or visit.shelf is None or visit.folder is None or not visit.folder.is_dir():
+            raise JobError("the result is not here any more; segment the video again")
+        return visit.folder, visit.shelf, visit.order.video.name
+
+    def on_cancel(self, request: gr.Request) -> None:
+        """Stop; whoever tells how far it is tells that it stopped."""
+        self._desk.stop(str(request.session_hash))
+
+    def on_leave(self, request: gr.Request) -> None:
+        """The page was closed or loaded anew."""
+        self._refused.discard(str(request.session_hash))
+        self._desk.leave(str(request.session_hash))
+
+    def _emptied(self) -> Changes:
+        return {self.result: gr.Column(visible=False), self.empty: gr.HTML(visible=True)}
+
+    def _busy(self, busy: bool) -> Changes:
+        return {
+            self.run: gr.Button(interactive=not busy),
+            self.make: gr.Button(interactive=not busy),
+            self.cancel: gr.Button(interactive=busy),
+        }
+
+
+_NOTHING_MADE = ("", gr.DownloadButton(visible=False))
+
+
+def _number(label: str, placeholder: str, least: float, most: float, step: float) -> gr.Number:
+    return gr.Number(
+        None, label=label, placeholder=placeholder, minimum=least, maximum=most, step=step, min_width=120
+    )
+
+
+def _words(label: str, placeholder: str, visible: bool) -> gr.Textbox:
+    return gr.Textbox(label=label, placeholder=placeholder, max_length=LONGEST_WORDS, visible=visible)
+
+
+def _classes_of(offer: Offer) -> str:
+    """What may stand in the field of classes."""
+    return ", ".join([*offer.classes[:4], *(["..."] if len(offer.classes) > 4 else [])]) or "all"
+
+
+def _said(error: Exception) -> str:
+    """What an error says on the page."""
+    if isinstance(error, JobStopped):
+        return notice("cancelled")
+    if isinstance(error, (JobError, WorkerDied, FileNotFoundError)):
+        return notice(str(error), "fault")
+    log.error("the page: %s", error, exc_info=error)
+    return notice(f"unexpected {type(error).__name__}; the log of the server says more", "fault")
