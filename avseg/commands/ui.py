@@ -39,7 +39,8 @@ def ui(
     limits = Limits(bytes=round(max_megabytes * MEGABYTE), seconds=max_seconds)
     place = imported("avseg.ui.start:Place")(host, port, root_path)
     with imported("avseg.ui.start:running")(model, place, limits, device=device, keep=60 * keep_minutes) as address:
-        print(f"The page is at {address}{' (shown below ' + root_path + ')' if root_path else ''}; Ctrl-C ends it.")
+        below = f" (shown below {root_path})" if root_path else ""
+        print(f"The page is at {address}{below}; Ctrl-C ends it.", flush=True)
         if host not in ("127.0.0.1", "localhost", "::1"):
             print("Whoever reaches that address can use it: there is no password.")
         try:

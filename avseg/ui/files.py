@@ -50,7 +50,7 @@ def packed(folder: Path, shelf: Path, name: str, video: str) -> Path:
     if not place.exists():
         raise FileNotFoundError(f"{name} could not be made of {video}")
     suffix = ".zip" if place.is_dir() else place.suffix
-    label = "" if name == ALL else f"-{Path(name).stem}"
+    label = "" if name == ALL or suffix == f".{name}" else f"-{Path(name).stem}"
     target = shelf / "files" / f"{safe_name(Path(video).stem)}{label.replace(':', '-')}{suffix}"
     if name == ALL or not target.exists():
         with write_aside(target) as aside:

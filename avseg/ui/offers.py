@@ -93,4 +93,3 @@ def _told_apart(found: Sequence[Offer]) -> Iterator[Offer]:
         alike = labels.count(offer.label) > 1 and Path(offer.source).is_absolute()
         folder = f", in {Path(offer.source).parent}" if alike else ""
         yield Offer(f"{offer.label}{folder}", offer.source, offer.takes_words, offer.classes)
-

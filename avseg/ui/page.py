@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -77,7 +78,6 @@ class VideoPage:
             sources=["upload", "webcam"],
             include_audio=True,
             webcam_options=camera,
-            height=300,
             elem_id=INPUT,
         )
         self.note = gr.HTML(self._hint)
@@ -89,10 +89,11 @@ class VideoPage:
         self.model = gr.Dropdown(listed, value=first.source, label="Model", filterable=False)
         with gr.Accordion("More choices", open=False):
             with gr.Row():
-                self.fps = _number("Masks a second", "as the model has it", 0.01, FASTEST, 1)
-                self.threshold = _number("Least score, 0 to 1", "as the model has it", 0, 1, 0.05)
-            self.classes = _words("Only these classes", _classes_of(first), True)
-            self.words = _words("Listen and look for", "dog, guitar (empty: all it knows)", first.takes_words)
+                # Texts, since an empty gr.Number becomes 0 as soon as the accordion around it is opened.
+                self.fps = _field("Masks a second", "the model's own")
+                self.threshold = _field("Least score, 0 to 1", "the model's own")
+            self.classes = _field("Only these classes", _classes_of(first))
+            self.words = _field("Listen and look for", "dog, guitar (empty: all it knows)", first.takes_words)
         with gr.Row():
             self.run = gr.Button("Segment", variant="primary", interactive=False, min_width=120, elem_id="avseg-run")
             self.cancel = gr.Button("Cancel", variant="stop", interactive=False, min_width=120, elem_id="avseg-cancel")
@@ -123,7 +124,17 @@ class VideoPage:
             button.click(partial(self.on_film, words), None, [self.video, self.note], **quiet)
         self.model.change(self.on_model, [self.model], [self.classes, self.words], **quiet)
         asked = [self.video, self.model, self.fps, self.threshold, self.classes, self.words]
-        shown = [self.empty, self.result, self.told, self.player, self.timeline, self.objects, self.kind, self.file, self.making]
+        shown = [
+            self.empty,
+            self.result,
+            self.told,
+            self.player,
+            self.timeline,
+            self.objects,
+            self.kind,
+            self.file,
+            self.making,
+        ]
         buttons = [self.run, self.cancel, self.make]
         self.run.click(self.on_run, asked, [self.state, *buttons, *shown], **quiet)
         self.make.click(self.on_make, [self.kind], [self.making, self.file, *buttons], **quiet)
@@ -151,7 +162,11 @@ class VideoPage:
         except JobError as error:
             self._refused.add(visitor)
             return {self.video: None, self.note: notice(str(error), "fault"), self.run: gr.Button(interactive=False)}
-        told = gr.skip() if video is None and visitor in self._refused else self._hint
+        told: Any = self._hint
+        if video is not None:
+            told = notice(f"{Path(video).name} is here. Where your browser cannot show it, the result will play.")
+        elif visitor in self._refused:
+            told = gr.skip()
         self._refused.discard(visitor)
         return {self.video: gr.skip(), self.note: told, self.run: gr.Button(interactive=video is not None)}
 
@@ -167,8 +182,8 @@ class VideoPage:
         self,
         video: str | None,
         model: str,
-        fps: float | None,
-        threshold: float | None,
+        fps: str,
+        threshold: str,
         classes: str,
         words: str,
         request: gr.Request,
@@ -177,7 +192,7 @@ class VideoPage:
         yield {**self._busy(True), self.state: bar("Asked ...", None), **self._emptied()}
         told: Changes = {}
         try:
-            order = self._order(video, model, fps, threshold, (classes, words))
+            order = self._order(video, model, (fps, threshold), (classes, words))
             pace, visitor = Pace(), str(request.session_hash)
             for moment in self._desk.predict(visitor, order):
                 told = self._result(moment, visitor) if isinstance(moment, Finished) else {}
@@ -186,12 +201,10 @@ class VideoPage:
             told = {self.state: _said(error)}
         yield {**self._busy(False), **told}
 
-    def _order(
-        self, video: str | None, model: str, fps: float | None, threshold: float | None, texts: tuple[str, str]
-    ) -> Order:
+    def _order(self, video: str | None, model: str, numbers: tuple[str, str], texts: tuple[str, str]) -> Order:
         """
         Raises:
-            JobError: no video, or words that are none.
+            JobError: no video, or words or numbers that are none.
         """
         if not video:
             raise JobError("there is no video yet; upload or record one, or take an example")
@@ -205,8 +218,8 @@ class VideoPage:
             video=Path(video),
             out=Path(),
             save=SAVED,
-            fps=fps or None,
-            threshold=threshold,
+            fps=_number_in(numbers[0], "masks a second", FASTEST),
+            threshold=_number_in(numbers[1], "least score", 1),
             classes=classes,
             choices={"vocabulary": str(words)} if known else {},
         )
@@ -276,14 +289,25 @@ class VideoPage:
 _NOTHING_MADE = ("", gr.DownloadButton(visible=False))
 
 
-def _number(label: str, placeholder: str, least: float, most: float, step: float) -> gr.Number:
-    return gr.Number(
-        None, label=label, placeholder=placeholder, minimum=least, maximum=most, step=step, min_width=120
-    )
+def _field(label: str, placeholder: str, visible: bool = True) -> gr.Textbox:
+    return gr.Textbox(label=label, placeholder=placeholder, max_length=LONGEST_WORDS, visible=visible, min_width=120)
 
 
-def _words(label: str, placeholder: str, visible: bool) -> gr.Textbox:
-    return gr.Textbox(label=label, placeholder=placeholder, max_length=LONGEST_WORDS, visible=visible)
+def _number_in(text: str | None, what: str, most: float) -> float | None:
+    """A number above 0 and up to `most`; None where nothing is written.
+
+    Raises:
+        JobError: no such number.
+    """
+    if not text or not text.strip():
+        return None
+    try:
+        number = float(text.strip().replace(",", "."))
+    except ValueError:
+        number = math.nan
+    if not 0 < number <= most:
+        raise JobError(f"{what} is {text.strip()!r}, wanted a number above 0 and up to {most:g}, or nothing")
+    return number
 
 
 def _classes_of(offer: Offer) -> str:

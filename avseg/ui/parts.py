@@ -99,7 +99,8 @@ class Shown:
         if found is None:
             raise ValueError(f"{folder.name} has no result; segment the video again")
         self._folder, self._head = folder, found
-        self._sounding: list[dict[str, Any]] = [one for one in found["sounding"] if one["intervals"]]
+        heard: list[dict[str, Any]] = [one for one in found["sounding"] if one["intervals"]]
+        self._sounding = sorted(heard, key=lambda one: (one["intervals"][0][0], one["id"]))
         self._colours = palette(Task.from_dict(found["model"]["task"]))
         self.duration = float(found["video"]["duration"])
 
@@ -116,13 +117,14 @@ class Shown:
         """A row for each object over one axis of time; every place of it jumps the player."""
         rows = "".join(self._row(one) for one in self._sounding)
         marks = "".join(
-            f'<span style="left: {100 * tick / self._length:.3f}%">{clock(tick)}</span>'
+            f'<span style="left: {100 * tick / self._length:.3f}%; transform: {_shift(tick / self._length)}">'
+            f"{clock(tick)}</span>"
             for tick in ticks_of(self._length, 6)
         )
-        nothing = "" if rows else '<div class="avseg-row"><span>nothing marked</span><div class="avseg-lane"></div></div>'
+        rows = rows or '<div class="avseg-row"><span>nothing marked</span><div class="avseg-lane"></div></div>'
         return (
             f'<div class="avseg-timeline" data-seconds="{self._length:.3f}" role="group" aria-label="Who sounds when">'
-            f'{rows}{nothing}<div class="avseg-row avseg-axis"><span></span><div class="avseg-lane">{marks}</div></div>'
+            f'{rows}<div class="avseg-row avseg-axis"><span></span><div class="avseg-lane">{marks}</div></div>'
             '<div class="avseg-cover"><div class="avseg-now"></div></div></div>'
         )
 
@@ -183,6 +185,11 @@ def thumbnail(path: Path) -> str:
         buffer = io.BytesIO()
         image.save(buffer, format="PNG")
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+
+
+def _shift(share: float) -> str:
+    """Words at the ends of an axis do not hang over."""
+    return "none" if share < 0.02 else "translateX(-100%)" if share > 0.98 else "translateX(-50%)"
 
 
 def _dot(colour: str) -> str:

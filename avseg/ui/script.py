@@ -25,6 +25,7 @@ STYLE = """
 .avseg-empty { display: flex; align-items: center; justify-content: center; min-height: 16rem; padding: 1rem;
   text-align: center; color: var(--soft); border: 2px dashed var(--border-color-primary); border-radius: 8px; }
 #PLAYER video { max-height: 62vh; }
+#INPUT video { max-height: 20rem; }
 .avseg-soft { color: var(--soft); font-size: .9rem; }
 .avseg-told p { margin: 0 0 .2rem; font-size: 1.05rem; overflow-wrap: anywhere; }
 .avseg-told small { color: var(--soft); overflow-wrap: anywhere; }
@@ -35,11 +36,11 @@ STYLE = """
   font-size: .9rem; }
 .avseg-lane { position: relative; height: 1.6rem; cursor: pointer; border-radius: 4px;
   background: var(--calm); }
-.avseg-lane button { position: absolute; top: 0; height: 100%; min-width: 3px; padding: 0; border: 0; border-radius: 3px; cursor: pointer; }
+.avseg-lane button { position: absolute; top: 0; height: 100%; min-width: 3px; padding: 0; border: 0;
+  border-radius: 3px; cursor: pointer; }
 .avseg-axis .avseg-lane { background: none; height: 1.2rem; }
-.avseg-axis .avseg-lane span { position: absolute; transform: translateX(-50%); font-size: .75rem;
+.avseg-axis .avseg-lane span { position: absolute; font-size: .75rem;
   color: var(--soft); white-space: nowrap; }
-.avseg-axis .avseg-lane span:first-child { transform: none; }
 .avseg-cover { position: absolute; top: 0; bottom: 1.4rem; right: 0; left: var(--names); pointer-events: none; }
 .avseg-now { position: absolute; top: 0; bottom: 0; left: 0; border-left: 2px solid var(--body-text-color); }
 .avseg-objects { display: grid; gap: .6rem; grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr)); }
@@ -53,7 +54,7 @@ STYLE = """
 .avseg-picture img { max-width: 100%; max-height: 100%; }
 .avseg-objects button:hover, .avseg-objects button:focus-visible, .avseg-lane button:focus-visible {
   outline: 2px solid var(--accent); }
-""".replace("PLAYER", PLAYER)
+""".replace("PLAYER", PLAYER).replace("INPUT", INPUT)
 
 SCRIPT = """
 <script>
