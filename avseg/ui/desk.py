@@ -110,7 +110,7 @@ class Desk:
             raise
 
     def predict(self, visitor: str, order: Order) -> Iterator[Moment]:
-        """Segment the video of a page: first who waits, then how far it is, last the result, in place of the one before.
+        """Segment the video of a page: tell who waits, how far it is, then the result, which replaces the one before.
 
         Args:
             order: its `out` is set here.

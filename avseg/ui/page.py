@@ -15,7 +15,6 @@ import gradio as gr
 from avseg.inference.export.files import OVERLAY_NAME
 from avseg.jobs import JobError, JobStopped, Limits, Order, WorkerDied
 from avseg.jobs.limits import MEGABYTE
-from avseg.progress import in_words
 from avseg.ui.desk import Desk, Finished
 from avseg.ui.files import choices, is_made, packed
 from avseg.ui.films import FILMS, film
@@ -145,9 +144,10 @@ class VideoPage:
     @property
     def _hint(self) -> str:
         limits = self._limits
+        longest = f"{limits.seconds:g} s" if limits.seconds < 120 else f"{limits.seconds / 60:.3g} min"
         return notice(
-            f"Any video with sound, up to {limits.bytes / MEGABYTE:g} MB and {in_words(limits.seconds)}. Its file is "
-            "deleted when you choose another one or close this page."
+            f"Any video with sound, up to {limits.bytes / MEGABYTE:g} MB and {longest}. Its file is deleted when you "
+            "choose another one or close this page."
         )
 
     def on_film(self, words: str) -> tuple[str, str]:
@@ -197,7 +197,7 @@ class VideoPage:
             for moment in self._desk.predict(visitor, order):
                 told = self._result(moment, visitor) if isinstance(moment, Finished) else {}
                 yield {self.state: pace.html(moment), **told}
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  it is logged, and the page must not stay busy for ever
             told = {self.state: _said(error)}
         yield {**self._busy(False), **told}
 
@@ -221,7 +221,7 @@ class VideoPage:
             fps=_number_in(numbers[0], "masks a second", FASTEST),
             threshold=_number_in(numbers[1], "least score", 1),
             classes=classes,
-            choices={"vocabulary": str(words)} if known else {},
+            choices={"vocabulary": f"{words},"} if known else {},  # with a comma no word is read as a file of ours
         )
 
     def _result(self, moment: Finished, visitor: str) -> Changes:
@@ -251,7 +251,7 @@ class VideoPage:
             path = packed(folder, shelf, kind, name)
             button = gr.DownloadButton(f"Download {path.name}", value=str(path), visible=True)
             told: Changes = {self.making: "", self.file: button}
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  the same
             told = {self.making: _said(error)}
         yield {**self._busy(False), **told}
 

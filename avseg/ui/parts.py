@@ -168,7 +168,7 @@ class Shown:
 
 def told_of(sounding: Sequence[Mapping[str, Any]]) -> str:
     """HTML: `**dog 1** sounds 0 s to 2 s and 8 s to 10 s; **bell 2** 4 s to 6 s.`"""
-    told = []
+    told: list[str] = []
     for one in sounding[:MOST_OBJECTS]:
         spans = [f"{clock(begin)} to {clock(end)}" for begin, end in one["intervals"]]
         more = [f"{len(spans) - MOST_SPANS} more times"] if len(spans) > MOST_SPANS else []

@@ -134,7 +134,7 @@ def behind_proxy(address: str, prefix: str) -> Iterator[str]:
             finally:
                 onward.close()
 
-        do_POST = do_HEAD = do_GET
+        do_POST = do_GET  # noqa: N815
 
         def log_message(self, *_: object) -> None:
             """Silent."""
