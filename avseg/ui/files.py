@@ -59,8 +59,8 @@ def packed(folder: Path, shelf: Path, name: str, video: str) -> Path:
 
 
 def safe_name(text: str) -> str:
-    """A name for a file that every disc and every browser takes: letters, digits, `-`, `_`, `.` and spaces."""
-    name = re.sub(r"[^\w. -]+", "_", text).strip(" .")[:80]
+    """A name for a file that every disc and every browser takes: letters, digits, spaces and `-_.()`."""
+    name = re.sub(r"[^\w. ()-]+", "_", text).strip(" .")[:80]
     return name or "video"
 
 

@@ -122,7 +122,7 @@ def test_files_are_named_after_the_video_and_folders_are_packed(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("text", "name"), [("Mein Film (1) #2 ü", "Mein Film _1_ _2 ü"), ("..", "video"), ("", "video")]
+    ("text", "name"), [("Mein Film (1) #2 ü", "Mein Film (1) _2 ü"), ("..", "video"), ("", "video")]
 )
 def test_names_of_files_are_safe(text: str, name: str) -> None:
     assert safe_name(text) == name
