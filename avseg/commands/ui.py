@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from typing import Annotated
 
 from tyro.conf import arg
@@ -38,13 +39,14 @@ def ui(
     """
     limits = Limits(bytes=round(max_megabytes * MEGABYTE), seconds=max_seconds)
     place = imported("avseg.ui.start:Place")(host, port, root_path)
-    with imported("avseg.ui.start:running")(model, place, limits, device=device, keep=60 * keep_minutes) as address:
+    with (
+        imported("avseg.ui.start:running")(model, place, limits, device=device, keep=60 * keep_minutes) as address,
+        suppress(KeyboardInterrupt),
+    ):
         below = f" (shown below {root_path})" if root_path else ""
         print(f"The page is at {address}{below}; Ctrl-C ends it.", flush=True)
         if host not in ("127.0.0.1", "localhost", "::1"):
-            print("Whoever reaches that address can use it: there is no password.")
-        try:
-            threading.Event().wait()
-        except KeyboardInterrupt:
-            print("\nThe page is closed; what was uploaded is deleted.")
+            print("Whoever reaches that address can use it: there is no password.", flush=True)
+        threading.Event().wait()
+    print("The page is closed; what was uploaded is deleted.")
     return 0

@@ -47,6 +47,9 @@ STYLE = """
 .avseg-objects button { display: flex; flex-direction: column; gap: .15rem; padding: .5rem; text-align: left;
   border: 1px solid var(--border-color-primary); border-radius: 8px; cursor: pointer; overflow: hidden;
   background: var(--background-fill-primary); }
+#avseg-kind input { text-overflow: ellipsis; padding-right: 1.6rem; }
+.avseg-objects button, .avseg-objects button * { margin: 0; }
+.avseg-objects button i { margin-right: .4rem; }
 .avseg-objects b { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; max-width: 100%; }
 .avseg-objects small { color: var(--soft); font-weight: 400; }
 .avseg-picture { display: flex; align-items: center; justify-content: center; width: 100%; height: 7rem;
