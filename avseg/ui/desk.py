@@ -85,22 +85,25 @@ class Desk:
             found.seen = time.monotonic()
             return found
 
-    def take(self, visitor: str, video: Path | None) -> None:
+    def take(self, visitor: str, video: Path | None) -> bool:
         """The page has chosen a video, or none: what it had before is removed, and work on it stops.
+
+        Returns:
+            False where it has that video already, and keeps its result.
 
         Raises:
             JobError: a file above a limit, or no video; it is removed.
         """
         visit = self.visit(visitor)
         if video is not None and visit.video == video and video.is_file():
-            return
+            return False
         self.stop(visitor)
         with self._lock:
             before, visit.video = visit.video, video
         self._clear(visit)
         self._discard(before)
         if video is None:
-            return
+            return True
         try:
             self._checker.check(video)
         except JobError:
@@ -108,6 +111,7 @@ class Desk:
                 visit.video = None
             self._discard(video)
             raise
+        return True
 
     def predict(self, visitor: str, order: Order) -> Iterator[Moment]:
         """Segment the video of a page: tell who waits, how far it is, then the result, which replaces the one before.

@@ -117,7 +117,7 @@ class VideoPage:
             "api_visibility": "private",
             "concurrency_limit": None,
         }
-        chosen = [self.video, self.note, self.run]
+        chosen = [self.video, self.note, self.run, self.empty, self.result]
         self.video.change(self.on_video, [self.video], chosen, **quiet)
         for button, words in zip(self.films, FILMS, strict=True):
             button.click(partial(self.on_film, words), None, [self.video, self.note], **quiet)
@@ -158,17 +158,18 @@ class VideoPage:
         """A video was uploaded, recorded or taken away."""
         visitor = str(request.session_hash)
         try:
-            self._desk.take(visitor, Path(video) if video else None)
+            gone = self._emptied() if self._desk.take(visitor, Path(video) if video else None) else {}
         except JobError as error:
             self._refused.add(visitor)
-            return {self.video: None, self.note: notice(str(error), "fault"), self.run: gr.Button(interactive=False)}
-        told: Any = self._hint
+            told = {self.video: None, self.note: notice(str(error), "fault"), self.run: gr.Button(interactive=False)}
+            return {**told, **self._emptied()}
+        said: Any = self._hint
         if video is not None:
-            told = notice(f"{Path(video).name} is here. Where your browser cannot show it, the result will play.")
+            said = notice(f"{Path(video).name} is here. Where your browser cannot show it, the result will play.")
         elif visitor in self._refused:
-            told = gr.skip()
+            said = gr.skip()
         self._refused.discard(visitor)
-        return {self.video: gr.skip(), self.note: told, self.run: gr.Button(interactive=video is not None)}
+        return {self.note: said, self.run: gr.Button(interactive=video is not None), **gone}
 
     def on_model(self, model: str) -> Changes:
         """Another model is chosen."""

@@ -148,6 +148,7 @@ def test_upload_run_play_jump_and_take_files(page: Any, server: Served, films: d
     page.locator("#avseg-video button[aria-label=Clear]").click()
     left(page, server, "uploads", [])
     left(page, server, "results", [])
+    page.wait_for_selector(".avseg-timeline", state="hidden")
 
 
 def test_cancel_stops_the_work(page: Any, server: Served, films: dict[str, Path]) -> None:
