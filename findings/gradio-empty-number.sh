@@ -42,7 +42,7 @@ with sync_playwright() as playwright:
     print("browser", chromium.version)
     page.goto(address)
     for count in ("1", "2"):
-        page.get_by_role("button", name="go").click()
+        page.get_by_role("button", name="go", exact=True).click()
         page.wait_for_function("count => document.querySelector('textarea').value === count", arg=count)
         page.get_by_text("more", exact=True).click()
         page.wait_for_timeout(1500)

@@ -18,7 +18,7 @@ def ui(
     model: Annotated[tuple[str, ...], arg(metavar="MODEL")] = (),
     host: Annotated[str, arg(metavar="ADDRESS")] = "127.0.0.1",
     port: int = 7860,
-    root_path: Annotated[str, arg(metavar="PATH")] = "",
+    root_path: Annotated[str, arg(metavar="PREFIX")] = "",
     max_megabytes: float = 200,
     max_seconds: float = 300,
     keep_minutes: float = 60,
@@ -38,7 +38,7 @@ def ui(
         device: Where models run: auto, cpu, cuda, cuda:1 or mps.
     """
     limits = Limits(bytes=round(max_megabytes * MEGABYTE), seconds=max_seconds)
-    place = imported("avseg.ui.start:Place")(host, port, root_path)
+    place = imported("avseg.ui.start:Address")(host, port, root_path)
     with (
         imported("avseg.ui.start:running")(model, place, limits, device=device, keep=60 * keep_minutes) as address,
         suppress(KeyboardInterrupt),

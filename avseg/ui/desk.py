@@ -39,7 +39,7 @@ Moment: TypeAlias = Waiting | JobProgress | Finished
 
 
 @dataclass
-class Visit:
+class Guest:
     """What belongs to one open page."""
 
     video: Path | None = None
@@ -72,16 +72,16 @@ class Desk:
             part.mkdir(parents=True, exist_ok=True)
         self.limits, self._worker, self._room, self._keep = limits, worker, room, keep
         self._checker = Checker(limits)
-        self._visits: dict[str, Visit] = {}
+        self._visits: dict[str, Guest] = {}
         self._line: list[object] = []
         self._lock = threading.RLock()
         self._closed = threading.Event()
         threading.Thread(target=self._sweep_often, daemon=True).start()
 
-    def visit(self, visitor: str) -> Visit:
+    def visit(self, visitor: str) -> Guest:
         """What belongs to a page; it counts as heard of."""
         with self._lock:
-            found = self._visits.setdefault(visitor, Visit())
+            found = self._visits.setdefault(visitor, Guest())
             found.seen = time.monotonic()
             return found
 
@@ -181,7 +181,7 @@ class Desk:
         self._worker.close()
         self._checker.close()
 
-    def _served(self, visit: Visit, order: Order) -> Iterator[Moment]:
+    def _served(self, visit: Guest, order: Order) -> Iterator[Moment]:
         """Wait for those who came before, then work; whoever stops to iterate stops the work."""
         with self._lock:
             if visit.stop is not None:
@@ -204,7 +204,7 @@ class Desk:
                 self._line.remove(ticket)
                 visit.stop = None
 
-    def _worked(self, visit: Visit, order: Order, stop: threading.Event) -> Iterator[Moment]:
+    def _worked(self, visit: Guest, order: Order, stop: threading.Event) -> Iterator[Moment]:
         told: SimpleQueue[JobProgress | Path | BaseException] = SimpleQueue()
 
         def work() -> None:
@@ -238,7 +238,7 @@ class Desk:
             stop.set()
             thread.join()
 
-    def _clear(self, visit: Visit) -> None:
+    def _clear(self, visit: Guest) -> None:
         """Remove the result of a page."""
         with self._lock:
             shelf, visit.shelf, visit.order, visit.folder = visit.shelf, None, None, None

@@ -50,7 +50,7 @@ class Guarded:
 
 
 @dataclass(frozen=True)
-class Place:
+class Address:
     """Where the page is reached."""
 
     host: str = "127.0.0.1"
@@ -79,7 +79,7 @@ class Place:
 
 @contextmanager
 def running(
-    models: Sequence[str], place: Place, limits: Limits, *, device: str = "auto", keep: float = 3600.0
+    models: Sequence[str], place: Address, limits: Limits, *, device: str = "auto", keep: float = 3600.0
 ) -> Iterator[str]:
     """Serve the page while the block lasts; gives its address.
 
@@ -104,7 +104,7 @@ def running(
         folder.chmod(0o700)
         desk = Desk(folder, Worker(device), limits, keep=keep)
         try:
-            blocks = _launched(desk, folder, (found, limits), Place(place.host, port, place.root_path))
+            blocks = _launched(desk, folder, (found, limits), Address(place.host, port, place.root_path))
             try:
                 yield f"http://{place.host}:{port}/"
             finally:
@@ -113,7 +113,7 @@ def running(
             desk.close()
 
 
-def _launched(desk: Desk, folder: Path, offered: tuple[Any, Limits], place: Place) -> Any:
+def _launched(desk: Desk, folder: Path, offered: tuple[Any, Limits], place: Address) -> Any:
     # Read by gradio when it is imported: nothing is sent to its makers, and uploads lie where we remove them.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["GRADIO_TEMP_DIR"] = str(desk.uploads)
