@@ -88,7 +88,7 @@ class VideoPage:
         self.model = gr.Dropdown(listed, value=first.source, label="Model", filterable=False)
         with gr.Accordion("More choices", open=False):
             with gr.Row():
-                # Texts, since an empty gr.Number becomes 0 as soon as the accordion around it is opened.
+                # Texts: an empty gr.Number becomes 0 as soon as it is in sight (findings/gradio-empty-number.sh).
                 self.fps = _field("Masks a second", "the model's own")
                 self.threshold = _field("Least score, 0 to 1", "the model's own")
             self.classes = _field("Only these classes", _classes_of(first))
