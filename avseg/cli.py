@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 import tyro
 from tyro.conf import Positional, arg
 
-from avseg.commands import compare, completion, convert, datasets, listen, live, push, ui, weights
+from avseg.commands import compare, completion, convert, datasets, listen, live, push, serve, ui, weights
 from avseg.commands import data as data_commands
 from avseg.commands.errors import said
 from avseg.commands.names import protocols_help, suites_help
@@ -194,6 +194,7 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "compare": compare.compare,
     "listen": listen.listen,
     "push": push.push,
+    "serve": serve.serve,
     "convert": lambda: None,
     "data": lambda: None,
     "weights": lambda: None,

@@ -110,3 +110,6 @@ def _size_of_still(path: Path) -> tuple[int, int]:
         raise MediaError(f"{path} has far more pixels than are taken here; scale it down") from error
     except (SyntaxError, ValueError, EOFError, OSError) as error:
         raise MediaError(f"{path} is not a whole picture ({error})") from error
+
+
+USUAL_LIMITS = Limits()

@@ -46,12 +46,16 @@ class Order:
     """How masks are painted."""
 
     def check(self) -> None:
-        """
+        """For orders of people who are not the owner of this machine.
+
         Raises:
-            ValueError: a kind of output that there is not, or times that are none.
+            ValueError: a kind of output that there is not, times that are none, or a choice that names a file.
         """
         choose(self.save)
         part_of(self.start, self.end)
+        for name, value in self.choices.items():
+            if "/" in value or "\\" in value or _is_file(value):
+                raise ValueError(f"{name} is {value!r}, which names a file; give the words themselves")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -86,3 +90,11 @@ class JobProgress:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
         return to_dict(self)
+
+
+def _is_file(value: str) -> bool:
+    """Whether a choice would be read from a file of this machine."""
+    try:
+        return Path(value).exists()
+    except (OSError, ValueError):  # too long for a name, or with a zero byte
+        return False

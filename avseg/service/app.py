@@ -1,0 +1,255 @@
+"""The service over HTTP (FastAPI)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Header, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
+from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from avseg.service.answers import JobAnswer, ModelsAnswer, answer_of
+from avseg.service.fetch import fetch
+from avseg.service.keys import Keys
+from avseg.service.page import page_of
+from avseg.service.refusal import CLOSE, Refusal
+from avseg.service.results import file_of, places, result_folder
+from avseg.service.schema import REFUSALS, REQUEST
+from avseg.service.service import INPUT, OUT, Service
+from avseg.service.upload import read_request
+from avseg.version import __version__
+
+SAFE = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+}
+"""Headers of every answer: pages of results have scripts, which are for their owner's own machine."""
+LOOK = 0.2
+"""s between two looks for progress."""
+SILENCE = 15.0
+"""s after which a stream of events says that it still lives."""
+_BEARER = HTTPBearer(auto_error=False, description="An API key of this service.")
+_HEADER = APIKeyHeader(name="X-API-Key", auto_error=False, description="The same, as a header of its own.")
+
+
+def make_app(service: Service, keys: Keys) -> FastAPI:
+    """The application; it starts and closes the service."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        service.start()
+        yield
+        await run_in_threadpool(service.close)
+
+    app = FastAPI(
+        title="avseg",
+        version=__version__,
+        summary="Audio-visual segmentation: mark the pixels of the things that make the sound.",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.service, app.state.keys = service, keys
+    for kind in (Refusal, RequestValidationError, HTTPException, ClientDisconnect, Exception):
+        app.add_exception_handler(kind, _refuse)
+    for path, make, more in ROUTES:
+        app.add_api_route(path, make, **more)
+    return app
+
+
+def owner_of(
+    request: Request,
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
+    header: Annotated[str | None, Depends(_HEADER)],
+) -> str:
+    """Who sends the request.
+
+    Raises:
+        Refusal: 401, no key or a wrong one.
+    """
+    owner: str | None = request.app.state.keys.owner(bearer.credentials if bearer else header)
+    if owner is None:
+        request.app.state.service.metrics.refused("key")
+        text = "an API key of this service is wanted, as Authorization: Bearer KEY or X-API-Key: KEY"
+        raise Refusal(401, text, {"WWW-Authenticate": "Bearer", **CLOSE})
+    return owner
+
+
+Owner = Annotated[str, Depends(owner_of)]
+_TOKEN = Header(max_length=200, description="Your own name of this request; what is sent again is no new job.")
+Token = Annotated[str | None, _TOKEN]
+
+
+async def create(request: Request, owner: Owner, idempotency_key: Token = None) -> Response:
+    """Send a video, or the URL of one, and get the id of a job."""
+    service: Service = request.app.state.service
+    if idempotency_key and (before := service.store.sent_before(owner, idempotency_key)):
+        return _job_answer(request, answer_of(service, before), 200, CLOSE)
+    with service.arriving() as folder:
+        order, url = await read_request(request, folder, service.settings)
+        if url is not None:
+            limits, hosts, seconds = service.settings.limits, service.settings.hosts, service.settings.upload
+            place = await run_in_threadpool(fetch, url, folder / INPUT, hosts, limits.bytes, seconds)
+            order = type(order).from_dict({**order.to_dict(), "video": place.as_posix()})
+        job = await run_in_threadpool(service.submit, folder, order, owner, idempotency_key or None)
+    return _job_answer(request, answer_of(service, job), 202)
+
+
+def _job_answer(request: Request, answer: JobAnswer, status: int, headers: dict[str, str] | None = None) -> Response:
+    place = request.scope.get("root_path", "") + answer.links["self"]
+    return JSONResponse(answer.model_dump(), status, {"Location": place, **(headers or {})})
+
+
+def jobs(request: Request, owner: Owner) -> list[JobAnswer]:
+    """Your last hundred jobs, the newest first."""
+    service: Service = request.app.state.service
+    return [answer_of(service, job) for job in service.store.of(owner)]
+
+
+def job(request: Request, id: str, owner: Owner) -> JobAnswer:  # noqa: A002  the name in the path
+    """The state of a job, with its progress."""
+    service: Service = request.app.state.service
+    return answer_of(service, service.find(id, owner))
+
+
+def cancel(request: Request, id: str, owner: Owner) -> Response:  # noqa: A002
+    """Cancel a job that waits or runs; remove one that has ended, with its result."""
+    service: Service = request.app.state.service
+    found = service.find(id, owner)
+    if found.is_open:
+        return JSONResponse(answer_of(service, service.cancel(found)).model_dump())
+    service.remove(found)
+    return Response(status_code=204)
+
+
+async def events(request: Request, id: str, owner: Owner) -> StreamingResponse:  # noqa: A002
+    """The state of a job as server-sent events, each time it changes; the last event bears the state it ended in."""
+    service: Service = request.app.state.service
+    service.find(id, owner)
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(_events(service, id, owner), media_type="text/event-stream", headers=headers)
+
+
+async def _events(service: Service, job: str, owner: str) -> AsyncIterator[str]:
+    told, silent = "", 0.0
+    while True:
+        try:
+            found = await run_in_threadpool(service.find, job, owner)
+        except Refusal as gone:
+            yield f"event: gone\ndata: {json.dumps({'error': gone.sentence})}\n\n"
+            return
+        text = answer_of(service, found).model_dump_json()
+        if text != told:
+            told, silent = text, 0.0
+            yield f"event: {found.state}\ndata: {text}\n\n"
+        if not found.is_open:
+            return
+        await asyncio.sleep(LOOK)
+        silent += LOOK
+        if silent >= SILENCE:
+            silent = 0.0
+            yield ": still there\n\n"
+
+
+def result(request: Request, id: str, owner: Owner) -> Response:  # noqa: A002
+    """The result.json of a finished job."""
+    return _file(request, id, owner, "result", "application/json")
+
+
+def files(request: Request, id: str, owner: Owner) -> dict[str, str]:  # noqa: A002
+    """What a finished job has: the path of each kind of output."""
+    service: Service = request.app.state.service
+    folder = result_folder(service.folder(_finished(service, id, owner)) / OUT)
+    return {kind: f"/v1/predictions/{id}/files/{kind}" for kind in places(folder)}
+
+
+def file(request: Request, id: str, kind: str, owner: Owner) -> Response:  # noqa: A002
+    """One kind of output of a finished job; what is a folder comes as ZIP, and `all` is the whole result."""
+    return _file(request, id, owner, kind, None)
+
+
+def _file(request: Request, job: str, owner: str, kind: str, media: str | None) -> Response:
+    service: Service = request.app.state.service
+    place = file_of(service.folder(_finished(service, job, owner)) / OUT, kind)
+    return FileResponse(place, filename=place.name, media_type=media)
+
+
+def _finished(service: Service, job: str, owner: str) -> Any:
+    found = service.find(job, owner)
+    if found.state != "done":
+        why = f": {found.fault}" if found.fault else ""
+        raise Refusal(409 if found.is_open else 404, f"this job has no result, it is {found.state}{why}")
+    return found
+
+
+def models(request: Request, owner: Owner) -> ModelsAnswer:
+    """Names of the models that may be asked for; the first is taken where none is named."""
+    return ModelsAnswer(models=list(request.app.state.service.settings.named))
+
+
+def health(request: Request) -> dict[str, str]:
+    """Whether the service lives."""
+    request.app.state.service.store.counts()
+    return {"status": "ok", "version": __version__}
+
+
+def metrics(request: Request, owner: Owner) -> Response:
+    """For Prometheus."""
+    return PlainTextResponse(request.app.state.service.metrics.text(), media_type="text/plain; version=0.0.4")
+
+
+def docs(request: Request) -> HTMLResponse:
+    """What can be asked, as a page that loads nothing."""
+    return HTMLResponse(page_of(request.app.openapi()))
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    """Every error is one sentence, which repeats nothing that was sent."""
+    if isinstance(error, Refusal):
+        return JSONResponse({"error": error.sentence}, error.status, error.headers)
+    if isinstance(error, RequestValidationError):
+        named = ", ".join(sorted({str(one["loc"][-1]) for one in error.errors()}))
+        return JSONResponse({"error": f"the request cannot be read; look at {named}"}, 422)
+    if isinstance(error, HTTPException):
+        return JSONResponse({"error": HTTPStatus(error.status_code).phrase.lower()}, error.status_code, error.headers)
+    if isinstance(error, ClientDisconnect):
+        return JSONResponse({"error": "the upload was broken off"}, 400, CLOSE)
+    return JSONResponse({"error": "this is a fault of the service; its log says more"}, 500)
+
+
+_ID = "/v1/predictions/{id}"
+ROUTES: list[tuple[str, Any, dict[str, Any]]] = [
+    (
+        "/v1/predictions",
+        create,
+        {
+            "methods": ["POST"],
+            "status_code": 202,
+            "openapi_extra": REQUEST,
+            "response_model": JobAnswer,
+            "responses": {code: REFUSALS[code] for code in (401, 408, 413, 415, 422, 429)},
+        },
+    ),
+    ("/v1/predictions", jobs, {}),
+    (_ID, job, {}),
+    (_ID, cancel, {"methods": ["DELETE"], "response_model": JobAnswer}),
+    (f"{_ID}/events", events, {"response_class": StreamingResponse}),
+    (f"{_ID}/result", result, {}),
+    (f"{_ID}/files", files, {}),
+    (f"{_ID}/files/{{kind}}", file, {"response_class": FileResponse}),
+    ("/v1/models", models, {}),
+    ("/healthz", health, {}),
+    ("/metrics", metrics, {"response_class": PlainTextResponse}),
+    ("/docs", docs, {"include_in_schema": False}),
+    ("/", docs, {"include_in_schema": False}),
+]
+"""Path, what answers, and what FastAPI is told of it."""

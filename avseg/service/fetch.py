@@ -1,0 +1,123 @@
+"""Videos from URLs of hosts that the owner of the service trusts; never from an address inside a network."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import ssl
+import time
+from collections.abc import Callable, Sequence
+from http.client import HTTPConnection, HTTPException, HTTPResponse
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+from avseg.service.names import safe_name
+from avseg.service.refusal import Refusal
+
+PORTS = {"http": 80, "https": 443}
+PIECE = 2**16
+"""Bytes that are read at once."""
+PATIENCE = 15.0
+"""s in which something has to come."""
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def is_public(address: Address) -> bool:
+    """Whether an address is one of the open internet, and no other address stands in it."""
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour or (address.teredo or (None, None))[1]
+        if inner is not None or address in ipaddress.ip_network("64:ff9b::/96"):
+            return False
+    return address.is_global and not address.is_multicast
+
+
+def fetch(
+    url: str,
+    folder: Path,
+    hosts: Sequence[str],
+    most: int,
+    seconds: float,
+    allowed: Callable[[Address], bool] = is_public,
+) -> Path:
+    """The file at a URL, in `folder`. It is read from the very address that was checked; redirects are not followed.
+
+    Args:
+        url: http or https.
+        folder: made where it is missing.
+        hosts: names that are taken, `host` or `host:port`.
+        most: bytes that are taken.
+        seconds: how long it may take.
+        allowed: which addresses may be asked.
+
+    Raises:
+        Refusal: 403 or 422, a URL that is not taken; 413, too many bytes; 502 or 504, the other host does not give it.
+    """
+    parts = _parts(url, hosts)
+    until = time.monotonic() + seconds
+    connection = HTTPConnection(parts.hostname or "", parts.port or PORTS[parts.scheme], timeout=PATIENCE)
+    try:
+        connection.sock = _connected(parts, allowed)
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        connection.request("GET", target, headers={"User-Agent": "avseg", "Accept-Encoding": "identity"})
+        place = folder / safe_name(Path(parts.path).name)
+        folder.mkdir(exist_ok=True)
+        _save(connection.getresponse(), place, most, until)
+        return place
+    except TimeoutError as error:
+        raise Refusal(504, f"the host of the URL did not give the video within {seconds:g} s") from error
+    except (OSError, HTTPException) as error:
+        raise Refusal(502, f"the host of the URL does not give the video ({type(error).__name__})") from error
+    finally:
+        connection.close()
+
+
+def _parts(url: str, hosts: Sequence[str]) -> SplitResult:
+    """
+    Raises:
+        Refusal: see `fetch`.
+    """
+    if not hosts:
+        raise Refusal(403, "no URL is taken here; send the file itself as the field video of multipart/form-data")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise Refusal(422, "url is no URL") from error
+    if parts.scheme not in PORTS or not parts.hostname or any(ord(one) <= 32 for one in url) or not url.isascii():
+        raise Refusal(422, "url must begin with http:// or https://, name a host, and hold no spaces")
+    if parts.username is not None or parts.password is not None:
+        raise Refusal(422, "url must hold no name and no password")
+    named = parts.hostname if port in (None, PORTS[parts.scheme]) else f"{parts.hostname}:{port}"
+    if named not in hosts:
+        raise Refusal(403, f"no URL of {named} is taken here; those of {', '.join(hosts)} are")
+    return parts
+
+
+def _connected(parts: SplitResult, allowed: Callable[[Address], bool]) -> socket.socket:
+    """A connection to an address of the host, all of which are allowed."""
+    port = parts.port or PORTS[parts.scheme]
+    found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
+    addresses = [ipaddress.ip_address(one[4][0]) for one in found]
+    if not all(allowed(address) for address in addresses):
+        raise Refusal(403, f"{parts.hostname} has an address inside a network, from which nothing is read")
+    plain = socket.create_connection((str(addresses[0]), port), timeout=PATIENCE)
+    if parts.scheme == "http":
+        return plain
+    return ssl.create_default_context().wrap_socket(plain, server_hostname=parts.hostname)
+
+
+def _save(response: HTTPResponse, place: Path, most: int, until: float) -> None:
+    if response.status != 200:
+        also = "; give the URL to which it redirects" if 300 <= response.status < 400 else ""
+        raise Refusal(502, f"the host of the URL answers with status {response.status}{also}")
+    done = 0
+    with place.open("xb") as out:
+        while piece := response.read1(PIECE):
+            done += len(piece)
+            if done > most:
+                raise Refusal(413, f"the video has more than {most / 1e6:g} MB, which is the most that is taken here")
+            if time.monotonic() > until:
+                raise TimeoutError
+            out.write(piece)
+    if response.length:
+        raise HTTPException("cut short")

@@ -1,0 +1,59 @@
+"""API keys: who sends a request. Only digests of keys are held, and no sentence or log line has a key."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from hashlib import sha256
+from hmac import compare_digest
+from pathlib import Path
+
+VARIABLE = "AVSEG_API_KEYS"
+"""Environment variable with keys, separated by commas or white space."""
+SHORTEST = 16
+"""Characters of a key."""
+
+
+class Keys:
+    """Keys that are taken; without any everybody is let in."""
+
+    def __init__(self, keys: Iterable[str] = ()) -> None:
+        """
+        Raises:
+            ValueError: a key that is too short to be one; the sentence tells its place and not the key.
+        """
+        keys = list(keys)
+        for place, key in enumerate(keys):
+            if len(key) < SHORTEST:
+                raise ValueError(f"API key {place + 1} has {len(key)} characters, wanted at least {SHORTEST}")
+        self._digests = [sha256(key.encode()).digest() for key in keys]
+
+    @classmethod
+    def read(cls, path: Path | None = None) -> Keys:
+        """Keys of a file, one a line, with empty lines and lines that begin with # left out; else of `VARIABLE`.
+
+        Raises:
+            ValueError: a file without keys, or a key that is too short.
+            OSError: a file that cannot be read.
+        """
+        if path is None:
+            return cls(os.environ.get(VARIABLE, "").replace(",", " ").split())
+        lines = [line.strip() for line in Path(path).read_text(encoding="utf-8").splitlines()]
+        keys = [line for line in lines if line and not line.startswith("#")]
+        if not keys:
+            raise ValueError(f"{path} holds no API key; write one on each line")
+        return cls(keys)
+
+    def __bool__(self) -> bool:
+        return bool(self._digests)
+
+    def owner(self, key: str | None) -> str | None:
+        """Sixteen digits for who has the key; `anyone` where no keys are wanted, None where the key is none of them.
+
+        All keys are compared, each in constant time.
+        """
+        if not self._digests:
+            return "anyone"
+        digest = sha256((key or "").encode()).digest()
+        matches = [compare_digest(digest, own) for own in self._digests]
+        return digest.hex()[:16] if any(matches) else None

@@ -1,0 +1,103 @@
+"""The thread that has a worker make one job after another."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+from avseg.jobs.errors import JobError, JobStopped, WorkerDied, sentence_of
+from avseg.jobs.order import JobProgress
+from avseg.jobs.worker import Worker
+from avseg.service.store import Job, State
+
+if TYPE_CHECKING:
+    from avseg.service.service import Service
+
+log = logging.getLogger(__name__)
+
+MOST_DEATHS = 2
+"""Times that a process may end unexpectedly on one job; then the job has failed."""
+IDLE = 0.5
+"""s between two looks into the queue where nobody wakes the runner."""
+
+
+class Runner(threading.Thread):
+    """Takes jobs from the queue of a service for one worker."""
+
+    def __init__(self, service: Service, worker: Worker) -> None:
+        super().__init__(name=f"runner {worker.device}", daemon=True)
+        self.wake = threading.Event()
+        self.current: str | None = None
+        """The id of the job that is made now."""
+        self.progress: JobProgress | None = None
+        self._service, self.worker = service, worker
+        self._over = threading.Event()
+        self._stop = threading.Event()
+
+    def run(self) -> None:
+        """Until `close`."""
+        while not self._over.is_set():
+            job = self._service.store.take()
+            if job is None:
+                self.wake.wait(IDLE)
+                self.wake.clear()
+                continue
+            self._stop.clear()
+            self.current, self.progress = job.id, JobProgress("loading")
+            try:
+                self._make(job)
+            finally:
+                self.current = self.progress = None
+        self.worker.close()
+
+    def stop(self, job: str) -> None:
+        """Stop the work on a job, where it is this one's."""
+        if self.current == job:
+            self._stop.set()
+
+    def close(self) -> None:
+        """Stop the work and end; the job waits again."""
+        self._over.set()
+        self._stop.set()
+        self.wake.set()
+
+    def _make(self, job: Job) -> None:
+        if self._over.is_set():
+            self._service.store.again(job.id)
+            return
+        try:
+            self.worker.run(self._service.order(job), self._told, self._stop, self._service.settings.limits)
+        except JobError as error:
+            self._end(job, "failed", str(error))
+        except JobStopped:
+            if not self._service.store.again(job.id):  # it waits again where the service ends
+                self._service.clear(job, results=True)
+        except WorkerDied as error:
+            self._died(job, str(error))
+        except Exception as error:  # the next job must not suffer
+            log.error("job %s", job.id, exc_info=error)
+            self._end(job, "failed", sentence_of(error))
+        else:
+            self._end(job, "done")
+
+    def _told(self, progress: JobProgress) -> None:
+        self.progress = progress
+        if self._service.store.was_cancelled(self.current or ""):
+            self._stop.set()
+
+    def _died(self, job: Job, sentence: str) -> None:
+        self._service.metrics.worker_died()
+        log.warning("job %s: %s", job.id, sentence)
+        if job.deaths + 1 >= MOST_DEATHS:
+            self._end(job, "failed", f"{sentence}, on every one of {MOST_DEATHS} tries")
+        else:
+            self._service.store.again(job.id, died=True)
+
+    def _end(self, job: Job, state: State, fault: str = "") -> None:
+        notes = self.progress.notes if self.progress else ()
+        if self._service.store.end(job.id, state, fault, notes):
+            self._service.metrics.ended(state, job)
+            self._service.clear(job, results=state != "done")
+        else:
+            self._service.clear(job, results=True)  # cancelled meanwhile

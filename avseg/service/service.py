@@ -1,0 +1,175 @@
+"""What the service does, without HTTP: takes jobs in, has them made, keeps results for a while."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from avseg.jobs.checker import Checker
+from avseg.jobs.order import JobProgress, Order
+from avseg.jobs.worker import Worker
+from avseg.service.lock import folder_lock
+from avseg.service.metrics import Metrics
+from avseg.service.refusal import CLOSE, Refusal
+from avseg.service.runner import Runner
+from avseg.service.settings import Settings
+from avseg.service.store import Job, Store
+
+log = logging.getLogger(__name__)
+
+INPUT, SOUND, OUT = "video", "sound", "out"
+"""Folders in that of a job."""
+RETRY_AFTER = "10"
+"""s after which a client may try again where the queue is full."""
+
+
+class Service:
+    """One queue in one folder, and a runner for each device. `start` it before use, and `close` it."""
+
+    def __init__(self, settings: Settings) -> None:
+        """
+        Raises:
+            ValueError: another service works in the folder.
+            OSError: the folder cannot be written to.
+        """
+        self.settings = settings
+        self.jobs = Path(settings.folder) / "jobs"
+        self.jobs.mkdir(parents=True, exist_ok=True)
+        self._lock = folder_lock(Path(settings.folder))
+        self.store = Store(Path(settings.folder) / "jobs.sqlite")
+        self.metrics = Metrics(self.store.counts)
+        self.checker = Checker(settings.limits)
+        self._arriving = 0
+        self._counting = threading.Lock()
+        self._over = threading.Event()
+        self._runners = [Runner(self, Worker(device)) for device in settings.devices]
+        self._keeper = threading.Thread(target=self._keep_house, name="keeper", daemon=True)
+
+    def start(self) -> None:
+        """Take up what an earlier process has left."""
+        waiting = self.store.recover()
+        if waiting:
+            log.info("%d jobs that were running begin again", waiting)
+        known = self.store.ids()
+        for folder in self.jobs.iterdir():
+            if folder.name not in known:
+                shutil.rmtree(folder, ignore_errors=True)  # its upload had not ended
+        for runner in self._runners:
+            runner.start()
+        self._keeper.start()
+
+    def close(self) -> None:
+        """Stop; jobs that run wait again for the next process."""
+        self._over.set()
+        for runner in self._runners:
+            runner.close()
+        for runner in self._runners:
+            if runner.is_alive():
+                runner.join()
+        self.checker.close()
+        self.store.close()
+        self._lock.close()
+
+    @contextmanager
+    def arriving(self) -> Iterator[Path]:
+        """A folder for a new job while its files come in; it is removed unless a job of its name is there then.
+
+        Raises:
+            Refusal: 429, so many jobs wait, run and come in as there may be.
+        """
+        with self._counting:
+            counts = self.store.counts()
+            if counts["queued"] + counts["running"] + self._arriving >= self.settings.queue:
+                self.metrics.refused("queue full")
+                text = f"{self.settings.queue} jobs wait here, which is the most there may be; try again later"
+                raise Refusal(429, text, {"Retry-After": RETRY_AFTER, **CLOSE})
+            self._arriving += 1
+        folder = self.jobs / secrets.token_urlsafe(16)
+        try:
+            folder.mkdir()
+            yield folder
+        finally:
+            with self._counting:
+                self._arriving -= 1
+            if self.store.find(folder.name) is None:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def submit(self, folder: Path, order: Order, owner: str, token: str | None = None) -> Job:
+        """A job of an order whose files lie in a folder of `arriving`.
+
+        Raises:
+            Refusal: 422, an order or a file that cannot be taken.
+        """
+        try:
+            order.check()
+            self.checker.check(order.video)
+            if order.audio is not None:
+                self.checker.check(order.audio, sound=True)
+        except ValueError as error:
+            raise Refusal(422, str(error)) from error
+        names = {"video": order.video.name, "audio": order.audio.name if order.audio else None, "out": OUT}
+        job = self.store.add(folder.name, owner, {**order.to_dict(), **names}, token)
+        for runner in self._runners:
+            runner.wake.set()
+        return job
+
+    def order(self, job: Job) -> Order:
+        """The order of a job, with whole paths."""
+        order, folder = Order.from_dict(job.wanted), self.folder(job)
+        audio = None if order.audio is None else folder / SOUND / order.audio
+        model = self.settings.named.get(order.model, order.model)
+        return replace(order, model=model, video=folder / INPUT / order.video, out=folder / OUT, audio=audio)
+
+    def folder(self, job: Job) -> Path:
+        """Where its files lie."""
+        return self.jobs / job.id
+
+    def find(self, job: str, owner: str) -> Job:
+        """
+        Raises:
+            Refusal: 404, there is none of that id, or it is of somebody else.
+        """
+        found = self.store.find(job)
+        if found is None or found.owner != owner:
+            raise Refusal(404, "there is no job of that id; it never was, or its result was kept long enough")
+        return found
+
+    def progress(self, job: Job) -> JobProgress | None:
+        """How far a running job is."""
+        return next((runner.progress for runner in self._runners if runner.current == job.id), None)
+
+    def cancel(self, job: Job) -> Job:
+        """Stop a job that waits or runs; returns it as it is then, at most two seconds later."""
+        if self.store.cancel(job.id):
+            self.metrics.ended("cancelled")
+            for runner in self._runners:
+                runner.stop(job.id)
+            until = time.monotonic() + 2
+            while any(runner.current == job.id for runner in self._runners) and time.monotonic() < until:
+                time.sleep(0.02)
+            self.clear(job, results=True)
+        return self.store.find(job.id) or job
+
+    def remove(self, job: Job) -> None:
+        """Remove a job that has ended, with its result."""
+        if self.store.forget(job.id):
+            shutil.rmtree(self.folder(job), ignore_errors=True)
+
+    def clear(self, job: Job, *, results: bool = False) -> None:
+        """Remove what a client has sent, which is not kept when a job has ended."""
+        for name in (INPUT, SOUND, *([OUT] if results else [])):
+            shutil.rmtree(self.folder(job) / name, ignore_errors=True)
+
+    def _keep_house(self) -> None:
+        """Remove results that were kept long enough."""
+        while not self._over.wait(min(60.0, self.settings.keep / 4)):
+            for job in self.store.ended_before(time.time() - self.settings.keep):
+                if self.store.forget(job):
+                    shutil.rmtree(self.jobs / job, ignore_errors=True)

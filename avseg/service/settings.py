@@ -1,0 +1,46 @@
+"""What the owner of a service decides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from avseg.jobs.limits import USUAL_LIMITS, Limits
+
+
+@dataclass(frozen=True)
+class Settings:
+    """See `avseg serve --help`."""
+
+    models: tuple[str, ...]
+    """Model files, Hub ids, or names that open models; a request names them by the last part of their path."""
+    folder: Path
+    """Of the queue, the uploads and the results."""
+    devices: tuple[str, ...] = ("auto",)
+    """One process works on each."""
+    limits: Limits = USUAL_LIMITS
+    queue: int = 100
+    """Jobs that may wait or run."""
+    keep: float = 24 * 3600.0
+    """s that a result is kept after its job has ended."""
+    upload: float = 300.0
+    """s that an upload, or the download of a URL, may last."""
+    hosts: tuple[str, ...] = ()
+    """Hosts from which URLs are taken; empty: no URL is."""
+
+    def __post_init__(self) -> None:
+        names = [Path(model).name for model in self.models]
+        if not names:
+            raise ValueError("no model is given to serve; name at least one, such as demo")
+        if len({*names}) < len(names):
+            raise ValueError(f"two models are called alike ({', '.join(names)}); a request could not name them apart")
+        if not self.devices:
+            raise ValueError("no device is given; name at least one, such as cpu")
+        for name, value in (("queue", self.queue), ("keep", self.keep), ("upload", self.upload)):
+            if value <= 0:
+                raise ValueError(f"{name} is {value:g}, wanted more than 0")
+
+    @property
+    def named(self) -> dict[str, str]:
+        """What opens each model, by the name that requests use."""
+        return {Path(model).name: model for model in self.models}

@@ -1,0 +1,195 @@
+"""Reading what a client sends: not more bytes than are taken, not longer than is allowed, fields as an order."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException
+from starlette.requests import Request
+from starlette.types import Message
+
+from avseg.config import did_you_mean
+from avseg.jobs.errors import JobError
+from avseg.jobs.order import Order
+from avseg.service.names import safe_name
+from avseg.service.refusal import CLOSE, Refusal
+from avseg.service.service import INPUT, OUT, SOUND
+from avseg.service.settings import Settings
+
+SMALL = 1_000_000
+"""Bytes of all that is sent beside the files."""
+MOST_FIELDS = 40
+NUMBERS = ("fps", "threshold")
+WORDS = ("model", "masks", "classes", "start", "end")
+MAPS = ("choices", "options", "style")
+"""Fields that are objects of JSON."""
+FIELDS = (*NUMBERS, *WORDS, *MAPS, "save", "url")
+
+
+class Bounded:
+    """What a request receives, within limits.
+
+    Raises, when it is called:
+        Refusal: 413, more bytes than are taken; 408, no byte comes for a while.
+    """
+
+    def __init__(self, request: Request, most: int, idle: float) -> None:
+        """`most`: bytes; `idle`: s in which something has to come."""
+        self._receive, self._most, self._idle = request.receive, most, idle
+        self._sum = 0
+
+    async def __call__(self) -> Message:
+        message = await asyncio.wait_for(self._receive(), self._idle)
+        self._sum += len(message.get("body", b""))
+        if self._sum > self._most:
+            raise too_large(self._most)
+        return message
+
+
+def too_large(most: int) -> Refusal:
+    """Of a request with more bytes than `most`."""
+    return Refusal(413, f"at most {most / 1e6:g} MB are taken in one request; send a shorter or smaller video", CLOSE)
+
+
+async def read_request(request: Request, folder: Path, settings: Settings) -> tuple[Order, str | None]:
+    """The order in a request, with its files in `folder`, and the URL where it has one in place of a video.
+
+    Raises:
+        Refusal: 400, 408, 413, 415 or 422, what is wrong with it.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in ("multipart/form-data", "application/json"):
+        raise Refusal(415, "send the video as multipart/form-data, or a URL as application/json")
+    most = SMALL + (2 * settings.limits.bytes if kind.startswith("multipart") else 0)
+    length = request.headers.get("content-length", "")
+    if length.isdigit() and int(length) > most:
+        raise too_large(most)
+    bounded = Request(request.scope, Bounded(request, most, min(30.0, settings.upload)))
+    try:
+        async with asyncio.timeout(settings.upload):
+            if kind == "application/json":
+                return _order(await _json(bounded), folder, settings)
+            async with bounded.form(max_files=2, max_fields=MOST_FIELDS, max_part_size=SMALL) as form:
+                return await _of_form(form, folder, settings)
+    except TimeoutError as error:
+        text = f"the upload did not come in time; {settings.upload:g} s are allowed, and no pause of 30 s"
+        raise Refusal(408, text, CLOSE) from error
+    except MultiPartException as error:
+        raise Refusal(400, f"this is no multipart/form-data that can be read ({error.message})", CLOSE) from error
+
+
+async def _json(request: Request) -> dict[str, Any]:
+    try:
+        found = json.loads(await request.body())
+    except (ValueError, RecursionError) as error:
+        raise Refusal(400, "this is no JSON that can be read") from error
+    if not isinstance(found, dict):
+        raise Refusal(400, 'an object of JSON is wanted, such as {"url": "https://..."}')
+    return found
+
+
+async def _of_form(form: FormData, folder: Path, settings: Settings) -> tuple[Order, str | None]:
+    values: dict[str, Any] = {"save": [one for one in form.getlist("save") if isinstance(one, str)]}
+    files = {name: value for name, value in form.multi_items() if isinstance(value, UploadFile)}
+    for name, value in form.multi_items():
+        if isinstance(value, str) and name != "save":
+            values[name] = value
+    if "video" not in files and "url" not in values:
+        raise Refusal(422, "no video was sent; send its file as the field video")
+    order, url = _order(values, folder, settings)
+    for name, file in files.items():
+        if name not in ("video", "audio"):
+            raise Refusal(422, f"a file was sent as {name!r}; files are taken as video and audio")
+        place = folder / (INPUT if name == "video" else SOUND) / safe_name(file.filename, name)
+        await run_in_threadpool(_keep, file, place, settings)
+        order = _with_file(order, name, place)
+    return order, None if "video" in files else url
+
+
+def _keep(file: UploadFile, place: Path, settings: Settings) -> None:
+    try:
+        settings.limits.check_bytes(place.name, file.size or 0)
+    except JobError as error:
+        raise Refusal(413, str(error)) from error
+    place.parent.mkdir(exist_ok=True)
+    with place.open("xb") as out:
+        shutil.copyfileobj(file.file, out, 2**20)
+
+
+def _with_file(order: Order, name: str, place: Path) -> Order:
+    return Order.from_dict({**order.to_dict(), name: place.as_posix()})
+
+
+def _order(values: Mapping[str, Any], folder: Path, settings: Settings) -> tuple[Order, str | None]:
+    """The order that fields describe, with a place for the video; see `read_request`."""
+    for name in values:
+        if name not in FIELDS:
+            raise Refusal(422, f"there is no field {name!r}; {did_you_mean(name, FIELDS)}")
+    wanted: dict[str, Any] = {
+        "model": next(iter(settings.named)),
+        "video": folder / INPUT / "video",
+        "out": folder / OUT,
+    }
+    try:
+        for name, value in values.items():
+            if name != "url" and value not in (None, "", []):
+                wanted[name] = _value(name, value)
+        order = Order.from_dict(wanted)
+        _check_options(order)
+    except ValueError as error:
+        raise Refusal(422, str(error)) from error
+    if order.model not in settings.named:
+        raise Refusal(422, f"no model is called {order.model!r} here; {did_you_mean(order.model, settings.named)}")
+    url = values.get("url")
+    if url is not None and not isinstance(url, str):
+        raise Refusal(422, "url is no text")
+    return order, url
+
+
+def _value(name: str, value: Any) -> Any:
+    """Of a field that came as text, what it says.
+
+    Raises:
+        ValueError: text that says no such thing.
+    """
+    if name == "save":
+        given = [value] if isinstance(value, str) else value
+        return [one.strip() for text in given for one in str(text).split(",") if one.strip()]
+    if not isinstance(value, str) or name in WORDS:
+        return value
+    if name in NUMBERS:
+        try:
+            return float(value)
+        except ValueError as error:
+            raise ValueError(f"{name} is {value!r}, wanted a number") from error
+    try:
+        found = json.loads(value)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{name} is no JSON that can be read") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"{name} is {value!r}, wanted an object of JSON")
+    return found
+
+
+def _check_options(order: Order) -> None:
+    """
+    Raises:
+        ValueError: options that are neither numbers nor switches, choices on which weights depend, or a rate that is
+            none.
+    """
+    for name, value in order.options.items():
+        if not isinstance(value, (bool, int, float)):
+            raise ValueError(f"the option {name} is {value!r}, wanted a number, true or false")
+    if order.fps is not None and not 0 < order.fps <= 120:
+        raise ValueError(f"fps is {order.fps:g}, wanted more than 0 and at most 120 masks a second")
+
+
+assert {*FIELDS} - {"url"} == {own.name for own in fields(Order)} - {"video", "audio", "out"}
