@@ -26,7 +26,7 @@ class LimitChoices:
     """Million pixels of one picture; 8.3 is 3840 x 2160."""
     max_work: float = 3600.0
     """Seconds that the work on one video may last."""
-    upload: float = 300.0
+    max_upload: float = 300.0
     """Seconds that an upload, or the download of a URL, may last."""
     queue: int = 100
     """Jobs that may wait; further ones are refused with status 429."""
@@ -75,7 +75,7 @@ def serve(
         taken: What is taken of a client.
     """
     settings = imported("avseg.service.settings:Settings")(
-        models, folder, devices, taken.limits, taken.queue, taken.keep * 3600, taken.upload, taken.url_hosts
+        models, folder, devices, taken.limits, taken.queue, taken.keep * 3600, taken.max_upload, taken.url_hosts
     )
     if missing := [name for name in _NEEDS if find_spec(name) is None]:
         raise ImportError(f'{", ".join(missing)} is not installed; install it with: pip install "avseg[serve]"')

@@ -57,7 +57,8 @@ def file_of(out: Path, kind: str) -> Path:
     if kind not in known:
         raise Refusal(404, f"this result has no output of that kind; it has {', '.join(known)}")
     place = known[kind]
-    return _packed(place, out.parent / PACKED / f"{place.name}.zip") if place.is_dir() else place
+    archive = out.parent / PACKED / kind.replace(":", "_") / f"{place.name}.zip"
+    return _packed(place, archive) if place.is_dir() else place
 
 
 def _packed(folder: Path, archive: Path) -> Path:

@@ -32,6 +32,7 @@ class Runner(threading.Thread):
         """The id of the job that is made now."""
         self.progress: JobProgress | None = None
         self._service, self.worker = service, worker
+        self._process: int | None = None
         self._over = threading.Event()
         self._stop = threading.Event()
 
@@ -83,6 +84,9 @@ class Runner(threading.Thread):
 
     def _told(self, progress: JobProgress) -> None:
         self.progress = progress
+        if self._process != self.worker.pid:
+            self._process = self.worker.pid
+            log.info("process %s works on %s", self._process, self.worker.device)
         if self._service.store.was_cancelled(self.current or ""):
             self._stop.set()
 

@@ -43,6 +43,7 @@ def serve(
         root_path: path under which a reverse proxy shows the service.
 
     Raises:
+        FileNotFoundError: a model file that is missing.
         ValueError: an address that other machines reach, and no keys; or a folder in which another service works.
         OSError: a folder or a file that cannot be used.
     """
@@ -52,6 +53,9 @@ def serve(
             f"other machines reach {host}, and there are no API keys: give them with --keys FILE or in {VARIABLE}, or "
             "say --anyone"
         )
+    for model in settings.models:
+        if Path(model).suffix and not Path(model).is_file():
+            raise FileNotFoundError(f"the model file {model} is missing")
     uploads = Path(settings.folder) / "uploads"
     uploads.mkdir(parents=True, exist_ok=True)
     tempfile.tempdir = str(uploads)  # an upload needs room that the usual place may not have
