@@ -34,7 +34,7 @@ class Runner(threading.Thread):
         self._service, self.worker = service, worker
         self._process: int | None = None
         self._over = threading.Event()
-        self._stop = threading.Event()
+        self._wish = threading.Event()
 
     def run(self) -> None:
         """Until `close`."""
@@ -44,7 +44,7 @@ class Runner(threading.Thread):
                 self.wake.wait(IDLE)
                 self.wake.clear()
                 continue
-            self._stop.clear()
+            self._wish.clear()
             self.current, self.progress = job.id, JobProgress("loading")
             try:
                 self._make(job)
@@ -55,12 +55,12 @@ class Runner(threading.Thread):
     def stop(self, job: str) -> None:
         """Stop the work on a job, where it is this one's."""
         if self.current == job:
-            self._stop.set()
+            self._wish.set()
 
     def close(self) -> None:
         """Stop the work and end; the job waits again."""
         self._over.set()
-        self._stop.set()
+        self._wish.set()
         self.wake.set()
 
     def _make(self, job: Job) -> None:
@@ -68,7 +68,7 @@ class Runner(threading.Thread):
             self._service.store.again(job.id)
             return
         try:
-            self.worker.run(self._service.order(job), self._told, self._stop, self._service.settings.limits)
+            self.worker.run(self._service.order(job), self._told, self._wish, self._service.settings.limits)
         except JobError as error:
             self._end(job, "failed", str(error))
         except JobStopped:
@@ -88,7 +88,7 @@ class Runner(threading.Thread):
             self._process = self.worker.pid
             log.info("process %s works on %s", self._process, self.worker.device)
         if self._service.store.was_cancelled(self.current or ""):
-            self._stop.set()
+            self._wish.set()
 
     def _died(self, job: Job, sentence: str) -> None:
         self._service.metrics.worker_died()

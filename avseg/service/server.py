@@ -59,6 +59,7 @@ def serve(
     uploads = Path(settings.folder) / "uploads"
     uploads.mkdir(parents=True, exist_ok=True)
     tempfile.tempdir = str(uploads)  # an upload needs room that the usual place may not have
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it tells of every form that is none
     service = Service(settings)
     app = Logged(make_app(service, known), SAFE)
     log.info("serving %s on http://%s:%d (%s)", ", ".join(settings.named), host, port, _who(known))

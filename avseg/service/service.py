@@ -57,10 +57,12 @@ class Service:
         waiting = self.store.recover()
         if waiting:
             log.info("%d jobs that were running begin again", waiting)
-        known = self.store.ids()
         for folder in self.jobs.iterdir():
-            if folder.name not in known:
+            job = self.store.find(folder.name)
+            if job is None:
                 shutil.rmtree(folder, ignore_errors=True)  # its upload had not ended
+            elif not job.is_open:
+                self.clear(job, results=job.state != "done")
         for runner in self._runners:
             runner.start()
         self._keeper.start()

@@ -166,10 +166,6 @@ class Store:
         """Ids of jobs that had ended by then."""
         return [row["id"] for row in self._rows("SELECT id FROM jobs WHERE ended IS NOT NULL AND ended < ?", moment)]
 
-    def ids(self) -> set[str]:
-        """Of all jobs."""
-        return {row["id"] for row in self._rows("SELECT id FROM jobs")}
-
     def _change(self, statement: str, *values: Any) -> bool:
         with self._changing() as base:
             return base.execute(statement, values).rowcount > 0
