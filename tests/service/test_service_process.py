@@ -17,6 +17,7 @@ from random import Random
 
 import numpy as np
 import pytest
+from served import Server, serving
 
 from avseg.inference.folder import predict_paths
 from avseg.io.video import write_video
@@ -24,7 +25,6 @@ from extras import needs
 from inference.media import counting, make
 from jobs.test_limits import claims, gif
 from own_videos import RATE, make_video
-from service.server import Server, serving
 
 pytestmark = [
     pytest.mark.extra,
@@ -67,6 +67,12 @@ def unpacked(content: bytes) -> dict[str, bytes]:
 def own(video: Path, out: Path, **options: object) -> dict[str, bytes]:
     predict_paths([str(video)], "demo", out, device="cpu", **options)  # type: ignore[arg-type]
     return files(out / video.stem)
+
+
+@pytest.fixture(scope="module")
+def of_long(long: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """What `avseg predict` makes of the long film."""
+    return own(long, tmp_path_factory.mktemp("own"), save=("csv",), fps=1.0)
 
 
 def test_a_result_has_the_bytes_of_predict(server: Server, video: Path, tmp_path: Path) -> None:
@@ -224,27 +230,30 @@ def test_a_cancelled_job_stops_within_two_seconds_and_leaves_nothing(server: Ser
     assert server.call("GET", f"/v1/predictions/{job['id']}/result").status_code == 404
 
 
-def test_a_worker_that_is_killed_costs_nothing(server: Server, long: Path, tmp_path: Path) -> None:
+def test_a_worker_that_is_killed_costs_nothing(server: Server, long: Path, of_long: dict[str, bytes]) -> None:
     job = server.send(long, save="csv", fps="1").json()
     os.kill(server.working(job["id"]), signal.SIGKILL)
     found = server.ended(job["id"])
     assert found["state"] == "done"
     packed = server.call("GET", f"/v1/predictions/{job['id']}/files/all").content
-    assert unpacked(packed) == own(long, tmp_path, save=("csv",), fps=1.0)
+    assert unpacked(packed) == of_long
     assert "avseg_worker_deaths_total 1.0" in server.call("GET", "/metrics").text
 
 
-def test_jobs_outlive_a_kill_of_the_server(server: Server, video: Path, long: Path, tmp_path: Path) -> None:
+def test_jobs_outlive_a_kill_of_the_server(
+    server: Server, video: Path, long: Path, of_long: dict[str, bytes], tmp_path: Path
+) -> None:
     first = server.send(long, token="one", save="csv", fps="1").json()
     second = server.send(video, token="two", save="csv", fps="1").json()
     worker = server.working(first["id"])
     server.end(signal.SIGKILL)
     server.start()
     assert server.send(video, token="two", save="csv", fps="1").json()["id"] == second["id"]
-    for job, source, fps in ((first, long, 1.0), (second, video, 1.0)):
+    of_video = own(video, tmp_path, save=("csv",), fps=1.0)
+    for job, expected in ((first, of_long), (second, of_video)):
         assert server.ended(job["id"])["state"] == "done"
         packed = server.call("GET", f"/v1/predictions/{job['id']}/files/all").content
-        assert unpacked(packed) == own(source, tmp_path / job["id"], save=("csv",), fps=fps)
+        assert unpacked(packed) == expected
     listed = [one["id"] for one in server.call("GET", "/v1/predictions").json()]
     assert len(listed) == len({*listed}) and listed.count(second["id"]) == 1
     assert not Path(f"/proc/{worker}").exists()
