@@ -87,11 +87,12 @@ class Campaign:
         return self.server.send(video, token=f"job {number}", save=",".join(SAVE), fps=str(FPS))
 
     def _ended(self, job: str) -> dict[str, Any]:
+        """The last of its events."""
         while True:
-            found: dict[str, Any] = self._patiently(lambda: self.server.call("GET", f"/v1/predictions/{job}")).json()
+            told = self._patiently(lambda: self.server.call("GET", f"/v1/predictions/{job}/events")).text
+            found: dict[str, Any] = json.loads(told.rstrip().rpartition("\ndata: ")[2])
             if found["state"] not in ("queued", "running"):
                 return found
-            time.sleep(0.2)
 
     def _patiently(self, request: Callable[[], httpx.Response]) -> httpx.Response:
         """A request that is sent again where the server is gone or full; every other answer is one."""

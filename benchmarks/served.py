@@ -32,6 +32,7 @@ class Server:
         self._words = ("serve", *models, "--folder", str(folder), "--devices", "cpu", "--port", str(self.port), *words)
         self._environment = {**os.environ, "PYTHONPATH": str(ROOT), "AVSEG_API_KEYS": key}
         self.process: subprocess.Popen[bytes] | None = None
+        self.client = httpx.Client(base_url=self.url, timeout=60, limits=httpx.Limits(max_connections=200))
 
     def start(self) -> None:
         with self.log.open("ab") as log:
@@ -40,7 +41,7 @@ class Server:
         for _ in range(600):
             assert self.process.poll() is None, self.log.read_text()
             try:
-                httpx.get(f"{self.url}/healthz")
+                self.client.get("/healthz")
                 return
             except httpx.TransportError:
                 time.sleep(0.1)
@@ -53,9 +54,8 @@ class Server:
         return self.process.wait(30)
 
     def call(self, method: str, path: str, **more: Any) -> httpx.Response:
-        return httpx.request(
-            method, self.url + path, headers={**self.headers, **more.pop("headers", {})}, timeout=60, **more
-        )
+        headers = {**self.headers, **more.pop("headers", {})}
+        return self.client.request(method, path, headers=headers, **more)
 
     def send(self, video: Path, name: str | None = None, token: str = "", **fields: Any) -> httpx.Response:
         headers = {"Idempotency-Key": token} if token else {}

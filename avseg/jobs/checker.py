@@ -39,6 +39,10 @@ class Checker:
         except WorkerDied as error:
             raise JobError(f"{Path(path).name} cannot be opened: {error}") from error
 
+    def warm(self) -> None:
+        """Start the process before the first file."""
+        self._child.warm()
+
     def close(self) -> None:
         """End the process."""
         self._child.close()

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -48,6 +49,11 @@ class Child:
     def pid(self) -> int | None:
         """The number of the process; None while there is none."""
         return self._process.pid if self._process else None
+
+    def warm(self) -> None:
+        """Start the process before there is a question; it makes ready what answers."""
+        with self._one:
+            self._started()
 
     def ask(
         self,
@@ -178,6 +184,8 @@ def answer_questions(connection: Connection[Any, Any], address: str, arguments: 
             connection.send((kind, value))
 
     work: Callable[..., Any] | None = None
+    with suppress(Exception):  # the first question is told why
+        work = imported(address)(*arguments)
     while True:
         try:
             question = connection.recv()

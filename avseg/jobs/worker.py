@@ -64,6 +64,10 @@ class Worker:
         finally:
             clear_stale(order.out)
 
+    def warm(self) -> None:
+        """Start the process before the first order; the model is loaded by that."""
+        self._child.warm()
+
     def end(self) -> None:
         """End the process at once, and free the memory of its model; the next order starts another one."""
         self._child.end()

@@ -33,7 +33,7 @@ SAFE = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
 }
 """Headers of every answer: pages of results have scripts, which are for their owner's own machine."""
-LOOK = 0.2
+LOOK = 0.3
 """s between two looks for progress."""
 SILENCE = 15.0
 """s after which a stream of events says that it still lives."""

@@ -38,6 +38,7 @@ class Runner(threading.Thread):
 
     def run(self) -> None:
         """Until `close`."""
+        self.worker.warm()
         while not self._over.is_set():
             job = self._service.store.take()
             if job is None:

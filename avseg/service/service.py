@@ -63,6 +63,7 @@ class Service:
                 shutil.rmtree(folder, ignore_errors=True)  # its upload had not ended
             elif not job.is_open:
                 self.clear(job, results=job.state != "done")
+        self.checker.warm()
         for runner in self._runners:
             runner.start()
         self._keeper.start()

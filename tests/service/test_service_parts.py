@@ -80,6 +80,8 @@ class Fake:
         (folder / "result.json").write_text("{}")
         return folder
 
+    def warm(self) -> None: ...
+
     def close(self) -> None: ...
 
 
