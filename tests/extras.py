@@ -15,6 +15,10 @@ BROUGHT_BY = {
     "nbclient": "notebook",
     "gradio": "ui",
     "playwright": "browser",
+    "fastapi": "serve",
+    "uvicorn": "serve",
+    "python_multipart": "serve",
+    "prometheus_client": "serve",
 }
 """The extra of a package, where it has another name."""
 
