@@ -6,7 +6,9 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 import pytest
 
@@ -18,7 +20,7 @@ pytestmark = [pytest.mark.extra, pytest.mark.timeout(300)]
 FLAGS = ("--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 PLAYER = "document.querySelector('#avseg-player video')"
 STATE = "document.querySelector('#avseg-state').innerText"
-PATIENCE = 90_000
+PATIENCE = 120_000
 """ms that anything may take on a busy machine."""
 
 
@@ -205,6 +207,13 @@ def test_two_pages_at_once_each_have_their_own(browser: Any, server: Served, fil
     ready(second)
     assert take(second, "srt") == "other.srt"  # what belonged to the other page is gone, and nothing else
     second.context.close()
+
+
+def test_other_files_of_the_machine_are_not_served(server: Served) -> None:
+    (private,) = server.folder.glob(".avseg-ui.*")
+    for path in ("/etc/passwd", __file__, private, f"{private}/uploads/../../secret", f"{private}/results"):
+        with pytest.raises(HTTPError, match=r"40[34]"):
+            urlopen(f"{server.address}gradio_api/file={path}", timeout=60)
 
 
 def test_camera_and_microphone_are_recorded(page: Any) -> None:
