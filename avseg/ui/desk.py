@@ -78,6 +78,11 @@ class Desk:
         self._closed = threading.Event()
         threading.Thread(target=self._sweep_often, daemon=True).start()
 
+    def warm(self) -> None:
+        """Start the processes before somebody waits for them."""
+        self._checker.warm()
+        self._worker.warm()
+
     def visit(self, visitor: str) -> Guest:
         """What belongs to a page; it counts as heard of."""
         with self._lock:

@@ -104,6 +104,7 @@ def running(
         folder.chmod(0o700)
         desk = Desk(folder, Worker(device), limits, keep=keep)
         try:
+            desk.warm()
             blocks = _launched(desk, folder, (found, limits), Address(place.host, port, place.root_path))
             try:
                 yield f"http://{place.host}:{port}/"
