@@ -67,7 +67,7 @@ class Reader(threading.Thread):
                     return error
                 reason = str(error)
             ended = reason == ""
-            if self._stage.stop.is_set() or (ended and not self._patience.after_end):
+            if self._stage.stop.is_set() or (ended and (self._source.is_file or not self._patience.after_end)):
                 return None
             if self._packets != packets:  # something came since it was lost before
                 lost, wait, packets = time.monotonic(), FIRST_WAIT, self._packets

@@ -23,12 +23,12 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def started(film: Path, out: Path) -> subprocess.Popen[str]:
-    """A run that has written about two seconds."""
+    """A run that has written some seconds."""
     words = ["live", str(film), "--model", "demo", "--out", str(out), "--device", "cpu"]
     process = subprocess.Popen([sys.executable, "-m", "avseg", *words], stdout=-1, stderr=subprocess.STDOUT, text=True)
     for _ in range(1200):
         time.sleep(0.05)
-        if process.poll() is not None or (out.exists() and out.stat().st_size > 9_000):
+        if process.poll() is not None or (out.exists() and out.stat().st_size > 4_000):
             break
     return process
 
