@@ -2,6 +2,7 @@
 
     python benchmarks/live.py                                ten minutes of MPEG-TS over HTTP with the demo model
     python benchmarks/live.py --minutes 1 --steady           sound in step with the picture, see below
+    python benchmarks/live.py --minutes 1 --rtsp             by Debian's GStreamer RTSP server (over TCP)
 
 The program `ffmpeg` serves the demo's film, over and over, with a corner that is white and a tone that sounds in the
 same 0.3 s of every second. Drift is told against these seconds, at the end of the run compared with its beginning: of
@@ -39,17 +40,30 @@ CORNER = 48
 LIT = "between(mod(t\\,1)\\,0.3\\,0.6)"
 
 
-def served(film: Path, port: int, seconds: float, steady: bool) -> subprocess.Popen[bytes]:
-    """ffmpeg, which waits for one client and then plays in real time."""
-    box = f"drawbox=w={CORNER}:h={CORNER}:t=fill"
+def coded(film: Path, seconds: float, *, real_time: bool) -> list[str]:
+    """The words for ffmpeg by which it plays the film with its corner and its tone, but for the target."""
+    box, pace = f"drawbox=w={CORNER}:h={CORNER}:t=fill", ["-re"] if real_time else []
     picture = f"fps=25,{box}:color=black,{box}:color=white:enable='{LIT}'"
     tone = f"aevalsrc=exprs='0.4*sin(2*PI*880*t)*{LIT}':s=48000:c=mono"
-    words = ["-re", "-stream_loop", "-1", "-i", str(film), "-re", "-f", "lavfi", "-i", tone, "-t", str(seconds)]
+    words = [*pace, "-stream_loop", "-1", "-i", str(film), *pace, "-f", "lavfi", "-i", tone, "-t", str(seconds)]
     coding = ["-map", "0:v", "-map", "1:a", "-vf", picture, "-c:v", "libx264", "-preset", "ultrafast", "-bf", "0"]
+    return ["ffmpeg", "-v", "error", *words, *coding, "-g", "25", "-c:a", "aac"]
+
+
+def over_http(film: Path, port: int, seconds: float, steady: bool) -> tuple[subprocess.Popen[bytes], str]:
+    """ffmpeg, which waits for one client and then plays in real time; and the address."""
     at_once = ["-pes_payload_size", "0", "-muxdelay", "0", "-muxpreload", "0"] if steady else []
-    target = ["-g", "25", "-c:a", "aac", *at_once, "-f", "mpegts"]
-    address = ["-listen", "1", f"http://127.0.0.1:{port}/film.ts"]
-    return subprocess.Popen(["ffmpeg", "-v", "error", *words, *coding, *target, *address])
+    address = f"http://127.0.0.1:{port}/film.ts"
+    words = [*coded(film, seconds, real_time=True), *at_once, "-f", "mpegts", "-listen", "1", address]
+    return subprocess.Popen(words), address
+
+
+def over_rtsp(film: Path, port: int, seconds: float) -> tuple[subprocess.Popen[bytes], str]:
+    """GStreamer's server; and the address."""
+    long = film.with_name("long.mp4")
+    subprocess.run([*coded(film, seconds, real_time=False), str(long)], check=True)
+    script = str(Path(__file__).with_name("rtsp_server.py"))
+    return subprocess.Popen(["/usr/bin/python3", script, str(port), str(long)]), f"rtsp://127.0.0.1:{port}/film"
 
 
 class Onsets:
@@ -151,6 +165,7 @@ def main() -> None:
     shared = parser(__doc__, threads=1)
     shared.add_argument("--minutes", type=float, default=10.0)
     shared.add_argument("--steady", action="store_true", help="let ffmpeg send sound as soon as it has it")
+    shared.add_argument("--rtsp", action="store_true")
     shared.add_argument("--model", default=str(MODEL_FILE))
     options = options_of(shared)
     torch.set_num_interop_threads(1)
@@ -159,18 +174,26 @@ def main() -> None:
         held.bind(("127.0.0.1", 0))
         port = held.getsockname()[1]
         held.close()
-        server = served(film, port, 60 * options.minutes, options.steady)
+        seconds = 60 * options.minutes
+        server, address = (
+            over_rtsp(film, port, seconds) if options.rtsp else over_http(film, port, seconds, options.steady)
+        )
         try:
             time.sleep(3)
             loads = [os.getloadavg()[0]]
-            address = f"http://127.0.0.1:{port}/film.ts"
             found = run(Segmenter(options.model, device="cpu"), address, Path(folder) / "live.mp4")
             loads.append(os.getloadavg()[0])
         finally:
             server.kill()
             server.wait()
     tell(
-        {**conditions(options), "load": [round(load, 1) for load in loads], "steady": options.steady, **found},
+        {
+            **conditions(options),
+            "load": [round(load, 1) for load in loads],
+            "source": address.partition(":")[0],
+            "steady": options.steady,
+            **found,
+        },
         options.out,
     )
 

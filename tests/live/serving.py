@@ -18,26 +18,7 @@ from inference.media import make
 
 SYSTEM_PYTHON = "/usr/bin/python3"
 """Debian's, which sees Debian's GStreamer."""
-RTSP_SERVER = """
-import sys, gi
-gi.require_version("Gst", "1.0")
-gi.require_version("GstRtspServer", "1.0")
-from gi.repository import GLib, Gst, GstRtspServer
-Gst.init(None)
-if len(sys.argv) == 1:
-    sys.exit(0 if Gst.ElementFactory.find("qtdemux") and Gst.ElementFactory.find("h264parse") else 1)
-server, factory = GstRtspServer.RTSPServer(), GstRtspServer.RTSPMediaFactory()
-server.set_address("127.0.0.1")
-server.set_service(sys.argv[1])
-factory.set_launch(
-    "( filesrc location=%s ! qtdemux name=film film.video_0 ! queue ! h264parse ! rtph264pay name=pay0 "
-    "config-interval=-1 film.audio_0 ! queue ! aacparse ! rtpmp4gpay name=pay1 )" % sys.argv[2]
-)
-server.get_mount_points().add_factory("/film", factory)
-server.attach(None)
-print("ready", flush=True)
-GLib.MainLoop().run()
-"""
+RTSP_SERVER = str(Path(__file__).parents[2] / "benchmarks" / "rtsp_server.py")
 FPS, RATE = 25, 48_000
 FLASH = (0.3, 0.7)
 """s of every second in which picture and sound are on."""
@@ -89,12 +70,12 @@ def over_http(
 def over_rtsp(film: Path, port: int) -> Iterator[str]:
     """The address of `film`, served once to each client by Debian's GStreamer RTSP server."""
     there = Path(SYSTEM_PYTHON).exists() and sys.platform == "linux"
-    if not there or subprocess.run([SYSTEM_PYTHON, "-c", RTSP_SERVER], capture_output=True).returncode:
+    if not there or subprocess.run([SYSTEM_PYTHON, RTSP_SERVER], capture_output=True).returncode:
         pytest.skip(
             "needs Debian's GStreamer RTSP server (apt-get install gir1.2-gst-rtsp-server-1.0 python3-gi "
             "gstreamer1.0-plugins-good gstreamer1.0-plugins-bad)"
         )
-    server = subprocess.Popen([SYSTEM_PYTHON, "-c", RTSP_SERVER, str(port), str(film)], stdout=subprocess.PIPE)
+    server = subprocess.Popen([SYSTEM_PYTHON, RTSP_SERVER, str(port), str(film)], stdout=subprocess.PIPE)
     try:
         assert server.stdout is not None and server.stdout.readline().strip() == b"ready"
         yield f"rtsp://127.0.0.1:{port}/film"
