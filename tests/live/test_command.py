@@ -14,7 +14,7 @@ from avseg.cli import run
 from avseg.io.media import probe
 from avseg.io.pictures import Pictures
 from avseg.io.video_sound import read_audio
-from live.serving import flashes
+from served_films import flashes
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from avseg.live.recording import Recording
 from avseg.live.run import run_live
 from avseg.live.stream import LiveFrame, LiveStream
 from inference.fake import fake
-from live.serving import FLASH, flashes, free_port, over_http, over_rtsp
+from served_films import FLASH, flashes, free_port, over_http, over_rtsp
 
 
 @pytest.fixture(scope="module")

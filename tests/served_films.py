@@ -18,7 +18,7 @@ from inference.media import make
 
 SYSTEM_PYTHON = "/usr/bin/python3"
 """Debian's, which sees Debian's GStreamer."""
-RTSP_SERVER = str(Path(__file__).parents[2] / "benchmarks" / "rtsp_server.py")
+RTSP_SERVER = str(Path(__file__).parents[1] / "benchmarks" / "rtsp_server.py")
 FPS, RATE = 25, 48_000
 FLASH = (0.3, 0.7)
 """s of every second in which picture and sound are on."""
