@@ -238,19 +238,6 @@ class Segmenter:
         sound = heard(clip.times.tolist(), self.model.config.audio)[-1]
         return FrameResult(index, float(clip.shown_at[-1]), sound, prediction.size, objects)
 
-    def last_of(self, session: Session, clip: Clip, index: int) -> FrameResult:
-        """The last frame of a clip that the model sees as one group, such as the newest picture of a stream.
-
-        Args:
-            session: that answers every group by itself, see `avseg.models.session.EachGroup`.
-            clip: sized for the network.
-            index: of the frame in the stream.
-        """
-        (prediction,) = session.step(Batch.collate([clip]).to(self.device))
-        objects = self.only.of_all(objects_in(prediction, len(clip.times) - 1, self.model.task))
-        sound = heard(clip.times.tolist(), self.model.config.audio)[-1]
-        return FrameResult(index, float(clip.shown_at[-1]), sound, prediction.size, objects)
-
     def describe(self) -> dict[str, Any]:
         """What result.json says of the model."""
         return {
