@@ -8,7 +8,20 @@ import sys
 
 import pytest
 
-DOORS = ("", ".data", ".engine", ".inference", ".losses", ".metrics", ".models", ".datasets.vpo.build", ".synth")
+DOORS = (
+    *("", ".data", ".engine", ".inference", ".jobs", ".losses", ".metrics", ".models", ".datasets.vpo.build", ".synth"),
+)
+    "",
+    ".data",
+    ".engine",
+    ".inference",
+    ".jobs",
+    ".losses",
+    ".metrics",
+    ".models",
+    ".datasets.vpo.build",
+    ".synth",
+)
 
 SHADOWED = {("avseg.inference", "windows")}
 """Names that a module below the door bears as well: once that is imported, it stands in their place."""

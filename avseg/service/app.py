@@ -23,7 +23,7 @@ from avseg.service.keys import Keys
 from avseg.service.page import page_of
 from avseg.service.refusal import CLOSE, Refusal
 from avseg.service.results import file_of, places, result_folder
-from avseg.service.schema import REFUSALS, REQUEST
+from avseg.service.schema import REQUEST, refusals
 from avseg.service.service import INPUT, OUT, Service
 from avseg.service.upload import read_request
 from avseg.version import __version__
@@ -173,7 +173,7 @@ def files(request: Request, id: str, owner: Owner) -> dict[str, str]:  # noqa: A
 
 
 def file(request: Request, id: str, kind: str, owner: Owner) -> Response:  # noqa: A002
-    """One kind of output of a finished job; what is a folder comes as ZIP, and `all` is the whole result."""
+    """One kind of output of a finished job; what is a folder comes as ZIP, and the kind all is the whole result."""
     return _file(request, id, owner, kind, None)
 
 
@@ -227,6 +227,8 @@ async def _refuse(request: Request, error: Exception) -> Response:
 
 
 _ID = "/v1/predictions/{id}"
+_OF_JOB: dict[str, Any] = {"responses": refusals(401, 404, 422)}
+_OF_RESULT: dict[str, Any] = {"responses": refusals(401, 404, 409, 422)}
 ROUTES: list[tuple[str, Any, dict[str, Any]]] = [
     (
         "/v1/predictions",
@@ -236,19 +238,19 @@ ROUTES: list[tuple[str, Any, dict[str, Any]]] = [
             "status_code": 202,
             "openapi_extra": REQUEST,
             "response_model": JobAnswer,
-            "responses": {code: REFUSALS[code] for code in (401, 408, 413, 415, 422, 429)},
+            "responses": refusals(401, 403, 408, 413, 415, 422, 429),
         },
     ),
-    ("/v1/predictions", jobs, {}),
-    (_ID, job, {}),
-    (_ID, cancel, {"methods": ["DELETE"], "response_model": JobAnswer}),
-    (f"{_ID}/events", events, {"response_class": StreamingResponse}),
-    (f"{_ID}/result", result, {}),
-    (f"{_ID}/files", files, {}),
-    (f"{_ID}/files/{{kind}}", file, {"response_class": FileResponse}),
-    ("/v1/models", models, {}),
+    ("/v1/predictions", jobs, {"responses": refusals(401)}),
+    (_ID, job, _OF_JOB),
+    (_ID, cancel, {"methods": ["DELETE"], "response_model": JobAnswer, **_OF_JOB}),
+    (f"{_ID}/events", events, {"response_class": StreamingResponse, **_OF_JOB}),
+    (f"{_ID}/result", result, _OF_RESULT),
+    (f"{_ID}/files", files, _OF_RESULT),
+    (f"{_ID}/files/{{kind}}", file, {"response_class": FileResponse, **_OF_RESULT}),
+    ("/v1/models", models, {"responses": refusals(401)}),
     ("/healthz", health, {}),
-    ("/metrics", metrics, {"response_class": PlainTextResponse}),
+    ("/metrics", metrics, {"response_class": PlainTextResponse, "responses": refusals(401)}),
     ("/docs", docs, {"include_in_schema": False}),
     ("/", docs, {"include_in_schema": False}),
 ]

@@ -42,17 +42,25 @@ def _section(path: str, method: str, of: Mapping[str, Any]) -> str:
 def _rows(of: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Names and what there is to say of them: parameters, fields of the body, answers."""
     for one in of.get("parameters", ()):
-        yield one["name"], f"in the {one['in']}. {one.get('description', '')}"
-    for kind, content in of.get("requestBody", {}).get("content", {}).items():
-        schema = content["schema"]
-        for name, field in schema.get("properties", {}).items():
-            must = ", wanted" if name in schema.get("required", ()) else ""
-            yield name, f"{kind}{must}. {_told(field)}"
+        yield one["name"], f"in the {one['in']}: {one.get('description', '')}".strip(": ")
+    yield from _fields(of.get("requestBody", {}).get("content", {}))
     for status, answer in of.get("responses", {}).items():
-        yield status, answer["description"]
+        if not status.startswith("2"):
+            yield status, answer["description"]
+
+
+def _fields(contents: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Fields of the body, each once, and in which of its forms they are where they are not in all."""
+    known: dict[str, dict[str, Any]] = {}
+    for kind, content in contents.items():
+        for name, field in content["schema"].get("properties", {}).items():
+            known.setdefault(name, {"field": field, "kinds": []})["kinds"].append(kind)
+    for name, of in known.items():
+        only = "" if len(of["kinds"]) == len(contents) else f" ({of['kinds'][0]})"
+        yield name, f"{_told(of['field'])}{only}"
 
 
 def _told(field: Mapping[str, Any]) -> str:
     kind = "file" if field.get("format") == "binary" else field.get("type", "")
     one_of = f", one of {', '.join(field['enum'])}" if "enum" in field else ""
-    return f"{kind}{one_of}. {field.get('description', '')}".strip(". ") + "."
+    return f"{kind}{one_of}: {field.get('description', '')}".strip(": ")

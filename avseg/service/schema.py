@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import BaseModel, Field
+
 _OPTIONS: dict[str, Any] = {
     "model": {"type": "string", "description": "one of /v1/models; the first where none is named"},
     "save": {
@@ -43,12 +45,26 @@ REQUEST: dict[str, Any] = {
 }
 """Of POST /v1/predictions."""
 
-REFUSALS: dict[int | str, dict[str, Any]] = {
-    401: {"description": "No API key, or a wrong one."},
-    408: {"description": "The upload took too long."},
-    413: {"description": "Too many bytes."},
-    415: {"description": "Neither a form with a file nor JSON with a URL."},
-    422: {"description": "A field or a file that cannot be taken; error says why."},
-    429: {"description": "The queue is full; Retry-After says when to try again."},
+
+class ErrorAnswer(BaseModel):
+    """A refusal."""
+
+    error: str = Field(description="one sentence")
+
+
+_REFUSALS = {
+    401: "No API key, or a wrong one.",
+    403: "A URL that is not taken.",
+    404: "No such job of yours, or none that has a result.",
+    408: "The upload took too long.",
+    409: "The job has not ended.",
+    413: "Too many bytes.",
+    415: "Neither a form with a file nor JSON with a URL.",
+    422: "A field or a file that cannot be taken; the sentence says why.",
+    429: "The queue is full; Retry-After says when to try again.",
 }
-"""By status; each has an object with the sentence as error."""
+
+
+def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What FastAPI is told of these."""
+    return {status: {"description": _REFUSALS[status], "model": ErrorAnswer} for status in statuses}
