@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+import numbers
 import types
 import typing
 from dataclasses import dataclass
@@ -254,6 +255,11 @@ def check_choices(config: Any, what: str) -> None:
         for value in values if words else ():
             if value not in words:
                 raise ValueError(f"{field.name} {value!r} of {what} is none of {', '.join(map(repr, words))}")
+
+
+def as_number(value: Any) -> float:
+    """A number of any library, such as numpy's; not a number (nan) where it is none: a text, a list, True."""
+    return float(value) if isinstance(value, numbers.Real) and not isinstance(value, bool) else math.nan
 
 
 def did_you_mean(name: str, known: typing.Iterable[str]) -> str:

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from avseg.config import as_number
 from avseg.inference.plan import FramePlan
 from avseg.inference.source import HeldSound, check_channels, warn_of_silence
 from avseg.io.downmix import mixed
@@ -23,6 +24,8 @@ ArrayFrames: TypeAlias = "NDArray[np.uint8] | Tensor | Iterable[Any]"
 """(T, H, W, 3) or (T, 3, H, W) uint8, or pictures (H, W, 3) uint8 one after the other."""
 NAME = "frames"
 """What results call a video that has no file."""
+SLOWEST = 0.001
+"""Pictures or samples a second."""
 LOUDEST = 2.0
 """Above this, samples are no float sound in [-1, 1]; what was coded with loss goes a little beyond 1."""
 
@@ -38,9 +41,7 @@ class ArrayVideo:
         Raises:
             ValueError: what cannot be used.
         """
-        if fps is None or not 0 < fps < float("inf"):
-            raise ValueError(f"fps is {fps}, wanted the pictures a second of frames, such as fps=25")
-        self._fps = Fraction(fps).limit_denominator(1001)
+        self._fps = _rate(fps, "fps", "the pictures a second of frames, such as fps=25")
         pictures = _each(frames)
         first = next(pictures, None)
         if first is None:
@@ -49,9 +50,9 @@ class ArrayVideo:
         """(H, W)."""
         self._frames = chain([first], pictures)
         self._audio = None if audio is None else _sound(audio)
-        if audio is not None and (sample_rate is None or sample_rate <= 0):
-            raise ValueError(f"sample_rate is {sample_rate}, wanted that of audio in Hz, such as sample_rate=16000")
-        self._rate = int(sample_rate or 16000)
+        self._rate = 16000
+        if audio is not None:
+            self._rate = int(_rate(sample_rate, "sample_rate", "that of audio in Hz, such as sample_rate=16000"))
         self._kept: list[NDArray[np.uint8]] = []
 
     def pictures(self, plan: FramePlan) -> Pictures:
@@ -107,6 +108,17 @@ class _ArrayPictures(Pictures):
             yield float(number / self._rate), picture
 
 
+def _rate(value: Any, name: str, wanted: str) -> Fraction:
+    """
+    Raises:
+        ValueError: no number, or one that is no rate; the sentence says what is `wanted`.
+    """
+    number = as_number(value)
+    if not SLOWEST <= number < float("inf"):
+        raise ValueError(f"{name} is {value!r}, wanted {wanted}")
+    return Fraction(number).limit_denominator(1001)
+
+
 def _each(frames: ArrayFrames) -> Iterator[NDArray[np.uint8]]:
     """Pictures (H, W, 3) one by one, all of one size.
 
@@ -114,17 +126,19 @@ def _each(frames: ArrayFrames) -> Iterator[NDArray[np.uint8]]:
         ValueError: what is none; at once of an array, of others when its turn comes.
     """
     if isinstance(frames, (np.ndarray, Tensor)):
-        frames = _video(_array(frames))
+        frames = _video(_array(frames, "frames"))
     elif not isinstance(frames, Iterable) or isinstance(frames, (str, bytes)):
-        raise ValueError(f"frames is a {type(frames).__name__}, wanted an array (T, H, W, 3) or pictures (H, W, 3)")
+        raise ValueError(
+            f"frames is of the type {type(frames).__name__}, wanted an array (T, H, W, 3) or pictures (H, W, 3)"
+        )
     return _checked(frames)
 
 
 def _checked(frames: Iterable[Any]) -> Iterator[NDArray[np.uint8]]:
     shape: tuple[int, ...] = ()
     for number, one in enumerate(frames):
-        picture = _array(one)
         what = f"picture {number} of frames"
+        picture = _array(one, what)
         if picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
             raise ValueError(f"{what} has the shape {picture.shape}, wanted (H, W, 3): RGB, the colours last")
         _check_bytes(picture, what)
@@ -159,8 +173,18 @@ def _check_bytes(picture: NDArray[Any], what: str) -> None:
     raise ValueError(f"{what} is {picture.dtype}, wanted uint8 from 0 to 255; give {fix}")
 
 
-def _array(value: Any) -> NDArray[Any]:
-    return value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
+def _array(value: Any, what: str) -> NDArray[Any]:
+    """
+    Raises:
+        ValueError: nested lists of several lengths.
+    """
+    if isinstance(value, Tensor):
+        value = value.detach().cpu()
+        return (value.float() if value.dtype is torch.bfloat16 else value).numpy()
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{what} has rows of several lengths; give an array of one shape") from error
 
 
 def _sound(audio: Any) -> NDArray[np.float32]:
@@ -171,7 +195,7 @@ def _sound(audio: Any) -> NDArray[np.float32]:
     """
     if isinstance(audio, (str, bytes)) or hasattr(audio, "__fspath__"):
         raise ValueError("audio of frames is an array of samples; a file is read by avseg.io.video.read_audio")
-    sound = _array(audio)
+    sound = _array(audio, "audio")
     sound = sound[None] if sound.ndim == 1 else sound
     if sound.ndim != 2 or (len(sound) > 2 and sound.shape[1] <= 2):
         turn = "; the channels come first, so give audio.T" if sound.ndim == 2 else ""

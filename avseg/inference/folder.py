@@ -169,12 +169,19 @@ def predict_folder(
             try:
                 _predict(segmenter, video, report, report.out / name, wanted)
             except Exception as error:  # one broken video must not cost the others
-                reason = str(error) or type(error).__name__
+                reason = _reason(error)
                 report.failed[video] = reason
                 unexpected = not isinstance(error, (MediaError, FileExistsError, OSError))
                 log.error("%s: %s", video.name, reason, exc_info=error if unexpected else None)
             progress.advance()
     return report
+
+
+def _reason(error: Exception) -> str:
+    """Why a video has no result; the path in a system's message would be that of a temporary folder."""
+    if isinstance(error, OSError) and error.strerror and not isinstance(error, MediaError):
+        return f"no result could be written ({error.strerror})"
+    return str(error) or type(error).__name__
 
 
 @dataclass(frozen=True)
@@ -318,7 +325,8 @@ def result_names(videos: Sequence[Path], out: Path) -> dict[Path, str]:
 def _stands_for(folder: Path, video: Path) -> bool:
     """Whether a result in `folder` is one of `video`, or there is none."""
     found = read_result(folder)
-    return found is None or found.get("video", {}).get("file") == video.name
+    facts = None if found is None else found.get("video")
+    return not isinstance(facts, dict) or facts.get("file") == video.name
 
 
 def _check_writable(out: Path) -> None:

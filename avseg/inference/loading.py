@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from avseg.inference.export.files import FORMAT, FORMAT_VERSION, MASK_NAMES, RESULT_NAME, TRACKS_NAME
+from avseg.inference.export.form import fault_of
 from avseg.inference.records import Detection, FrameResult, Measured, Track
 from avseg.inference.stored import StoredVideo
 from avseg.io.excerpt import Excerpt
@@ -23,6 +24,7 @@ from avseg.io.rle import area, encode
 from avseg.io.segmentation import from_segmentation
 from avseg.types import Rle, Task
 
+AGAIN = "predict the video again with --overwrite"
 SCORE_STEP = 1e-4
 """Of scores in result.json."""
 
@@ -56,19 +58,19 @@ def load_result(folder: Path, video: Path | None = None, audio: Path | None = No
             video than the one that was segmented.
         FileNotFoundError: no such folder, or masks that result.json names and that are not there.
     """
+    if audio is not None and video is None:
+        raise ValueError("audio is the sound that was heard with a video; give the file of the video too, as video=")
     head = _head(folder)
     try:
         return _stored(folder, head, video, audio)
     except (KeyError, TypeError, AttributeError, zipfile.BadZipFile, json.JSONDecodeError) as error:
-        raise ValueError(
-            f"the result in {folder} is damaged ({type(error).__name__}: {error}); predict again with --overwrite"
-        ) from error
+        raise ValueError(f"the result in {folder} is damaged ({type(error).__name__}: {error}); {AGAIN}") from error
 
 
 def _stored(folder: Path, head: Mapping[str, Any], video: Path | None, audio: Path | None) -> StoredResult:
     facts = head["video"]
     source = StoredVideo(facts) if video is None else _same(_excerpt(video, audio, facts, folder), facts, folder)
-    task, size = Task.from_dict(head["model"]["task"]), (int(facts["height"]), int(facts["width"]))
+    task, size = _task(folder, head), (facts["height"], facts["width"])
     tracks, name = _tracks(head), Path(facts["file"]).stem
     with ExitStack() as stack:
         masks = _track_masks(folder, head, size) if head.get("tracks") else _masks(folder, head, stack)
@@ -77,6 +79,13 @@ def _stored(folder: Path, head: Mapping[str, Any], video: Path | None, audio: Pa
     return StoredResult(
         name, frames, task, head["fps"], head["model"]["name"], source, measured, head.get("explanation", {})
     )
+
+
+def _task(folder: Path, head: Mapping[str, Any]) -> Task:
+    try:
+        return Task.from_dict(head["model"]["task"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"the result in {folder} is damaged: model.task has {error}; {AGAIN}") from error
 
 
 def _excerpt(video: Path, audio: Path | None, facts: Mapping[str, Any], folder: Path) -> VideoInfo:
@@ -93,6 +102,8 @@ def _excerpt(video: Path, audio: Path | None, facts: Mapping[str, Any], folder: 
 
 def _head(folder: Path) -> dict[str, Any]:
     path = folder / RESULT_NAME
+    if folder.name == RESULT_NAME and folder.is_file():
+        raise ValueError(f"{folder} is the file of a result; give the folder that it lies in, {folder.parent}")
     if not path.is_file():
         raise FileNotFoundError(f"{folder} has no {RESULT_NAME}; give a folder that avseg predict wrote, one a video")
     try:
@@ -102,11 +113,13 @@ def _head(folder: Path) -> dict[str, Any]:
     kind = head.get("format", head.get("kind")) if isinstance(head, dict) else type(head).__name__
     if kind != FORMAT:
         raise ValueError(f"{path} is of the kind {kind}, wanted {FORMAT}, as avseg predict writes it")
-    if head["format_version"] != FORMAT_VERSION:
+    if head.get("format_version") != FORMAT_VERSION:
         raise ValueError(
-            f"{path} has format version {head['format_version']} and this avseg reads {FORMAT_VERSION}; "
+            f"{path} has format version {head.get('format_version')} and this avseg reads {FORMAT_VERSION}; "
             "install a newer avseg"
         )
+    if fault := fault_of(head):
+        raise ValueError(f"the result in {folder} is damaged: {fault} in its {RESULT_NAME}; {AGAIN}")
     found: dict[str, Any] = head
     return found
 
@@ -149,7 +162,7 @@ def _frame(
 
 def _masks(folder: Path, head: Mapping[str, Any], stack: ExitStack) -> Masks:
     """The best form that is there: run lengths, then label maps."""
-    kinds = [one["kind"] for one in [head.get("masks"), *head.get("more_masks", [])] if one]
+    kinds = [one["kind"] for one in [head.get("masks"), *(head.get("more_masks") or ())] if one]
     if not kinds:
         raise ValueError(
             f"{folder} holds no masks; add them with avseg predict ... --masks png, or read its {RESULT_NAME} by itself"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
-from avseg.config import SessionOptions, did_you_mean
+from avseg.config import SessionOptions, as_number, did_you_mean
 from avseg.inference.records import Detection, Track, class_names
 from avseg.types import Task
 
@@ -31,15 +31,17 @@ class Only:
         Raises:
             ValueError: a class that the task does not have, or a threshold that no score can have.
         """
-        if threshold is not None and not 0 <= threshold < 1:
-            raise ValueError(f"threshold is {threshold}, wanted 0 or more and below 1, which no score exceeds")
+        if threshold is not None and not 0 <= as_number(threshold) < 1:
+            raise ValueError(f"threshold is {threshold!r}, wanted 0 or more and below 1, which no score exceeds")
         if classes is None:
             return cls(threshold=threshold)
-        given = [name.strip() for name in classes.split(",")] if isinstance(classes, str) else list(classes)
         known = class_names(task)
+        if not isinstance(classes, (str, Iterable)):
+            raise ValueError(f"classes is {classes!r}, wanted names in a list, or in one text with commas between")
+        given = _named(classes, known) if isinstance(classes, str) else list(classes)
         for name in given:
             if name not in known:
-                raise ValueError(f"this model knows no class {name!r}; {did_you_mean(name, known)}")
+                raise ValueError(f"this model knows no class {name!r}; {did_you_mean(str(name), known)}")
         if not given:
             raise ValueError("classes names none; name those that are wanted, or leave it out for all")
         ids = sorted({known.index(name) + 1 for name in given})
@@ -71,3 +73,15 @@ class Only:
         """Plain JSON types; empty where all are told of."""
         classes = {"classes": list(self.names)} if self.ids else {}
         return {**classes, **({} if self.threshold is None else {"threshold": self.threshold})}
+
+
+def _named(text: str, known: Sequence[str]) -> list[str]:
+    """The names in a text with commas between them; a name may hold commas itself."""
+    parts, names = [part.strip() for part in text.split(",")], []
+    while parts:
+        joined = [", ".join(parts[:count]) for count in range(len(parts), 0, -1)]
+        name = next((name for name in joined if name in known), parts[0])
+        parts = parts[name.count(",") + 1 :]
+        if name:
+            names.append(name)
+    return names

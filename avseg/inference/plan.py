@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from avseg.config import AudioWindow, Temporal
+from avseg.config import AudioWindow, Temporal, as_number
 from avseg.types import Clip
 
+SLOWEST = 0.001
+"""Masks a second."""
 SINGLE_FRAMES = 8
 """Pictures that are worked on at once by networks that see each alone."""
 
@@ -39,9 +41,9 @@ class FramePlan:
         Raises:
             ValueError: a rate that does not fit the spacing of a block, or a block without a length.
         """
-        if not fps > 0:
-            raise ValueError(f"fps is {fps}, wanted a positive number of masks a second")
-        rate, every, phases = Fraction(fps).limit_denominator(1000), 1, Fraction(1)
+        if not SLOWEST <= as_number(fps) < math.inf:
+            raise ValueError(f"fps is {fps!r}, wanted a positive number of masks a second, {SLOWEST:g} or more")
+        rate, every, phases = Fraction(as_number(fps)).limit_denominator(1000), 1, Fraction(1)
         if temporal.kind == "block":
             spacing = Fraction(temporal.spacing).limit_denominator(1000)
             phases = rate * spacing

@@ -24,6 +24,9 @@ from avseg.inference.stored import Source, StoredVideo
 from avseg.inference.timeline import Intervals, TrackTable
 from avseg.types import Clip, InstancePrediction, Task
 
+CONTAINERS = (".mp4", ".m4v", ".mov", ".mkv")
+"""Suffixes of a video with masks painted in."""
+
 
 @dataclass(frozen=True)
 class Result:
@@ -162,7 +165,12 @@ class Result:
 
         Raises:
             MediaError: a loaded result whose video is not at hand.
+            ValueError: another suffix than that of MP4 or its kin (.m4v, .mov, .mkv), or a style that is none.
         """
+        if Path(path).suffix.lower() not in CONTAINERS:
+            raise ValueError(f"{path} is no name for the overlay; give one that ends in {', '.join(CONTAINERS)}")
+        if not isinstance(style, Style):
+            raise ValueError(f"style is {style!r}, wanted a Style (avseg.inference.export.style)")
         if isinstance(self.source, StoredVideo):
             raise self.source.refuse("overlay")
         return save_overlay(Path(path), self.source, self.frames, self.task, style)

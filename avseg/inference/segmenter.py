@@ -76,6 +76,10 @@ class Segmenter:
         if isinstance(model, (str, PathLike)):
             name = name or Path(model).name
             model = load_model(model)
+        if not isinstance(model, Model):
+            raise ValueError(
+                f"model is of the type {type(model).__name__}, wanted a model, or a file, Hub id or name of one"
+            )
         self.device = find_device(device)
         self.only = Only.of(model.task, classes, threshold)
         self.options, self.only = self.only.within(model.options.changed(model.config.family, **(options or {})))
@@ -171,7 +175,14 @@ class Segmenter:
             told, notes = self._of_clip(video)
             return self._result(video.id, told, video, Measured.of(video), notes)
         if not isinstance(video, (str, PathLike)):
-            raise ValueError(f"a {type(video).__name__} is no video; give pictures in memory as frames=, with fps=")
+            raise ValueError(
+                f"video is of the type {type(video).__name__}, wanted a file, a clip or a list of them; pictures in "
+                "memory are given as frames=, with fps="
+            )
+        if audio is not None and not isinstance(audio, (str, PathLike)):
+            raise ValueError(
+                f"audio is of the type {type(audio).__name__}, wanted the path of a file; samples go with frames="
+            )
         info = excerpt(video, start, end, audio)
         stream = self.frames_of(info)
         told = tuple(stream)

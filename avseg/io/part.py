@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import re
 
+from avseg.config import as_number
+
 STILLS = frozenset((".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"))
 """Suffixes of files of one picture."""
 _CLOCK = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)")
@@ -31,7 +33,7 @@ def seconds_of(time: float | str, name: str) -> float:
     Raises:
         ValueError: neither; the sentence calls it `name`.
     """
-    given = _of_clock(time) if isinstance(time, str) else float(time)
+    given = _of_clock(time) if isinstance(time, str) else as_number(time)
     if not 0 <= given < math.inf:
         raise ValueError(f"{name} is {time!r}, wanted seconds from the beginning, such as 62.5 or 1:02.5")
     return given

@@ -127,6 +127,21 @@ WAVE = np.zeros(16000, np.float32)
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "fps": ({"frames": PICTURE}, r"fps is None, wanted the pictures a second of frames, such as fps=25"),
     "zero fps": ({"frames": PICTURE, "fps": 0}, r"fps is 0, wanted"),
+    "text fps": ({"frames": PICTURE, "fps": "25"}, r"fps is '25', wanted the pictures a second"),
+    "true fps": ({"frames": PICTURE, "fps": True}, r"fps is True, wanted"),
+    "tiny fps": ({"frames": PICTURE, "fps": 1e-6}, r"fps is 1e-06, wanted"),
+    "ragged": ({"frames": [[[1, 2], [3]]], "fps": 1}, r"picture 0 of frames has rows of several lengths"),
+    "endless rate": (
+        {"frames": PICTURE, "fps": 1, "audio": WAVE, "sample_rate": float("inf")},
+        r"sample_rate is inf, w",
+    ),
+    "text rate": ({"frames": PICTURE, "fps": 1, "audio": WAVE, "sample_rate": "9"}, r"sample_rate is '9', wanted"),
+    "ragged sound": ({"frames": PICTURE, "fps": 1, "audio": [[0.0], [0.0, 1]], "sample_rate": 9}, r"audio has rows of"),
+    "samples of a file": (
+        {"video": "a.mp4", "audio": WAVE},
+        r"audio is of the type ndarray, wanted the path of a file",
+    ),
+    "list of times": ({"video": "a.mp4", "start": [1]}, r"start is \[1\], wanted seconds from the beginning"),
     "rate": ({"frames": PICTURE, "fps": 1, "audio": WAVE}, r"sample_rate is None, wanted that of audio in Hz"),
     "float": ({"frames": PICTURE / 255, "fps": 1}, r"is float64, wanted uint8 .*\(frames \* 255\)\.round\(\) as uint8"),
     "int64": ({"frames": PICTURE.astype(np.int64), "fps": 1}, r"is int64, wanted uint8 from 0 to 255; give 8 bit"),
@@ -139,7 +154,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         {"frames": [PICTURE[0].T], "fps": 1},
         r"picture 0 of frames has the shape \(3, 8, 8\), wanted \(H, W, 3",
     ),
-    "text": ({"frames": "a.mp4", "fps": 1}, r"frames is a str, wanted an array"),
+    "text": ({"frames": "a.mp4", "fps": 1}, r"frames is of the type str, wanted an array"),
     "samples": ({"frames": PICTURE, "fps": 1, "audio": WAVE.astype(int), "sample_rate": 9}, r"audio is int64, wanted"),
     "loud": ({"frames": PICTURE, "fps": 1, "audio": WAVE + 900, "sample_rate": 9}, r"audio reaches 900, wanted float"),
     "nan": ({"frames": PICTURE, "fps": 1, "audio": WAVE * np.nan, "sample_rate": 9}, r"audio reaches nan, wanted"),
@@ -151,7 +166,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "part": ({"frames": PICTURE, "fps": 1, "start": 1}, r"start and end are of files"),
     "both": ({"video": "a.mp4", "frames": PICTURE}, r"both a video and frames are given; give one of them"),
     "nothing": ({}, r"nothing is given to segment"),
-    "array": ({"video": PICTURE}, r"a ndarray is no video; give pictures in memory as frames=, with fps="),
+    "array": ({"video": PICTURE}, r"video is of the type ndarray, wanted a file.* as frames=, with fps="),
     "fps of a file": ({"video": "a.mp4", "fps": 5}, r"fps and sample_rate of predict are those of frames="),
 }
 
@@ -162,6 +177,22 @@ def test_what_cannot_be_used_is_refused_in_one_sentence(name: str) -> None:
     with pytest.raises(ValueError, match=sentence) as error:
         Segmenter(fake(), fps=1).predict(**given)
     assert "\n" not in str(error.value)
+
+
+def test_numbers_of_other_libraries_are_numbers(pictures: np.ndarray, sound: np.ndarray) -> None:
+    plain = Segmenter(fake(), fps=1).predict(frames=pictures, fps=10, audio=sound, sample_rate=RATE)
+    numbers = Segmenter(fake(), fps=np.float32(1)).predict(  # type: ignore[arg-type]
+        frames=pictures, fps=np.float32(10), audio=sound, sample_rate=np.int64(RATE)
+    )
+    assert told(numbers) == told(plain)
+    half = torch.zeros(16000, dtype=torch.bfloat16)
+    Segmenter(fake(), fps=1).predict(frames=PICTURE, fps=1, audio=half, sample_rate=16000)
+
+
+@pytest.mark.parametrize("model", [None, PICTURE, 3])
+def test_what_is_no_model_is_refused(model: Any) -> None:
+    with pytest.raises(ValueError, match=r"model is of the type \w+, wanted a model, or a file, Hub id or name of one"):
+        Segmenter(model)
 
 
 def test_mono_sound_is_refused_where_left_and_right_are_heard() -> None:

@@ -207,6 +207,12 @@ def test_choices_of_objects_are_part_of_the_fingerprint() -> None:
         ({"classes": []}, "classes names none; name those that are wanted"),
         ({"threshold": 1.0}, "threshold is 1.0, wanted 0 or more and below 1"),
         ({"threshold": float("nan")}, "threshold is nan, wanted"),
+        ({"threshold": "0.5"}, "threshold is '0.5', wanted"),
+        ({"classes": 3}, "classes is 3, wanted names in a list"),
+        ({"classes": [1]}, "this model knows no class 1; known: green, red"),
+        ({"classes": " , "}, "classes names none"),
+        ({"fps": "2"}, "fps is '2', wanted a positive number of masks a second"),
+        ({"fps": float("inf")}, "fps is inf, wanted"),
     ],
 )
 def test_choices_that_cannot_be_are_refused(given: dict[str, Any], sentence: str) -> None:
@@ -214,6 +220,16 @@ def test_choices_that_cannot_be_are_refused(given: dict[str, Any], sentence: str
         Segmenter(fake(SEMANTIC), **given)
     with pytest.raises(ValueError, match="no class 'dog'; known: sounding"):
         Segmenter(fake(), classes="dog")
+
+
+def test_names_of_classes_may_hold_commas() -> None:
+    model = fake(Task("semantic", ("speech, male", "speech", "male")))
+    for text, names in (
+        ("speech, male", ["speech, male"]),
+        ("speech,male,speech", ["speech, male", "speech"]),
+        ("male,speech,", ["speech", "male"]),
+    ):
+        assert Segmenter(model, classes=text).describe()["only"] == {"classes": names}
 
 
 def test_the_command_line_hands_all_of_it_on(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,9 @@ import json
 import re
 import shutil
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import reduce
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ import pytest
 import torch
 from PIL import Image
 
-from avseg.inference import Result, Segmenter
+from avseg.inference import Result, Segmenter, predict_folder
 from avseg.inference.records import Detection, FrameResult, Measured
 from avseg.inference.stored import StoredVideo
 from avseg.io.media import MediaError
@@ -223,6 +225,33 @@ def edited(folder: Path, **changes: Any) -> None:
     (folder / "result.json").write_text(json.dumps({**head, **changes}))
 
 
+def places(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Of every value inside, of lists the first entry."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value[:1]) if isinstance(value, list) else ()
+    for key, one in inner:
+        yield (*at, key)
+        yield from places(one, (*at, key))
+
+
+def test_no_value_of_another_kind_in_result_json_is_taken_or_stops_a_run(video: Path, tmp_path: Path) -> None:
+    segmenter, folder, told = Segmenter(fake(), fps=1), tmp_path / "out" / video.stem, list[str]()
+    predict_folder(segmenter, [video], tmp_path / "out", save=("masks", "csv"))
+    whole = (folder / "result.json").read_text(encoding="utf-8")
+    for place in places(json.loads(whole)):
+        for value in (None, [None], "x"):
+            head = json.loads(whole)
+            *way, last = place
+            reduce(lambda inner, key: inner[key], way, head)[last] = value
+            (folder / "result.json").write_text(json.dumps(head), encoding="utf-8")
+            report = predict_folder(segmenter, [video], tmp_path / "out")
+            assert all(" holds " in why or str(folder) in why for why in report.failed.values()), (place, report.failed)
+            try:
+                Result.load(folder)
+            except (ValueError, FileNotFoundError) as error:
+                told.append(str(error))
+    assert len(told) > 80 and all(str(folder) in sentence for sentence in told)
+
+
 def test_what_is_no_whole_result_is_refused(result: Result, tmp_path: Path) -> None:
     folder = result.save(tmp_path / "r")
 
@@ -232,6 +261,10 @@ def test_what_is_no_whole_result_is_refused(result: Result, tmp_path: Path) -> N
 
     with pytest.raises(FileNotFoundError, match=r"has no result\.json; give a folder that avseg predict wrote"):
         Result.load(tmp_path)
+    with pytest.raises(ValueError, match=r"result\.json is the file of a result; give the folder that it lies in"):
+        Result.load(folder / "result.json")
+    with pytest.raises(ValueError, match=r"give the file of the video too, as video="):
+        Result.load(folder, audio="a.wav")
     edited(broken("kind"), format=None, kind="avseg.evaluation")
     with pytest.raises(ValueError, match=r"is of the kind None, wanted avseg\.result"):
         Result.load(tmp_path / "kind")
@@ -242,7 +275,10 @@ def test_what_is_no_whole_result_is_refused(result: Result, tmp_path: Path) -> N
     with pytest.raises(ValueError, match=r"is no JSON"):
         Result.load(tmp_path / "text")
     edited(broken("torn"), video={})
-    with pytest.raises(ValueError, match=r"is damaged \(KeyError: 'height'\); predict again with --overwrite"):
+    with pytest.raises(
+        ValueError,
+        match=r"is damaged: video\.file is missing in its result\.json; predict the video again with --overwrite",
+    ):
         Result.load(tmp_path / "torn")
     (broken("lost") / "masks/000002.png").unlink()
     with pytest.raises(FileNotFoundError, match=r"000002\.png is missing, though result\.json names it"):
@@ -258,6 +294,18 @@ def test_what_is_no_whole_result_is_refused(result: Result, tmp_path: Path) -> N
     (result.save(tmp_path / "zip", "npz") / "masks.npz").write_bytes(b"no zip")
     with pytest.raises(ValueError, match=r"is damaged \(BadZipFile"):
         Result.load(tmp_path / "zip")
+
+
+def test_what_cannot_be_saved_is_refused(result: Result, tmp_path: Path) -> None:
+    wrong: dict[str, Any] = {"masks": "pgn", "overlay": "grey", "save": "csv"}
+    for name, value in wrong.items():
+        with pytest.raises(ValueError, match=f"{name} is '{value}', wanted"):
+            result.save(tmp_path / "out", **{name: value})
+    with pytest.raises(ValueError, match=r"a\.avi is no name for the overlay; give one that ends in \.mp4, "):
+        result.save_video(tmp_path / "a.avi")
+    with pytest.raises(ValueError, match=r"style is 'grey', wanted a Style"):
+        result.save_video(tmp_path / "a.mp4", "grey")  # type: ignore[arg-type]
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["pandas", "supervision"])

@@ -16,6 +16,7 @@ from avseg.inference.export.files import (
     TRACKS_NAME,
     ResultHeader,
 )
+from avseg.inference.export.form import fault_of
 from avseg.inference.export.kinds import kinds
 from avseg.io.files import remove
 
@@ -71,7 +72,11 @@ class Existing:
         names = [name for name in (RESULT_NAME, *outputs()) if (self.folder / name).exists()]
         if not self.folder.exists() or (self.folder.is_dir() and not names):
             return ""
-        return f"{' and '.join(names)} but no result of avseg" if names else "no folder but a file of that name"
+        return (
+            f"{' and '.join(names)} but no result of avseg that is whole"
+            if names
+            else "no folder but a file of that name"
+        )
 
     def _has(self, name: str) -> bool:
         """Whether result.json names this output and it is there."""
@@ -104,20 +109,23 @@ def place(aside: Path, folder: Path, *, replacing: bool) -> None:
 
 
 def read_result(folder: Path) -> dict[str, Any] | None:
-    """result.json of a folder; None where there is none that can be read."""
+    """result.json of a folder; None where there is none that is whole."""
     try:
         found = json.loads((folder / RESULT_NAME).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    if not isinstance(found, dict):
+        return None
+    # Of a later version no more is known than that it is one.
+    return None if found.get("format_version") == FORMAT_VERSION and fault_of(found) else found
 
 
 def _differs(found: Mapping[str, Any], header: ResultHeader, facts: Mapping[str, Any]) -> str:
     """What the result that was found is, where it is not what the header describes."""
-    wanted = json.loads(json.dumps(header.to_dict(facts)))
-    video, model = found.get("video") or {}, found.get("model") or {}
     if found.get("format_version") != FORMAT_VERSION:
         return f"a result in format version {found.get('format_version')}, not {FORMAT_VERSION}"
+    wanted = json.loads(json.dumps(header.to_dict(facts)))
+    video, model = found["video"], found["model"]
     differing = {key for key in (*wanted["video"], "part", "audio") if video.get(key) != wanted["video"].get(key)}
     if differing - {"part", "audio", "sound"} or differing == {"sound"}:
         return f"a result of another file called {video.get('file')}"
@@ -132,4 +140,4 @@ def _differs(found: Mapping[str, Any], header: ResultHeader, facts: Mapping[str,
 
 
 def _masks_of(head: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [*([head["masks"]] if head.get("masks") else []), *head.get("more_masks", [])]
+    return [*([head["masks"]] if head.get("masks") else []), *(head.get("more_masks") or ())]

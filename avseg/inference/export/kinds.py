@@ -152,7 +152,7 @@ def choose(save: Sequence[str], overlay: OverlayChoice = None, masks: MaskChoice
         masks: their form.
 
     Raises:
-        ValueError: a kind that there is not, with the nearest name.
+        ValueError: a kind that there is not, with the nearest name; another form of masks or overlay.
     """
     if isinstance(save, str):
         raise ValueError(f"save is {save!r}, wanted a list of names: [{save!r}]")
@@ -160,6 +160,10 @@ def choose(save: Sequence[str], overlay: OverlayChoice = None, masks: MaskChoice
     for name in save:
         if name not in known:
             raise ValueError(f"no kind of output is called {name!r}; {did_you_mean(name, known)}")
+    if masks not in (None, "usual", *MASK_FORMS):
+        raise ValueError(f"masks is {masks!r}, wanted one of {', '.join(MASK_FORMS)}, usual, or None for no masks")
+    if not (overlay is None or isinstance(overlay, (bool, Style))):
+        raise ValueError(f"overlay is {overlay!r}, wanted True, False, None or a Style")
     style = overlay if isinstance(overlay, Style) else PLAIN
     overlay = overlay if isinstance(overlay, bool) else None
     more = [name for name in dict.fromkeys(save) if name not in USUAL]
