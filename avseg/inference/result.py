@@ -20,7 +20,7 @@ from avseg.inference.export.saving import save_frames
 from avseg.inference.export.style import PLAIN, Style
 from avseg.inference.loading import load_result
 from avseg.inference.records import FrameResult, Measured, PerFrame, Track
-from avseg.inference.stored import Source, StoredVideo
+from avseg.inference.stored import Source, StoredVideo, begin_of
 from avseg.inference.timeline import Intervals, TrackTable
 from avseg.types import Clip, InstancePrediction, Task
 
@@ -219,5 +219,5 @@ class Result:
         return table.prediction(self.task)
 
     def to_coco(self) -> dict[str, Any]:
-        """Images (one a frame), annotations (RLE) and categories in COCO's form."""
-        return coco.to_coco(self.id, self.frames, self.task)
+        """Images (one a frame), annotations (RLE) and categories in the form of COCO; times are those of the whole video."""
+        return coco.to_coco(self.id, self.frames, self.task, begin_of(self.source))

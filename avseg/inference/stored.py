@@ -39,3 +39,14 @@ class StoredVideo:
 
 
 Source: TypeAlias = VideoInfo | Clip | StoredVideo
+
+
+def begin_of(source: Source) -> float:
+    """s, where on the clock of the whole video the times of a result begin: at the start of the part that was chosen.
+
+    Files of annotations are read beside the whole video, so times in them are on its clock.
+    """
+    if isinstance(source, Clip):
+        return 0.0
+    part = source.facts.get("part") if isinstance(source, StoredVideo) else source.part
+    return float(part[0]) if part else 0.0

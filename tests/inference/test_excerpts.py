@@ -13,6 +13,8 @@ from PIL import Image
 
 from avseg.cli import complete, run
 from avseg.config import Temporal
+from avseg.datasets.folder.find import read_annotations
+from avseg.datasets.folder.masks import read_masks
 from avseg.inference import Result, Segmenter, predict_folder
 from avseg.io.audio import write_wav
 from avseg.io.video import iter_audio, iter_frames, read_audio
@@ -93,6 +95,26 @@ def test_outputs_are_of_the_part(video: Path, tmp_path: Path) -> None:
     assert not any(loud[:14]) and all(loud[17:-2])  # pieces of 64 ms; silent up to 3 s of the whole
     head = json.loads((tmp_path / "square" / "result.json").read_text())["video"]
     assert head["part"] == [2.0, 5.0] and head["duration"] == 3.0 and "audio" not in head
+
+
+def test_annotations_of_a_part_lie_on_the_clock_of_the_whole_video(video: Path, tmp_path: Path) -> None:
+    kinds = ("masks", "coco", "youtube_vis", "cvat", "label_studio", "eaf")
+    predict_folder(Segmenter(fake(), fps=2), [video], tmp_path, save=kinds, start=1.5, end=4)
+    folder = tmp_path / video.stem
+    told = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    times = [1.5 + frame["time"] for frame in told["frames"]]
+    assert times[0] > 1.5 and len(times) >= 4
+    for name in ("coco.json", "youtube_vis.json", "cvat.xml"):
+        (labels,) = read_annotations(folder / name, "cvat").items()
+        found = [frame.when.value for frame in labels[1].frames]
+        assert labels[0].removesuffix(".mkv") == video.stem
+        assert found == pytest.approx([int(time * 10 + 1e-5) for time in times] if name == "cvat.xml" else times), name
+    tasks = json.loads((folder / "label_studio" / "tasks.json").read_text(encoding="utf-8"))
+    assert [task["data"]["time"] for task in tasks] == pytest.approx(times)
+    assert 'TIME_ORIGIN="1500"' in (folder / "sounding.eaf").read_text(encoding="utf-8")
+    assert [frame.when.value for frame in read_masks(folder, False).frames] == pytest.approx(times)
+    stored = Result.load(folder).to_coco()
+    assert [image["time"] for image in stored["images"]] == pytest.approx(times)
 
 
 def test_results_of_other_parts_and_sounds_are_told_apart(video: Path, tmp_path: Path) -> None:

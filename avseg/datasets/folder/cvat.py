@@ -22,7 +22,7 @@ LONGEST = 10_000_000
 
 
 def read_cvat(path: Path, default: str) -> dict[str, VideoLabels]:
-    """What a file of CVAT says, by the name of the video: that of the task's source, or the folder of its images.
+    """What a file of CVAT says, by the name of the video: the folder of its images, or that of the task's source.
 
     Of a video every picture of the task counts as annotated: where nothing is drawn nothing sounds. A shape stays until
     the next one of its track.
@@ -37,7 +37,7 @@ def read_cvat(path: Path, default: str) -> dict[str, VideoLabels]:
     root = _root(path)
     if root.find("track") is not None or root.findtext("meta/task/mode") == "interpolation":
         return dict([_video(path, root, default)])
-    return _images(path, root, default)
+    return _images(path, root, _source(root) or default)
 
 
 def _root(path: Path) -> Element:

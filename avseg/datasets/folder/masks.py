@@ -82,10 +82,11 @@ def _result(path: Path) -> dict[str, Any]:
 
 
 def _times(path: Path, result: dict[str, Any]) -> dict[int, float]:
-    """s, by the number of a mask."""
+    """s on the clock of the whole video, by the number of a mask; times of a part count from its start."""
     try:
-        return {int(frame["index"]): float(frame["time"]) for frame in result["frames"]}
-    except (KeyError, TypeError, ValueError) as error:
+        begin = float(((result.get("video") or {}).get("part") or [0.0])[0])
+        return {int(frame["index"]): begin + float(frame["time"]) for frame in result["frames"]}
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise AnnotationError(f"{path} lists no frames with index and time ({error}); predict again") from error
 
 

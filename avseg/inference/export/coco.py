@@ -10,25 +10,27 @@ from avseg.inference.export.kinds import kinds
 from avseg.inference.export.text_spool import TextSpool
 from avseg.inference.export.writer import Subject, Told
 from avseg.inference.records import FrameResult, class_names
+from avseg.inference.stored import begin_of
 from avseg.io.files import write_aside
 from avseg.types import Task
 from avseg.version import __version__
 
 
-def to_coco(name: str, frames: Sequence[FrameResult], task: Task) -> dict[str, Any]:
+def to_coco(name: str, frames: Sequence[FrameResult], task: Task, begin: float = 0.0) -> dict[str, Any]:
     """See `Result.to_coco`: ids count from 1, `time` is in seconds, `track_id` is the object's id in label maps.
 
     Args:
         name: of the video.
         frames: its results.
         task: of the model.
+        begin: see `avseg.inference.stored.begin_of`.
     """
     annotations: list[dict[str, Any]] = []
     for frame in frames:
         annotations += annotations_of(frame, len(annotations))
     return {
         **head(task),
-        "images": [image_of(name, frame) for frame in frames],
+        "images": [image_of(name, frame, begin) for frame in frames],
         "annotations": annotations,
         "categories": categories_of(task),
     }
@@ -46,14 +48,14 @@ def categories_of(task: Task) -> list[dict[str, Any]]:
     return [{"id": i, "name": name} for i, name in enumerate(class_names(task), start=1)]
 
 
-def image_of(name: str, frame: FrameResult) -> dict[str, Any]:
-    """One frame; `name`: of the video."""
+def image_of(name: str, frame: FrameResult, begin: float) -> dict[str, Any]:
+    """One frame; `name`, `begin`: see `to_coco`."""
     return {
         "id": frame.index + 1,
         "file_name": f"{name}/{frame.index:06d}.png",
         "height": frame.size[0],
         "width": frame.size[1],
-        "time": frame.time,
+        "time": begin + frame.time,
     }
 
 
@@ -82,7 +84,7 @@ class CocoWriter:
 
     def add(self, frame: FrameResult) -> None:
         """The next frame."""
-        self._images.add(json.dumps(image_of(self._subject.name, frame)))
+        self._images.add(json.dumps(image_of(self._subject.name, frame, begin_of(self._subject.source))))
         for one in annotations_of(frame, self._annotations.count):
             self._annotations.add(json.dumps(one))
 

@@ -14,6 +14,7 @@ from avseg.inference.export.kinds import kinds
 from avseg.inference.export.text_spool import TextSpool
 from avseg.inference.export.writer import Subject, Told
 from avseg.inference.records import Detection, FrameResult, class_names
+from avseg.inference.stored import begin_of
 from avseg.io.files import write_aside
 from avseg.render.palette import palette
 from avseg.types import Clip
@@ -32,6 +33,7 @@ class CvatWriter:
     def __init__(self, subject: Subject) -> None:
         self._subject = subject
         self._rate = subject.source.rate if isinstance(subject.source, Clip) else subject.source.fps
+        self._begin = begin_of(subject.source)
         self._images = TextSpool(subject.folder, "\n")
         self._size = (1, 1)
         self._last = -1
@@ -40,7 +42,7 @@ class CvatWriter:
     def add(self, frame: FrameResult) -> None:
         """The next frame."""
         clip = isinstance(self._subject.source, Clip)
-        number = frame.index if clip else math.floor((frame.time + WITHIN) * self._rate)
+        number = frame.index if clip else math.floor((self._begin + frame.time + WITHIN) * self._rate)
         if number == self._last:
             return
         self._last, self._size = number, frame.size
@@ -52,7 +54,7 @@ class CvatWriter:
     def finish(self, told: Told) -> None:
         """Write the file."""
         source = self._subject.source
-        count = len(source.frames) if isinstance(source, Clip) else round(told.duration * self._rate)
+        count = len(source.frames) if isinstance(source, Clip) else round((self._begin + told.duration) * self._rate)
         path = self._subject.folder / kinds()["cvat"].file
         with write_aside(path) as aside, aside.open("w", encoding="utf-8", newline="\n") as file:
             file.write(self._head(max(count, self._last + 1)))

@@ -16,6 +16,7 @@ from avseg.inference.export.kinds import kinds
 from avseg.inference.export.text_spool import TextSpool
 from avseg.inference.export.writer import Subject, Told
 from avseg.inference.records import Detection, FrameResult, class_names
+from avseg.inference.stored import begin_of
 from avseg.io.files import write_text
 from avseg.render.palette import palette
 from avseg.types import Clip
@@ -67,7 +68,7 @@ class LabelStudioWriter:
         source = self._subject.source
         video = source.id if isinstance(source, Clip) else source.path.name
         task = {
-            "data": {"image": f"/data/local-files/?d={place}", "video": video, "time": frame.time},
+            "data": {"image": f"/data/local-files/?d={place}", "video": video, "time": begin_of(source) + frame.time},
             "predictions": [{"model_version": "avseg", "result": result}],
         }
         self._tasks.add(json.dumps(task, ensure_ascii=False))

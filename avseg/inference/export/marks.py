@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 from avseg.inference.export.kinds import kinds
 from avseg.inference.export.writer import Subject, Told
 from avseg.inference.records import FrameResult
+from avseg.inference.stored import begin_of
 from avseg.io.files import write_text
 from avseg.types import Clip
 
@@ -111,6 +112,8 @@ def elan(told: Told, subject: Subject) -> str:
     header = ElementTree.SubElement(root, "HEADER", {"MEDIA_FILE": "", "TIME_UNITS": "milliseconds"})
     kind = mimetypes.guess_type(name)[0] or "video/mp4"
     media = {"MEDIA_URL": f"./{name}", "RELATIVE_MEDIA_URL": f"./{name}", "MIME_TYPE": kind}
+    if begin := round(begin_of(subject.source) * 1000):
+        media["TIME_ORIGIN"] = str(begin)  # ms of the media file that are before time zero of the annotations
     ElementTree.SubElement(header, "MEDIA_DESCRIPTOR", media)
     _tiers(root, told)
     linguistic = {"LINGUISTIC_TYPE_ID": "sounding", "TIME_ALIGNABLE": "true", "GRAPHIC_REFERENCES": "false"}

@@ -11,6 +11,7 @@ from avseg.inference.export.coco import categories_of, head
 from avseg.inference.export.kinds import kinds
 from avseg.inference.export.writer import Subject, Told
 from avseg.inference.records import Detection, FrameResult
+from avseg.inference.stored import begin_of
 from avseg.io.files import write_text
 
 
@@ -30,7 +31,9 @@ class VisWriter:
     def add(self, frame: FrameResult) -> None:
         """The next frame."""
         self._size = frame.size
-        self._files.append(f"{self._subject.name}/{frame.index:06d}.png")
+        # The form has no field for times; the data set `folder` reads them off the names.
+        time = begin_of(self._subject.source) + frame.time
+        self._files.append(f"{self._subject.name}/{time:013.6f}s.png")
         for one in frame.objects:
             self._seen.setdefault(one.id, {})[frame.index] = one
 
