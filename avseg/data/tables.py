@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -70,6 +71,8 @@ def _place(path: Path, header: list[str], name: str, position: int | None) -> in
         return header.index(name)
     if position is not None and position < len(header):
         return position
+    if len(header) == 1 and name in re.split(r"[;\t|]", header[0]):
+        raise ValueError(f"{path} has other signs than commas between its columns: {header[0]!r}; save it with commas")
     raise ValueError(
         f"{path} has the columns {', '.join(header) or '(none)'} but no {name!r}; add it (docs/datasets.md)"
     )

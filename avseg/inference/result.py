@@ -219,5 +219,5 @@ class Result:
         return table.prediction(self.task)
 
     def to_coco(self) -> dict[str, Any]:
-        """Images (one a frame), annotations (RLE) and categories in the form of COCO; times are those of the whole video."""
+        """Images (one a frame), annotations (RLE) and categories in the form of COCO; times are of the whole video."""
         return coco.to_coco(self.id, self.frames, self.task, begin_of(self.source))

@@ -203,7 +203,7 @@ BAD: dict[str, tuple[Any, str]] = {
     "no time": (lambda root: put_masks(root / "cat", ("best",)), "best.png says no time; call it NUMBER"),
     "twice": (lambda root: put_masks(root / "cat", ("1", "001")), "are of one picture; remove one of them"),
     "size": (of_another_size, "is 30 high and 48 wide, its video 32 and 48; they must agree"),
-    "shrunk": (shrunk, "0.png holds 9, but there are 8 classes in classes.txt; add a name there"),
+    "shrunk": (shrunk, "0.png holds 9, but classes.txt has 8 names; add one there"),
     "no names": (lambda root: (root / "classes.txt").write_text("\na\n"), "must name 1 to 254 classes, one a line"),
     "all ignored": (
         lambda root: (
@@ -213,6 +213,10 @@ BAD: dict[str, tuple[Any, str]] = {
         "but 255, which is not judged; write class ids",
     ),
     "split": (lambda root: (root / "split.csv").write_text("name,split\ncat,trian\n"), "has the split 'trian', wanted"),
+    "split with semicolons": (
+        lambda root: (root / "split.csv").write_text("name;split\ncat;train\n"),
+        "has other signs than commas between its columns: 'name;split'; save it with commas",
+    ),
     "split name": (lambda root: (root / "split.csv").write_text("name,split\ncta,train\n"), "did you mean 'cat'?"),
     "split twice": (
         lambda root: (root / "split.csv").write_text("name,split\ncat,train\ncat.mp4,val\n"),

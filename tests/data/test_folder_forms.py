@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -263,6 +264,46 @@ FOREIGN: dict[str, tuple[Callable[[Path], None], str]] = {
     "COCO size": (
         edit("COCO", lambda text: text.replace(f'"height": {HEIGHT}', '"height": 99')),
         "the labels are for 99 x 48 pixels (height x width), the video has 32 x 48",
+    ),
+    "COCO number of two images": (
+        edit("COCO", lambda text: text.replace('"id": 3, "file_name"', '"id": 2, "file_name"')),
+        "has two entries with the image number 2; give each its own",
+    ),
+    "COCO number of two categories": (
+        put("clip.json", '{"images": [], "categories": [{"id": 1, "name": "a"}, {"id": 1, "name": "b"}]}'),
+        "has two entries with the category number 1",
+    ),
+    "COCO without a name": (
+        put("clip.json", '{"images": [], "categories": [{"id": 1, "name": " "}]}'),
+        "has the category 1 without a name; give it one",
+    ),
+    "COCO half a frame": (
+        edit("COCO", lambda text: text.replace('"frame": 10', '"frame": 10.5')),
+        "has the frame 10.5 of 'clip.mp4'; wanted a whole number",
+    ),
+    "VIS video twice": (
+        put(
+            "clip.json",
+            '{"categories": [], "videos": [{"id": 1, "file_names": ["clip/0.png"]}, '
+            '{"id": 2, "file_names": ["clip/1.png"]}]}',
+        ),
+        "has two entries of the video 'clip'; put their frames into one",
+    ),
+    "CVAT size": (
+        edit("CVAT for images", lambda text: re.sub(r'width="\d+" height="\d+"', 'width="9" height="9999999"', text)),
+        "has pictures of 9999999 x 9 pixels (height x width), wanted 1 to 16384",
+    ),
+    "CVAT task's size": (
+        edit("CVAT for video", lambda text: text.replace("<height>", "<height>9999")),
+        "wanted 1 to 16384 on each side",
+    ),
+    "CVAT mask outside": (
+        edit("CVAT for images", lambda text: re.sub(r'left="\d+"', 'left="-1"', text)),
+        "has a mask that reaches out of its picture",
+    ),
+    "CVAT without a label": (
+        edit("CVAT for video", lambda text: re.sub(r' label="[a-z]+"', "", text)),
+        "has shapes of a class without a name; give it one",
     ),
     "VIS length": (
         edit("YouTube-VIS", lambda text: text.replace(', "clip/00002.jpg"', "")),

@@ -38,6 +38,8 @@ class S4Writer:
             if not annotated[0] or (split != "train" and not all(annotated)):
                 reason = "pieces without the labels that the layout needs (train: first frame, val and test: all)"
                 continue
+            if split == "train" and any(annotated[1:]):
+                reason = reason or "masks behind the first frame of training clips, which the layout does not hold"
             self.put(split, name, piece)
             written += 1
         return written, reason

@@ -70,15 +70,15 @@ def _told(folder: Folder) -> str:
     if not classes:
         return ""
     names = ", ".join(classes[:8]) + (", ..." if classes[8:] else "")
-    return f"; {len(classes)} classes: {names}"
+    return f"; {len(classes)} class{'es' * bool(classes[1:])}: {names}"
 
 
 def _judge_splits(report: CheckReport, folder: Folder) -> None:
     counts = Counter(folder.splits[video.name] for video in folder.videos())
     report.found = {split: counts[split] for split in SPLITS}
     report.expected = dict(report.found)
-    for split in SPLITS:
-        if not counts[split] and not report.faults:
+    for split in SPLITS if not report.faults else ():
+        if not counts[split]:
             reason = "no video with labels is in this split; list names and splits in split.csv"
             report.faults.append(Fault(split, "split.csv", reason))
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -24,11 +24,12 @@ def read_coco(path: Path, content: Mapping[str, Any], default: str) -> dict[str,
     Raises:
         AnnotationError: boxes without masks, an image that tells no time, numbers that are not listed.
     """
-    classes = {int(one["id"]): str(one["name"]) for one in content["categories"]}
+    classes = classes_in(path, content)
     areas: dict[int, list[Area]] = defaultdict(list)
     for number, one in enumerate(content.get("annotations", []), start=1):
         areas[int(one["image_id"])].append(_area(f"{path}, annotation {one.get('id', number)}", one, classes))
     frames: dict[str, list[LabelledFrame]] = defaultdict(list)
+    refuse_twice(path, "image", content["images"])
     for image in content["images"]:
         name, when = place_of(str(path), image, str(image.get("file_name", "")), default)
         found = tuple(areas.pop(int(image["id"]), ()))
@@ -46,7 +47,8 @@ def read_youtube_vis(path: Path, content: Mapping[str, Any]) -> dict[str, VideoL
     Raises:
         AnnotationError: masks of another number than frames, frames whose names tell no time, unknown numbers.
     """
-    classes = {int(one["id"]): str(one["name"]) for one in content["categories"]}
+    classes = classes_in(path, content)
+    refuse_twice(path, "video", content["videos"])
     tracks: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
     for one in content.get("annotations") or []:
         tracks[int(one["video_id"])].append(one)
@@ -57,10 +59,35 @@ def read_youtube_vis(path: Path, content: Mapping[str, Any]) -> dict[str, VideoL
         if len(places) != 1 or None in places:
             raise AnnotationError(f"{path} has a video whose file_names are not all VIDEO/NAME.jpg of one VIDEO")
         name = str(places.pop())
+        if name in videos:
+            raise AnnotationError(f"{path} has two entries of the video {name!r}; put their frames into one")
         videos[name] = _tracked(path, video, names, tracks.pop(int(video["id"]), []), classes)
     if tracks:
         raise AnnotationError(f"{path} has annotations of the video {next(iter(tracks))}, which it does not list")
     return videos
+
+
+def classes_in(path: Path, content: Mapping[str, Any]) -> dict[int, str]:
+    """The name of each category, by its number.
+
+    Raises:
+        AnnotationError: a number that stands for two categories, or a category without a name.
+    """
+    refuse_twice(path, "category", content["categories"])
+    for one in content["categories"]:
+        if not isinstance(one["name"], str) or not one["name"].strip():
+            raise AnnotationError(f"{path} has the category {one['id']} without a name; give it one")
+    return {int(one["id"]): one["name"] for one in content["categories"]}
+
+
+def refuse_twice(path: Path, what: str, entries: Sequence[Mapping[str, Any]]) -> None:
+    """
+    Raises:
+        AnnotationError: two entries have one number, so that nobody knows which of them is meant elsewhere.
+    """
+    again = [number for number, count in Counter(int(one["id"]) for one in entries).items() if count > 1]
+    if again:
+        raise AnnotationError(f"{path} has two entries with the {what} number {again[0]}; give each its own")
 
 
 def place_of(where: str, entry: Mapping[str, Any], file_name: str, default: str) -> tuple[str, When]:
@@ -74,6 +101,8 @@ def place_of(where: str, entry: Mapping[str, Any], file_name: str, default: str)
     for field in ("frame", "time"):
         value = entry.get(field)
         if isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0:
+            if field == "frame" and value != int(value):
+                raise AnnotationError(f"{where} has the frame {value:g} of {name!r}; wanted a whole number, from 0")
             return name, When("frame", int(value)) if field == "frame" else When("second", float(value))
     when = when_of(file_name)
     if when is None:

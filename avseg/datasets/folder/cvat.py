@@ -17,6 +17,8 @@ from avseg.datasets.folder.records import AnnotationError, Area, LabelledFrame, 
 Element = ElementTree.Element
 SHAPES = ("polygon", "mask")
 OTHERS = ("box", "polyline", "points", "cuboid", "ellipse", "skeleton")
+LONGEST_SIDE = 1 << 14
+"""Pixels of a picture; more are a slip."""
 LONGEST = 10_000_000
 """Pictures of a task; more are a slip."""
 
@@ -60,7 +62,7 @@ def _images(path: Path, root: Element, default: str) -> dict[str, VideoLabels]:
     frames: dict[str, list[LabelledFrame]] = defaultdict(list)
     for image in root.iter("image"):
         file_name = image.get("name", "")
-        size = _number(path, image, "height"), _number(path, image, "width")
+        size = _checked(path, (_number(path, image, "height"), _number(path, image, "width")))
         name, when = place_of(str(path), {}, file_name, default)
         areas = tuple(_area(path, shape, shape.get("label", ""), None, size) for shape in _shapes(path, image))
         frames[name].append(LabelledFrame(when, areas=areas, size=size))
@@ -118,10 +120,23 @@ def _task_size(path: Path, root: Element) -> tuple[int, int]:
     for place in ("meta/task/original_size", "meta/original_size", "meta/job/original_size"):
         found = root.find(place)
         if found is not None:
-            return int(found.findtext("height") or 0), int(found.findtext("width") or 0)
+            return _checked(path, (int(found.findtext("height") or 0), int(found.findtext("width") or 0)))
     raise AnnotationError(
         f"{path} does not state the size of the video (original_size); export it as CVAT for video 1.1"
     )
+
+
+def _checked(path: Path, size: tuple[int, int]) -> tuple[int, int]:
+    """
+    Raises:
+        AnnotationError: (H, W) that no picture has; masks of it would fill any memory.
+    """
+    if not all(0 < side <= LONGEST_SIDE for side in size):
+        raise AnnotationError(
+            f"{path} has pictures of {size[0]} x {size[1]} pixels (height x width), wanted 1 to {LONGEST_SIDE} on each "
+            "side; export it again"
+        )
+    return size
 
 
 def _shapes(path: Path, parent: Element) -> list[Element]:
@@ -138,7 +153,9 @@ def _area(path: Path, shape: Element, label: str, track: int | None, size: tuple
         return Area(label, [[float(point) for point in points]], track, order)
     counts = [int(count) for count in shape.get("rle", "").split(",")]
     left, top, width, height = (_number(path, shape, name) for name in ("left", "top", "width", "height"))
-    if sum(counts) != width * height or min(counts) < 0 or left + width > size[1] or top + height > size[0]:
+    if min(left, top) < 0 or left + width > size[1] or top + height > size[0]:
+        raise AnnotationError(f"{path} has a mask that reaches out of its picture of {size[0]} x {size[1]} pixels")
+    if sum(counts) != width * height or min(counts) < 0:
         raise AnnotationError(f"{path} has a mask whose run lengths do not fill its {height} x {width} pixels")
     return Area(label, _column_counts(counts, (top, left, height, width), size), track, order)
 

@@ -222,7 +222,11 @@ def _nearest(name: str, videos: dict[str, Path]) -> str:
 
 
 def _judge_classes(truth: FolderTruth) -> None:
-    """Names that classes.txt lacks."""
+    """Classes without a name, and names that classes.txt lacks."""
+    for video in truth.videos:
+        if not all(name.strip() for name in video.labels.classes):
+            reason = f"{video.labels.source} has shapes of a class without a name; give it one"
+            truth.faults.append((video.name, reason))
     if not truth.listed or not truth.classes:
         return
     for video in truth.videos:

@@ -101,10 +101,8 @@ class Labels:
     def _unknown(self, frame: LabelledFrame, value: int, names: int) -> str:
         if self.video.labels.names:
             return f"the mask {frame.labels} holds {value}, which the result.json beside it does not name; correct one"
-        return (
-            f"the mask {frame.labels} holds {value}, but there are {names} classes in classes.txt; add a name there or "
-            "correct the mask"
-        )
+        count = f"{names} name{'s' * (names != 1)}"
+        return f"the mask {frame.labels} holds {value}, but classes.txt has {count}; add one there or correct the mask"
 
     def _drawn(self, frame: LabelledFrame) -> NDArray[np.uint8]:
         """Class ids of areas, later and higher ones on top."""
