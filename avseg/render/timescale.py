@@ -16,6 +16,8 @@ WIDE = 34
 """Cells of at least this width bear their value."""
 _STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 MOST_TICKS = 12
+SHORT = 10.0
+"""s; the ends of a shorter stretch are told to the tenth."""
 
 
 @dataclass(frozen=True)
@@ -119,13 +121,20 @@ def ticks_of(duration: float, most: int = MOST_TICKS) -> list[float]:
     return [number * step for number in range(int(duration / step + 1e-9) + 1)]
 
 
-def clock(seconds: float) -> str:
-    """`3.2 s`, from a minute on `1:03`."""
+def clock(seconds: float, *, tenths: bool = False) -> str:
+    """`3.2 s`, from a minute on `1:03`, or with tenths `1:03.4`."""
     if seconds < 60:
         return f"{round(seconds, 1):g} s"
-    whole = round(seconds)
+    whole, part = divmod(round(seconds * 10), 10) if tenths else (round(seconds), 0)
     hours, minutes = divmod(whole // 60, 60)
-    return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
+    told = f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
+    return f"{told}.{part}" if tenths else told
+
+
+def stretch(begin: float, end: float) -> str:
+    """`3.2 s to 4 s`, `1:03 to 1:40`; with tenths where it is short, so that its ends differ."""
+    short = end - begin < SHORT
+    return f"{clock(begin, tenths=short)} to {clock(end, tenths=short)}"
 
 
 def _words(x: float, y: float, text: str, anchor: str = "start", size: int = 13, bold: bool = False) -> str:

@@ -20,7 +20,7 @@ from avseg.io.video import write_video
 from avseg.models.avism.session import AVISMSession
 from avseg.nn.mel import LogMel
 from avseg.render.spectrum import log_mel_columns
-from avseg.render.timescale import TimeCell, TimeChart, clock
+from avseg.render.timescale import TimeCell, TimeChart, clock, stretch
 from avseg.types import Clip
 from inference.fake import fake
 from inference.media import tone
@@ -176,4 +176,8 @@ def test_bars_stand_where_their_time_is() -> None:
     chart.bars("a", [TimeCell(2.5, 5.0), TimeCell(9.0, 99.0), TimeCell(3, 3)], "red")
     bars = re.findall(r'<rect x="([\d.]+)" y="[\d.]+" width="([\d.]+)"', chart.svg("test"))
     assert [(float(x), float(w)) for x, w in bars] == [(398.5, 207.5), (940.6, 82.4)]
+    assert [clock(s, tenths=True) for s in (3.25, 71.24, 3723.96)] == ["3.2 s", "1:11.2", "1:02:04.0"]
+    spans = [(3.2, 4), (71.2, 71.4), (59.5, 64.2), (63, 100.3)]
+    told = ["3.2 s to 4 s", "1:11.2 to 1:11.4", "59.5 s to 1:04.2", "1:03 to 1:40"]
+    assert [stretch(begin, end) for begin, end in spans] == told
     assert [clock(s) for s in (0, 3.25, 59.9, 63, 3723)] == ["0 s", "3.2 s", "59.9 s", "1:03", "1:02:03"]

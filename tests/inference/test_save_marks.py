@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import av
 import pytest
 
 from avseg.inference.export.marks import Span, cues_of, spans_of, srt, vtt
 from avseg.inference.export.writer import Told
+from avseg.types import Task
 from extras import needs
 from inference.known import COUNT, FPS, NAMES, SIZE, SOUNDS, clip_result, mask, result, score
 
@@ -55,6 +58,38 @@ def test_subtitles_of_odd_names_and_long_videos() -> None:
     assert vtt(told, None) == "WEBVTT\n\n01:00:00.000 --> 01:02:05.250\na -&gt; b 1\n"  # type: ignore[arg-type]
     nothing = Told(4.0, [], {})
     assert srt(nothing, None) == "" and vtt(nothing, None) == "WEBVTT\n"  # type: ignore[arg-type]
+
+
+ODD = ("bell\x07 null\x00\x1b[31m", " \n ", "{b}\\an8", "two\nlines\n\nblank", "]]>&amp;<copy>", "ünï \u202e\ud800")
+
+
+@pytest.mark.parametrize("kind", ["semantic", "instance"])
+def test_any_name_of_a_class_gives_whole_files(kind: str, tmp_path: Path) -> None:
+    known = result(tmp_path, kind)
+    named = [replace(frame, objects=tuple(replace(o, name=ODD[0]) for o in frame.objects)) for frame in known.frames]
+    task = Task(known.task.kind, ODD[:5])
+    odd = replace(known, frames=tuple(named), task=task)
+    folder = odd.save(tmp_path / "out", None, save=("srt", "vtt", "eaf", "cvat", "label_studio", "audacity"))
+    assert ElementTree.parse(folder / "sounding.eaf").getroot().tag == "ANNOTATION_DOCUMENT"
+    labels = [one.text for one in ElementTree.parse(folder / "cvat.xml").getroot().iter("name")][1:]
+    assert labels == ["bell null [31m", "class 2", "{b}\\an8", "two lines blank", "]]>&amp;<copy>"]
+    config = ElementTree.parse(folder / "label_studio" / "config.xml").getroot()
+    assert [one.get("value") for one in config.iter("Label")] == labels
+    sounding = [
+        {"id": n, "class_id": n, "class": name, "score": 0.5, "intervals": [[0.0, 1.0]]}
+        for n, name in enumerate(ODD, 1)
+    ]
+    told: Any = Told(1.0, sounding, {})
+    lines = srt(told, None).splitlines()[2:]  # type: ignore[arg-type]
+    assert lines == [
+        "bell null [31m 1",
+        "class 2 2",
+        "(b)\\an8 3",
+        "two lines blank 4",
+        "]]›&amp;‹copy› 5",
+        "ünï \u202e 6",
+    ]
+    assert len((folder / "labels.txt").read_text(encoding="utf-8").splitlines()) == 3
 
 
 def test_audacity_has_a_line_for_each_span(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from xml.sax.saxutils import escape, quoteattr
 import numpy as np
 
 from avseg.inference.export.kinds import kinds
+from avseg.inference.export.names import class_label, one_line
 from avseg.inference.export.text_spool import TextSpool
 from avseg.inference.export.writer import Subject, Told
 from avseg.inference.records import Detection, FrameResult, class_names
@@ -69,11 +70,11 @@ class CvatWriter:
         task, source = self._subject.task, self._subject.source
         colours = palette(task)
         labels = "".join(
-            f"<label><name>{escape(name)}</name><color>#{bytes(colours[number].tolist()).hex()}</color>"
-            "<type>mask</type><attributes></attributes></label>"
+            f"<label><name>{escape(class_label(number, name))}</name>"
+            f"<color>#{bytes(colours[number].tolist()).hex()}</color><type>mask</type><attributes></attributes></label>"
             for number, name in enumerate(class_names(task), start=1)
         )
-        name = escape(source.id if isinstance(source, Clip) else source.path.name)
+        name = escape(one_line(source.id if isinstance(source, Clip) else source.path.name))
         return (
             '<?xml version="1.0" encoding="utf-8"?>\n<annotations><version>1.1</version><meta><task>'
             f"<name>{name}</name><size>{count}</size><mode>annotation</mode><overlap>0</overlap>"
@@ -88,7 +89,8 @@ def _mask(one: Detection, order: int) -> str:
     inside = one.mask[top : top + height, left : left + width].ravel()
     edges = np.flatnonzero(np.diff(inside, prepend=False))
     runs = ", ".join(map(str, np.diff(edges, prepend=0, append=inside.size).tolist()))
+    label = quoteattr(class_label(one.class_id, one.name))
     return (
-        f'<mask label={quoteattr(one.name)} source="auto" occluded="0" rle="{runs}" left="{left}" top="{top}" '
+        f'<mask label={label} source="auto" occluded="0" rle="{runs}" left="{left}" top="{top}" '
         f'width="{width}" height="{height}" z_order="{order}" group_id="{one.id}"></mask>'
     )

@@ -16,7 +16,7 @@ from avseg.inference.records import FrameResult
 from avseg.io.files import write_text
 from avseg.render.palette import palette
 from avseg.render.report import Page, photograph
-from avseg.render.timescale import clock
+from avseg.render.timescale import clock, stretch
 from avseg.types import Clip
 
 SILENT = "This model gives no words: it does not tell what it hears, nor why it marks what it marks."
@@ -128,10 +128,7 @@ def _tables(page: Page, told: Told) -> None:
         page.heading("Tracks").table(head, rows)
     else:
         head = ("object", "class", "sounds")
-        rows = [
-            (one["id"], one["class"], _some([f"{clock(a)} to {clock(b)}" for a, b in one["intervals"]]))
-            for one in told.sounding
-        ]
+        rows = [(one["id"], one["class"], _some([stretch(a, b) for a, b in one["intervals"]])) for one in told.sounding]
         if rows:
             page.heading("Objects").table(head, rows)
         else:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from avseg.render.timescale import TimeCell, clock
+from avseg.render.timescale import TimeCell, clock, stretch
 
 MOST_TAGS, MOST_NOUNS, MOST_OBJECTS = 12, 24, 40
 MOST_CELLS = 240
@@ -63,7 +63,7 @@ def object_rows(sounding: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, st
     told = [one for one in sounding if one["intervals"]]
     for one in told[:MOST_OBJECTS]:
         name = f"{one['id']} {one['class']} {one['score']:.2f}" if "score" in one else one["class"]
-        cells = [TimeCell(begin, end, f"{name}, {clock(begin)} to {clock(end)}") for begin, end in one["intervals"]]
+        cells = [TimeCell(begin, end, f"{name}, {stretch(begin, end)}") for begin, end in one["intervals"]]
         yield one["id"], name, cells
     if len(told) > MOST_OBJECTS:
         yield 0, f"and {len(told) - MOST_OBJECTS} more", []

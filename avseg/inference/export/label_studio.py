@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from avseg.inference.export.kinds import kinds
+from avseg.inference.export.names import class_label
 from avseg.inference.export.text_spool import TextSpool
 from avseg.inference.export.writer import Subject, Told
 from avseg.inference.records import Detection, FrameResult, class_names
@@ -79,7 +80,8 @@ class LabelStudioWriter:
             file.write("[\n")
             self._tasks.copy_to(file)
             file.write("\n]\n")
-        colours, names = palette(self._subject.task), class_names(self._subject.task)
+        colours = palette(self._subject.task)
+        names = [class_label(number, name) for number, name in enumerate(class_names(self._subject.task), start=1)]
         labels = "\n".join(
             f'    <Label value={quoteattr(name)} background="#{bytes(colours[number].tolist()).hex()}"/>'
             for number, name in enumerate(names, start=1)
@@ -105,5 +107,5 @@ def _region(frame: FrameResult, one: Detection) -> dict[str, Any]:
         "original_height": frame.size[0],
         "image_rotation": 0,
         "score": round(one.score, 4),
-        "value": {"format": "rle", "rle": brush(one.mask), "brushlabels": [one.name]},
+        "value": {"format": "rle", "rle": brush(one.mask), "brushlabels": [class_label(one.class_id, one.name)]},
     }

@@ -12,6 +12,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from avseg.inference.export.kinds import kinds
+from avseg.inference.export.names import class_label, one_line
 from avseg.inference.export.writer import Subject, Told
 from avseg.inference.records import FrameResult
 from avseg.inference.stored import begin_of
@@ -20,7 +21,7 @@ from avseg.types import Clip
 
 ELAN = "3.0"
 ELAN_SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
-_NO_MARKUP = str.maketrans("<>", "‹›")
+_NO_MARKUP = str.maketrans("<>{}", "‹›()")
 NO_DATE = "1970-01-01T00:00:00Z"
 """ELAN wants a date; without a true one a result is the same bytes whenever it is written."""
 
@@ -39,7 +40,7 @@ class Span:
 
 def object_name(one: Mapping[str, Any]) -> str:
     """`dog`, or `dog 2` where objects of one class are told apart; `one`: an entry of `Result.sounding`."""
-    name = " ".join(str(one["class"]).split())
+    name = class_label(one["class_id"], str(one["class"]))
     return f"{name} {one['id']}" if "score" in one else name
 
 
@@ -72,7 +73,7 @@ def cues_of(spans: Sequence[Span]) -> list[tuple[int, int, list[str]]]:
 
 
 def srt(told: Told, subject: Subject) -> str:
-    """SubRip: numbered cues, one line for each object that sounds. It cannot escape markup: < and > become ‹ and ›."""
+    """SubRip: numbered cues, a line for each object that sounds. Markup has no escape: <> become ‹›, {} become ()."""
     cues = enumerate(cues_of(spans_of(told.sounding)), start=1)
     return "\n".join(
         f"{number}\n{_stamp(begin, ',')} --> {_stamp(end, ',')}\n{_lines(names).translate(_NO_MARKUP)}\n"
@@ -97,7 +98,7 @@ def audacity(told: Told, subject: Subject) -> str:
 
 def elan(told: Told, subject: Subject) -> str:
     """ELAN's annotations, a tier for each object; the video is looked for beside the file."""
-    name = subject.source.id if isinstance(subject.source, Clip) else subject.source.path.name
+    name = one_line(subject.source.id if isinstance(subject.source, Clip) else subject.source.path.name)
     root = ElementTree.Element(
         "ANNOTATION_DOCUMENT",
         {

@@ -28,7 +28,7 @@ from avseg.io.files import write_aside
 from avseg.io.video_writer import h264
 from avseg.render.palette import palette
 from avseg.render.report import Page, photograph
-from avseg.render.timescale import clock
+from avseg.render.timescale import clock, stretch
 from avseg.types import Clip
 
 LONGEST_SIDE, QUALITY = 640, 28
@@ -122,7 +122,7 @@ class ReportWriter:
         for one in told.sounding:
             spans = one["intervals"]
             score = f"{one['score']:.2f}" if "score" in one else ""
-            buttons = "".join(_button(begin, f"{clock(begin)} to {clock(end)}") for begin, end in spans[:MOST_SPANS])
+            buttons = "".join(_button(begin, stretch(begin, end)) for begin, end in spans[:MOST_SPANS])
             more = f" and {len(spans) - MOST_SPANS} more" if len(spans) > MOST_SPANS else ""
             dot = f'<span class="dot" style="background: {hexadecimal(colours, one["id"])}"></span>'
             yield (

@@ -7,6 +7,8 @@ PLAYER = """<style>
 .stage {{ position: sticky; top: 0; z-index: 1; padding: .4rem 0; background: var(--paper); }}
 .chart, [data-time] {{ cursor: pointer; }}
 [data-time]:focus-visible {{ outline: 3px solid var(--accent); }}
+figure img[data-time] {{ max-height: 24rem; object-fit: contain; }}
+td:first-child {{ white-space: nowrap; }}
 button[data-time] {{ font: inherit; font-size: .85rem; margin: .1rem 0; padding: .1rem .5rem; color: inherit;
   background: var(--card); border: 1px solid var(--line); border-radius: 4px; }}
 .dot {{ display: inline-block; width: .8rem; height: .8rem; margin-right: .5rem; border-radius: 50%; }}
