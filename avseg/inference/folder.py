@@ -17,6 +17,7 @@ from avseg.inference.export.files import RESULT_NAME, ResultHeader, facts_of
 from avseg.inference.export.gathered import gathered
 from avseg.inference.export.kinds import GATHERED, USUAL, Chosen, MaskChoice, OverlayChoice, choose, kinds
 from avseg.inference.export.saving import Written, write_video_result
+from avseg.inference.export.style import PLAIN
 from avseg.inference.export.writer import Maker
 from avseg.inference.loading import load_result
 from avseg.inference.records import FrameStream, KnownStream
@@ -226,11 +227,16 @@ def _predict(segmenter: Segmenter, video: Path, report: FolderReport, folder: Pa
         raise FileExistsError(contradiction)
     replacing = wanted.overwrite
     lacking = header if replacing else existing.lacking(header)
+    if chosen.style != PLAIN and "overlay" in chosen.more and not replacing and existing.has_overlay():
+        log.warning(
+            "%s: the overlay that is there stays as it is; remove it to have it painted in this style", video.name
+        )
     if lacking is None:
         report.skipped[video] = folder
         log.info("%s: already there", video.name)
         return
     frames = None if replacing else _stored(existing)
+    lacking = existing.mending(lacking) if frames is None and not replacing else lacking
     log.debug("%s: %s", video.name, "predicted" if frames is None else "from its stored masks")
     frames = segmenter.frames_of(info) if frames is None else frames
     written = write_video_result(existing, info, frames, lacking, wanted.makers, replacing=replacing)

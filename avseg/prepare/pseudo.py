@@ -150,7 +150,7 @@ class Gathering:
         rule = "of every ten videos with clips the 2nd goes to val, the 10th to test"
         why = f"; {' and '.join(empty)} {verb} empty ({rule})" if empty else ""
         left = sum(record["left_out"] for record in self.records.values())
-        less = f", {left} pieces left out that are short or without anything that sounds" if left else ""
+        less = f", {left} piece{'s' * (left != 1)} left out, short or without anything that sounds" if left else ""
         videos = f"{len(self.records)} video{'s' * (len(self.records) != 1)}"
         return f"{self.root.name} holds {videos} as clips: {told}{less}{why}"
 

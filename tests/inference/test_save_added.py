@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from avseg.inference import Segmenter, predict_folder
+from avseg.inference.export.style import Style
 from avseg.io.video import write_video
 from inference.fake import fake
 from inference.media import tone
@@ -98,3 +100,34 @@ def test_masks_that_are_not_all_there_do_not_stop_a_kind(tmp_path: Path) -> None
     (tmp_path / "out" / "good" / "masks" / "000001.png").unlink()
     report = predict_folder(segmenter, [video], tmp_path / "out", save=["masks", "csv"])
     assert report.done and report.exit_code == 0 and (tmp_path / "out" / "good" / "seconds.csv").is_file()
+
+
+def test_masks_with_holes_are_written_anew(tmp_path: Path) -> None:
+    video, segmenter = dense(tmp_path / "good.mp4"), Segmenter(fake(), fps=2)
+    out = tmp_path / "out"
+    predict_folder(segmenter, [video], out, save=["masks"])
+    whole, mask = contents(out / "good"), out / "good" / "masks" / "000003.png"
+    mask.unlink()
+    assert predict_folder(segmenter, [video], out, save=["masks"]).done and contents(out / "good") == whole
+    assert predict_folder(segmenter, [video], out, save=["masks"]).skipped
+    mask.unlink()
+    assert predict_folder(segmenter, [video], out, save=["srt"]).done
+    assert mask.read_bytes() == whole["masks/000003.png"]
+    mask.write_bytes(b"no picture")
+    assert predict_folder(segmenter, [video], out, save=["vtt"]).done
+    assert mask.read_bytes() == whole["masks/000003.png"]
+    shutil.rmtree(mask.parent)
+    assert predict_folder(segmenter, [video], out, save=["csv"]).done and not mask.parent.exists()
+
+
+def test_an_overlay_in_another_style_stays_and_this_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    video, segmenter = dense(tmp_path / "good.mp4"), Segmenter(fake(), fps=1)
+    predict_folder(segmenter, [video], tmp_path, save=["overlay", "masks"])
+    painted = (tmp_path / "good" / "overlay.mp4").read_bytes()
+    predict_folder(segmenter, [video], tmp_path, save=["overlay"], overlay=Style(opacity=1.0))
+    assert "good.mp4: the overlay that is there stays as it is; remove it" in caplog.text
+    assert (tmp_path / "good" / "overlay.mp4").read_bytes() == painted
+    (tmp_path / "good" / "overlay.mp4").unlink()
+    caplog.clear()
+    predict_folder(segmenter, [video], tmp_path, save=["overlay"], overlay=Style(opacity=1.0))
+    assert "stays" not in caplog.text and (tmp_path / "good" / "overlay.mp4").read_bytes() != painted

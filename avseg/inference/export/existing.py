@@ -18,6 +18,7 @@ from avseg.inference.export.files import (
 )
 from avseg.inference.export.form import fault_of
 from avseg.inference.export.kinds import kinds
+from avseg.inference.records import MaskKind
 from avseg.io.files import remove
 
 
@@ -52,9 +53,19 @@ class Existing:
         if self.found is None:
             return header
         masks = None if header.masks is None or self._has(MASK_NAMES[header.masks]) else header.masks
+        masks = masks or next((kind for kind in self._mask_kinds() if self._has_holes(kind)), None)
         known = kinds()
         lacking = tuple(kind for kind in header.saved if not self._has(known[kind].path(self.folder.name)))
         return replace(header, masks=masks, saved=lacking) if masks or lacking else None
+
+    def mending(self, header: ResultHeader) -> ResultHeader:
+        """The header with the masks that are there and cannot be read, so that they are written anew."""
+        there = (kind for kind in self._mask_kinds() if self._has(MASK_NAMES[kind]))
+        return replace(header, masks=header.masks or next(there, None))
+
+    def has_overlay(self) -> bool:
+        """Whether an overlay is there, painted in whatever style."""
+        return self.found is not None and self._has(OVERLAY_NAME)
 
     def kept(self, head: Mapping[str, Any]) -> dict[str, Any]:
         """What stands before the frames, with the outputs that were there before and stay."""
@@ -77,6 +88,16 @@ class Existing:
             if names
             else "no folder but a file of that name"
         )
+
+    def _mask_kinds(self) -> list[MaskKind]:
+        return [] if self.found is None else [one["kind"] for one in _masks_of(self.found)]
+
+    def _has_holes(self, kind: MaskKind) -> bool:
+        """Whether the folder of masks lacks some of them; one that is gone as a whole was removed on purpose."""
+        name, frames = MASK_NAMES[kind], [] if self.found is None else self.found["frames"]
+        if "/" not in name or not self._has(name):
+            return False
+        return not all((self.folder / name.format(index=frame["index"])).exists() for frame in frames)
 
     def _has(self, name: str) -> bool:
         """Whether result.json names this output and it is there."""
