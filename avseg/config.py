@@ -259,7 +259,7 @@ def check_choices(config: Any, what: str) -> None:
 
 def as_number(value: Any) -> float:
     """A number of any library, such as numpy's; not a number (nan) where it is none: a text, a list, True."""
-    return float(value) if isinstance(value, numbers.Real) and not isinstance(value, bool) else math.nan
+    return math.nan if isinstance(value, bool) or not isinstance(value, numbers.Real) else float(value)
 
 
 def did_you_mean(name: str, known: typing.Iterable[str]) -> str:

@@ -179,8 +179,8 @@ def _array(value: Any, what: str) -> NDArray[Any]:
         ValueError: nested lists of several lengths.
     """
     if isinstance(value, Tensor):
-        value = value.detach().cpu()
-        return (value.float() if value.dtype is torch.bfloat16 else value).numpy()
+        held = value.detach().cpu()
+        return held.float().numpy() if held.dtype is torch.bfloat16 else held.numpy()
     try:
         return np.asarray(value)
     except ValueError as error:
