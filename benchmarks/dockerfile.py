@@ -71,7 +71,14 @@ class Image:
     def inside(self, words: list[str]) -> list[str]:
         """A command in the root, in its folder and as its user."""
         in_folder = f"cd {shlex.quote(self.folder)} && exec {shlex.join(words)}"
-        return ["chroot", f"--userspec={self.user}:{self.user}", str(self.root), "/bin/sh", "-c", in_folder]
+        return [
+            shutil.which("chroot") or "chroot",
+            f"--userspec={self.user}:{self.user}",
+            str(self.root),
+            "/bin/sh",
+            "-c",
+            in_folder,
+        ]
 
     def _copy(self, sources: list[str], target: str) -> None:
         into = self.root / self.folder.lstrip("/") / target

@@ -1,4 +1,6 @@
-"""Send a video to `avseg serve` and unpack the result: python client.py film.mp4 [http://127.0.0.1:8000 [KEY]]"""
+"""Send a video to `avseg serve` and unpack the result: python client.py film.mp4 [http://127.0.0.1:8000 [KEY]]
+
+Needs httpx: pip install httpx"""
 
 import io
 import sys

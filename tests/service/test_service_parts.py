@@ -311,7 +311,8 @@ def test_names_are_made_harmless() -> None:
 
 @pytest.mark.extra
 def test_an_upload_has_a_time_and_a_size(tmp_path: Path) -> None:
-    needs("python_multipart")
+    for package in ("fastapi", "python_multipart", "prometheus_client"):
+        needs(package)
     from starlette.requests import Request
 
     from avseg.service.upload import read_request
@@ -341,7 +342,8 @@ def test_an_upload_has_a_time_and_a_size(tmp_path: Path) -> None:
 
 @pytest.mark.extra
 def test_the_page_names_every_request_and_loads_nothing(tmp_path: Path) -> None:
-    needs("fastapi")
+    for package in ("fastapi", "python_multipart", "prometheus_client"):
+        needs(package)
     from avseg.service.app import make_app
     from avseg.service.page import page_of
     from avseg.service.service import Service
@@ -354,8 +356,10 @@ def test_the_page_names_every_request_and_loads_nothing(tmp_path: Path) -> None:
     service.store.close()
 
 
+@pytest.mark.extra
 def test_other_machines_are_let_in_with_a_key_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    needs("uvicorn")
+    for package in ("fastapi", "uvicorn", "python_multipart", "prometheus_client"):
+        needs(package)
     from avseg.service.server import serve
 
     monkeypatch.delenv("AVSEG_API_KEYS", raising=False)
