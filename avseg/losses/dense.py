@@ -10,6 +10,9 @@ from torch.nn import functional as F
 
 from avseg.types import IGNORE
 
+DICE_EPSILON = 0.001
+"""Added to each of the two sums of squares of a Dice, so that it has a value where both are 0."""
+
 
 def binary_loss(
     logits: Tensor, labels: Tensor, annotated: Tensor, space: Literal["logit", "probability"] = "logit"
@@ -47,6 +50,37 @@ def binary_loss(
     else:
         raise ValueError(f"binary loss in {space!r} space, wanted 'logit' or 'probability'")
     return (pixels * judged).sum() / judged.sum().clamp(min=1)
+
+
+def squared_dice_loss(probabilities: Tensor, labels: Tensor, annotated: Tensor, smooth: float = 0.0) -> Tensor:
+    """Dice with squares in the denominator (Milletari et al. 2016, "V-Net"), the mean over annotated frames.
+
+    `1 - (2 sum(p g) + smooth) / (sum(p^2) + sum(g^2) + 0.002 + smooth)` of each frame, over its judged pixels. With
+    `smooth` 0, the published form of AVSegFormer, a frame whose truth is empty gives 1 whatever is predicted, and no
+    gradient.
+
+    Args:
+        probabilities: (B, T, 1, H, W).
+        labels: (B, T, H, W) integers, foreground where positive and not 255; or floats in [0, 1], taken as they are.
+        annotated: (B, T) bool.
+        smooth: added to both sides of the ratio.
+
+    Returns:
+        A scalar, float32 or wider; 0 where no frame is annotated.
+
+    Raises:
+        ValueError: shapes that do not fit.
+    """
+    if probabilities.ndim == 5 and probabilities.shape[2] != 1:
+        raise ValueError(f"squared Dice got {probabilities.shape[2]} channels, wanted 1")
+    kept, truth = _annotated(probabilities, labels, annotated)
+    predicted = kept.flatten(1)  # (M, H * W)
+    judged = (truth != IGNORE).flatten(1)
+    soft = (truth if truth.is_floating_point() else truth > 0).to(predicted.dtype).flatten(1)
+    predicted, soft = predicted * judged, soft * judged
+    both = 2 * (predicted * soft).sum(1) + smooth
+    either = predicted.square().sum(1) + soft.square().sum(1) + 2 * DICE_EPSILON + smooth
+    return (1 - both / either).sum() / max(len(predicted), 1)
 
 
 def semantic_loss(logits: Tensor, labels: Tensor, annotated: Tensor, foreground_weight: float = 1.0) -> Tensor:

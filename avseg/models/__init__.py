@@ -27,6 +27,7 @@ FAMILIES: Registry[FamilySpec] = Registry(
     "avseg.families",
     {
         "avism": "avseg.models.avism.spec:SPEC",
+        "avsegformer": "avseg.models.avsegformer.spec:SPEC",
         "cavp": "avseg.models.cavp.spec:SPEC",
         "qdformer": "avseg.models.qdformer.spec:SPEC",
         "tpavi": "avseg.models.tpavi.spec:SPEC",

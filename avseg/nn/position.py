@@ -11,7 +11,12 @@ TEMPERATURE = 10000.0
 
 
 def sine_positions(
-    height: int, width: int, channels: int, device: torch.device | None = None, dtype: torch.dtype = torch.float32
+    height: int,
+    width: int,
+    channels: int,
+    device: torch.device | None = None,
+    dtype: torch.dtype = torch.float32,
+    normalised: bool = True,
 ) -> Tensor:
     """Sines and cosines of each pixel's place in its map (Carion et al. 2020, "End-to-End Object Detection").
 
@@ -24,6 +29,7 @@ def sine_positions(
         channels: a multiple of 4.
         device: where the answer is wanted.
         dtype: of the answer; the arithmetic is float32 or finer.
+        normalised: False: rows and columns are counted from 1 and taken as they are (Vaswani et al. 2017).
 
     Returns:
         (height * width, channels), row by row.
@@ -36,7 +42,8 @@ def sine_positions(
     precise = torch.promote_types(dtype, torch.float32)
 
     def along(count: int) -> Tensor:
-        return sine_sequence(torch.arange(1, count + 1, device=device, dtype=precise) / (count + 1e-6), channels // 2)
+        places = torch.arange(1, count + 1, device=device, dtype=precise)
+        return _waves(places / (count + 1e-6) * (2 * math.pi) if normalised else places, channels // 2)
 
     rows = along(height)[:, None].expand(-1, width, -1)
     columns = along(width)[None].expand(height, -1, -1)
@@ -58,7 +65,12 @@ def sine_sequence(shares: Tensor, channels: int) -> Tensor:
     """
     if channels % 2:
         raise ValueError(f"a sine sequence in {channels} channels; wanted an even number")
-    pairs = torch.arange(channels // 2, device=shares.device, dtype=shares.dtype)
+    return _waves(shares * (2 * math.pi), channels)
+
+
+def _waves(places: Tensor, channels: int) -> Tensor:
+    """(...) in radians of the fastest wave -> (..., channels)."""
+    pairs = torch.arange(channels // 2, device=places.device, dtype=places.dtype)
     wavelengths = TEMPERATURE ** (2 * pairs / channels)
-    angles = (shares * (2 * math.pi))[..., None] / wavelengths  # (..., channels / 2)
+    angles = places[..., None] / wavelengths  # (..., channels / 2)
     return torch.stack([angles.sin(), angles.cos()], -1).flatten(-2)

@@ -5,20 +5,27 @@ Attention is one call of `scaled_dot_product_attention`, so the affinities of ma
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+Activation = Literal["relu", "gelu"]
 
 
 class Attention(nn.Module):
     """Multi-head attention (Vaswani et al. 2017); parameters have torch's names and shapes, in one piece (3D, D)."""
 
-    def __init__(self, width: int, heads: int = 8, dropout: float = 0.0) -> None:
+    in_proj_bias: nn.Parameter | None
+
+    def __init__(self, width: int, heads: int = 8, dropout: float = 0.0, bias: bool = True) -> None:
         """
         Args:
             width: channels D of queries, keys, values and answers.
             heads: parts of the channels that attend on their own.
             dropout: share of the affinities left out while training.
+            bias: of all four linear maps.
 
         Raises:
             ValueError: a width that does not divide into the heads.
@@ -28,11 +35,12 @@ class Attention(nn.Module):
             raise ValueError(f"width {width} does not divide into {heads} heads")
         self.heads, self.dropout = heads, dropout
         self.in_proj_weight = nn.Parameter(torch.empty(3 * width, width))
-        self.in_proj_bias = nn.Parameter(torch.zeros(3 * width))
-        self.out_proj = nn.Linear(width, width)
+        self.register_parameter("in_proj_bias", nn.Parameter(torch.zeros(3 * width)) if bias else None)
+        self.out_proj = nn.Linear(width, width, bias)
         nn.init.xavier_uniform_(self.in_proj_weight)
         nn.init.xavier_uniform_(self.out_proj.weight)
-        nn.init.zeros_(self.out_proj.bias)
+        if bias:
+            nn.init.zeros_(self.out_proj.bias)
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor, allowed: Tensor | None = None) -> Tensor:
         """
@@ -46,7 +54,8 @@ class Attention(nn.Module):
         Returns:
             (N, Q, D).
         """
-        parts = zip((query, key, value), self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3), strict=True)
+        biases = [None] * 3 if self.in_proj_bias is None else self.in_proj_bias.chunk(3)
+        parts = zip((query, key, value), self.in_proj_weight.chunk(3), biases, strict=True)
         q, k, v = (
             torch.unflatten(F.linear(x, weight, bias), -1, (self.heads, -1)).transpose(1, 2)
             for x, weight, bias in parts
@@ -115,10 +124,11 @@ class CrossAttention(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """Two linear maps with a ReLU between them, for each token on its own."""
+    """Two linear maps with a ReLU, or a GELU, between them, for each token on its own."""
 
-    def __init__(self, width: int, inner: int = 2048, dropout: float = 0.0) -> None:
+    def __init__(self, width: int, inner: int = 2048, dropout: float = 0.0, activation: Activation = "relu") -> None:
         super().__init__()
+        self.activation = activation
         self.linear1 = nn.Linear(width, inner)
         self.linear2 = nn.Linear(inner, width)
         self.norm = nn.LayerNorm(width)
@@ -128,7 +138,9 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., D) -> (..., D)."""
-        out: Tensor = self.norm(x + self.dropout(self.linear2(self.dropout(F.relu(self.linear1(x))))))
+        inner: Tensor = self.linear1(x)
+        inner = F.relu(inner) if self.activation == "relu" else F.gelu(inner)
+        out: Tensor = self.norm(x + self.dropout(self.linear2(self.dropout(inner))))
         return out
 
 
@@ -158,18 +170,21 @@ class DecoderLayer(nn.Module):
 class TokenDecoderLayer(nn.Module):
     """Tokens look at each other first, then at a memory (Vaswani et al. 2017); 1.58 million parameters at width 256."""
 
-    def __init__(self, width: int, heads: int = 8, inner: int = 2048, dropout: float = 0.0) -> None:
+    def __init__(
+        self, width: int, heads: int = 8, inner: int = 2048, dropout: float = 0.0, activation: Activation = "relu"
+    ) -> None:
         """
         Args:
             width: channels D of tokens and memory.
             heads: parts of the channels that attend on their own.
             inner: channels between the two linear maps.
             dropout: while training, of affinities, of what the parts add and between the two linear maps.
+            activation: between the two linear maps; `gelu` is the exact one.
         """
         super().__init__()
         self.self_attention = SelfAttention(width, heads, dropout)
         self.cross_attention = CrossAttention(width, heads, dropout)
-        self.feed_forward = FeedForward(width, inner, dropout)
+        self.feed_forward = FeedForward(width, inner, dropout, activation)
 
     def forward(
         self,

@@ -13,11 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from avseg.models.qdformer.config import CodebookConfig, LocalConfig, QDFormerConfig
-from avseg.models.qdformer.encoder import as_maps, flattened, group_norm
+from avseg.models.qdformer.encoder import group_norm
 from avseg.models.qdformer.fusion import EarlyFusion
 from avseg.models.qdformer.network import QDFormerNetwork
 from avseg.models.qdformer.output import QDFormerOutput
 from avseg.models.qdformer.pixel_decoder import DualAttention, DualFusion, FeaturePyramid
+from avseg.nn.deform_encoder import as_maps, flattened
 from avseg.nn.position import sine_positions, sine_sequence
 from small import DEAF, small_config
 

@@ -7,12 +7,13 @@ from torch import Tensor, nn
 from avseg.models.qdformer.config import QDFormerConfig
 from avseg.models.qdformer.decoder import Located, ObjectDecoder, QueryLayer
 from avseg.models.qdformer.decomposition import Calibration, Decomposition, Resizer, Sound, TokenDecoder
-from avseg.models.qdformer.encoder import DeformableEncoder, Projections, as_maps, flattened
+from avseg.models.qdformer.encoder import LEVELS, Projections
 from avseg.models.qdformer.fusion import EarlyFusion
 from avseg.models.qdformer.heads import MaskHead, class_head
 from avseg.models.qdformer.output import QDFormerOutput, QueryPrediction
 from avseg.models.qdformer.pixel_decoder import DualAttention, DualFusion, FeaturePyramid
 from avseg.nn.backbones import make_backbone
+from avseg.nn.deform_encoder import DeformableEncoder, as_maps, flattened
 from avseg.nn.frames import gathered, spread
 from avseg.nn.quantizer import Averages, Coded, Quantizer
 
@@ -179,7 +180,13 @@ def _calibration(config: QDFormerConfig) -> Calibration:
 
 def _encoder(config: QDFormerConfig) -> DeformableEncoder:
     return DeformableEncoder(
-        config.width, config.heads, config.feedforward, config.encoder_layers, config.points, config.dropout
+        config.width,
+        config.heads,
+        config.feedforward,
+        config.encoder_layers,
+        levels=LEVELS,
+        points=config.points,
+        dropout=config.dropout,
     )
 
 

@@ -1,0 +1,221 @@
+"""From the published AVSegFormer checkpoints to a model of ours (docs/avsegformer.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, get_args
+
+from torch import Tensor
+
+from avseg.models.avsegformer.config import AVSegFormerConfig
+from avseg.models.avsegformer.model import AVSegFormer
+from avseg.models.avsegformer.presets import PRESETS, Generation, Variant
+from avseg.models.convert import PVT_RULES, RESNET_RULES, Rule, account, read_checkpoint, rename_keys
+from avseg.models.files import build_model, load_strictly, save_model
+from avseg.nn.empty import WithoutInitialisation
+from avseg.types import Task
+
+NEWEST: Generation = 3
+BACKBONE = "backbone."
+CLASSIFIER = "head.fc.4.weight"
+GENERATOR = "head.query_generator."
+
+_ATTENTION = r"(in_proj_weight|in_proj_bias|out_proj\.\w+)"
+
+RULES: list[Rule] = [
+    # Parts that no released generation uses, and a second branch of the ResNet; ours is the first.
+    (r"head\.(?:fpn|attn_fc)\..*", None),
+    (r"backbone\.layer[34]_2\..*", None),
+    (r"backbone\.(layer[34])_1\.(.*)", r"backbone.\1.\2"),
+    (r"(backbone\..*)", r"\1"),
+    (r"vggish\.(.*)", r"audio_network.\1"),
+    (r"audio_proj\.(.*)", r"network.audio_projection.\1"),
+    (r"head\.in_proj\.(\d)\.(.*)", r"network.projections.\1.\2"),
+    (r"head\.level_embed", r"network.encoder.level"),
+    (r"head\.learnable_query\.weight", r"network.table"),
+    (r"head\.query_generator\.query\.weight", r"network.generator.table"),
+    *(
+        (rf"head\.query_generator\.layers\.(\d+)\.{old}", rf"network.generator.layers.\1.{new}")
+        for old, new in (
+            (rf"self_attn\.{_ATTENTION}", r"self_attention.\2"),
+            (rf"cross_attn\.{_ATTENTION}", r"sound_attention.\2"),
+            (r"ffn\.0\.(\w+)", r"feed_forward.linear1.\2"),
+            (r"ffn\.2\.(\w+)", r"feed_forward.linear2.\2"),
+            (r"norm1\.(\w+)", r"self_norm.\2"),
+            (r"norm2\.(\w+)", r"sound_norm.\2"),
+            (r"norm3\.(\w+)", r"feed_forward.norm.\2"),
+        )
+    ),
+    *(
+        (rf"head\.transformer\.encoder\.layers\.(\d+)\.{old}", rf"network.encoder.layers.\1.{new}")
+        for old, new in (
+            (r"self_attn\.(\w+\.\w+)", r"attention.\2"),
+            (r"norm1\.(\w+)", r"norm.\2"),
+            (r"(linear[12]\.\w+)", r"feed_forward.\2"),
+            (r"norm2\.(\w+)", r"feed_forward.norm.\2"),
+        )
+    ),
+    *(
+        (rf"head\.transformer\.decoder\.layers\.(\d+)\.{old}", rf"network.decoder.\1.{new}")
+        for old, new in (
+            (rf"self_attn\.{_ATTENTION}", r"self_attention.attention.\2"),
+            (rf"cross_attn\.{_ATTENTION}", r"cross_attention.attention.\2"),
+            (r"norm1\.(\w+)", r"self_attention.norm.\2"),
+            (r"norm2\.(\w+)", r"cross_attention.norm.\2"),
+            (r"(linear[12]\.\w+)", r"feed_forward.\2"),
+            (r"norm3\.(\w+)", r"feed_forward.norm.\2"),
+        )
+    ),
+    (r"head\.lateral_conv\.(.*)", r"network.lateral.\1"),
+    (r"head\.out_conv\.(.*)", r"network.smooth.\1"),
+    (r"head\.fusion_block\.q_proj\.(\w+)", r"network.mixer.query.\1"),
+    (r"head\.fusion_block\.kv_proj\.(\w+)", r"network.mixer.key_value.\1"),
+    (r"head\.fusion_block\.proj\.(\w+)", r"network.mixer.project.\1"),
+    (r"head\.mlp\.layers\.0\.(\w+)", r"network.head.enter.\1"),
+    (r"head\.mlp\.layers\.1\.(\w+)", r"network.head.mix.\1"),
+    (r"head\.mlp\.layers\.2\.(\w+)", r"network.head.leave.\1"),
+    (r"head\.fc\.0\.(\w+)", r"network.head.first.\1"),
+    (r"head\.fc\.2\.(\w+)", r"network.head.second.\1"),
+    (r"head\.fc\.4\.(\w+)", r"network.head.classify.\1"),
+]
+
+_POINTWISE = ("network.head.enter.", "network.head.mix.", "network.head.leave.")
+
+
+def convert(
+    upstream: Mapping[str, Tensor],
+    task: Task | None = None,
+    *,
+    variant: Variant | None = None,
+    generation: Generation | None = None,
+    vggish: Mapping[str, Tensor] | None = None,
+    **changes: Any,
+) -> AVSegFormer:
+    """A model in evaluation mode with published weights.
+
+    Args:
+        upstream: the state dict (`avseg.models.convert.read_checkpoint` reads a file).
+        task: by default that of the setting: binary for S4 and MS3, semantic with 70 foreground classes for AVSS.
+        variant: the published setting; only AVSS at 224 is told by the tensors.
+        generation: 3, the newest, has queries that attend to the sound; 2, before 2023-08-14, repeats the sound. None:
+            the newest.
+        vggish: the state dict of VGGish, in place of the one in the checkpoint.
+        changes: fields of the config that depart from the published setting.
+
+    Raises:
+        ValueError: unknown, missing, misshaped or doubled tensors; a variant, generation or task that contradicts them,
+            or does not say what they leave open.
+    """
+    chosen = find_variant(upstream, variant)
+    generator = "attention" if find_generation(upstream, generation) == NEWEST else "repeat"
+    config = replace(_config(upstream, chosen), generator=generator, **changes)
+    task = task or PRESETS[chosen].task
+    assert task is not None
+    classes = upstream[CLASSIFIER].shape[0]
+    if task.channels != classes:
+        raise ValueError(f"the checkpoint has {classes} channel(s) of logits, the {task.kind} task {task.channels}")
+    with WithoutInitialisation():
+        model = build_model(config, task)
+    assert isinstance(model, AVSegFormer)
+    state = renamed(upstream)
+    if vggish is not None:
+        state = {name: tensor for name, tensor in state.items() if not name.startswith("audio_network.")}
+        state |= {f"audio_network.{name}": tensor for name, tensor in vggish.items()}
+    load_strictly(model, state, "the published checkpoint")
+    return model.eval()
+
+
+def convert_file(
+    source: Path,
+    out: Path,
+    *,
+    variant: Variant | None = None,
+    generation: Generation | None = None,
+    vggish: Path | None = None,
+) -> Path:
+    """`avseg.models.avsegformer.spec.convert`."""
+    if variant is not None and variant not in get_args(Variant):
+        raise ValueError(f"variant {variant!r}, wanted one of {', '.join(get_args(Variant))}")
+    upstream = read_checkpoint(source)
+    chosen = find_variant(upstream, variant)
+    sound = None if vggish is None else read_checkpoint(vggish)
+    model = convert(upstream, variant=chosen, generation=generation, vggish=sound)
+    origin = f"converted from {source.name} ({chosen})" + (f" and {Path(vggish).name}" if vggish else "")
+    return save_model(model, out, {"origin": origin, **account(upstream, renamed(upstream), chosen)})
+
+
+def find_variant(upstream: Mapping[str, Tensor], variant: Variant | None) -> Variant:
+    """The published setting of a state dict: told by its tensors, or by the caller where they do not tell.
+
+    Raises:
+        ValueError: not an AVSegFormer checkpoint, a variant that contradicts it, or S4 and MS3 not told apart.
+    """
+    if CLASSIFIER not in upstream or "audio_proj.weight" not in upstream:
+        raise ValueError(f"this is no AVSegFormer checkpoint: it has no {CLASSIFIER} beside an audio_proj.weight")
+    semantic = upstream[CLASSIFIER].shape[0] > 1
+    if variant is None:
+        if semantic:
+            return "avss"
+        raise ValueError(
+            "the weights of S4 and MS3, at 224 and at 512, look alike: say which with --variant s4, ms3, s4_512 or "
+            "ms3_512 (the released files are of 512)"
+        )
+    if semantic != variant.startswith("avss"):
+        count, of = ("many classes", "avss or avss_512") if semantic else ("one class", "s4, ms3, s4_512 or ms3_512")
+        raise ValueError(f"the checkpoint has {count}, so that it is of {of}, not of {variant}")
+    return variant
+
+
+def find_generation(upstream: Mapping[str, Tensor], generation: Generation | None) -> Generation:
+    """The generation of the code that a state dict is of.
+
+    Raises:
+        ValueError: the first, which this library does not have, or one that contradicts the tensors, or none where they
+            do not tell.
+    """
+    if generation not in (None, *get_args(Generation)):
+        raise ValueError(f"generation {generation!r}, wanted 1, 2 or 3")
+    attends = any(name.startswith(GENERATOR) for name in upstream)
+    if generation == 1:
+        raise ValueError(
+            "generation 1 of AVSegFormer (until 2023-04-29) is not built: its sound reaches the queries alone, while "
+            "the mask feature of later ones hears it too; take a file of generation 2 or 3"
+        )
+    if attends and generation == 2:
+        raise ValueError(f"the checkpoint has {GENERATOR}*, so that it is of generation 3, not of 2")
+    if not attends and generation is None:
+        raise ValueError(
+            f"the checkpoint has no {GENERATOR}*, so that it is older than 2023-08-14, and the tensors of the two older "
+            "generations look alike: give --generation 2 if it is of 2023-04-29 or later; generation 1 is not built"
+        )
+    if not attends and generation == NEWEST:
+        raise ValueError(f"the checkpoint has no {GENERATOR}*, so that it is not of generation 3")
+    return generation or NEWEST
+
+
+def _config(upstream: Mapping[str, Tensor], variant: Variant) -> AVSegFormerConfig:
+    """The published setting, with the backbone that names tell."""
+    marks = {"backbone.conv1.weight": "resnet50", "backbone.patch_embed1.proj.weight": "pvt_v2_b5"}
+    found = [name for key, name in marks.items() if key in upstream]
+    if len(found) != 1:
+        raise ValueError(f"wanted a checkpoint with one backbone, {' or '.join(marks)}; found {found or 'none'}")
+    config = PRESETS[variant](backbone=found[0])
+    assert isinstance(config, AVSegFormerConfig)
+    return config
+
+
+def renamed(upstream: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Our names; the backbone by its own table."""
+    state = rename_keys(upstream, RULES)
+    inner = {name.removeprefix(BACKBONE): tensor for name, tensor in state.items() if name.startswith(BACKBONE)}
+    rules = PVT_RULES if "patch_embed1.proj.weight" in inner else RESNET_RULES
+    kept = {name: _reshaped(name, tensor) for name, tensor in state.items() if not name.startswith(BACKBONE)}
+    return {**kept, **{f"network.backbone.stages.{n}": tensor for n, tensor in rename_keys(inner, rules).items()}}
+
+
+def _reshaped(name: str, tensor: Tensor) -> Tensor:
+    """1x1 convolutions of the mask head are linear layers here."""
+    pointwise = name.startswith(_POINTWISE) and tensor.ndim == 4 and tensor.shape[2:].numel() == 1
+    return tensor.flatten(1) if pointwise else tensor

@@ -1,0 +1,125 @@
+"""The segmentation network: backbone, queries of the sound, deformable encoder, decoder, masks (Gao et al. 2024)."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from avseg.models.avsegformer.config import GROUPS, AVSegFormerConfig
+from avseg.models.avsegformer.masks import MaskHead, Mixer
+from avseg.models.avsegformer.queries import QueryGenerator, Repeated
+from avseg.models.base import in_evaluation
+from avseg.nn.backbones import Backbone
+from avseg.nn.deform_encoder import DeformableEncoder, as_maps, flattened
+from avseg.nn.transformer import TokenDecoderLayer
+
+LEVELS = 3
+"""Maps of the encoder: those at strides 8, 16, 32."""
+
+
+class AVSegFormerNetwork(nn.Module):
+    """Pictures and audio embeddings of N frames in; logits and the mask feature out. No frame sees another one."""
+
+    def __init__(self, channels: int, config: AVSegFormerConfig) -> None:
+        """
+        Args:
+            channels: of the logits.
+            config: what it is made of.
+        """
+        super().__init__()
+        width, heads = config.width, config.heads
+        self.backbone = Backbone(config.backbone, config.backbone_options)
+        self.audio_projection = nn.Linear(config.audio_width, width)
+        self.projections = nn.ModuleList(_normed(inputs, width, 1) for inputs in self.backbone.channels)
+        self.generator = (
+            Repeated(config.queries)
+            if config.generator == "repeat"
+            else QueryGenerator(config.queries, width, heads, config.generator_inner, config.generator_layers)
+        )
+        self.table = nn.Parameter(torch.empty(config.queries, width)) if config.learnable_queries else None
+        self.encoder = DeformableEncoder(
+            width,
+            heads,
+            config.inner,
+            config.encoder_layers,
+            levels=LEVELS,
+            points=config.points,
+            dropout=config.dropout,
+            activation="gelu",
+            normalised=False,
+        )
+        self.decoder = nn.ModuleList(
+            TokenDecoderLayer(width, heads, config.inner, config.dropout, "gelu") for _ in range(config.decoder_layers)
+        )
+        self.lateral = _normed(width, width, 1)
+        self.smooth = _normed(width, width, 3)
+        self.mixer = Mixer(width, heads)
+        self.head = MaskHead(channels, config.queries, width, config.mlp_width, config.head_widths)
+        self._begin()
+        self.to(memory_format=torch.channels_last)
+
+    def _begin(self) -> None:
+        """First weights as published, of what does not begin so by itself."""
+        if self.table is not None:
+            nn.init.xavier_uniform_(self.table)
+        for part in (*self.projections, self.lateral, self.smooth):
+            nn.init.xavier_uniform_(part[0].weight)  # type: ignore[index]
+
+    def forward(
+        self, images: Tensor, sound: Tensor, valid: Tensor | None = None, freeze: str = ""
+    ) -> tuple[Tensor, Tensor]:
+        """
+        Args:
+            images: (N, 3, H, W) normalised, H and W multiples of 32.
+            sound: (N, W) embeddings.
+            valid: (N,) 1 where a frame exists; the backbone's maps and both answers of other frames are multiplied by 0
+                (AVSS).
+            freeze: `published` and `still` leave the backbone without gradient (`AVSegFormerConfig.frozen_backbone`).
+
+        Returns:
+            Logits (N, C, H, W) and the mask feature (N, width, H / 4, W / 4).
+        """
+        keep = None if valid is None else valid.to(images.dtype)[:, None, None, None]
+        maps = [_masked(x, keep) for x in self._looked(images, freeze)]
+        heard = self.audio_projection(sound)  # (N, D)
+        fine, *coarse = (project(x) for project, x in zip(self.projections, maps, strict=True))
+        tokens, sizes = flattened(coarse)
+        memory = self.encoder(tokens, sizes)  # (N, P, D)
+        feature = self._feature(fine, as_maps(memory, sizes)[0], heard)
+        logits = self.head(feature, self._decoded(heard, memory))
+        return _masked(logits, keep), _masked(feature, keep)
+
+    def _looked(self, images: Tensor, freeze: str) -> list[Tensor]:
+        """The four maps of the backbone."""
+        images = images.contiguous(memory_format=torch.channels_last)
+        if not freeze:
+            return self.backbone(images)
+        with torch.no_grad(), in_evaluation(self.backbone) if freeze == "still" else nullcontext():
+            return self.backbone(images)
+
+    def _decoded(self, heard: Tensor, memory: Tensor) -> Tensor:
+        """(N, D) and (N, P, D) -> queries (N, Q, D) that have seen the picture."""
+        queries = self.generator(heard)
+        queries = queries if self.table is None else queries + self.table
+        for layer in self.decoder:
+            queries = layer(queries, memory)
+        return queries
+
+    def _feature(self, fine: Tensor, seen: Tensor, heard: Tensor) -> Tensor:
+        """The projected map at stride 4 and the encoder's at stride 8 -> the mask feature (N, D, H / 4, W / 4)."""
+        lateral = self.lateral(fine)
+        lateral = lateral + F.interpolate(seen, lateral.shape[-2:], mode="bilinear", align_corners=False)
+        smooth = F.relu(self.smooth(lateral), inplace=True)
+        gate = self.mixer(smooth.flatten(2).transpose(1, 2), heard)  # (N, D)
+        return smooth * gate[:, :, None, None]
+
+
+def _normed(entering: int, leaving: int, side: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(entering, leaving, side, padding=side // 2), nn.GroupNorm(GROUPS, leaving))
+
+
+def _masked(x: Tensor, keep: Tensor | None) -> Tensor:
+    return x if keep is None else x * keep
