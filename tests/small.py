@@ -11,6 +11,7 @@ from avseg.config import InputSpec, ModelConfig
 from avseg.losses.config import ContrastConfig, SetConfig
 from avseg.models import FAMILIES, build_model
 from avseg.models.avism.config import AVISMConfig
+from avseg.models.avsegformer.config import AVSegFormerConfig
 from avseg.models.cavp.config import CAVPConfig
 from avseg.models.qdformer.config import CodebookConfig, LocalConfig, QDFormerConfig
 from avseg.models.tpavi.config import TPAVIConfig
@@ -40,6 +41,22 @@ CONFIGS: dict[str, ModelConfig] = {
         window=2,
         trained_layers=2,
         criterion=SetConfig(points=64),
+    ),
+    "avsegformer": AVSegFormerConfig(
+        **HEARS,
+        input=InputSpec(size=(64, 64), multiple_of=32),
+        backbone="test_resnet",
+        width=32,
+        heads=2,
+        queries=6,
+        generator_layers=2,
+        generator_inner=32,
+        encoder_layers=1,
+        points=2,
+        decoder_layers=2,
+        inner=32,
+        mlp_width=32,
+        head_widths=(16, 8),
     ),
     "cavp": CAVPConfig(
         backbone="test_resnet",

@@ -25,6 +25,8 @@ class Geometry:
     """Size the shorter side to `spec.size` and cut the centre out, instead of the rule of `spec`."""
     resize_labels: bool = True
     """Labels follow the frames; otherwise they stay and `Clip.output_size` is theirs."""
+    labels_size: tuple[int, int] | None = None
+    """(H, W) of labels that do not follow the frames and do not stay either."""
 
     def __call__(self, clip: Clip, generator: torch.Generator | None = None) -> Clip:
         """Nothing is random here; `generator` is for the sake of the type `Transform`."""
@@ -47,8 +49,12 @@ class Geometry:
         sized = resized_image(image, (height, width), interpolation)
         return sized.crop((left, top, left + wanted_width, top + wanted_height))
 
+    def resize_truth(self, image: Image.Image) -> Image.Image:
+        """One label map, by the nearest pixel."""
+        return self.resize(image, "nearest") if self.labels_size is None else resized_image(image, self.labels_size, "nearest")
+
     def resize_target(self, target: Target | None) -> Target | None:
-        """Truth on the grid of the sized frames, or as it is where labels stay; run lengths always stay."""
+        """Truth on the grid of the sized frames, at a size of its own, or as it is; run lengths always stay."""
         if target is None or not self.resize_labels or isinstance(target, TrackTarget):
             return target
         if isinstance(target, InstanceTarget):
@@ -78,14 +84,14 @@ class Geometry:
 
     def _resize_labels(self, labels: Tensor) -> Tensor:
         image = Image.fromarray(labels.to(torch.uint8).numpy())
-        return torch.from_numpy(np.array(self.resize(image, "nearest")))
+        return torch.from_numpy(np.array(self.resize_truth(image)))
 
 
 @lru_cache(maxsize=64)
 def _taken(geometry: Geometry, height: int, width: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Which rows and columns of a picture of that size its nearest-neighbour sizing takes."""
     numbers = Image.fromarray(np.arange(height * width, dtype=np.int32).reshape(height, width))
-    taken = np.array(geometry.resize(numbers, "nearest"))  # (h, w)
+    taken = np.array(geometry.resize_truth(numbers))  # (h, w)
     return taken[:, 0] // width, taken[0] % width
 
 

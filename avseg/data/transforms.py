@@ -17,7 +17,7 @@ from avseg.data.jitter import Jitter, Photometric
 from avseg.data.tracks import MovingCrop, Rasterise, SeenTracks, ShorterSide, SomeFrames
 from avseg.datasets import own_config, spec_of
 from avseg.datasets.spec import Recount
-from avseg.metrics import known_protocols
+from avseg.metrics import judged_size, known_protocols
 from avseg.types import IGNORE, Clip, DenseTarget, InstanceTarget, Target, TrackTarget
 
 Transform: TypeAlias = Callable[[Clip, torch.Generator], Clip]
@@ -49,13 +49,17 @@ def train_transforms(config: DataConfig, spec: InputSpec) -> list[Transform]:
 def eval_transforms(config: DataConfig, spec: InputSpec, protocol: str = "published") -> list[Transform]:
     """Frames sized by the rule of `spec`; truth as annotated, and predictions wanted back at its size.
 
-    `config.labels_at` says where that is, or by itself ("auto") the record of the data set.
+    `config.labels_at` says where that is, or by itself ("auto") the protocol, where it has a size, else the record of the
+    data set.
 
     Raises:
         ValueError: an unknown protocol.
     """
     if protocol not in known_protocols():
         raise ValueError(f"no protocol is called {protocol!r}; {did_you_mean(protocol, known_protocols())}")
+    size = judged_size(protocol)
+    if size is not None and config.labels_at == "auto":
+        return [Geometry(spec, labels_size=size)]
     own = spec_of(config).labels_at.get(protocol, "file")
     return [Geometry(spec, resize_labels=(own if config.labels_at == "auto" else config.labels_at) == "input")]
 

@@ -35,7 +35,7 @@ SUITES: Registry[SuiteSpec] = Registry(
 
 _HOMES = dict.fromkeys(("f_score", "fsla", "hota", "j_score", "miou", "video_map"), ".functional")
 
-__all__ = ["SUITES", "SuiteSpec", "describe_protocols", "known_protocols", "metrics_of", *_HOMES]
+__all__ = ["SUITES", "SuiteSpec", "describe_protocols", "judged_size", "known_protocols", "metrics_of", *_HOMES]
 
 __getattr__, __dir__ = attach(__name__, _HOMES)
 
@@ -43,6 +43,11 @@ __getattr__, __dir__ = attach(__name__, _HOMES)
 def known_protocols() -> tuple[str, ...]:
     """The protocols of all suites, names that several suites have for different ones once."""
     return tuple(dict.fromkeys(name for suite in SUITES.values() for name in (*suite.aliases, *suite.protocols)))
+
+
+def judged_size(protocol: str) -> tuple[int, int] | None:
+    """(H, W) at which a protocol judges; None: where the data set says."""
+    return next((suite.sizes[protocol] for suite in SUITES.values() if protocol in suite.sizes), None)
 
 
 def describe_protocols() -> str:

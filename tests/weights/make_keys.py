@@ -24,7 +24,7 @@ HEARS = r"sem_seg_head\.predictor\.av_.*"
 def golden(name: str) -> Keys:
     folder, _, file = name.partition("/")
     rows = json.loads((GOLDEN / folder / f"keys_{file}.json").read_text(encoding="utf-8"))
-    return {key: tuple(shape) for key, shape in rows}
+    return {key: tuple(shape) for key, shape, *_ in rows}
 
 
 def below(keys: Keys, prefix: str) -> Keys:
@@ -103,7 +103,24 @@ def spelt(numbers: frozenset[int]) -> str:
 
 
 def parts() -> dict[str, Keys]:
-    return {**tpavi(), **cavp(), **avism(), **backbones()}
+    return {**tpavi(), **avsegformer(), **cavp(), **avism(), **backbones()}
+
+
+def avsegformer() -> dict[str, Keys]:
+    projections = r"head\.in_proj\..*"
+    own = {
+        name: without(golden(f"avsegformer/{name}"), r"(?:backbone|vggish)\..*")
+        for name in ("s4_r50", "s4_pvt", "avss_r50", "avss_pvt")
+    }
+    found = {
+        f"avseg.models.avsegformer:projections_{short}": only(own[f"s4_{short}"], projections)
+        for short in ("r50", "pvt")
+    }
+    heads = [without(own[f"{name}_r50"], projections) for name in ("avss", "s4")]
+    generator = r"head\.query_generator\..*"
+    found["avseg.models.avsegformer:generator"] = only(heads[0], generator)
+    found["avseg.models.avsegformer:head"] = without(lettered("K", *heads), generator)
+    return found
 
 
 def tpavi() -> dict[str, Keys]:

@@ -33,7 +33,7 @@ def seeded(name: str, seed: int = 0) -> dict[str, Tensor]:
     pool = torch.randn(512, generator=torch.Generator().manual_seed(seed))
     folder, _, file = name.partition("/")
     rows = json.loads((GOLDEN / folder / f"keys_{file}.json").read_text(encoding="utf-8"))
-    return {key: pool[place % len(pool)].expand(shape) for place, (key, shape) in enumerate(rows)}
+    return {key: pool[place % len(pool)].expand(shape) for place, (key, shape, *_) in enumerate(rows)}
 
 
 def prefixed(state: dict[str, Tensor]) -> dict[str, Tensor]:

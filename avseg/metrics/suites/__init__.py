@@ -28,6 +28,8 @@ class SuiteSpec:
     """What other suites call a protocol of this one, and its name here."""
     clips_per_group: Mapping[str, int] = field(default_factory=dict)
     """Clips over which curves are averaged before their maximum is taken, by protocol; elsewhere none are grouped."""
+    sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """(H, W) at which truth and prediction are judged, by protocol; elsewhere the data set says it."""
     foreground_only: bool = False
     """Whether classes play no part, so that a model of other classes than the data set's may be judged."""
     by_scenario: bool = False

@@ -11,14 +11,16 @@ def _avsegformer(name: str, variant: str, short: str, *, semantic: bool, newest:
         "pvt": ("pvt_v2_b5", "pvt_v2_b5"),
     }[short]
     generator = (TensorPart("avseg.models.avsegformer:generator"),) if newest else ()
-    setting = "avss (or avss_512)" if semantic else "s4_512 (or s4, ms3, ms3_512)"
+    if newest:
+        setting = "avss (or avss_512)" if semantic else "s4_512 (or s4, ms3, ms3_512)"
+    else:
+        setting = "avss --generation 2" if semantic else "s4 --generation 2 (or ms3)"
     return Record(
         name,
         "avsegformer",
         variant,
         backbone,
-        f"avseg convert avsegformer FILE -o model.safetensors --variant {setting}"
-        + ("" if newest else " --generation 2 (generation 1 is not built)"),
+        f"avseg convert avsegformer FILE -o model.safetensors --variant {setting}",
         (
             TensorPart(stages, "backbone.", own=False),
             TensorPart("vggish", "vggish.", own=False),
@@ -32,7 +34,7 @@ def _avsegformer(name: str, variant: str, short: str, *, semantic: bool, newest:
 
 
 _BINARY, _SEMANTIC = "S4 or MS3 (binary)", "AVSS (71 classes)"
-_OLDER = "before 2023-08-14"
+_OLDER = "generation 1 or 2, of which 2 is taken"
 
 CHECKPOINTS = (
     _avsegformer("avsegformer_object_r50", _BINARY, "r50", semantic=False),
