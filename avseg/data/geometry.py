@@ -51,7 +51,11 @@ class Geometry:
 
     def resize_truth(self, image: Image.Image) -> Image.Image:
         """One label map, by the nearest pixel."""
-        return self.resize(image, "nearest") if self.labels_size is None else resized_image(image, self.labels_size, "nearest")
+        return (
+            self.resize(image, "nearest")
+            if self.labels_size is None
+            else resized_image(image, self.labels_size, "nearest")
+        )
 
     def resize_target(self, target: Target | None) -> Target | None:
         """Truth on the grid of the sized frames, at a size of its own, or as it is; run lengths always stay."""

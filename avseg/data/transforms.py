@@ -49,8 +49,8 @@ def train_transforms(config: DataConfig, spec: InputSpec) -> list[Transform]:
 def eval_transforms(config: DataConfig, spec: InputSpec, protocol: str = "published") -> list[Transform]:
     """Frames sized by the rule of `spec`; truth as annotated, and predictions wanted back at its size.
 
-    `config.labels_at` says where that is, or by itself ("auto") the protocol, where it has a size, else the record of the
-    data set.
+    `config.labels_at` says where that is, or by itself ("auto") the protocol, where it has a size, else the record of
+    the data set.
 
     Raises:
         ValueError: an unknown protocol.

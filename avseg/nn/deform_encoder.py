@@ -1,4 +1,4 @@
-"""An encoder in which the pixels of all maps of a picture look at each other by deformable attention (Zhu et al. 2021)."""
+"""An encoder in which all pixels of a picture's maps look at each other by deformable attention (Zhu et al. 2021)."""
 
 from __future__ import annotations
 

@@ -74,7 +74,9 @@ def found(state: dict[str, Any]) -> tuple[str, bool]:
 def test_every_published_list_is_here() -> None:
     lists = {f"{path.parent.name}/{path.stem.removeprefix('keys_')}" for path in GOLDEN.glob("*/keys_*.json")}
     assert lists >= set(PUBLISHED)
-    assert {name for name in lists if name.partition("/")[0] in ("tpavi", "avsegformer", "cavp", "avism")} == set(PUBLISHED)
+    assert {name for name in lists if name.partition("/")[0] in ("tpavi", "avsegformer", "cavp", "avism")} == set(
+        PUBLISHED
+    )
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

@@ -187,8 +187,9 @@ def find_generation(upstream: Mapping[str, Tensor], generation: Generation | Non
         raise ValueError(f"the checkpoint has {GENERATOR}*, so that it is of generation 3, not of 2")
     if not attends and generation is None:
         raise ValueError(
-            f"the checkpoint has no {GENERATOR}*, so that it is older than 2023-08-14, and the tensors of the two older "
-            "generations look alike: give --generation 2 if it is of 2023-04-29 or later; generation 1 is not built"
+            f"the checkpoint has no {GENERATOR}*, so that it is older than 2023-08-14, and the tensors of the two "
+            "older generations look alike: give --generation 2 if it is of 2023-04-29 or later; generation 1 is not "
+            "built"
         )
     if not attends and generation == NEWEST:
         raise ValueError(f"the checkpoint has no {GENERATOR}*, so that it is not of generation 3")

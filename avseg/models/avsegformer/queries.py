@@ -56,8 +56,8 @@ class GeneratorLayer(nn.Module):
 class OneKeyAttention(nn.Module):
     """Multi-head attention to one key: its softmax is 1, and each query's answer is the value.
 
-    The maps of queries and keys, two thirds of `in_proj_weight`, are idle. They are kept, since the published files hold
-    them and the published training lets them decay.
+    The maps of queries and keys, two thirds of `in_proj_weight`, are idle. They are kept, since the published files
+    hold them and the published training lets them decay.
     """
 
     def __init__(self, width: int) -> None:
