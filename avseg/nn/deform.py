@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -129,12 +130,51 @@ def sample_maps(values: Tensor, sizes: Sequence[Size], locations: Tensor, weight
     maps = torch.split(values.to(precise).permute(0, 2, 3, 1).flatten(0, 1), [h * w for h, w in sizes], -1)
     total: Tensor | None = None
     for grid, share, pixels, size in zip(grids, shares, maps, sizes, strict=True):
-        picture = torch.unflatten(pixels, -1, size)  # (N * heads, d, H, W)
-        samples = F.grid_sample(picture, grid, align_corners=False)  # (N * heads, d, points, Q)
-        found = (samples * share[:, None]).sum(2)
+        found = _weighted(torch.unflatten(pixels, -1, size), grid, share)
         total = found if total is None else total + found
     assert total is not None
     return total.reshape(count, heads, -1, queries).permute(0, 3, 1, 2).flatten(2).to(values.dtype)
+
+
+def _weighted(picture: Tensor, grid: Tensor, share: Tensor) -> Tensor:
+    """Samples of a map, summed over points by their shares.
+
+    Args:
+        picture: (N * heads, d, H, W).
+        grid: (N * heads, points, Q, 2).
+        share: (N * heads, points, Q).
+
+    Returns:
+        (N * heads, d, Q).
+    """
+    if torch.is_grad_enabled() and not torch.compiler.is_compiling():
+        out: Tensor = _Weighted.apply(picture, grid, share)
+        return out
+    samples = F.grid_sample(picture, grid, align_corners=False)  # (N * heads, d, points, Q)
+    return (samples * share[:, None]).sum(2)
+
+
+class _Weighted(torch.autograd.Function):
+    """Samples, as many as tokens times points times channels, are taken again on the way back instead of kept."""
+
+    @staticmethod
+    def forward(ctx: Any, picture: Tensor, grid: Tensor, share: Tensor) -> Tensor:
+        ctx.save_for_backward(picture, grid, share)
+        return F.grid_sample(picture, grid, align_corners=False).mul_(share[:, None]).sum(2)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:
+        picture, grid, share = ctx.saved_tensors
+        wanted = gradients[0][:, :, None]  # (N * heads, d, 1, Q)
+        samples = F.grid_sample(picture, grid, align_corners=False)
+        for_share = samples.mul_(wanted).sum(1)
+        del samples
+        # Bilinear, zeros outside, corners not aligned, both gradients.
+        for_picture, for_grid = torch.ops.aten.grid_sampler_2d_backward(
+            wanted * share[:, None], picture, grid, 0, 0, False, [True, True]
+        )
+        return for_picture, for_grid, for_share
 
 
 def centres(sizes: Sequence[Size], device: torch.device | None = None, dtype: torch.dtype = torch.float32) -> Tensor:

@@ -10,6 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 Activation = Literal["relu", "gelu"]
 
@@ -139,8 +140,17 @@ class FeedForward(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(..., D) -> (..., D)."""
         inner: Tensor = self.linear1(x)
-        inner = F.relu(inner) if self.activation == "relu" else F.gelu(inner)
-        out: Tensor = self.norm(x + self.dropout(self.linear2(self.dropout(inner))))
+        if self.activation == "gelu" and torch.is_grad_enabled() and not torch.compiler.is_compiling():
+            # A GELU keeps what came in, not what came out: the rest is made again on the way back.
+            found: Tensor = checkpoint(self._outer, inner, use_reentrant=False)
+        else:
+            found = self._outer(inner)
+        out: Tensor = self.norm(x + self.dropout(found))
+        return out
+
+    def _outer(self, inner: Tensor) -> Tensor:
+        active = F.relu(inner) if self.activation == "relu" else F.gelu(inner)
+        out: Tensor = self.linear2(self.dropout(active))
         return out
 
 

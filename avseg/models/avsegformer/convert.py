@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from torch import Tensor
 
@@ -109,7 +109,9 @@ def convert(
             or does not say what they leave open.
     """
     chosen = find_variant(upstream, variant)
-    generator = "attention" if find_generation(upstream, generation) == NEWEST else "repeat"
+    generator: Literal["attention", "repeat"] = (
+        "attention" if find_generation(upstream, generation) == NEWEST else "repeat"
+    )
     config = replace(_config(upstream, chosen), generator=generator, **changes)
     task = task or PRESETS[chosen].task
     assert task is not None

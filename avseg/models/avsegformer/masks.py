@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from avseg.nn.enlarged import EnlargedConvolution
 
@@ -71,7 +72,7 @@ class MaskHead(nn.Module):
         self.second = EnlargedConvolution(widths[0], widths[1], factor=4)
         self.classify = nn.Conv2d(widths[1], channels, 1, bias=False)
         for weighted in (self.enter, self.mix, self.leave, self.first, self.second, self.classify):
-            nn.init.xavier_uniform_(weighted.weight)  # type: ignore[arg-type]
+            nn.init.xavier_uniform_(weighted.weight)
 
     def forward(self, feature: Tensor, queries: Tensor) -> Tensor:
         """(N, D, h, w) and (N, Q, D) -> (N, channels, 4h, 4w)."""
@@ -84,17 +85,25 @@ class MaskHead(nn.Module):
         return logits
 
     def _learnt(self, pixels: Tensor, entering: Tensor) -> Tensor:
+        if torch.compiler.is_compiling():
+            return self._left(self._mixed(pixels, entering))
+        # What enters is cheap to make and large to keep.
+        mixed: Tensor = checkpoint(self._mixed, pixels, entering, use_reentrant=False)
+        return self._left(mixed)
+
+    def _mixed(self, pixels: Tensor, entering: Tensor) -> Tensor:
         bias = self.enter.bias.expand(len(pixels), 1, -1)
-        return self._rest(torch.baddbmm(bias, pixels, entering.transpose(1, 2)))
+        out: Tensor = self.mix(F.relu(torch.baddbmm(bias, pixels, entering.transpose(1, 2)), inplace=True))
+        return out
+
+    def _left(self, mixed: Tensor) -> Tensor:
+        out: Tensor = self.leave(F.relu(mixed, inplace=True))
+        return out
 
     def _told(self, pixels: Tensor, entering: Tensor) -> Tensor:
         """The same, a few pixels at a time."""
         out = pixels.new_empty(pixels.shape)
         for frame, weight, place in zip(pixels, entering, out, strict=True):
             for piece, into in zip(frame.split(PIXELS_AT_ONCE), place.split(PIXELS_AT_ONCE), strict=True):
-                into.copy_(self._rest(F.linear(piece, weight, self.enter.bias)))
-        return out
-
-    def _rest(self, entered: Tensor) -> Tensor:
-        out: Tensor = self.leave(F.relu(self.mix(F.relu(entered, inplace=True)), inplace=True))
+                into.copy_(self._left(self.mix(F.relu(F.linear(piece, weight, self.enter.bias), inplace=True))))
         return out

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -66,7 +66,7 @@ class AVSegFormerNetwork(nn.Module):
         if self.table is not None:
             nn.init.xavier_uniform_(self.table)
         for part in (*self.projections, self.lateral, self.smooth):
-            nn.init.xavier_uniform_(part[0].weight)  # type: ignore[index]
+            nn.init.xavier_uniform_(part[0].weight)
 
     def forward(
         self, images: Tensor, sound: Tensor, valid: Tensor | None = None, freeze: str = ""
@@ -95,14 +95,16 @@ class AVSegFormerNetwork(nn.Module):
     def _looked(self, images: Tensor, freeze: str) -> list[Tensor]:
         """The four maps of the backbone."""
         images = images.contiguous(memory_format=torch.channels_last)
-        if not freeze:
-            return self.backbone(images)
-        with torch.no_grad(), in_evaluation(self.backbone) if freeze == "still" else nullcontext():
-            return self.backbone(images)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not freeze), self._state(freeze):
+            maps: list[Tensor] = self.backbone(images)
+        return maps
+
+    def _state(self, freeze: str) -> AbstractContextManager[None]:
+        return in_evaluation(self.backbone) if freeze == "still" else nullcontext()
 
     def _decoded(self, heard: Tensor, memory: Tensor) -> Tensor:
         """(N, D) and (N, P, D) -> queries (N, Q, D) that have seen the picture."""
-        queries = self.generator(heard)
+        queries: Tensor = self.generator(heard)
         queries = queries if self.table is None else queries + self.table
         for layer in self.decoder:
             queries = layer(queries, memory)
@@ -113,7 +115,7 @@ class AVSegFormerNetwork(nn.Module):
         lateral = self.lateral(fine)
         lateral = lateral + F.interpolate(seen, lateral.shape[-2:], mode="bilinear", align_corners=False)
         smooth = F.relu(self.smooth(lateral), inplace=True)
-        gate = self.mixer(smooth.flatten(2).transpose(1, 2), heard)  # (N, D)
+        gate: Tensor = self.mixer(smooth.flatten(2).transpose(1, 2), heard)  # (N, D)
         return smooth * gate[:, :, None, None]
 
 
