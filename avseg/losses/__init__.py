@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from avseg.losses.dense import pixel_loss as pixel_loss
     from avseg.losses.dense import semantic_loss as semantic_loss
     from avseg.losses.dense import sounding_loss as sounding_loss
+    from avseg.losses.dense import squared_dice_loss as squared_dice_loss
 
 _HOMES = {
     "AVMConfig": "avseg.losses.config",
@@ -27,6 +28,7 @@ _HOMES = {
     "pixel_loss": "avseg.losses.dense",
     "semantic_loss": "avseg.losses.dense",
     "sounding_loss": "avseg.losses.dense",
+    "squared_dice_loss": "avseg.losses.dense",
 }
 
 __all__ = [*_HOMES]

@@ -36,6 +36,7 @@ SMALL = {
     "track_scores": "--videos 2 --distinct 1 --part 1 --frames 6 --tracks 2 --height 48 --width 64",
 }
 LARGER = {
+    "avsegformer": "--quick --threads 1",
     "contrast": "--quick --threads 1",
     "cavp": "--quick --cases avss_224 --threads 1",
     "long_video": "--frames 2 --published 2 --size 64 96 --side 64 --threads 1",

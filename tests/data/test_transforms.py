@@ -195,6 +195,9 @@ def test_muting_takes_the_sound_and_what_sounded_with_it() -> None:
         ("avss", "cavp", "auto", (30, 50)),
         ("avss", "cavp", "input", (16, 16)),
         ("s4", "repaired", "input", (16, 16)),
+        ("s4", "avsegformer_512", "auto", (512, 512)),
+        ("ms3", "avsegformer_224", "auto", (224, 224)),
+        ("s4", "avsegformer_512", "file", (30, 50)),
     ],
 )
 def test_where_predictions_are_judged_can_be_chosen(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from avseg.losses import binary_loss, semantic_loss, sounding_loss
+from avseg.losses import binary_loss, semantic_loss, sounding_loss, squared_dice_loss
 
 GENERATOR = torch.Generator().manual_seed(0)
 
@@ -22,7 +22,13 @@ def _semantic() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return torch.randn(2, 3, 5, 8, 8, generator=GENERATOR, requires_grad=True), labels, annotated
 
 
-CASES = pytest.mark.parametrize(("loss", "make"), [(binary_loss, _binary), (semantic_loss, _semantic)])
+def _dice(logits: torch.Tensor, labels: torch.Tensor, annotated: torch.Tensor) -> torch.Tensor:
+    return squared_dice_loss(logits.sigmoid(), labels, annotated)
+
+
+CASES = pytest.mark.parametrize(
+    ("loss", "make"), [(binary_loss, _binary), (semantic_loss, _semantic), (_dice, _binary)]
+)
 
 
 @CASES
@@ -132,3 +138,16 @@ def test_sounding_loss_counts_the_given_frames_alone() -> None:
     assert float(sounding_loss(logits, sounding, torch.zeros_like(frames)).detach()) == 0
     with pytest.raises(ValueError, match=r"wanted \(B, T, K\) twice"):
         sounding_loss(logits, sounding[..., :1], frames)
+
+
+def test_squared_dice_is_its_formula_and_smoothing_teaches_of_empty_truth() -> None:
+    p = torch.tensor([0.2, 0.9, 0.5, 0.7]).view(1, 1, 1, 2, 2).requires_grad_()
+    labels, annotated = torch.tensor([0, 3, 1, 255]).view(1, 1, 2, 2), torch.tensor([[True]])
+    wanted = 1 - 2 * 1.4 / (0.04 + 0.81 + 0.25 + 2 + 0.002)
+    assert float(squared_dice_loss(p, labels, annotated)) == pytest.approx(wanted)
+    for smooth, learns in ((0.0, False), (1.0, True)):
+        term = squared_dice_loss(p, labels * 0, annotated, smooth)
+        (gradient,) = torch.autograd.grad(term, p)
+        assert bool(gradient.any()) == learns and (learns or float(term) == 1.0)
+    with pytest.raises(ValueError, match="squared Dice got 2 channels"):
+        squared_dice_loss(torch.rand(1, 1, 2, 2, 2), labels, annotated)

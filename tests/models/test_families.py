@@ -179,6 +179,7 @@ def test_a_model_names_the_parts_that_files_can_begin(tmp_path: Path) -> None:
 
     wanted = {
         "avism": ["detector", "backbone", "vggish"],
+        "avsegformer": ["backbone", "vggish"],
         "cavp": ["backbone", "vggish", "audio"],
         "qdformer": ["backbone", "vggish"],
         "tpavi": ["backbone", "vggish"],

@@ -39,3 +39,12 @@ def test_a_line_is_placed_as_the_rows_of_a_map_are() -> None:
     assert several.shape == (2, 3, 6)
     with pytest.raises(ValueError, match="5 channels; wanted an even number"):
         sine_sequence(torch.zeros(1), 5)
+
+
+def test_raw_places_are_counted_from_one() -> None:
+    encoding = sine_positions(3, 4, 16, dtype=torch.float64, normalised=False).reshape(3, 4, 16)
+    for row, column, channel in ((0, 0, 0), (2, 3, 5), (1, 3, 10), (2, 0, 15)):
+        place = row + 1 if channel < 8 else column + 1
+        angle = place / 10000 ** (2 * (channel % 8 // 2) / 8)
+        wanted = math.sin(angle) if channel % 2 == 0 else math.cos(angle)
+        assert float(encoding[row, column, channel]) == pytest.approx(wanted, abs=1e-12)

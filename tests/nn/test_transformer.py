@@ -194,3 +194,23 @@ def test_matrices_begin_as_xavier_draws_them() -> None:
 def test_heads_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match="width 10 does not divide into 4 heads"):
         Attention(10, 4)
+
+
+def test_attention_without_biases_is_torch_s() -> None:
+    torch.manual_seed(0)
+    ours, theirs = (
+        Attention(WIDTH, HEADS, bias=False),
+        nn.MultiheadAttention(WIDTH, HEADS, bias=False, batch_first=True),
+    )
+    theirs.load_state_dict(ours.state_dict())
+    x, memory = torch.randn(2, 5, WIDTH), torch.randn(2, 7, WIDTH)
+    assert torch.allclose(ours(x, memory, memory), theirs(x, memory, memory)[0], atol=1e-6)
+
+
+def test_a_feed_forward_may_have_a_gelu() -> None:
+    torch.manual_seed(0)
+    feed, x = FeedForward(WIDTH, 24, activation="gelu"), torch.randn(2, 3, WIDTH)
+    wanted = feed.norm(x + feed.linear2(F.gelu(feed.linear1(x))))
+    assert torch.allclose(feed(x), wanted, atol=1e-6)
+    with torch.no_grad():
+        assert torch.allclose(feed(x), wanted, atol=1e-6)
