@@ -53,7 +53,7 @@ def binary_loss(
 
 
 def squared_dice_loss(probabilities: Tensor, labels: Tensor, annotated: Tensor, smooth: float = 0.0) -> Tensor:
-    """Dice with squares in the denominator (Milletari et al. 2016, "V-Net"), the mean over annotated frames.
+    """Dice with squares in the denominator (Milletari et al. 2016, "V-Net"), the mean over judged frames.
 
     `1 - (2 sum(p g) + smooth) / (sum(p^2) + sum(g^2) + 0.002 + smooth)` of each frame, over its judged pixels. With
     `smooth` 0, the published form of AVSegFormer, a frame whose truth is empty gives 1 whatever is predicted, and no
@@ -66,7 +66,7 @@ def squared_dice_loss(probabilities: Tensor, labels: Tensor, annotated: Tensor, 
         smooth: added to both sides of the ratio.
 
     Returns:
-        A scalar, float32 or wider; 0 where no frame is annotated.
+        A scalar, float32 or wider; 0 where no pixel is judged.
 
     Raises:
         ValueError: shapes that do not fit.
@@ -80,7 +80,8 @@ def squared_dice_loss(probabilities: Tensor, labels: Tensor, annotated: Tensor, 
     predicted, soft = predicted * judged, soft * judged
     both = 2 * (predicted * soft).sum(1) + smooth
     either = predicted.square().sum(1) + soft.square().sum(1) + 2 * DICE_EPSILON + smooth
-    return (1 - both / either).sum() / max(len(predicted), 1)
+    seen = judged.any(1)
+    return ((1 - both / either) * seen).sum() / seen.sum().clamp(min=1)
 
 
 def semantic_loss(logits: Tensor, labels: Tensor, annotated: Tensor, foreground_weight: float = 1.0) -> Tensor:

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from avseg.losses import binary_loss, semantic_loss, sounding_loss, squared_dice_loss
+from avseg.losses.dense import at_least_float32
 
 GENERATOR = torch.Generator().manual_seed(0)
 
@@ -23,7 +24,7 @@ def _semantic() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 
 
 def _dice(logits: torch.Tensor, labels: torch.Tensor, annotated: torch.Tensor) -> torch.Tensor:
-    return squared_dice_loss(logits.sigmoid(), labels, annotated)
+    return squared_dice_loss(at_least_float32(logits).sigmoid(), labels, annotated)
 
 
 CASES = pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from avseg.config import InputSpec
 from avseg.models.avsegformer.config import AVSegFormerConfig
 from avseg.models.avsegformer.convert import convert, convert_file, find_generation, find_variant, renamed
-from avseg.models.avsegformer.masks import MaskHead, Mixer
+from avseg.models.avsegformer.masks import LikenessHead, Mixer
 from avseg.models.avsegformer.model import AVSegFormer, AVSegFormerOutput
 from avseg.models.avsegformer.presets import PRESETS
 from avseg.models.avsegformer.queries import OneKeyAttention, QueryGenerator
@@ -129,7 +129,7 @@ def test_the_mixer_is_attention_of_one_query_to_all_pixels() -> None:
 @pytest.mark.parametrize("learning", [True, False])
 def test_the_mask_head_is_that_of_maps_of_all_queries(learning: bool) -> None:
     torch.manual_seed(0)
-    head = MaskHead(3, 5, 8, 16, (6, 4)).double()
+    head = LikenessHead(3, 5, 8, 16, (6, 4)).double()
     feature, queries = torch.randn(2, 8, 6, 5).double(), torch.randn(2, 5, 8).double()
     x = torch.einsum("nqc,nchw->nhwq", queries, feature)
     x = head.leave(head.mix(head.enter(x).relu()).relu()).permute(0, 3, 1, 2)

@@ -48,7 +48,7 @@ class Mixer(nn.Module):
         return torch.sigmoid(self.project(joined))
 
 
-class MaskHead(nn.Module):
+class LikenessHead(nn.Module):
     """Logits at four times the feature's size, of the feature and of how far each pixel is alike to each query.
 
     Likeness, a map for each query, goes through three linear maps with ReLUs between them. The first one is linear in

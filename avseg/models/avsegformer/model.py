@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from avseg.config import ModelConfig
-from avseg.losses.dense import binary_loss, semantic_loss, squared_dice_loss
+from avseg.losses.dense import at_least_float32, binary_loss, semantic_loss, squared_dice_loss
 from avseg.models.avsegformer.config import AVSegFormerConfig
 from avseg.models.avsegformer.network import AVSegFormerNetwork
 from avseg.models.base import Model, plain_name
@@ -88,14 +88,15 @@ class AVSegFormer(Model[AVSegFormerOutput]):
     def _binary(self, logits: Tensor, labels: Tensor, annotated: Tensor) -> Tensor:
         if self.config.binary_loss == "bce":
             return binary_loss(logits, labels, annotated, "probability")
-        return self._dice(logits.sigmoid(), labels, annotated)
+        return self._dice(at_least_float32(logits).sigmoid(), labels, annotated)
 
     def _mix(self, logits: Tensor, labels: Tensor, annotated: Tensor) -> Tensor:
         """The foreground's loss of the auxiliary mask; of semantic tasks always Dice."""
         published = self.config.mix_probability == "published"
         if self.config.binary_loss == "bce" and self.task.kind == "binary" and published:
             return binary_loss(logits, labels, annotated, "probability")
-        probabilities = logits.sigmoid() if published else (logits / 2).tanh()
+        precise = at_least_float32(logits)
+        probabilities = precise.sigmoid() if published else (precise / 2).tanh()
         return self._dice(probabilities, labels, annotated)
 
     def _dice(self, probabilities: Tensor, labels: Tensor, annotated: Tensor) -> Tensor:
