@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from avseg.config import InputSpec
 from avseg.models.avsegformer.config import AVSegFormerConfig
 from avseg.models.avsegformer.convert import convert, convert_file, find_generation, find_variant, renamed
-from avseg.models.avsegformer.masks import LikenessHead, Mixer
+from avseg.models.avsegformer.masks import LikenessHead, SoundMixer
 from avseg.models.avsegformer.model import AVSegFormer, AVSegFormerOutput
 from avseg.models.avsegformer.presets import PRESETS
 from avseg.models.avsegformer.queries import OneKeyAttention, QueryGenerator
@@ -119,7 +119,7 @@ def test_queries_are_one_table_until_they_hear() -> None:
 
 def test_the_mixer_is_attention_of_one_query_to_all_pixels() -> None:
     torch.manual_seed(0)
-    mixer, pixels, sound = Mixer(16, 4), torch.randn(3, 20, 16), torch.randn(3, 16)
+    mixer, pixels, sound = SoundMixer(16, 4), torch.randn(3, 20, 16), torch.randn(3, 16)
     key, value = (torch.unflatten(x, -1, (4, 4)).transpose(1, 2) for x in mixer.key_value(pixels).chunk(2, -1))
     query = torch.unflatten(mixer.query(sound), -1, (4, 4))[:, :, None]
     wanted = F.scaled_dot_product_attention(query, key, value)[:, :, 0].flatten(1)

@@ -16,7 +16,7 @@ PIXELS_AT_ONCE = 3136
 """Of which the head's inner channels exist at a time where nothing is learnt."""
 
 
-class Mixer(nn.Module):
+class SoundMixer(nn.Module):
     """What the sound makes of the mask feature: a factor for each channel.
 
     A frame's sound is one query over all pixels. The query is brought into the feature's channels, so that a pixel's

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from avseg.models.avsegformer.config import GROUPS, AVSegFormerConfig
-from avseg.models.avsegformer.masks import LikenessHead, Mixer
+from avseg.models.avsegformer.masks import LikenessHead, SoundMixer
 from avseg.models.avsegformer.queries import QueryGenerator, Repeated
 from avseg.models.base import in_evaluation
 from avseg.nn.backbones import Backbone
@@ -56,7 +56,7 @@ class AVSegFormerNetwork(nn.Module):
         )
         self.lateral = _normed(width, width, 1)
         self.smooth = _normed(width, width, 3)
-        self.mixer = Mixer(width, heads)
+        self.mixer = SoundMixer(width, heads)
         self.head = LikenessHead(channels, config.queries, width, config.mlp_width, config.head_widths)
         self._begin()
         self.to(memory_format=torch.channels_last)
