@@ -12,6 +12,11 @@ from torch import Tensor, nn
 
 from avseg.config import ModelConfig, SessionOptions
 from avseg.lazy import imported
+from avseg.models.compiled import load_plain as load_plain
+from avseg.models.compiled import plain_name as plain_name
+from avseg.models.compiled import plain_state as plain_state
+from avseg.models.compiled import uncompiled as uncompiled
+from avseg.models.seams import DEFAULT_SEAMS, Seam
 from avseg.models.session import FRAMES_AT_ONCE, EachGroup, Session
 from avseg.types import Batch, Prediction, Task
 
@@ -20,7 +25,6 @@ if TYPE_CHECKING:
     from avseg.models.slots import WeightSlot
 
 Output = TypeVar("Output")
-M = TypeVar("M", bound=nn.Module)
 
 
 class Model(nn.Module, ABC, Generic[Output]):
@@ -33,6 +37,11 @@ class Model(nn.Module, ABC, Generic[Output]):
     """Normalised tensors in, tensors out: what checkpoints, golden numbers and benchmarks speak to."""
     trains: ClassVar[bool] = True
     """Whether it learns; the engine refuses to train others."""
+    seams: ClassVar[Mapping[str, Seam]] = DEFAULT_SEAMS
+    """Where engines such as OpenVINO can take the place of PyTorch; of those that are named here a model may lack some,
+    but for a model whose network is called in one piece, with tensors alone, nothing has to be said."""
+    exported: Any = None
+    """The exported files that the seams run, `avseg.export.opening.Exported`; None: its own parts."""
     run_state: ClassVar[tuple[str, ...]] = ()
     """Beginnings of the names of buffers that a run needs and a model file does not hold, such as a sound bank.
 
@@ -139,39 +148,6 @@ def in_evaluation(module: nn.Module) -> Iterator[None]:
     finally:
         for part, training in flags:
             part.training = training
-
-
-_COMPILED = "_orig_mod"
-"""What `torch.compile` puts into the names of all that is in the module that it wraps."""
-
-
-def uncompiled(module: M) -> M:
-    """The module inside `torch.compile`'s wrapper, which passes for it; any other as it is."""
-    inner: M | None = module
-    while inner is not None:
-        module, inner = inner, getattr(inner, _COMPILED, None)
-    return module
-
-
-def plain_name(name: str) -> str:
-    """The name of a tensor or part without the wrappers of `torch.compile`, wherever they stand."""
-    return ".".join(part for part in name.split(".") if part != _COMPILED)
-
-
-def plain_state(module: nn.Module) -> dict[str, Tensor]:
-    """Its state dict with the names that it has where nothing is compiled: what files and comparisons go by."""
-    return {plain_name(name): tensor for name, tensor in module.state_dict().items()}
-
-
-def load_plain(module: nn.Module, state: Mapping[str, Tensor], strict: bool = True) -> None:
-    """`load_state_dict` between modules that may be compiled, or in part, on either side.
-
-    Raises:
-        RuntimeError: tensors that do not fit, and if `strict` missing or unknown ones.
-    """
-    own = {plain_name(name): name for name in module.state_dict()}
-    named = {own.get(plain_name(name), name): tensor for name, tensor in state.items()}
-    module.load_state_dict(named, strict=strict)
 
 
 def run_buffers(module: nn.Module) -> set[str]:

@@ -63,7 +63,7 @@ class AudioVisualAttention(nn.Module):
         """Rank T: keys of the sounds, values averaged over each frame."""
         group = aligned.shape[1]
         keys = self.key(aligned)  # (G, T, inner)
-        means = rows.reshape(len(rows), group, -1, rows.shape[-1]).mean(2)  # (G, T, C)
+        means = rows.reshape(rows.shape[0], group, -1, rows.shape[-1]).mean(2)  # (G, T, C)
         values = self.value(means)  # (G, T, inner)
         left = (keys @ self.query.weight).transpose(1, 2)  # (G, C, T)
         left_bias = (keys @ self.query.bias)[:, None]  # (G, 1, T)
@@ -85,7 +85,7 @@ class AudioVisualAttention(nn.Module):
         weights = torch.baddbmm(left_bias, rows, left)  # (G, THW, rank)
         if norm.training or norm.running_var is None or norm.running_mean is None:
             n, h, w = shape
-            z = torch.baddbmm(self.project.bias.expand(len(rows), 1, -1), weights, right)
+            z = torch.baddbmm(self.project.bias.expand(rows.shape[0], 1, -1), weights, right)
             normed: Tensor = norm(z.reshape(n, h, w, -1).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
             return rows + normed.reshape(rows.shape)
         # Fixed statistics are a scale and a shift, and both fit into the thin product.

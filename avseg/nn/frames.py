@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from PIL import Image
@@ -57,9 +59,27 @@ def normalised(frames: Tensor) -> Tensor:
     return torch.addcmul(shift, frames.float(), scale)
 
 
+def is_exporting() -> bool:
+    """Whether `torch.export` traces what runs; from PyTorch 2.7 on it says so."""
+    asked: Callable[[], bool] = getattr(torch.compiler, "is_exporting", bool)
+    return asked()
+
+
+def all_exist(valid: Tensor) -> bool:
+    """Whether all frames (B, T) bool exist. A graph is exported for clips of which they do, without a branch."""
+    return is_exporting() or bool(valid.all())
+
+
+def by_frame(values: Tensor, valid: Tensor) -> Tensor:
+    """What belongs to clips (B, ...), for each of their M frames that exist by `valid` (B, T): (M, ...)."""
+    if is_exporting():
+        return values.repeat_interleave(valid.shape[1], 0)
+    return values[valid.nonzero()[:, 0]]
+
+
 def spread(values: Tensor, places: Tensor) -> Tensor:
     """(M, ...) at the places (B, T) bool that are true: (B, T, ...), zero elsewhere."""
-    if len(values) == places.numel():
+    if is_exporting() or len(values) == places.numel():
         return torch.unflatten(values, 0, places.shape)
     whole = values.new_zeros(*places.shape, *values.shape[1:])
     return torch.index_put(whole, (places,), values)
@@ -67,4 +87,4 @@ def spread(values: Tensor, places: Tensor) -> Tensor:
 
 def gathered(values: Tensor, places: Tensor) -> Tensor:
     """(B, T, ...) at the places (B, T) bool that are true: (M, ...)."""
-    return values.flatten(0, 1) if bool(places.all()) else values[places]
+    return values.flatten(0, 1) if all_exist(places) else values[places]

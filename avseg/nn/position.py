@@ -43,7 +43,8 @@ def sine_positions(
 
     def along(count: int) -> Tensor:
         places = torch.arange(1, count + 1, device=device, dtype=precise)
-        return _waves(places / (count + 1e-6) * (2 * math.pi) if normalised else places, channels // 2)
+        shares = places / (places[-1:] + 1e-6)
+        return _waves(shares * (2 * math.pi) if normalised else places, channels // 2)
 
     rows = along(height)[:, None].expand(-1, width, -1)
     columns = along(width)[None].expand(height, -1, -1)

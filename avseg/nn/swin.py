@@ -83,9 +83,9 @@ class _Block(nn.Module):
         rows, columns = x.shape[1] // tall, x.shape[2] // wide
         if down or right:
             x = x.roll((-down, -right), (1, 2))
-        x = x.reshape(len(x), rows, tall, columns, wide, -1).transpose(2, 3)
+        x = x.reshape(x.shape[0], rows, tall, columns, wide, -1).transpose(2, 3)
         x = self._within_windows(x.flatten(3, 4).flatten(1, 2), rows, columns)  # (N, windows, tall * wide, C)
-        x = x.reshape(len(x), rows, columns, tall, wide, -1).transpose(2, 3)
+        x = x.reshape(x.shape[0], rows, columns, tall, wide, -1).transpose(2, 3)
         x = x.flatten(3, 4).flatten(1, 2)  # (N, rows * tall, columns * wide, C)
         if down or right:
             x = x.roll((down, right), (1, 2))

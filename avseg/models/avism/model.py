@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import ClassVar
 
@@ -18,12 +19,14 @@ from avseg.models.avism.detector import FramePrediction
 from avseg.models.avism.network import AVISMNetwork
 from avseg.models.avism.output import AVISMOutput as AVISMOutput
 from avseg.models.avism.output import joined
+from avseg.models.avism.seams import SEAMS
 from avseg.models.avism.session import DRAWN_AT_ONCE, AVISMSession, drawn_tracks
 from avseg.models.avism.truth import InstanceTruth, truth_of
 from avseg.models.avism.video import Watched
 from avseg.models.base import Model, in_evaluation, uncompiled
 from avseg.models.class_rows import ClassRows, object_rows, sounding_rows
 from avseg.models.encoder import AudioEncoder
+from avseg.models.seams import Seam
 from avseg.models.session import alone
 from avseg.models.slots import WeightSlot, backbone_slot, whole
 from avseg.nn.frames import gathered, normalised, resized, spread
@@ -40,6 +43,7 @@ class AVISM(Model[AVISMOutput]):
 
     Config: ClassVar[type[ModelConfig]] = AVISMConfig
     tasks: ClassVar[frozenset[str]] = frozenset({"instance"})
+    seams: ClassVar[Mapping[str, Seam]] = SEAMS
     config: AVISMConfig
     options: AVISMOptions
     network: AVISMNetwork

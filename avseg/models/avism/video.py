@@ -12,7 +12,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from avseg.nn.frames import is_exporting
 from avseg.nn.transformer import CrossAttention, DecoderLayer, FeedForward, Perceptron, SelfAttention
 
 
@@ -57,6 +59,13 @@ class ObjectLayer(nn.Module):
         mixed: Tensor = self.feed_forward(self.attention(tokens.flatten(1, 2)))
         return torch.unflatten(mixed, 1, tokens.shape[1:3])
 
+    def masked(self, tokens: Tensor, there: Tensor) -> Tensor:
+        """The same where some frames (N, t) bool are none."""
+        x, own = tokens.flatten(1, 2), self.attention
+        allowed = there.repeat_interleave(tokens.shape[2], 1)[:, None]  # (N, 1, t * Q)
+        mixed: Tensor = self.feed_forward(own.norm(x + own.attention(x, x, x, allowed)))
+        return mixed.reshape(tokens.shape)
+
 
 class SoundLayer(nn.Module):
     """Sounds of a window look at its frame queries."""
@@ -66,9 +75,10 @@ class SoundLayer(nn.Module):
         self.attention = CrossAttention(width, heads)
         self.feed_forward = FeedForward(width, inner)
 
-    def forward(self, sounds: Tensor, tokens: Tensor) -> Tensor:
-        """(N, t, D) and (N, t, Q, D) -> (N, t, D)."""
-        heard: Tensor = self.feed_forward(self.attention(sounds, tokens.flatten(1, 2)))
+    def forward(self, sounds: Tensor, tokens: Tensor, there: Tensor | None = None) -> Tensor:
+        """(N, t, D) and (N, t, Q, D) -> (N, t, D); there: (N, t) bool, which frames exist, None: all."""
+        allowed = None if there is None else there.repeat_interleave(tokens.shape[2], 1)[:, None]
+        heard: Tensor = self.feed_forward(self.attention(sounds, tokens.flatten(1, 2), allowed))
         return heard
 
 
@@ -98,6 +108,8 @@ class WindowEncoder(nn.Module):
         Every second layer has its windows shifted by half a window, so that what is seen spreads; those among frame
         queries only in evaluation mode, as published.
         """
+        if is_exporting():
+            return self._masked(queries, audio)
         # In the queries' own type, so that windows written in place lose nothing where linear maps are of less.
         tokens: Tensor = self.enter(queries).to(queries.dtype)
         sounds, frames = self.hear(audio), tokens.shape[1]
@@ -109,6 +121,30 @@ class WindowEncoder(nn.Module):
             sounds = torch.cat([layer(sounds[:, a:b], tokens[:, a:b]) for a, b in spans], 1)
         heard: Tensor = sounds[:, :, None]
         return tokens + heard if torch.is_grad_enabled() else tokens.add_(heard)
+
+    def _masked(self, queries: Tensor, audio: Tensor) -> Tensor:
+        """The same for one clip of any length (1, T, ...), without a loop over its windows: those at its ends are
+        filled up with frames that nobody sees."""
+        tokens, sounds = self.enter(queries)[0], self.hear(audio)[0]  # (T, Q, D), (T, D)
+        for index, layer in enumerate(self.objects):
+            windows_, there, place = _cut(tokens, self.window, index % 2 == 1)
+            tokens = layer.masked(windows_, there).flatten(0, 1)[place]
+        for index, layer in enumerate(self.sounds):
+            own, there, place = _cut(sounds, self.window, index % 2 == 1)
+            sounds = layer(own, _cut(tokens, self.window, index % 2 == 1)[0], there).flatten(0, 1)[place]
+        return (tokens + sounds[:, None])[None]
+
+
+def _cut(values: Tensor, length: int, shifted: bool) -> tuple[Tensor, Tensor, slice]:
+    """What belongs to frames (T, ...) in windows (n, length, ...), which places of them (n, length) bool are frames,
+    and where the frames are among all places."""
+    before, frames = length // 2 if shifted else 0, values.shape[0]
+    count = (before + frames + length - 1) // length
+    around = [0, 0] * (values.ndim - 1) + [before, length - 1]
+    filled = F.pad(values, around)[: count * length]
+    there = F.pad(torch.ones_like(values.flatten(1)[:, 0]), [before, length - 1])[: count * length] > 0
+    place = slice(before, before + frames)
+    return filled.reshape(count, length, *values.shape[1:]), there.reshape(count, length), place
 
 
 def _in_windows(layer: Callable[[Tensor], Tensor], tokens: Tensor, spans: list[tuple[int, int]]) -> Tensor:
@@ -150,7 +186,7 @@ class ClipDecoder(nn.Module):
         """(N, T, fQ, D) -> normalised queries (N, Q, D) after each layer."""
         places = self.frame_position.weight.repeat(memory.shape[1], 1)  # (T * fQ, D)
         tokens = memory.flatten(1, 2)
-        x = self.query.weight.expand(len(memory), -1, -1)
+        x = self.query.weight.expand(memory.shape[0], -1, -1)
         states = []
         for layer in self.layers:
             x = layer(x, tokens, None, self.position.weight, places)

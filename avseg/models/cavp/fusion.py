@@ -99,7 +99,10 @@ class AudioFusion(nn.Module):
         thin = torch.einsum("bhd,ohd->bho", values, torch.unflatten(self.project.weight, 1, (self.heads, -1)))
         mixed = alpha @ thin  # (R * N, P, D)
         residual = tokens + self.project.bias
-        mixed = (torch.unflatten(mixed, 0, (-1, len(tokens))) + residual).flatten(0, 1)
+        if mixed.shape[0] == tokens.shape[0]:
+            mixed = mixed + residual
+        else:
+            mixed = (torch.unflatten(mixed, 0, (-1, tokens.shape[0])) + residual).flatten(0, 1)
         fused: Tensor = self.out_norm(mixed + self.mlp(self.mlp_norm(mixed)))
         return fused
 
@@ -112,8 +115,10 @@ class AudioFusion(nn.Module):
         keys = _by_head(self.key(sound), self.heads)  # (R * N, heads, d)
         thin = torch.einsum("bhd,hdi->bih", keys, torch.unflatten(self.query.weight, 0, (self.heads, -1)))
         thin = thin * keys.shape[-1] ** -0.5  # (R * N, D, heads)
+        if thin.shape[0] == tokens.shape[0]:
+            return torch.sigmoid(tokens @ thin)
         # All sounds of a picture side by side, so that its pixels are read once.
-        beside = torch.cat(torch.split(thin, len(tokens)), -1)  # (N, D, R * heads)
+        beside = torch.cat(torch.split(thin, tokens.shape[0]), -1)  # (N, D, R * heads)
         alpha = torch.sigmoid(tokens @ beside)
         return torch.cat(torch.split(alpha, self.heads, -1))  # (R * N, P, heads)
 

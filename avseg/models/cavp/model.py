@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -19,6 +20,7 @@ from avseg.models.cavp.network import CAVPNetwork
 from avseg.models.cavp.pairing import Pairing, class_sets, draw_pairing, single_classes
 from avseg.models.class_rows import ClassRows, softmax_rows
 from avseg.models.dense import dense_predictions, dense_targets, sized
+from avseg.models.seams import Runner, Seam
 from avseg.models.slots import OWN_EMBEDDING, OWN_SOUND, WeightSlot, all_but, backbone_slot
 from avseg.nn.audio import at_rate, cut_windows, mixed_down
 from avseg.nn.decibel import decibel_mel, decibel_windows
@@ -49,12 +51,19 @@ class CAVPOutput:
     """The given sounds."""
 
 
+def _answered(run: Runner, images: Tensor, log_mel: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits without embeddings, which training alone wants."""
+    (logits,) = run(images, log_mel)
+    return logits, logits[:0]
+
+
 class CAVP(Model[CAVPOutput]):
     """Contrastive audio-visual pairing for binary and semantic masks, frame by frame, mono or stereo."""
 
     Config: ClassVar[type[ModelConfig]] = CAVPConfig
     tasks: ClassVar[frozenset[str]] = frozenset({"binary", "semantic"})
     run_state: ClassVar[tuple[str, ...]] = ("bank.",)
+    seams: ClassVar[Mapping[str, Seam]] = {"network": Seam(answer=_answered, outputs=("logits",))}
     config: CAVPConfig
     network: CAVPNetwork
 

@@ -69,8 +69,9 @@ class CAVPNetwork(nn.Module):
         Raises:
             ValueError: a number of sounds that is no multiple of that of pictures.
         """
-        if len(seen) == 0 or len(heard) % len(seen) or len(heard) == 0:
-            raise ValueError(f"{len(heard)} sounds for {len(seen)} pictures; wanted as many, or a multiple")
+        sounds, pictures = heard.shape[0], seen.shape[0]
+        if pictures == 0 or sounds % pictures or sounds == 0:
+            raise ValueError(f"{sounds} sounds for {pictures} pictures; wanted as many, or a multiple")
         fused: Tensor = self.fusion(self.fusion.tokens(seen, self.projector), heard)
         return _map(fused, seen)
 
@@ -84,7 +85,7 @@ class CAVPNetwork(nn.Module):
 
         In training the batch norms on the way see all M.
         """
-        return self.decoder.classify(embeddings, len(embeddings) if keep is None else keep)
+        return self.decoder.classify(embeddings, embeddings.shape[0] if keep is None else keep)
 
     def forward(self, images: Tensor, log_mel: Tensor) -> tuple[Tensor, Tensor]:
         """

@@ -69,7 +69,7 @@ class ObjectDecoder(nn.Module):
             What holds after each layer.
         """
         start = _precise(self.place(self.position)).sigmoid()  # (Q, 2)
-        places, queries = start.expand(len(content), -1, -1), content
+        places, queries = start.expand(content.shape[0], -1, -1), content
         located = []
         for index, layer in enumerate(self.layers):
             queries = layer(queries, self.position, places, memory, sizes)

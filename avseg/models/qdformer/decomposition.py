@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from avseg.nn.frames import gathered
+from avseg.nn.frames import all_exist, by_frame, gathered
 from avseg.nn.position import sine_sequence
 from avseg.nn.transformer import CrossAttention, FeedForward, TokenDecoderLayer
 
@@ -26,7 +26,7 @@ class Sound:
     @property
     def heard(self) -> Tensor | None:
         """(B, T * S) bool, the parts that exist; None: all."""
-        return None if bool(self.valid.all()) else self.valid.repeat_interleave(self.values.shape[2], 1)
+        return None if all_exist(self.valid) else self.valid.repeat_interleave(self.values.shape[2], 1)
 
     def mean(self) -> Tensor:
         """(B, C) over the parts that exist."""
@@ -63,7 +63,7 @@ class Resizer(nn.Module):
         # A place's share of what exists: how much padding follows changes no position.
         shares = there.cumsum(1) / (there.sum(1, keepdim=True) + 1e-6)
         position = sine_sequence(shares, values.shape[-1]).to(values.dtype)
-        allowed = None if bool(valid.all()) else there[:, None]
+        allowed = None if all_exist(valid) else there[:, None]
         for layer in self.context:
             values = layer(values, position, allowed)
         shape = (clips, frames, parts, -1)
@@ -132,7 +132,7 @@ class Decomposition(nn.Module):
 
     def forward(self, sound: Sound) -> Tensor:
         """Sound of B clips -> (B, N, C)."""
-        tokens = self.prototypes.expand(len(sound.values), -1, -1)
+        tokens = self.prototypes.expand(sound.values.shape[0], -1, -1)
         memory, position = sound.values.flatten(1, 2), sound.position.flatten(1, 2)
         out: Tensor = self.decoder(tokens, memory, position, sound.heard)
         return out
@@ -174,7 +174,7 @@ class Calibration(nn.Module):
         Returns:
             (M, N, C) of the M frames that exist.
         """
-        given = clip_tokens[sound.valid.nonzero()[:, 0]]  # (M, N, C)
+        given = by_frame(clip_tokens, sound.valid)  # (M, N, C)
         tokens = given + self.places if self.query == "global" else self.places.expand_as(given)
         memory, position, heard = self._around(sound)
         if self.memory == "frame+global":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import ClassVar
 
@@ -19,7 +20,9 @@ from avseg.models.qdformer.config import QDFormerConfig
 from avseg.models.qdformer.criterion import QueryCriterion, distillation, quantiser_terms
 from avseg.models.qdformer.network import QDFormerNetwork
 from avseg.models.qdformer.output import QDFormerOutput as QDFormerOutput
+from avseg.models.qdformer.seams import SEAMS
 from avseg.models.qdformer.truth import truth_of
+from avseg.models.seams import Seam
 from avseg.models.slots import WeightSlot, backbone_slot, whole
 from avseg.nn.frames import gathered, normalised, sized_frames
 from avseg.types import Batch, DensePrediction, Prediction, Task
@@ -39,6 +42,7 @@ class QDFormer(Model[QDFormerOutput]):
 
     Config: ClassVar[type[ModelConfig]] = QDFormerConfig
     tasks: ClassVar[frozenset[str]] = frozenset({"binary", "semantic"})
+    seams: ClassVar[Mapping[str, Seam]] = SEAMS
     config: QDFormerConfig
     network: QDFormerNetwork
 

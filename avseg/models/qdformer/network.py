@@ -14,7 +14,7 @@ from avseg.models.qdformer.output import QDFormerOutput, QueryPrediction
 from avseg.models.qdformer.pixel_decoder import DualAttention, DualFusion, FeaturePyramid
 from avseg.nn.backbones import make_backbone
 from avseg.nn.deform_encoder import DeformableEncoder, as_maps, flattened
-from avseg.nn.frames import gathered, spread
+from avseg.nn.frames import by_frame, gathered, is_exporting, spread
 from avseg.nn.quantizer import Averages, Coded, Quantizer
 
 
@@ -74,11 +74,12 @@ class QDFormerNetwork(nn.Module):
         Raises:
             ValueError: shapes that do not fit each other, a clip without a frame.
         """
-        _check(images, audio, valid, self.config.audio_width)
+        if not is_exporting():
+            _check(images, audio, valid, self.config.audio_width)
         sound = self.resizer(audio, valid)
         clip_tokens = self._decomposed(sound)
         frame_tokens = self._calibrated(clip_tokens.tokens, sound)
-        given = clip_tokens.tokens[valid.nonzero()[:, 0]]  # (M, N, C), the tokens of each frame's clip
+        given = by_frame(clip_tokens.tokens, valid)  # (M, N, C), the tokens of each frame's clip
         fine, maps = self._looked(images, valid, given)
         memory, sizes = flattened(maps)
         if self.encoder is not None:
@@ -122,9 +123,10 @@ class QDFormerNetwork(nn.Module):
 
     def _looked(self, images: Tensor, valid: Tensor, tokens: Tensor) -> tuple[Tensor, list[Tensor]]:
         """The backbone's map at stride 4, and four in width C at strides 8 to 64 that have met the tokens."""
-        clips = [length for length in valid.sum(1).tolist() if length]
-        takes_clips = getattr(self.backbone, "clips", False)
-        fine, *coarse = self.backbone(images, clips) if takes_clips else self.backbone(images)
+        if getattr(self.backbone, "clips", False):
+            fine, *coarse = self.backbone(images, [length for length in valid.sum(1).tolist() if length])
+        else:
+            fine, *coarse = self.backbone(images)
         maps = self.projections(coarse)
         return fine, maps if self.fusion is None else self.fusion(maps, tokens)
 

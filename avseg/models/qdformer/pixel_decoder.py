@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from avseg.models.qdformer.encoder import group_norm
-from avseg.nn.frames import gathered, spread
+from avseg.nn.frames import all_exist, by_frame, gathered, spread
 from avseg.nn.position import sine_positions
 from avseg.nn.transformer import Attention, CrossAttention, FeedForward
 
@@ -91,7 +91,7 @@ class DualFusion(nn.Module):
         pixels = spread(map_.flatten(2).transpose(1, 2), valid)  # (B, T, h * w, C)
         pixels, tokens = self.block(pixels, tokens, position, valid)
         seen = torch.unflatten(gathered(pixels, valid).transpose(1, 2), 2, size)  # (M, C, h, w)
-        filters = self.filter(self._pooled(tokens))[valid.nonzero()[:, 0]]  # (M, 3, C)
+        filters = by_frame(self.filter(self._pooled(tokens)), valid)  # (M, 3, C)
         filtered = F.relu(self.enter(seen))[:, None] * filters[..., None, None]  # (M, 3, C, h, w)
         out: Tensor = seen + F.relu(self.join(filtered.flatten(1, 2)))
         return out
@@ -148,7 +148,7 @@ class DualAttention(nn.Module):
         """
         shape = pixels.shape
         v, places = pixels.flatten(1, 2), position.repeat(shape[1], 1)  # (B, T * P, C), (T * P, C)
-        there = None if bool(valid.all()) else valid.repeat_interleave(shape[2], 1)[:, None]  # (B, 1, T * P)
+        there = None if all_exist(valid) else valid.repeat_interleave(shape[2], 1)[:, None]  # (B, 1, T * P)
         v = self.among(v, v, there, places, places)
         keys, values = self.show(v).chunk(2, -1)
         heard = self.hear(v + places, tokens, tokens)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -15,10 +16,11 @@ from avseg.models.base import Model, plain_name
 from avseg.models.class_rows import ClassRows, logit_rows, sounding_rows
 from avseg.models.dense import dense_predictions, dense_targets, sized, sounding_truth
 from avseg.models.encoder import AudioEncoder
+from avseg.models.seams import DEFAULT_SEAMS, Runner, Seam
 from avseg.models.slots import WeightSlot, backbone_slot, whole
 from avseg.models.tpavi.config import TPAVIConfig
 from avseg.models.tpavi.groups import Groups
-from avseg.models.tpavi.network import TPAVINetwork
+from avseg.models.tpavi.network import NetworkOutput, TPAVINetwork
 from avseg.nn.attention import AudioVisualAttention
 from avseg.nn.frames import normalised, sized_frames
 from avseg.types import Batch, Prediction, Task
@@ -40,11 +42,18 @@ class TPAVIOutput:
     """(B, T, K) which classes sound, where the auxiliary loss is on."""
 
 
+def _answered(run: Runner, images: Tensor, audio: Tensor, valid: Tensor | None = None) -> NetworkOutput:
+    """Logits alone, which predictions are made of."""
+    given = (images, audio) if valid is None else (images, audio, valid)
+    return run(*given)[0], [], []
+
+
 class TPAVI(Model[TPAVIOutput]):
     """Temporal pixel-wise audio-visual interaction for binary (S4, MS3) and semantic (AVSS) masks."""
 
     Config: ClassVar[type[ModelConfig]] = TPAVIConfig
     tasks: ClassVar[frozenset[str]] = frozenset({"binary", "semantic"})
+    seams: ClassVar[Mapping[str, Seam]] = {**DEFAULT_SEAMS, "network": Seam(answer=_answered, outputs=("logits",))}
     config: TPAVIConfig
     network: TPAVINetwork
 

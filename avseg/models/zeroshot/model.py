@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NoReturn
 
@@ -11,6 +12,7 @@ from torch import Tensor
 from avseg.config import ModelConfig, SessionOptions
 from avseg.lazy import imported
 from avseg.models.base import Model, in_evaluation
+from avseg.models.seams import Seam
 from avseg.models.session import alone
 from avseg.models.zeroshot.catalogue import FINDERS, FOLLOWERS, TAGGERS
 from avseg.models.zeroshot.config import ZeroShotConfig, ZeroShotOptions
@@ -63,6 +65,7 @@ class ZeroShot(Model[Any]):
     Config: ClassVar[type[ModelConfig]] = ZeroShotConfig
     tasks: ClassVar[frozenset[str]] = frozenset({"instance", "binary", "semantic"})
     trains: ClassVar[bool] = False
+    seams: ClassVar[Mapping[str, Seam]] = {}
     config: ZeroShotConfig
     options: ZeroShotOptions
 

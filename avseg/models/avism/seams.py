@@ -1,0 +1,41 @@
+"""What engines compute of AVISM: the frame stage some pictures at a time, and the clip stage of a clip of any length."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+
+from avseg.models.avism.network import FrameOutput
+from avseg.models.avism.video import ClipPrediction, Watched
+from avseg.models.seams import DEFAULT_SEAMS, Runner, Seam, Tensors
+
+
+def _look(look: Callable[..., Any], images: Tensor, audio: Tensor) -> Tensors:
+    """(N, 3, H, W) and (N, W) -> queries (N, Q, D) of the last layer, and mask features (N, D, h, w)."""
+    seen: FrameOutput = look(images, audio, layers=1, predict=False)
+    return seen.queries[-1], seen.clip_features
+
+
+def _looked(run: Runner, images: Tensor, audio: Tensor, layers: int = 1, predict: bool = False) -> FrameOutput:
+    queries, features = run(images, audio)
+    return FrameOutput(queries[None], features, [])
+
+
+def _watch(watch: Callable[..., Any], queries: Tensor, audio: Tensor) -> Tensors:
+    """(T, fQ, D) and (T, W) of one clip -> (Q, K + 1) and (Q, D) of its clip queries."""
+    told: ClipPrediction = watch(queries[None, None], audio[None]).predictions[-1]
+    return told.class_logits[-1, 0], told.mask_embeddings[-1, 0]
+
+
+def _watched(run: Runner, queries: Tensor, audio: Tensor) -> Watched:
+    classes, embeddings = run(queries[-1, 0], audio[0])
+    return Watched([ClipPrediction(classes[None, None], embeddings[None, None])])
+
+
+SEAMS = {
+    "network.look": Seam(_look, _looked, ("queries", "mask_features"), ("images", "audio")),
+    "network.watch": Seam(_watch, _watched, ("class_logits", "mask_embeddings"), ("queries", "audio"), apart=False),
+    "audio_network": DEFAULT_SEAMS["audio_network"],
+}
