@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from avseg.models.avism.network import FrameOutput
@@ -30,8 +31,9 @@ def _watch(watch: Callable[..., Any], queries: Tensor, audio: Tensor) -> Tensors
 
 
 def _watched(run: Runner, queries: Tensor, audio: Tensor) -> Watched:
-    classes, embeddings = run(queries[-1, 0], audio[0])
-    return Watched([ClipPrediction(classes[None, None], embeddings[None, None])])
+    told = [run(own, heard) for own, heard in zip(queries[-1], audio, strict=True)]
+    classes, embeddings = (torch.stack(same)[None] for same in zip(*told, strict=True))
+    return Watched([ClipPrediction(classes, embeddings)])
 
 
 SEAMS = {

@@ -28,7 +28,7 @@ def _answered(run: Runner, images: Tensor, audio: Tensor, valid: Tensor) -> QDFo
     else:
         frames = torch.split(images, valid.sum(1).tolist())
         parts = [run(own[None], heard[there][None]) for own, heard, there in zip(frames, audio, valid, strict=True)]
-        classes, masks = (spread(torch.cat([part[0] for part in parts_], 0), valid) for parts_ in zip(*parts, strict=True))
+        classes, masks = (spread(torch.cat([one[0] for one in same]), valid) for same in zip(*parts, strict=True))
     nothing = classes.new_zeros(len(valid), 0, 0)
     said = QueryPrediction(classes, classes.new_zeros(*classes.shape[:3], 4), masks)
     return QDFormerOutput([said], valid, (images.shape[2], images.shape[3]), Coded(nothing, nothing), None)

@@ -1,0 +1,96 @@
+"""Compiled graphs on disk, so that the next run begins at once."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from avseg.io.files import write_aside
+from avseg.models.base import Model
+from avseg.models.compiled import plain_state, uncompiled
+from avseg.models.digest import update_with
+
+log = logging.getLogger(__name__)
+MOST_BYTES = 4 * 2**30
+"""Of all compiled graphs; the ones that were used longest ago go first."""
+
+
+def folder() -> Path:
+    """Where they lie: `AVSEG_CACHE`, or `avseg` in the user's cache folder."""
+    if given := os.environ.get("AVSEG_CACHE"):
+        return Path(given) / "engines"
+    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
+    return Path(base or Path.home() / ".cache") / "avseg" / "engines"
+
+
+def key_of(*facts: Any) -> str:
+    """Twenty digits that tell graphs apart."""
+    return hashlib.sha256(repr(facts).encode()).hexdigest()[:20]
+
+
+def part_key(model: Model[Any], name: str) -> str:
+    """What tells a part apart from all others: its weights, the config, and the code that is traced."""
+    digest = hashlib.sha256(repr((name, model.config, model.task)).encode())
+    update_with(digest, plain_state(uncompiled(getattr(model, name.partition(".")[0]))))
+    digest.update(_code(type(model)).encode())
+    return digest.hexdigest()
+
+
+@cache
+def _code(family: type) -> str:
+    """Of the modules of the family and of the layers that families share."""
+    digest = hashlib.sha256()
+    for place in {Path(inspect.getfile(family)).parent, Path(__file__).parents[1] / "nn", Path(__file__).parent}:
+        for path in sorted(place.glob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def shapes_of(tensors: Sequence[Tensor]) -> tuple[tuple[int, ...], ...]:
+    """As keys have them."""
+    return tuple(tuple(one.shape) for one in tensors)
+
+
+def read(name: str) -> bytes | None:
+    """A compiled graph; None where it is not there."""
+    path = folder() / name
+    try:
+        found = path.read_bytes()
+        os.utime(path)
+    except OSError:
+        return None
+    return found
+
+
+def write(name: str, content: bytes) -> None:
+    """Keep a compiled graph; a folder that cannot be written to costs only the time of the next run."""
+    try:
+        folder().mkdir(parents=True, exist_ok=True)
+        with write_aside(folder() / name) as aside:
+            aside.write_bytes(content)
+        _prune(folder() / name)
+    except OSError as error:
+        log.warning("the compiled graph cannot be kept in %s (%s)", folder(), error.strerror or error)
+
+
+def _prune(kept: Path) -> None:
+    files = [(path, path.stat()) for path in folder().iterdir() if path.is_file() and path != kept]
+    total = kept.stat().st_size
+    for path, stat in sorted(files, key=lambda one: one[1].st_mtime, reverse=True):
+        total += stat.st_size
+        if total > MOST_BYTES:
+            path.unlink(missing_ok=True)
+
+
+def machine() -> tuple[str, ...]:
+    """What of this Python's surroundings a compiled graph depends on, beside its engine's version."""
+    return sys.platform, str(os.cpu_count())

@@ -1,0 +1,92 @@
+"""Which engine and which precision `auto` means."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import torch
+
+from avseg.config import did_you_mean
+from avseg.engines.records import AUTO, ENGINES, PRECISIONS, Choice
+from avseg.lazy import imported
+from avseg.models.base import Model
+from avseg.models.seams import called
+
+LARGE = 5_000_000
+"""Parameters from which on compiling pays."""
+
+
+def choose(model: Model[Any], device: torch.device, engine: str = AUTO, precision: str = AUTO) -> Choice:
+    """The engine and the precision of a model's predictions.
+
+    Args:
+        model: what predicts.
+        device: where.
+        engine: a name of `ENGINES`, or `auto`: of an exported file the one that its ending stands for, or the one that
+            the environment variable AVSEG_ENGINE names; else OpenVINO on a CPU where it is installed and the network has
+            `LARGE` parameters or more; else PyTorch.
+        precision: one of `PRECISIONS`, or `auto`: what an exported file was made in; bf16 with OpenVINO where the CPU
+            has units for it; else fp32.
+
+    Raises:
+        ImportError: the engine is not installed.
+        ValueError: an unknown engine or precision, or one that does not go with the other, the model or the device.
+    """
+    if engine not in (AUTO, *ENGINES):
+        raise ValueError(f"there is no engine {engine!r}; {did_you_mean(engine, [AUTO, *ENGINES])}")
+    if precision not in (AUTO, *PRECISIONS):
+        raise ValueError(f"there is no precision {precision!r}; {did_you_mean(precision, [AUTO, *PRECISIONS])}")
+    if model.exported is not None:
+        return _of_file(model.exported, device, engine, precision)
+    if engine == AUTO:
+        engine = _usual(model, device)
+    record = ENGINES[engine]
+    record.want(engine)
+    if precision == AUTO:
+        precision = "bf16" if engine == "openvino" and _has_bf16() else "fp32"
+    if precision not in record.precisions:
+        raise ValueError(f"engine {engine} has no precision {precision}; it has {', '.join(record.precisions)}")
+    if precision == "int8":
+        raise ValueError(
+            "int8 wants clips to measure the network's numbers on: avseg export MODEL --to openvino --precision int8 "
+            "--clips DIR makes a file that opens like a model"
+        )
+    if (engine, precision) != ("torch", "fp32") and not _parts(model):
+        raise ValueError(
+            f"models of the family {model.config.family} have no part that an engine can run; take engine torch in fp32"
+        )
+    return Choice(engine, precision)
+
+
+def _usual(model: Model[Any], device: torch.device) -> str:
+    if named := os.environ.get("AVSEG_ENGINE", ""):
+        if named not in ENGINES:
+            raise ValueError(f"AVSEG_ENGINE is {named!r}; {did_you_mean(named, ENGINES)}")
+        return named
+    large = sum(parameter.numel() for parameter in model.parameters()) >= LARGE
+    return "openvino" if device.type == "cpu" and large and ENGINES["openvino"].is_here and _parts(model) else "torch"
+
+
+def _parts(model: Model[Any]) -> list[str]:
+    return [name for name in model.seams if called(model, name) is not None]
+
+
+def _has_bf16() -> bool:
+    return bool(imported("avseg.engines.openvino_engine:can")("bf16"))
+
+
+def _of_file(exported: Any, device: torch.device, engine: str, precision: str) -> Choice:
+    suffix = exported.suffix
+    engine = exported.engine if engine == AUTO else engine
+    record = ENGINES[engine]
+    record.want(engine)
+    if suffix not in record.reads:
+        raise ValueError(f"engine {engine} does not run {suffix} files; it runs {', '.join(record.reads)}")
+    if precision == AUTO or exported.precision == "int8":
+        if precision not in (AUTO, exported.precision):
+            raise ValueError(f"{exported.path} is in int8 and stays so; leave out precision {precision}")
+        precision = exported.precision
+    if precision not in record.precisions:
+        raise ValueError(f"engine {engine} has no precision {precision}; it has {', '.join(record.precisions)}")
+    return Choice(engine, precision)

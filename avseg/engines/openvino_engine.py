@@ -1,0 +1,108 @@
+"""OpenVINO on the CPU (extra `fast`)."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import openvino
+import torch
+from torch import Tensor
+
+from avseg.engines import cache
+from avseg.models.seams import Runner, Tensors
+
+log = logging.getLogger(__name__)
+HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}
+"""Numbers that are computed in; int8 stands in the graph itself."""
+UNITS = {"bf16": "BF16", "fp16": "FP16"}
+_Problem = (RuntimeError, ValueError, TypeError)
+
+
+def can(precision: str) -> bool:
+    """Whether this CPU has units for it."""
+    return precision not in UNITS or UNITS[precision] in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+class OpenVINOEngine:
+    """Graphs compiled for the CPU at hand."""
+
+    def __init__(self, precision: str, device: torch.device) -> None:
+        """
+        Raises:
+            ValueError: another device than the CPU, or a precision that it has no units for.
+        """
+        if device.type != "cpu":
+            raise ValueError(f"engine openvino computes on the CPU, not on {device}; take device cpu or engine torch")
+        if not can(precision):
+            raise ValueError(f"this CPU has no units for {precision}; take precision fp32")
+        self.precision = precision
+        self.core = openvino.Core()
+        self.settings = {
+            "INFERENCE_PRECISION_HINT": HINTS[precision],
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        }
+
+    def of_model(self, name: str, shaped: Sequence[Tensor], trace: Callable[[], object], key: str) -> Runner:
+        """See `avseg.engines.parts.Engine`."""
+        return self._kept(name, shaped, key, lambda: openvino.convert_model(trace()))
+
+    def of_file(self, path: str, shaped: Sequence[Tensor], fixed: bool) -> Runner:
+        """See `avseg.engines.parts.Engine`."""
+        if not fixed:
+            return _Compiled(self._compiled(self.core.read_model(path)))
+        return self._kept(path, shaped, _file_key(path), lambda: self._of_shapes(path, shaped))
+
+    def _of_shapes(self, path: str, shaped: Sequence[Tensor]) -> Any:
+        model = self.core.read_model(path)
+        model.reshape({port: list(tensor.shape) for port, tensor in zip(model.inputs, shaped, strict=True)})
+        return model
+
+    def _kept(self, name: str, shaped: Sequence[Tensor], key: str, make: Callable[[], Any]) -> Runner:
+        """From the cache, or compiled and put there."""
+        facts = (key, cache.shapes_of(shaped), openvino.__version__, torch.__version__, sorted(self.settings.items()))
+        place = f"{cache.key_of(*facts, self._cpu(), *cache.machine())}.openvino"
+        if (found := cache.read(place)) is not None:
+            try:
+                return _Compiled(self.core.import_model(io.BytesIO(found), "CPU"))
+            except _Problem:
+                log.warning("the compiled graph %s cannot be read and is made again", place)
+        begin = time.perf_counter()
+        shapes = " and ".join("x".join(map(str, shape)) for shape in cache.shapes_of(shaped))
+        log.info("OpenVINO compiles %s for %s in %s, once; it is kept in %s", name, shapes, self.precision, cache.folder())
+        compiled = self._compiled(make())
+        log.info("compiled in %.1f s", time.perf_counter() - begin)
+        kept = io.BytesIO()
+        compiled.export_model(kept)
+        cache.write(place, kept.getvalue())
+        return _Compiled(compiled)
+
+    def _compiled(self, model: Any) -> Any:
+        return self.core.compile_model(model, "CPU", self.settings)
+
+    def _cpu(self) -> str:
+        return str(self.core.get_property("CPU", "FULL_DEVICE_NAME"))
+
+
+def _file_key(path: str) -> str:
+    """Of the bytes of an exported file and of its weights beside."""
+    files = [Path(path), *([Path(path).with_suffix(".bin")] if path.endswith(".xml") else [])]
+    return cache.key_of(*(hashlib.sha256(file.read_bytes()).hexdigest() for file in files))
+
+
+class _Compiled:
+    """A compiled graph with PyTorch's tensors."""
+
+    def __init__(self, compiled: Any) -> None:
+        self.request = compiled.create_infer_request()
+
+    def __call__(self, *tensors: Tensor) -> Tensors:
+        found = self.request.infer([tensor.contiguous().numpy() for tensor in tensors], share_inputs=True)
+        # Copies: the next call writes to the same memory.
+        return tuple(torch.from_numpy(value.copy()) for value in found.values())

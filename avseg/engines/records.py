@@ -1,0 +1,81 @@
+"""The engines by name. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+PRECISIONS = ("fp32", "bf16", "fp16", "int8")
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What computes a network, and in which numbers."""
+
+    engine: str = "torch"
+    precision: str = "fp32"
+
+    def to_dict(self) -> dict[str, str]:
+        """As result.json says it."""
+        return {"engine": self.engine, "precision": self.precision}
+
+
+@dataclass(frozen=True)
+class EngineRecord:
+    """One engine."""
+
+    address: str
+    """"module:Class" of what is made with (precision, device) and compiles graphs; see `avseg.engines.parts.Engine`."""
+    precisions: tuple[str, ...]
+    """That it may have; which of them this machine has, `address` knows."""
+    reads: tuple[str, ...]
+    """Endings of the exported files that it runs, its own first."""
+    needs: str | None = None
+    """The package that it is; None: always there."""
+    extra: str = ""
+    """`pip install "avseg[EXTRA]"`."""
+
+    @property
+    def is_here(self) -> bool:
+        """Whether its package is installed."""
+        return self.needs is None or find_spec(self.needs) is not None
+
+    def want(self, name: str) -> None:
+        """
+        Raises:
+            ImportError: it is not installed.
+        """
+        if not self.is_here:
+            raise ImportError(f'the engine {name} is not installed: pip install "avseg[{self.extra}]"')
+
+
+ENGINES: Mapping[str, EngineRecord] = {
+    "torch": EngineRecord("avseg.engines.torch_engine:TorchEngine", ("fp32", "bf16", "fp16"), (".pt2",)),
+    "openvino": EngineRecord(
+        "avseg.engines.openvino_engine:OpenVINOEngine",
+        ("fp32", "bf16", "fp16", "int8"),
+        (".xml", ".onnx"),
+        "openvino",
+        "fast",
+    ),
+    "onnxruntime": EngineRecord(
+        "avseg.engines.onnxruntime_engine:ONNXRuntimeEngine", ("fp32",), (".onnx",), "onnxruntime", "export"
+    ),
+}
+
+
+def reader_of(suffix: str) -> str:
+    """The first installed engine that runs exported files of this ending.
+
+    Raises:
+        ImportError: none is.
+    """
+    names = [name for name, engine in ENGINES.items() if suffix in engine.reads]
+    own = sorted(names, key=lambda name: ENGINES[name].reads.index(suffix))
+    for name in own:
+        if ENGINES[name].is_here:
+            return name
+    wanted = " or ".join(f'pip install "avseg[{ENGINES[name].extra}]"' for name in own)
+    raise ImportError(f"nothing that is installed runs {suffix} files: {wanted}")

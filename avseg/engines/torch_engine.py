@@ -1,0 +1,46 @@
+"""PyTorch itself, in half precision by its autocast, which keeps norms, softmax sums and losses in float32."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from avseg.models.seams import Runner, Tensors
+
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class TorchEngine:
+    """Parts of models as they are, and files of `torch.export`."""
+
+    def __init__(self, precision: str, device: torch.device) -> None:
+        """
+        Raises:
+            ValueError: a precision that is not for this device.
+        """
+        if precision == "fp16" and device.type == "cpu":
+            raise ValueError("PyTorch computes in fp16 on a GPU alone; take precision bf16 or fp32")
+        self.precision, self.device = precision, device
+
+    def of_model(self, name: str, shaped: Sequence[Tensor], trace: Callable[[], object], key: str) -> Runner:
+        """See `avseg.engines.parts.Engine`; here the part is called, and never traced."""
+        raise NotImplementedError("PyTorch runs parts as they are: `in_precision`")
+
+    def of_file(self, path: str, shaped: Sequence[Tensor], fixed: bool) -> Runner:
+        """See `avseg.engines.parts.Engine`."""
+        program: Any = torch.export.load(path)
+        return self.in_precision(program.module().to(self.device))
+
+    def in_precision(self, run: Runner) -> Runner:
+        """A part whose products and convolutions are computed in the engine's precision; its answers are float32."""
+
+        def within(*tensors: Tensor) -> Tensors:
+            half = DTYPES.get(self.precision)
+            with torch.autocast(self.device.type, half or torch.bfloat16, enabled=half is not None):
+                answers = run(*tensors)
+            return tuple(answer.float() for answer in answers)
+
+        return within
