@@ -20,12 +20,14 @@ from avseg.commands.errors import said
 from avseg.commands.names import protocols_help, suites_help
 from avseg.commands.opening import ModelChoice, OptionalModel, held_rows
 from avseg.commands.parse import MISUSE, Command, Group, did_you_mean, misuse, wrapped
+from avseg.commands.place import ExactPlace, Place
 from avseg.commands.saving import SaveChoices
 from avseg.commands.session import SessionChoices
 from avseg.commands.source import SourceChoices
 from avseg.commands.tables import print_table
 from avseg.commands.words import Hidden, Video, parameters_of
 from avseg.data.config import PARAMETERS, DataConfig
+from avseg.engines.records import Choice
 from avseg.lazy import imported
 from avseg.models import FAMILIES, describe
 from avseg.recipes import RECIPES
@@ -59,7 +61,7 @@ def predict(
     out: Path = Path("avseg-out"),
     fps: float | None = None,
     saving: Annotated[SaveChoices, arg(name="")] = SaveChoices(),
-    device: Device = "auto",
+    place: Annotated[Place, arg(name="")] = Place(),
     source: Annotated[SourceChoices, arg(name="")] = SourceChoices(),
     options: Annotated[SessionChoices, arg(name="")] = SessionChoices(),
     overwrite: bool = False,
@@ -73,7 +75,7 @@ def predict(
         out: Folder of the results, with one folder per video. A finished result is kept; only what it lacks is added.
         fps: Masks per second of video. The default is 5, or 1 for models that see a whole clip, such as AVISM.
         saving: What is written.
-        device: Where the model runs: auto, cpu, cuda, cuda:1 or mps.
+        place: Where the model runs, and what computes it.
         source: What is used of a video.
         options: Which objects are told of, and options of single families.
         overwrite: Replace results that are already there, also those of another model, rate or part.
@@ -95,7 +97,9 @@ def predict(
         end=source.end,
         audio=source.audio,
         fps=fps,
-        device=device,
+        device=place.device,
+        engine=place.engine,
+        precision=place.precision,
         options=options.given,
         **options.only,
     )
@@ -127,7 +131,7 @@ def evaluate(
     batch_size: int = 1,
     workers: int = 2,
     overlays: int = 0,
-    device: Device = "auto",
+    place: Annotated[ExactPlace, arg(name="")] = ExactPlace(),
 ) -> int:
     """Score a model, or predicted tracks, on a data set, and print the scores; --out writes JSON, CSV and pictures too.
 
@@ -141,7 +145,7 @@ def evaluate(
         batch_size: Clips per batch; the scores do not depend on it.
         workers: Processes that read clips.
         overlays: Write pictures of this many best and this many worst clips (needs --out).
-        device: Where the model runs: auto, cpu, cuda, cuda:1 or mps.
+        place: Where the model runs, and what computes it.
     """
     from avseg.engine import evaluate_file
 
@@ -155,7 +159,8 @@ def evaluate(
         batch_size=batch_size,
         workers=workers,
         overlays=overlays,
-        device=device,
+        device=place.device,
+        choice=Choice(place.engine, place.precision),
     )
     if report.main:
         print(report)

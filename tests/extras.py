@@ -10,7 +10,7 @@ import pytest
 
 BROUGHT_BY = {
     "transformers": "zeroshot",
-    "onnxruntime": "zeroshot",
+    "onnxruntime": "export",
     "pympi": "formats",
     "nbclient": "notebook",
     "gradio": "ui",
@@ -19,6 +19,9 @@ BROUGHT_BY = {
     "uvicorn": "serve",
     "python_multipart": "serve",
     "prometheus_client": "serve",
+    "onnx": "export",
+    "openvino": "fast",
+    "nncf": "int8",
 }
 """The extra of a package, where it has another name."""
 

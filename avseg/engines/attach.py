@@ -13,7 +13,7 @@ from avseg.engines import cache, trace
 from avseg.engines.choice import choose
 from avseg.engines.parts import Engine, InGroups
 from avseg.engines.ports import parts_of
-from avseg.engines.records import AUTO, ENGINES, Choice
+from avseg.engines.records import AUTO, ENGINES, EXACT, Choice
 from avseg.engines.torch_engine import TorchEngine
 from avseg.lazy import imported
 from avseg.models.base import Model
@@ -44,7 +44,7 @@ def with_engine(model: Model[Any], engine: str = AUTO, precision: str = AUTO, de
 
 def attached(model: Model[Any], choice: Choice, device: torch.device) -> Model[Any]:
     """The same with what was chosen. Nothing is compiled before the first prediction."""
-    if model.exported is None and choice == Choice():
+    if model.exported is None and choice == EXACT:
         return model
     model = uncompiled(model)
     made: Engine = imported(ENGINES[choice.engine].address)(choice.precision, device)

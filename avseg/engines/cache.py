@@ -49,7 +49,7 @@ def part_key(model: Model[Any], name: str) -> str:
 def _code(family: type) -> str:
     """Of the modules of the family and of the layers that families share."""
     digest = hashlib.sha256()
-    for place in {Path(inspect.getfile(family)).parent, Path(__file__).parents[1] / "nn", Path(__file__).parent}:
+    for place in (Path(inspect.getfile(family)).parent, Path(__file__).parents[1] / "nn", Path(__file__).parent):
         for path in sorted(place.glob("*.py")):
             digest.update(path.read_bytes())
     return digest.hexdigest()

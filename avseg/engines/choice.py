@@ -23,9 +23,9 @@ def choose(model: Model[Any], device: torch.device, engine: str = AUTO, precisio
     Args:
         model: what predicts.
         device: where.
-        engine: a name of `ENGINES`, or `auto`: of an exported file the one that its ending stands for, or the one that
-            the environment variable AVSEG_ENGINE names; else OpenVINO on a CPU where it is installed and the network has
-            `LARGE` parameters or more; else PyTorch.
+        engine: a name of `ENGINES`, or `auto`: of an exported file the one that its ending stands for; else the one
+            that the environment variable AVSEG_ENGINE names; else OpenVINO on a CPU where it is installed and the
+            network has `LARGE` parameters or more; else PyTorch.
         precision: one of `PRECISIONS`, or `auto`: what an exported file was made in; bf16 with OpenVINO where the CPU
             has units for it; else fp32.
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import onnxruntime
@@ -13,6 +14,8 @@ from torch import Tensor
 from avseg.engines import cache
 from avseg.models.seams import Runner, Tensors
 
+NOISY = ("onnxscript", "onnx_ir", "torch.onnx")
+"""Loggers that tell every step."""
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
@@ -25,6 +28,7 @@ class ONNXRuntimeEngine:
             ValueError: a device that the installed package does not know.
         """
         self.precision, self.device = precision, device
+        self._opened: dict[str, Runner] = {}
         self.provider = PROVIDERS.get(device.type, "")
         if self.provider not in onnxruntime.get_available_providers():
             raise ValueError(
@@ -37,15 +41,15 @@ class ONNXRuntimeEngine:
         place = f"{cache.key_of(key, cache.shapes_of(shaped), torch.__version__)}.onnx"
         content = cache.read(place)
         if content is None:
-            made = io.BytesIO()
-            torch.onnx.export(trace(), dynamo=True, verbose=False).save(made)  # type: ignore[arg-type,union-attr]
-            content = made.getvalue()
+            content = _in_onnx(trace())
             cache.write(place, content)
         return self._session(content)
 
     def of_file(self, path: str, shaped: Sequence[Tensor], fixed: bool) -> Runner:
         """See `avseg.engines.parts.Engine`."""
-        return self._session(path)
+        if path not in self._opened:
+            self._opened[path] = self._session(path)
+        return self._opened[path]
 
     def _session(self, graph: str | bytes) -> Runner:
         options = onnxruntime.SessionOptions()
@@ -59,3 +63,24 @@ class ONNXRuntimeEngine:
             return tuple(torch.from_numpy(value).to(self.device) for value in session.run(None, given))
 
         return run
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without the steps of PyTorch's exporter in the log."""
+    levels = {name: logging.getLogger(name).level for name in NOISY}
+    for name in levels:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
+
+
+def _in_onnx(program: Any) -> bytes:
+    with quiet():
+        found = torch.onnx.export(program, dynamo=True, verbose=False)
+    assert found is not None
+    content: bytes = found.model_proto.SerializeToString()
+    return content

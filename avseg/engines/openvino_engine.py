@@ -26,7 +26,9 @@ _Problem = (RuntimeError, ValueError, TypeError)
 
 def can(precision: str) -> bool:
     """Whether this CPU has units for it."""
-    return precision not in UNITS or UNITS[precision] in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return precision not in UNITS or UNITS[precision] in openvino.Core().get_property(
+        "CPU", "OPTIMIZATION_CAPABILITIES"
+    )
 
 
 class OpenVINOEngine:
@@ -43,6 +45,7 @@ class OpenVINOEngine:
             raise ValueError(f"this CPU has no units for {precision}; take precision fp32")
         self.precision = precision
         self.core = openvino.Core()
+        self._opened: dict[str, Runner] = {}
         self.settings = {
             "INFERENCE_PRECISION_HINT": HINTS[precision],
             "PERFORMANCE_HINT": "LATENCY",
@@ -56,7 +59,9 @@ class OpenVINOEngine:
     def of_file(self, path: str, shaped: Sequence[Tensor], fixed: bool) -> Runner:
         """See `avseg.engines.parts.Engine`."""
         if not fixed:
-            return _Compiled(self._compiled(self.core.read_model(path)))
+            if path not in self._opened:
+                self._opened[path] = _Compiled(self._compiled(self.core.read_model(path)))
+            return self._opened[path]
         return self._kept(path, shaped, _file_key(path), lambda: self._of_shapes(path, shaped))
 
     def _of_shapes(self, path: str, shaped: Sequence[Tensor]) -> Any:
@@ -70,12 +75,14 @@ class OpenVINOEngine:
         place = f"{cache.key_of(*facts, self._cpu(), *cache.machine())}.openvino"
         if (found := cache.read(place)) is not None:
             try:
-                return _Compiled(self.core.import_model(io.BytesIO(found), "CPU"))
+                return _Compiled(self.core.import_model(io.BytesIO(found), "CPU", self.settings))
             except _Problem:
                 log.warning("the compiled graph %s cannot be read and is made again", place)
         begin = time.perf_counter()
         shapes = " and ".join("x".join(map(str, shape)) for shape in cache.shapes_of(shaped))
-        log.info("OpenVINO compiles %s for %s in %s, once; it is kept in %s", name, shapes, self.precision, cache.folder())
+        log.info(
+            "OpenVINO compiles %s for %s in %s, once; it is kept in %s", name, shapes, self.precision, cache.folder()
+        )
         compiled = self._compiled(make())
         log.info("compiled in %.1f s", time.perf_counter() - begin)
         kept = io.BytesIO()

@@ -127,12 +127,13 @@ def _batch(model: Model[Any], sample: _Sample) -> Batch:
     config, frames = model.config, sample.frames
     spacing = config.temporal.spacing
     rate = config.sound_rate
+    samples = math.ceil(rate * (frames * spacing + 1))
     features = None if config.hears else torch.rand(frames, int(vars(config)["audio_width"]), generator=generator)
     clip = Clip(
         id="made-up",
         frames=torch.randint(0, 256, (frames, 3, *sample.size), generator=generator, dtype=torch.uint8),
         times=torch.arange(frames, dtype=torch.float64) * spacing,
-        audio=torch.rand(config.heard_channels, math.ceil(rate * (frames * spacing + 1)), generator=generator) * 0.2 - 0.1,
+        audio=torch.rand(config.heard_channels, samples, generator=generator) * 0.2 - 0.1,
         sample_rate=rate,
         audio_features=features,
     )

@@ -22,6 +22,10 @@ class Choice:
         return {"engine": self.engine, "precision": self.precision}
 
 
+EXACT = Choice()
+"""What scores are computed with."""
+
+
 @dataclass(frozen=True)
 class EngineRecord:
     """One engine."""

@@ -24,6 +24,7 @@ class TorchEngine:
         if precision == "fp16" and device.type == "cpu":
             raise ValueError("PyTorch computes in fp16 on a GPU alone; take precision bf16 or fp32")
         self.precision, self.device = precision, device
+        self._opened: dict[str, Runner] = {}
 
     def of_model(self, name: str, shaped: Sequence[Tensor], trace: Callable[[], object], key: str) -> Runner:
         """See `avseg.engines.parts.Engine`; here the part is called, and never traced."""
@@ -31,8 +32,10 @@ class TorchEngine:
 
     def of_file(self, path: str, shaped: Sequence[Tensor], fixed: bool) -> Runner:
         """See `avseg.engines.parts.Engine`."""
-        program: Any = torch.export.load(path)
-        return self.in_precision(program.module().to(self.device))
+        if path not in self._opened:
+            program: Any = torch.export.load(path)
+            self._opened[path] = self.in_precision(program.module().to(self.device))
+        return self._opened[path]
 
     def in_precision(self, run: Runner) -> Runner:
         """A part whose products and convolutions are computed in the engine's precision; its answers are float32."""

@@ -105,7 +105,7 @@ def predict_paths(
         masks: how masks are stored, `png`, `rle` or `npz`; `usual`: as PNG where `save` names masks; None: not at all.
         overwrite: see `predict_folder`.
         start, end, audio: see `avseg.io.excerpt.excerpt`.
-        segmenter: `fps`, `device`, `classes`, `threshold` and `options` of `Segmenter`.
+        segmenter: `fps`, `device`, `classes`, `threshold`, `options`, `engine` and `precision` of `Segmenter`.
 
     Raises:
         FileNotFoundError: an input that means no video.
@@ -151,8 +151,9 @@ def predict_folder(
     """Segment `videos` one after another; each result is whole or absent, whatever interrupts the run.
 
     A result of the same file, part, sound, model and rate is kept, and outputs that it lacks are added: from its stored
-    masks, or, where it has none, by predicting the video again. A result of another is left as it is and reported as
-    failed. `overwrite` makes every result anew and removes what was there.
+    masks, or, where it has none, by predicting the video again. One that another engine or precision made is made
+    again. A result of another is left as it is and reported as failed. `overwrite` makes every result anew and removes
+    what was there.
     `save`, `overlay`, `masks`, `start`, `end` and `audio`: see `predict_paths`.
 
     Raises:
@@ -225,7 +226,10 @@ def _predict(segmenter: Segmenter, video: Path, report: FolderReport, folder: Pa
     contradiction = existing.contradiction(header, facts_of(info))
     if contradiction and not wanted.overwrite:
         raise FileExistsError(contradiction)
-    replacing = wanted.overwrite
+    anew = existing.made_by_another(header)
+    if anew and not wanted.overwrite:
+        log.info("%s: made by another engine or precision, done again", video.name)
+    replacing = wanted.overwrite or anew
     lacking = header if replacing else existing.lacking(header)
     if chosen.style != PLAIN and "overlay" in chosen.more and not replacing and existing.has_overlay():
         log.warning(

@@ -11,11 +11,12 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple, overload
 
-import torch
-
 from avseg.config import to_dict
 from avseg.data.geometry import Geometry
 from avseg.device import find_device
+from avseg.engines.attach import attached
+from avseg.engines.choice import choose
+from avseg.engines.records import AUTO
 from avseg.inference.arrays import ArrayFrames, ArrayVideo
 from avseg.inference.objects import objects_in, tracks_of
 from avseg.inference.only import Only
@@ -26,6 +27,7 @@ from avseg.inference.source import check_channels, check_hears, clips_from, clip
 from avseg.io.excerpt import excerpt
 from avseg.io.media import VideoInfo
 from avseg.models.base import Model, plain_state
+from avseg.models.digest import update_with
 from avseg.models.files import load_model
 from avseg.models.opening import Download
 from avseg.models.session import Session
@@ -56,6 +58,8 @@ class Segmenter:
         classes: str | Sequence[str] | None = None,
         threshold: float | None = None,
         options: Mapping[str, Any] | None = None,
+        engine: str = AUTO,
+        precision: str = AUTO,
     ) -> None:
         """
         Args:
@@ -68,10 +72,14 @@ class Segmenter:
             threshold: objects whose score is not above this are left out: tracks of models that track, of the others
                 the mask of each frame by itself. None: as the model does without.
             options: what to change of how the model predicts, by name, as its family has it: `{"candidates": 50}`.
+            engine: what computes the network: `torch`, `openvino` or `onnxruntime`; `auto`: OpenVINO for large networks
+                on a CPU where it is installed (`avseg.engines.choose`).
+            precision: `fp32`, `bf16` or `fp16`; `auto`: bf16 with OpenVINO where the CPU has units for it.
 
         Raises:
+            ImportError: an engine that is not installed.
             ValueError: classes that the model does not know, a threshold that no score can have, a rate or options that
-                do not fit the model, or a device that is not there.
+                do not fit the model, a device that is not there, or an engine or precision that is not for them.
         """
         if isinstance(model, (str, PathLike)):
             name = name or Path(model).name
@@ -84,6 +92,9 @@ class Segmenter:
         self.only = Only.of(model.task, classes, threshold)
         self.options, self.only = self.only.within(model.options.changed(model.config.family, **(options or {})))
         self.model = model.to(self.device).eval()
+        self.choice = choose(self.model, self.device, engine, precision)
+        """The engine and the precision."""
+        self._runs = attached(self.model, self.choice, self.device)
         self.fps = usual_rate(model.config.temporal) if fps is None else fps
         self.plan = FramePlan.of(self.fps, model.config.temporal)
         self.name = name or model.config.family
@@ -194,7 +205,7 @@ class Segmenter:
         return Result(name, frames, self.model.task, self.fps, self.name, source, measured, notes)
 
     def _of_arrays(self, video: ArrayVideo) -> Result:
-        session, config = self.model.session(self.options), self.model.config
+        session, config = self._runs.session(self.options), self.model.config
         check_hears(config)
         pictures = video.pictures(self.plan)
         sound = video.sound(config.heard_channels, config.sound_rate)
@@ -207,7 +218,7 @@ class Segmenter:
         check_channels(f"clip {clip.id!r}", len(clip.audio), self.model.config.heard_channels)
         plan, size = FramePlan.of_clip(clip, self.model.config.temporal), clip.result_size
         sized = Geometry(self.model.config.input)(replace(clip, target=None, output_size=size))
-        session = self.model.session(self.options)
+        session = self._runs.session(self.options)
         return tuple(self._results(session, plan, [sized], size)), self.only.of_notes(session.notes())
 
     def stream(
@@ -230,7 +241,7 @@ class Segmenter:
 
     def frames_of(self, info: VideoInfo) -> FrameStream:
         """The same, of a video that was probed before."""
-        session = self.model.session(self.options)
+        session = self._runs.session(self.options)
         pictures = pictures_of(info, self.plan)
         clips = clips_of(info, self.model.config, self.plan, self.plan.span(session.frames_at_once), pictures)
         results = self._results(session, self.plan, clips, (info.height, info.width))
@@ -256,6 +267,7 @@ class Segmenter:
             "family": self.model.config.family,
             "fingerprint": self._fingerprint,
             "task": self.model.task.to_dict(),
+            **self.choice.to_dict(),
             **({"weights": origins} if (origins := self.model.config.origins) else {}),
             **({"only": only} if (only := self.only.to_dict()) else {}),
         }
@@ -265,9 +277,10 @@ class Segmenter:
         """Twelve digits of weights, config and options, to tell results of models of one name apart."""
         settings = {**to_dict(self.model.config), **to_dict(self.options), **self.only.to_dict()}
         digest = sha256(json.dumps(settings, sort_keys=True).encode())
-        for name, tensor in sorted(plain_state(self.model).items()):
-            digest.update(name.encode())
-            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+        if self.model.exported is not None:
+            digest.update(self.model.exported.weights.encode())
+        else:
+            update_with(digest, plain_state(self.model))
         return digest.hexdigest()[:12]
 
     def _results(

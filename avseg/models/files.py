@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from avseg.config import ModelConfig, from_dict, to_dict
 from avseg.io.files import clear_stale, folder_aside, write_aside
+from avseg.lazy import imported
 from avseg.models import FAMILIES
 from avseg.models.base import Model, load_plain, plain_name, plain_state, run_buffers
 from avseg.models.header import PACKAGE, Header, read_header, sort_notes, spec_of
@@ -21,6 +22,9 @@ from avseg.models.places import FILE_NAME, find_file
 from avseg.models.spec import Preset
 from avseg.nn.empty import WithoutInitialisation
 from avseg.types import Task
+
+EXPORTED = (".onnx", ".xml", ".pt2")
+"""Endings of files of `avseg export`."""
 
 
 def build_model(config: ModelConfig, task: Task) -> Model[Any]:
@@ -97,8 +101,8 @@ def load_model(
     """A model in evaluation mode, from a file or by its name.
 
     Args:
-        source: a file, a folder with `model.safetensors`, a Hugging Face Hub id, `demo`, or a name of
-            `avseg.models.opening.opening_names()`, whose models take open weights from the Hub's cache.
+        source: a file, also one of `avseg export`, a folder with `model.safetensors`, a Hugging Face Hub id, `demo`, or
+            a name of `avseg.models.opening.opening_names()`, whose models take open weights from the Hub's cache.
         device: where it works.
         task: of a model that opens by name; files have their own.
         choices: of a model that opens by name, such as {"vocabulary": "dog,guitar"}.
@@ -114,6 +118,10 @@ def load_model(
         source = ModelSource(source if isinstance(source, str) else Path(source), choices or {}, download)
     if named := opening_of(source):
         return build_model(*settled(source, *named, task)).to(device).eval()
+    if Path(source).suffix in EXPORTED and not Path(source).is_dir():
+        refuse_choices(source)
+        found: Model[Any] = imported("avseg.export.opening:open_exported")(Path(source), device)
+        return found
     path, header, config, task = _of_file(source)
     try:
         with WithoutInitialisation():

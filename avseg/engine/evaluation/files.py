@@ -23,6 +23,9 @@ from avseg.engine.evaluation.evaluate import evaluate, rank_and_world, score
 from avseg.engine.evaluation.pictures import Look, write_pictures
 from avseg.engine.evaluation.report import Report
 from avseg.engine.processes import leaving_together
+from avseg.engines.attach import attached
+from avseg.engines.choice import choose
+from avseg.engines.records import EXACT, Choice
 from avseg.io.files import clear_stale
 from avseg.io.youtube_vis import read_results, write_results
 from avseg.metrics import SUITES, metrics_of
@@ -72,9 +75,8 @@ def evaluate_file(
     suites: Sequence[str] = (),
     out: Path | None = None,
     batch_size: int = 1,
-    workers: int = 0,
-    device: str = "auto",
     overlays: int = 0,
+    **running: Any,
 ) -> Report:
     """Score a model file on a split of a data set, or tracks in the form of YouTube-VIS (a JSON).
 
@@ -86,13 +88,16 @@ def evaluate_file(
         out: Folder for result.json, clips.csv, sums.npz, the tracks of an instance model (predictions.json) and, with
             `overlays`, pictures of the best and the worst clips.
         overlays: Pictures of so many best and so many worst clips.
+        running: `workers`, `device` and `choice` (engine and precision; by default PyTorch in fp32) of `Running`.
 
     Raises:
+        ImportError: an engine that is not installed.
         ValueError: overlays without a folder, a model of another task than the data set, unknown names, options that
             change nothing here.
     """
     if overlays and out is None:
         raise ValueError("overlay pictures need a folder to be written to; give --out DIR")
+    given = Running(**running)
     refuse_idle(own_config(data), split)
     dataset = build_dataset(data, split)
     protocols = [protocol] if isinstance(protocol, str) else list(protocol)
@@ -100,25 +105,43 @@ def evaluate_file(
     started = time.monotonic()
     if are_results(model_path):
         refuse_choices(model_path)
-        if batch_size != 1 or device not in ("auto", "cpu"):
+        if batch_size != 1 or given.device not in ("auto", "cpu"):
             raise ValueError(f"{model_path} holds tracks and no model; leave out --batch-size and --device")
         judged = judge_tracks(Path(model_path), dataset, metrics)
         report = Report.of(metrics, model_path, dataset.config, split, time.monotonic() - started, main=True)
         _write(report, out, overlays, judged, metrics, dataset.task)
         return report
-    with working_on(device) as place:
+    with working_on(given.device) as place:
         model = load_model(model_path, device=str(place), task=dataset.task)
+        choice = choose(model, place, given.choice.engine, given.choice.precision)
         judged = judge_model(
-            model, dataset, metrics, keep=out is not None, batch_size=batch_size, device=str(place), workers=workers
+            attached(model, choice, place),
+            dataset,
+            metrics,
+            keep=out is not None,
+            batch_size=batch_size,
+            device=str(place),
+            workers=given.workers,
         )
         seconds, main = time.monotonic() - started, rank_and_world()[0] == 0
         report = Report.of(metrics, model_path, dataset.config, split, seconds, main)
-        report = replace(report, weights=model.config.origins)
+        report = replace(report, weights=model.config.origins, choice=choice)
         if report.main:
             _write(report, out, overlays, judged, metrics, dataset.task)
             if out is not None and judged.tracks:
                 write_tracks(out / FILE, judged.tracks, dataset)
     return report
+
+
+@dataclass(frozen=True)
+class Running:
+    """How an evaluation runs."""
+
+    workers: int = 0
+    """Processes that read clips."""
+    device: str = "auto"
+    choice: Choice = EXACT
+    """Engine and precision."""
 
 
 @dataclass(frozen=True)
@@ -211,7 +234,7 @@ def _looker(model: Model[Any], dataset: ClipDataset, protocol: str, kept: Mappin
             return dataset[index], kept[index]
         transforms = eval_transforms(dataset.config, model.config.input, protocol=protocol)
         clip = apply(transforms, dataset[index], torch.Generator().manual_seed(0))
-        place = next(model.parameters()).device
+        place = next((one.device for one in model.parameters()), torch.device("cpu"))
         batch = Batch.collate([clip], dataset.batch_frames).to(place)
         return clip, model.predict(batch)[0]
 

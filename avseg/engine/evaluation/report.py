@@ -14,6 +14,7 @@ from typing import Any
 
 from avseg.config import to_dict
 from avseg.data.config import DataConfig
+from avseg.engines.records import EXACT, Choice
 from avseg.io.files import write_text
 from avseg.metrics.base import Metric, Row
 from avseg.version import __version__
@@ -78,6 +79,8 @@ class Report:
     seconds: float
     weights: dict[str, str] = field(default_factory=dict)
     """See `avseg.config.ModelConfig.origins`."""
+    choice: Choice = EXACT
+    """Engine and precision of the predictions."""
     main: bool = True
     """False in all but the first of several processes, which alone writes and prints."""
 
@@ -119,6 +122,7 @@ class Report:
             "clips": len(self.rows),
             "model": self.model,
             **({"weights": self.weights} if self.weights else {}),
+            **({} if self.choice == EXACT else self.choice.to_dict()),
             "data": {**to_dict(self.data), "split": self.split},
             "seconds": round(self.seconds, 3),
             "version": __version__,
@@ -141,6 +145,7 @@ class Report:
     def __str__(self) -> str:
         name = f"{self.data.name} {self.split}, {len(self.rows)} clips, {_listed('suite', self.suites)}"
         name += f", {_listed('protocol', self.protocols)}"
+        name += "" if self.choice == EXACT else f", {self.choice.engine} in {self.choice.precision}"
         width = max(len(score) for score in self.scores)
         return "\n".join([name, *(f"  {score:<{width}}  {value:.4f}" for score, value in self.scores.items())])
 

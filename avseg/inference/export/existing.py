@@ -28,6 +28,9 @@ def outputs() -> list[str]:
     return list(dict.fromkeys([*masks, TRACKS_NAME, *(k.file for k in kinds().values() if "/" not in k.file)]))
 
 
+_FORMER = {"engine": "torch", "precision": "fp32"}
+
+
 @dataclass(frozen=True)
 class Existing:
     """A result folder before anything is written to it."""
@@ -47,6 +50,13 @@ class Existing:
         if not reason:
             return ""
         return f"{self.folder} holds {reason}; give another folder with --out, or --overwrite to replace what is there"
+
+    def made_by_another(self, header: ResultHeader) -> bool:
+        """Whether another engine or precision made the result; versions without engines had PyTorch in fp32."""
+        if self.found is None:
+            return False
+        found, wanted = ({**_FORMER, **model} for model in (self.found.get("model") or {}, header.model))
+        return any(found[name] != wanted[name] for name in _FORMER)
 
     def lacking(self, header: ResultHeader) -> ResultHeader | None:
         """The header with the outputs that are wanted and not there; None where nothing is lacking."""

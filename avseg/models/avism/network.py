@@ -69,9 +69,7 @@ class AVISMNetwork(nn.Module):
             ValueError: pictures and sounds of different numbers.
         """
         if images.shape[0] != audio.shape[0]:
-            raise ValueError(
-                f"{images.shape[0]} pictures came with {audio.shape[0]} sounds, wanted one sound for each"
-            )
+            raise ValueError(f"{images.shape[0]} pictures came with {audio.shape[0]} sounds, wanted one sound for each")
         maps = self.pixel_decoder(self.backbone(images))
         queries, predictions = self.detector(maps.coarse, maps.masks, audio, layers, predict)
         return FrameOutput(queries, self.video.features(maps.fine, audio), predictions)

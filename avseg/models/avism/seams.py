@@ -1,4 +1,4 @@
-"""What engines compute of AVISM: the frame stage some pictures at a time, and the clip stage of a clip of any length."""
+"""What engines compute of AVISM: the frame stage of some pictures at a time, the clip stage of a whole clip."""
 
 from __future__ import annotations
 

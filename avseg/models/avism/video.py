@@ -128,11 +128,13 @@ class WindowEncoder(nn.Module):
         tokens, sounds = self.enter(queries)[0], self.hear(audio)[0]  # (T, Q, D), (T, D)
         for index, layer in enumerate(self.objects):
             windows_, there, place = _cut(tokens, self.window, index % 2 == 1)
+            assert isinstance(layer, ObjectLayer)
             tokens = layer.masked(windows_, there).flatten(0, 1)[place]
         for index, layer in enumerate(self.sounds):
             own, there, place = _cut(sounds, self.window, index % 2 == 1)
             sounds = layer(own, _cut(tokens, self.window, index % 2 == 1)[0], there).flatten(0, 1)[place]
-        return (tokens + sounds[:, None])[None]
+        out: Tensor = (tokens + sounds[:, None])[None]
+        return out
 
 
 def _cut(values: Tensor, length: int, shifted: bool) -> tuple[Tensor, Tensor, slice]:

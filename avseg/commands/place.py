@@ -1,0 +1,31 @@
+"""Where a model runs and what computes it: `--device`, `--engine` and `--precision`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Place:
+    """Of predictions: whatever is fast here."""
+
+    device: str = "auto"
+    """Where the model runs: auto, cpu, cuda, cuda:1 or mps."""
+    engine: Literal["auto", "torch", "openvino", "onnxruntime"] = "auto"
+    """What computes its network. auto: OpenVINO (pip install "avseg[fast]") for large networks on
+    a CPU, else PyTorch."""
+    precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = "auto"
+    """In which numbers. auto: bf16 with OpenVINO where the CPU has units for it, else fp32."""
+
+
+@dataclass(frozen=True)
+class ExactPlace:
+    """Of scores: PyTorch in full precision, unless somebody asks for another."""
+
+    device: str = "auto"
+    """Where the model runs: auto, cpu, cuda, cuda:1 or mps."""
+    engine: Literal["auto", "torch", "openvino", "onnxruntime"] = "torch"
+    """What computes its network; the table names any but PyTorch in fp32."""
+    precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = "fp32"
+    """In which numbers."""

@@ -1,0 +1,41 @@
+"""The formats of exported files by name. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+
+@dataclass(frozen=True)
+class Format:
+    """One format."""
+
+    suffix: str
+    """Ending of its files."""
+    beside: tuple[str, ...]
+    """Endings of files that belong to one of them."""
+    address: str
+    """Of a module with `write(graph, path, notes)` and `read_notes(path)`; see `avseg.export.torch_format`."""
+    precisions: tuple[str, ...]
+    needs: tuple[str, ...]
+    """Packages."""
+    extra: str = ""
+
+    def want(self, name: str) -> None:
+        """
+        Raises:
+            ImportError: a package is missing.
+        """
+        if missing := [package for package in self.needs if find_spec(package) is None]:
+            raise ImportError(f'{name} files want {", ".join(missing)}: pip install "avseg[{self.extra}]"')
+
+
+FORMATS: Mapping[str, Format] = {
+    "torch": Format(".pt2", (), "avseg.export.torch_format", ("fp32",), ()),
+    "onnx": Format(".onnx", (), "avseg.export.onnx_format", ("fp32",), ("onnx", "onnxscript", "onnxruntime"), "export"),
+    "openvino": Format(
+        ".xml", (".bin",), "avseg.export.openvino_format", ("fp32", "fp16", "int8"), ("openvino",), "fast"
+    ),
+}
+SUFFIXES = {form.suffix: name for name, form in FORMATS.items()}

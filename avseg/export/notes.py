@@ -1,0 +1,67 @@
+"""What exported files say of themselves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch.export import ExportedProgram
+
+from avseg.engines.ports import Part
+from avseg.models.seams import Tensors
+
+NOTE = "exported"
+"""The name of the note in the header (docs/file-format.md)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """A part of a model, traced."""
+
+    part: Part
+    program: ExportedProgram
+    precision: str
+    clips: tuple[Tensors, ...] = ()
+    """What the part was given while videos were predicted, to measure its numbers on for int8."""
+
+
+@dataclass(frozen=True)
+class FilePart:
+    """One file of an exported model."""
+
+    file: str
+    """Beside the first one."""
+    rows: tuple[tuple[int, ...], tuple[int, ...]]
+    """See `avseg.engines.ports.Port.rows`, by input and by output."""
+
+
+@dataclass(frozen=True)
+class ExportNote:
+    """What the first file of an exported model says in addition to the header of a model file."""
+
+    precision: str
+    weights: str
+    """Tells the weights apart from others."""
+    parts: Mapping[str, FilePart]
+    """By the name of the seam."""
+    versions: Mapping[str, str]
+
+    def to_text(self) -> str:
+        """As JSON."""
+        parts = {name: {"file": part.file, "rows": part.rows} for name, part in self.parts.items()}
+        return json.dumps({**vars(self), "parts": parts})
+
+    @classmethod
+    def of_text(cls, text: str) -> ExportNote:
+        """
+        Raises:
+            ValueError, KeyError, TypeError: another text.
+        """
+        found: dict[str, Any] = json.loads(text)
+        parts = {
+            name: FilePart(part["file"], (tuple(part["rows"][0]), tuple(part["rows"][1])))
+            for name, part in found["parts"].items()
+        }
+        return cls(found["precision"], found["weights"], parts, found["versions"])

@@ -1,0 +1,40 @@
+"""ONNX files (extra `export`), with the notes as metadata properties."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import onnx
+import torch
+from google.protobuf.message import DecodeError
+
+from avseg.engines.onnxruntime_engine import quiet
+from avseg.export.notes import Graph
+
+OPSET = 20
+
+
+def write(graph: Graph, path: Path, notes: Mapping[str, str]) -> None:
+    """See `avseg.export.torch_format`."""
+    with quiet():
+        made = torch.onnx.export(
+            graph.program,
+            dynamo=True,
+            verbose=False,
+            opset_version=OPSET,
+            input_names=[port.name for port in graph.part.inputs],
+            output_names=[port.name for port in graph.part.outputs],
+        )
+    assert made is not None
+    made.model.metadata_props.update({**notes, "opset": str(OPSET)})
+    made.save(str(path))
+
+
+def read_notes(path: Path) -> dict[str, str]:
+    """See `avseg.export.torch_format`."""
+    try:
+        model = onnx.load(str(path), load_external_data=False)
+    except (DecodeError, OSError, ValueError) as error:
+        raise ValueError(f"{path} is no whole ONNX file ({error})") from error
+    return {prop.key: prop.value for prop in model.metadata_props}

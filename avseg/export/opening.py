@@ -1,0 +1,147 @@
+"""Exported files as models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from avseg.config import from_dict
+from avseg.engines.parts import Engine, InGroups
+from avseg.engines.records import reader_of
+from avseg.export.formats import FORMATS, SUFFIXES
+from avseg.export.notes import NOTE, ExportNote
+from avseg.lazy import imported
+from avseg.models.base import Model
+from avseg.models.files import build_model
+from avseg.models.header import Header, spec_of
+from avseg.models.seams import Runner, Tensors, with_runners
+from avseg.nn.empty import WithoutInitialisation
+from avseg.types import Task
+
+
+@dataclass(frozen=True)
+class Exported:
+    """The files that the parts of a model are in."""
+
+    path: Path
+    """The first one."""
+    note: ExportNote
+
+    @property
+    def suffix(self) -> str:
+        """Their ending."""
+        return self.path.suffix
+
+    @property
+    def engine(self) -> str:
+        """What runs them where nothing else is asked for.
+
+        Raises:
+            ImportError: nothing that is installed does.
+        """
+        return reader_of(self.suffix)
+
+    @property
+    def precision(self) -> str:
+        """In which they were made."""
+        return self.note.precision
+
+    @property
+    def weights(self) -> str:
+        """Tells the weights apart from others."""
+        return self.note.weights
+
+    def runners(self, engine: Engine) -> dict[str, Runner]:
+        """What runs each part."""
+
+        def maker(path: Path, fixed: bool) -> Any:
+            def make(given: Tensors) -> Runner:
+                return engine.of_file(str(path), given, fixed)
+
+            return make
+
+        return {
+            name: InGroups(part.rows, maker(self.path.parent / part.file, bool(part.rows[0][0])))
+            for name, part in self.note.parts.items()
+        }
+
+
+def open_exported(path: Path, device: str = "cpu") -> Model[Any]:
+    """The model of an exported file, which predicts as the model that it was made of, and does not train.
+
+    Args:
+        path: of the first file.
+        device: where it works.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ImportError: nothing that is installed reads or runs it.
+        ValueError: a file that is damaged or not of `avseg export`.
+    """
+    header, note = read_note(path)
+    for part in note.parts.values():
+        for suffix in ("", *FORMATS[SUFFIXES[path.suffix]].beside):
+            file = (path.parent / part.file).with_suffix(suffix or path.suffix)
+            if not file.is_file():
+                raise FileNotFoundError(f"{path} belongs together with {file.name}, which is not beside it")
+    try:
+        with WithoutInitialisation():
+            model = build_model(from_dict(spec_of(header, path).config, header.config), Task.from_dict(header.task))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{path} is not a whole exported model: its config and task make no model ({error})"
+        ) from error
+    _empty(model, note.parts)
+    exported = Exported(path, note)
+    model.exported = exported
+    engine: Engine = imported(_address(exported))(_usual(note.precision), torch.device(device))
+    return with_runners(model, model.seams, exported.runners(engine)).to(device).eval()
+
+
+def _usual(precision: str) -> str:
+    """int8 is in the graph; fp16 is how weights are stored."""
+    return precision if precision == "int8" else "fp32"
+
+
+def _address(exported: Exported) -> str:
+    engines = imported("avseg.engines.records:ENGINES")
+    address: str = engines[exported.engine].address
+    return address
+
+
+def _empty(model: Model[Any], parts: Iterable[str]) -> None:
+    """Take out what files run, and what predictions do not need."""
+    kept = {name.partition(".")[0] for name in parts}
+    for name, _ in list(model.named_children()):
+        model._modules[name] = nn.Module() if name in kept else None
+
+
+def read_note(path: Path) -> tuple[Header, ExportNote]:
+    """What an exported file says of itself.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ImportError: a package that reads it is missing.
+        ValueError: a file that is damaged or not the first one of `avseg export`.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}")
+    name = SUFFIXES[path.suffix]
+    FORMATS[name].want(name)
+    notes: dict[str, str] = imported(f"{FORMATS[name].address}:read_notes")(path)
+    if NOTE not in notes:
+        raise ValueError(
+            f"{path} is not a model file of avseg: it names no family, config and task, or is one of the further files "
+            "of an exported model; make one with avseg export"
+        )
+    try:
+        return Header.from_metadata(notes), ExportNote.of_text(notes[NOTE])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path} is not a whole exported model: what it says of itself is damaged ({error})"
+        ) from error

@@ -1,0 +1,168 @@
+"""Writing exported files, and checking that they give what the model gives."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from avseg.config import did_you_mean, to_dict
+from avseg.engines import trace
+from avseg.engines.parts import Engine
+from avseg.engines.ports import Part, parts_of
+from avseg.engines.records import ENGINES, reader_of
+from avseg.export.formats import FORMATS, SUFFIXES, Format
+from avseg.export.notes import NOTE, ExportNote, FilePart, Graph
+from avseg.io.files import clear_stale, folder_aside
+from avseg.lazy import imported
+from avseg.models.base import Model
+from avseg.models.compiled import plain_state, uncompiled
+from avseg.models.digest import update_with
+from avseg.models.header import Header
+from avseg.models.seams import Tensors
+from avseg.version import __version__
+
+MOST_APART = 1e-4
+"""Of the largest number, that fp32 files may give otherwise."""
+Clips = Mapping[str, Sequence[Tensors]]
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What was written."""
+
+    path: Path
+    """The first file, which opens like a model file."""
+    files: tuple[Path, ...]
+    """All of them."""
+    apart: float
+    """The largest difference to PyTorch, as a share of the largest number."""
+    fixed: tuple[str, ...]
+    """Parts that take pictures of one size alone."""
+
+
+def export_model(
+    model: Model[Any], path: str | Path, *, to: str | None = None, precision: str = "fp32", clips: Clips | None = None
+) -> ExportReport:
+    """Write a model as graphs that other programs run, one file for each of its parts.
+
+    They take any number of groups of frames, and pictures of other sizes where the network allows it. Afterwards each
+    file is run on clips of several lengths and sizes and compared with PyTorch.
+
+    Args:
+        model: any model whose parts PyTorch computes.
+        path: of the first file; of the others the part's name stands before the ending.
+        to: a name of `FORMATS`; None: the one that the ending of `path` stands for.
+        precision: `fp32`; of OpenVINO also `fp16` (of weights, half the size) and `int8`.
+        clips: for int8: what each part was given while videos were predicted (`avseg.export.calibrate`).
+
+    Raises:
+        ImportError: packages are missing.
+        ValueError: an unknown format, a precision that it does not have, a model that has no such parts or that
+            `torch.export` cannot follow, or a file that gives something else than PyTorch.
+        OSError: the files cannot be written.
+    """
+    path = Path(path)
+    name = _format(path, to)
+    form = FORMATS[name]
+    form.want(name)
+    if precision not in form.precisions:
+        raise ValueError(f"{name} files have no precision {precision}; they have {', '.join(form.precisions)}")
+    if model.exported is not None:
+        raise ValueError(f"{model.exported.path} is exported already; export the model that it was made of")
+    model = uncompiled(model).cpu().eval()
+    graphs, fixed = _graphs(model, precision, clips or {})
+    first = next(iter(graphs))
+    names = {part: _file_name(path, part, first) for part in graphs}
+    notes = _notes(model, graphs, names, precision)
+    clear_stale(path.parent)
+    with folder_aside(path) as folder:
+        for part, graph in graphs.items():
+            imported(f"{form.address}:write")(graph, folder / names[part], notes if part == first else {"part": part})
+        apart = _apart(form, folder, graphs, names)
+        if precision == "fp32" and apart > MOST_APART:
+            raise ValueError(
+                f"the {name} file gives something else than PyTorch: {apart:.1e} of the largest number; nothing is kept"
+            )
+        files = sorted(folder.iterdir(), key=lambda file: file.name == path.name)  # the first one last
+        placed = tuple(file.replace(path.parent / file.name) for file in files)
+    return ExportReport(path, placed, apart, fixed)
+
+
+def _format(path: Path, to: str | None) -> str:
+    name = SUFFIXES.get(path.suffix, "") if to is None else to
+    if name not in FORMATS:
+        known = ", ".join(f"{form.suffix} ({name})" for name, form in FORMATS.items())
+        raise ValueError(
+            f"{path} names no format; end it in {known}"
+            if to is None
+            else f"no format {to!r}; {did_you_mean(to, FORMATS)}"
+        )
+    if path.suffix != FORMATS[name].suffix:
+        raise ValueError(f"{path} is no name for {name}; end it in {FORMATS[name].suffix}")
+    return name
+
+
+def _file_name(path: Path, part: str, first: str) -> str:
+    return path.name if part == first else f"{path.stem}.{part.replace('.', '_')}{path.suffix}"
+
+
+def _graphs(model: Model[Any], precision: str, clips: Clips) -> tuple[dict[str, Graph], tuple[str, ...]]:
+    """By part, the network first; and those whose pictures have one size."""
+    parts = sorted(parts_of(model).values(), key=lambda part: not part.name.startswith("network"))
+    graphs, fixed = {}, []
+    for part in parts:
+        own = tuple(clips.get(part.name, ()))
+        if precision == "int8" and not own and part.inputs[0].rows:
+            raise ValueError("int8 wants clips to measure the network's numbers on; give videos with --clips")
+        try:
+            program = trace.of_any_shape(model, part)
+        except ValueError:
+            fixed.append(part.name)
+            program = trace.of_any_shape(model, part, sizes=False)
+        of_part = precision if precision != "int8" or (part.name.startswith("network") and own) else "fp32"
+        graphs[part.name] = Graph(part, program, of_part, own)
+    return graphs, tuple(fixed)
+
+
+def _notes(model: Model[Any], graphs: dict[str, Graph], names: dict[str, str], precision: str) -> dict[str, str]:
+    digest = hashlib.sha256()
+    update_with(digest, plain_state(model))
+    note = ExportNote(
+        precision,
+        digest.hexdigest(),
+        {name: FilePart(names[name], graph.part.rows) for name, graph in graphs.items()},
+        {"avseg": __version__, "torch": version("torch")},
+    )
+    header = Header(model.config.family, to_dict(model.config), model.task.to_dict(), notes={NOTE: note.to_text()})
+    return header.to_metadata()
+
+
+def _apart(form: Format, folder: Path, graphs: dict[str, Graph], names: dict[str, str]) -> float:
+    """The largest difference to PyTorch over all parts and calls, as a share of the largest number of an output."""
+    engine: Engine = imported(ENGINES[reader_of(form.suffix)].address)("fp32", torch.device("cpu"))
+    return max(_part_apart(engine, folder / names[name], graph.part) for name, graph in graphs.items())
+
+
+def _part_apart(engine: Engine, path: Path, part: Part) -> float:
+    worst = 0.0
+    for given, wanted in part.calls:
+        if any(
+            a.shape[1:] != b.shape[1:] and not port.varies
+            for a, b, port in zip(given, part.example, part.inputs, strict=True)
+        ):
+            continue
+        try:
+            found = engine.of_file(str(path), given, False)(*given)
+        except RuntimeError as error:
+            raise ValueError(
+                f"the file of {part.name} does not run on {[tuple(one.shape) for one in given]}"
+            ) from error
+        for one, other in zip(found, wanted, strict=True):
+            worst = max(worst, float((one - other).abs().max() / other.abs().max().clamp(min=1e-6)))
+    return worst
