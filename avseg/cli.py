@@ -15,6 +15,7 @@ import tyro
 from tyro.conf import Positional, arg
 
 from avseg.commands import compare, completion, convert, datasets, listen, live, push, serve, ui, weights
+from avseg.commands import compare, completion, convert, datasets, export, listen, push, weights
 from avseg.commands import data as data_commands
 from avseg.commands.errors import said
 from avseg.commands.names import protocols_help, suites_help
@@ -200,6 +201,7 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "listen": listen.listen,
     "push": push.push,
     "serve": serve.serve,
+    "export": export.export,
     "convert": lambda: None,
     "data": lambda: None,
     "weights": lambda: None,

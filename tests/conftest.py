@@ -11,6 +11,7 @@ import pytest
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("WANDB_MODE", "disabled")
+os.environ.setdefault("AVSEG_ENGINE", "torch")
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,6 +12,11 @@ from torch import Tensor
 from avseg.models.seams import Runner, Tensors
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def _takes_guards(program: Any) -> bool:
+    """PyTorch 2.9 and later."""
+    return "check_guards" in inspect.signature(program.module).parameters
 
 
 class TorchEngine:
@@ -34,7 +40,9 @@ class TorchEngine:
         """See `avseg.engines.parts.Engine`."""
         if path not in self._opened:
             program: Any = torch.export.load(path)
-            self._opened[path] = self.in_precision(program.module().to(self.device))
+            # Its guards also refuse a single group, which it computes as any other number.
+            module = program.module(check_guards=False) if _takes_guards(program) else program.module()
+            self._opened[path] = self.in_precision(module.to(self.device))
         return self._opened[path]
 
     def in_precision(self, run: Runner) -> Runner:

@@ -159,7 +159,7 @@ def _part_apart(engine: Engine, path: Path, part: Part) -> float:
             continue
         try:
             found = engine.of_file(str(path), given, False)(*given)
-        except RuntimeError as error:
+        except trace.Problem as error:
             raise ValueError(
                 f"the file of {part.name} does not run on {[tuple(one.shape) for one in given]}"
             ) from error
