@@ -9,6 +9,7 @@ from typing import Any
 
 import onnxruntime
 import torch
+from onnxruntime.capi import onnxruntime_pybind11_state as state
 from torch import Tensor
 
 from avseg.engines import cache
@@ -16,6 +17,7 @@ from avseg.models.seams import Runner, Tensors
 
 NOISY = ("onnxscript", "onnx_ir", "torch.onnx")
 """Loggers that tell every step."""
+_PROBLEMS = (state.Fail, state.InvalidArgument, state.RuntimeException)
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
@@ -60,7 +62,11 @@ class ONNXRuntimeEngine:
 
         def run(*tensors: Tensor) -> Tensors:
             given: dict[str, Any] = {name: t.cpu().contiguous().numpy() for name, t in zip(names, tensors, strict=True)}
-            return tuple(torch.from_numpy(value).to(self.device) for value in session.run(None, given))
+            try:
+                found = session.run(None, given)
+            except _PROBLEMS as error:
+                raise RuntimeError(f"ONNX Runtime cannot run the graph ({error})") from error
+            return tuple(torch.from_numpy(value).to(self.device) for value in found)
 
         return run
 

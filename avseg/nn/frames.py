@@ -73,7 +73,7 @@ def all_exist(valid: Tensor) -> bool:
 def by_frame(values: Tensor, valid: Tensor) -> Tensor:
     """What belongs to clips (B, ...), for each of their M frames that exist by `valid` (B, T): (M, ...)."""
     if is_exporting():
-        return values.repeat_interleave(valid.shape[1], 0)
+        return values[:, None].expand(-1, valid.shape[1], *values.shape[1:]).flatten(0, 1)
     return values[valid.nonzero()[:, 0]]
 
 
