@@ -21,7 +21,7 @@ from avseg.commands.errors import said
 from avseg.commands.names import protocols_help, suites_help
 from avseg.commands.opening import ModelChoice, OptionalModel, held_rows
 from avseg.commands.parse import MISUSE, Command, Group, did_you_mean, misuse, wrapped
-from avseg.commands.place import ExactPlace, Place
+from avseg.commands.running import PredictRunning, ScoreRunning
 from avseg.commands.saving import SaveChoices
 from avseg.commands.session import SessionChoices
 from avseg.commands.source import SourceChoices
@@ -62,7 +62,7 @@ def predict(
     out: Path = Path("avseg-out"),
     fps: float | None = None,
     saving: Annotated[SaveChoices, arg(name="")] = SaveChoices(),
-    place: Annotated[Place, arg(name="")] = Place(),
+    running: Annotated[PredictRunning, arg(name="")] = PredictRunning(),
     source: Annotated[SourceChoices, arg(name="")] = SourceChoices(),
     options: Annotated[SessionChoices, arg(name="")] = SessionChoices(),
     overwrite: bool = False,
@@ -76,7 +76,7 @@ def predict(
         out: Folder of the results, with one folder per video. A finished result is kept; only what it lacks is added.
         fps: Masks per second of video. The default is 5, or 1 for models that see a whole clip, such as AVISM.
         saving: What is written.
-        place: Where the model runs, and what computes it.
+        running: Where the model runs, and what computes it.
         source: What is used of a video.
         options: Which objects are told of, and options of single families.
         overwrite: Replace results that are already there, also those of another model, rate or part.
@@ -98,9 +98,9 @@ def predict(
         end=source.end,
         audio=source.audio,
         fps=fps,
-        device=place.device,
-        engine=place.engine,
-        precision=place.precision,
+        device=running.device,
+        engine=running.engine,
+        precision=running.precision,
         options=options.given,
         **options.only,
     )
@@ -132,7 +132,7 @@ def evaluate(
     batch_size: int = 1,
     workers: int = 2,
     overlays: int = 0,
-    place: Annotated[ExactPlace, arg(name="")] = ExactPlace(),
+    running: Annotated[ScoreRunning, arg(name="")] = ScoreRunning(),
 ) -> int:
     """Score a model, or predicted tracks, on a data set, and print the scores; --out writes JSON, CSV and pictures too.
 
@@ -146,7 +146,7 @@ def evaluate(
         batch_size: Clips per batch; the scores do not depend on it.
         workers: Processes that read clips.
         overlays: Write pictures of this many best and this many worst clips (needs --out).
-        place: Where the model runs, and what computes it.
+        running: Where the model runs, and what computes it.
     """
     from avseg.engine import evaluate_file
 
@@ -160,8 +160,8 @@ def evaluate(
         batch_size=batch_size,
         workers=workers,
         overlays=overlays,
-        device=place.device,
-        choice=Choice(place.engine, place.precision),
+        device=running.device,
+        choice=Choice(running.engine, running.precision),
     )
     if report.main:
         print(report)

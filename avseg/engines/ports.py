@@ -32,7 +32,7 @@ class Port:
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class GraphPart:
     """A part of a model, what goes in and out, and an example."""
 
     name: str
@@ -57,7 +57,7 @@ class _Sample:
     size: tuple[int, int]
 
 
-def parts_of(model: Model[Any], *, sizes: bool = True) -> dict[str, Part]:
+def parts_of(model: Model[Any], *, sizes: bool = True) -> dict[str, GraphPart]:
     """The parts of a model that engines can run, by the names of its seams.
 
     Args:
@@ -140,7 +140,7 @@ def _batch(model: Model[Any], sample: _Sample) -> Batch:
     return Batch.collate([replace(clip, id=str(number)) for number in range(sample.clips)])
 
 
-def _part(model: Model[Any], name: str, seam: Seam, calls: Sequence[Call]) -> Part:
+def _part(model: Model[Any], name: str, seam: Seam, calls: Sequence[Call]) -> GraphPart:
     """A part by its calls: usual clips, two of them, longer ones, then other sizes of pictures."""
     given, answers = zip(*calls, strict=True)
     rows = _rows([*given], [*answers]) if seam.apart else [[0] * len(given[0]), [0] * len(answers[0])]
@@ -153,7 +153,9 @@ def _part(model: Model[Any], name: str, seam: Seam, calls: Sequence[Call]) -> Pa
         )
 
     more = next((call for call in given if len(call[0]) > len(given[0][0])), given[0])
-    return Part(name, seam, ports(names, rows[0], given), ports(seam.outputs, rows[1], answers), more, tuple(calls))
+    return GraphPart(
+        name, seam, ports(names, rows[0], given), ports(seam.outputs, rows[1], answers), more, tuple(calls)
+    )
 
 
 def _forward(model: Model[Any], name: str) -> Any:

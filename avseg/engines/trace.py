@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram, export
 
-from avseg.engines.ports import Part, Port
+from avseg.engines.ports import GraphPart, Port
 from avseg.models.base import Model
 from avseg.models.compiled import uncompiled
 from avseg.models.seams import Tensors
@@ -49,7 +49,7 @@ def of_shape(model: Model[Any], name: str, example: Sequence[Tensor]) -> Exporte
         raise ValueError(_refused(model, name, error)) from error
 
 
-def of_any_shape(model: Model[Any], part: Part, *, sizes: bool = True) -> ExportedProgram:
+def of_any_shape(model: Model[Any], part: GraphPart, *, sizes: bool = True) -> ExportedProgram:
     """The graph of a part for any number of groups, and as far as the part lets them vary of other lengths.
 
     Args:

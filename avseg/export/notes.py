@@ -9,7 +9,7 @@ from typing import Any
 
 from torch.export import ExportedProgram
 
-from avseg.engines.ports import Part
+from avseg.engines.ports import GraphPart
 from avseg.models.seams import Tensors
 
 NOTE = "exported"
@@ -20,7 +20,7 @@ NOTE = "exported"
 class Graph:
     """A part of a model, traced."""
 
-    part: Part
+    part: GraphPart
     program: ExportedProgram
     precision: str
     clips: tuple[Tensors, ...] = ()

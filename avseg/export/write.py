@@ -14,7 +14,7 @@ import torch
 from avseg.config import did_you_mean, to_dict
 from avseg.engines import trace
 from avseg.engines.parts import Engine
-from avseg.engines.ports import Part, parts_of
+from avseg.engines.ports import GraphPart, parts_of
 from avseg.engines.records import ENGINES, reader_of
 from avseg.export.formats import FORMATS, SUFFIXES, Format
 from avseg.export.notes import NOTE, ExportNote, FilePart, Graph
@@ -149,7 +149,7 @@ def _apart(form: Format, folder: Path, graphs: dict[str, Graph], names: dict[str
     return max(_part_apart(engine, folder / names[name], graph.part) for name, graph in graphs.items())
 
 
-def _part_apart(engine: Engine, path: Path, part: Part) -> float:
+def _part_apart(engine: Engine, path: Path, part: GraphPart) -> float:
     worst = 0.0
     for given, wanted in part.calls:
         if any(

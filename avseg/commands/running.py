@@ -7,7 +7,7 @@ from typing import Literal
 
 
 @dataclass(frozen=True)
-class Place:
+class PredictRunning:
     """Of predictions: whatever is fast here."""
 
     device: str = "auto"
@@ -20,7 +20,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class ExactPlace:
+class ScoreRunning:
     """Of scores: PyTorch in full precision, unless somebody asks for another."""
 
     device: str = "auto"
