@@ -30,7 +30,12 @@ def clips() -> Batch:
 
 
 @pytest.mark.parametrize(
-    ("family", "engine"), [("tpavi", "openvino"), ("qdformer", "openvino"), ("cavp", "onnxruntime")]
+    ("family", "engine"),
+    [
+        pytest.param("tpavi", "openvino", marks=pytest.mark.slow),
+        pytest.param("qdformer", "openvino", marks=pytest.mark.slow),
+        ("cavp", "onnxruntime"),
+    ],
 )
 def test_logits_are_those_of_pytorch(family: str, engine: str) -> None:
     needs(engine)
@@ -39,6 +44,7 @@ def test_logits_are_those_of_pytorch(family: str, engine: str) -> None:
         torch.testing.assert_close(other.logits, one.logits, rtol=0, atol=1e-4 * float(one.logits.abs().max()))
 
 
+@pytest.mark.slow
 def test_frame_queries_are_those_of_pytorch() -> None:
     needs("openvino")
     model = small("avism", TASKS["avism"])

@@ -35,9 +35,9 @@ def model_of(family: str) -> Any:
 @pytest.mark.parametrize(
     ("family", "to"),
     [
-        ("tpavi", "openvino"),
         ("cavp", "torch"),
-        ("avism", "onnx"),
+        pytest.param("tpavi", "openvino", marks=slow),
+        pytest.param("avism", "onnx", marks=slow),
         pytest.param("qdformer", "onnx", marks=slow),
         pytest.param("tpavi", "onnx", marks=slow),
         pytest.param("tpavi", "torch", marks=slow),
