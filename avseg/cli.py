@@ -14,8 +14,7 @@ from typing import Annotated, Any, Literal
 import tyro
 from tyro.conf import Positional, arg
 
-from avseg.commands import compare, completion, convert, datasets, listen, live, push, serve, ui, weights
-from avseg.commands import compare, completion, convert, datasets, export, listen, push, weights
+from avseg.commands import compare, completion, convert, datasets, export, listen, live, push, serve, ui, weights
 from avseg.commands import data as data_commands
 from avseg.commands.errors import said
 from avseg.commands.names import protocols_help, suites_help

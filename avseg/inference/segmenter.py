@@ -205,7 +205,7 @@ class Segmenter:
         return Result(name, frames, self.model.task, self.fps, self.name, source, measured, notes)
 
     def _of_arrays(self, video: ArrayVideo) -> Result:
-        session, config = self._runs.session(self.options), self.model.config
+        session, config = self.session(), self.model.config
         check_hears(config)
         pictures = video.pictures(self.plan)
         sound = video.sound(config.heard_channels, config.sound_rate)
@@ -218,7 +218,7 @@ class Segmenter:
         check_channels(f"clip {clip.id!r}", len(clip.audio), self.model.config.heard_channels)
         plan, size = FramePlan.of_clip(clip, self.model.config.temporal), clip.result_size
         sized = Geometry(self.model.config.input)(replace(clip, target=None, output_size=size))
-        session = self._runs.session(self.options)
+        session = self.session()
         return tuple(self._results(session, plan, [sized], size)), self.only.of_notes(session.notes())
 
     def stream(
@@ -241,7 +241,7 @@ class Segmenter:
 
     def frames_of(self, info: VideoInfo) -> FrameStream:
         """The same, of a video that was probed before."""
-        session = self._runs.session(self.options)
+        session = self.session()
         pictures = pictures_of(info, self.plan)
         clips = clips_of(info, self.model.config, self.plan, self.plan.span(session.frames_at_once), pictures)
         results = self._results(session, self.plan, clips, (info.height, info.width))
@@ -259,6 +259,10 @@ class Segmenter:
         objects = self.only.of_all(objects_in(prediction, len(clip.times) - 1, self.model.task))
         sound = heard(clip.times.tolist(), self.model.config.audio)[-1]
         return FrameResult(index, float(clip.shown_at[-1]), sound, prediction.size, objects)
+
+    def session(self) -> Session:
+        """A new video's way through the model, in the engine and with the options that were chosen."""
+        return self._runs.session(self.options)
 
     def describe(self) -> dict[str, Any]:
         """What result.json says of the model."""

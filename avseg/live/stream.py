@@ -71,7 +71,7 @@ class LiveStream(Iterator[LiveFrame]):
             ValueError: a model that needs a whole video.
         """
         self._window = LiveWindow(segmenter.model.config)
-        self._session = segmenter.model.session(segmenter.options)
+        self._session = segmenter.session()
         if not isinstance(self._session, EachGroup):
             raise ValueError(
                 f"models of the family {segmenter.model.config.family} follow objects through a whole video, and a "
