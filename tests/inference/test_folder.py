@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from avseg.engines import Choice
 from avseg.inference import Segmenter, predict_folder, predict_paths
 from avseg.inference.folder import FolderReport, find_videos, result_names
 from avseg.io.image import read_index
@@ -41,7 +42,14 @@ SCHEMA: dict[str, Any] = {
         "duration": NUMBER,
         "sound": ({"codec": str, "sample_rate": int, "channels": int}, None),
     },
-    "model": {"name": str, "family": str, "fingerprint": str, "task": {"kind": str, "classes": [str]}},
+    "model": {
+        "name": str,
+        "family": str,
+        "fingerprint": str,
+        "task": {"kind": str, "classes": [str]},
+        "engine": str,
+        "precision": str,
+    },
     "fps": NUMBER,
     "masks": ({"kind": str, "file": str}, None),
     "overlay": (str, type(None)),
@@ -406,3 +414,15 @@ def test_the_record_numbers_classes_from_one(videos: Path, tmp_path: Path) -> No
     assert [(one["id"], one["name"]) for one in told["classes"]] == [(1, "red thing"), (2, "green thing")]
     assert {one["class_id"] for one in told["sounding"]} == {1}
     assert len({tuple(one["colour"]) for one in told["classes"]} | {(0, 0, 0)}) == 3
+
+
+def test_a_result_of_another_precision_is_made_again(tmp_path: Path) -> None:
+    picture = np.zeros((48, 64, 3), np.uint8)
+    path = make(tmp_path / "s.mkv", [picture] * 20, None, ("ffv1", "bgr0"), tone(2, RATE), ("flac", "mono", RATE))
+    segmenter = Segmenter(fake(Task("semantic", ("red", "green"))), fps=2)
+    for choice, made in ((segmenter.choice, 1), (segmenter.choice, 0), (Choice("openvino", "bf16"), 1)):
+        segmenter.choice = choice
+        report = predict_folder(segmenter, [path], tmp_path / "out", masks="png")
+        assert (len(report.done), len(report.skipped), report.failed) == (made, 1 - made, {})
+    told = json.loads((tmp_path / "out" / "s" / "result.json").read_text(encoding="utf-8"))
+    assert (told["model"]["engine"], told["model"]["precision"]) == ("openvino", "bf16")
