@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,7 +23,9 @@ def write(graph: Graph, path: Path, notes: Mapping[str, str]) -> None:
         path: the file.
         notes: what `read_notes` gives back.
     """
-    torch.export.save(graph.program, str(path), extra_files={NOTES: json.dumps(dict(notes))})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of views of one tensor, which are saved whole
+        torch.export.save(graph.program, str(path), extra_files={NOTES: json.dumps(dict(notes))})
 
 
 def read_notes(path: Path) -> dict[str, str]:
