@@ -14,6 +14,7 @@ from small import small
 
 TASKS = {
     "tpavi": Task("binary"),
+    "avsegformer": Task("semantic", ("dog", "guitar")),
     "cavp": Task("semantic", ("dog", "guitar")),
     "qdformer": Task("semantic", ("dog", "guitar")),
     "avism": Task("instance", ("dog", "guitar")),
@@ -70,6 +71,7 @@ def test_what_has_no_groups_is_run_as_it_is() -> None:
     ("family", "rows"),
     [
         ("tpavi", {"network": ((5, 5), (5,)), "audio_network": ((1,), (1,))}),
+        ("avsegformer", {"network": ((1, 1), (1,)), "audio_network": ((1,), (1,))}),
         ("cavp", {"network": ((1, 1), (1,))}),
         ("qdformer", {"network": ((1, 1), (1, 1)), "audio_network": ((1,), (1,))}),
         (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -16,6 +17,7 @@ from avseg.models.base import Model, plain_name
 from avseg.models.class_rows import ClassRows, logit_rows, sounding_rows
 from avseg.models.dense import dense_predictions, dense_targets, sized, sounding_truth
 from avseg.models.encoder import AudioEncoder
+from avseg.models.seams import DEFAULT_SEAMS, Runner, Seam
 from avseg.models.slots import WeightSlot, backbone_slot, whole
 from avseg.nn.frames import gathered, normalised, sized_frames, spread
 from avseg.types import Batch, DenseTarget, Prediction, Task
@@ -33,11 +35,20 @@ class AVSegFormerOutput:
     """(B, T, K) which classes sound, where the auxiliary loss is on."""
 
 
+def _answered(
+    run: Runner, images: Tensor, sound: Tensor, valid: Tensor | None = None, freeze: str = ""
+) -> tuple[Tensor, Tensor]:
+    """Logits; the mask feature, which training alone wants, is left empty."""
+    (logits,) = run(images, sound) if valid is None else run(images, sound, valid)
+    return logits, logits.new_zeros(logits.shape[0], 1, 1, 1)
+
+
 class AVSegFormer(Model[AVSegFormerOutput]):
     """Queries made of sound, for binary (S4, MS3) and semantic (AVSS) masks."""
 
     Config: ClassVar[type[ModelConfig]] = AVSegFormerConfig
     tasks: ClassVar[frozenset[str]] = frozenset({"binary", "semantic"})
+    seams: ClassVar[Mapping[str, Seam]] = {**DEFAULT_SEAMS, "network": Seam(answer=_answered, outputs=("logits",))}
     config: AVSegFormerConfig
     network: AVSegFormerNetwork
 
