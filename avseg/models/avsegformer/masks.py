@@ -92,7 +92,7 @@ class LikenessHead(nn.Module):
         return self._left(mixed)
 
     def _mixed(self, pixels: Tensor, entering: Tensor) -> Tensor:
-        bias = self.enter.bias.expand(len(pixels), 1, -1)
+        bias = self.enter.bias.expand(pixels.shape[0], 1, -1)
         out: Tensor = self.mix(F.relu(torch.baddbmm(bias, pixels, entering.transpose(1, 2)), inplace=True))
         return out
 

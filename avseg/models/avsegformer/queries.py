@@ -32,7 +32,7 @@ class QueryGenerator(nn.Module):
         queries = self.table[None]
         for layer in self.layers:
             queries = layer(queries, sound)
-        return queries.expand(len(sound), -1, -1)
+        return queries.expand(sound.shape[0], -1, -1)
 
 
 class GeneratorLayer(nn.Module):
