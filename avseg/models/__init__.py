@@ -28,6 +28,7 @@ FAMILIES: Registry[FamilySpec] = Registry(
     {
         "avism": "avseg.models.avism.spec:SPEC",
         "avsegformer": "avseg.models.avsegformer.spec:SPEC",
+        "catr": "avseg.models.catr.spec:SPEC",
         "cavp": "avseg.models.cavp.spec:SPEC",
         "qdformer": "avseg.models.qdformer.spec:SPEC",
         "tpavi": "avseg.models.tpavi.spec:SPEC",

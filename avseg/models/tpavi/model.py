@@ -19,10 +19,10 @@ from avseg.models.encoder import AudioEncoder
 from avseg.models.seams import DEFAULT_SEAMS, Runner, Seam
 from avseg.models.slots import WeightSlot, backbone_slot, whole
 from avseg.models.tpavi.config import TPAVIConfig
-from avseg.models.tpavi.groups import Groups
 from avseg.models.tpavi.network import NetworkOutput, TPAVINetwork
 from avseg.nn.attention import AudioVisualAttention
 from avseg.nn.frames import normalised, sized_frames
+from avseg.nn.groups import Groups
 from avseg.types import Batch, Prediction, Task
 
 
