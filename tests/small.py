@@ -12,6 +12,7 @@ from avseg.losses.config import ContrastConfig, SetConfig
 from avseg.models import FAMILIES, build_model
 from avseg.models.avism.config import AVISMConfig
 from avseg.models.avsegformer.config import AVSegFormerConfig
+from avseg.models.catr.config import CATRConfig
 from avseg.models.cavp.config import CAVPConfig
 from avseg.models.qdformer.config import CodebookConfig, LocalConfig, QDFormerConfig
 from avseg.models.tpavi.config import TPAVIConfig
@@ -57,6 +58,18 @@ CONFIGS: dict[str, ModelConfig] = {
         inner=32,
         mlp_width=32,
         head_widths=(16, 8),
+    "catr": CATRConfig(
+        **HEARS,
+        input=InputSpec(size=(32, 32)),
+        backbone="test_resnet",
+        width=16,
+        heads=2,
+        queries=4,
+        encoder_layers=1,
+        decoder_layers=2,
+        inner=32,
+        temporal_inner=32,
+        mask_width=8,
     ),
     "cavp": CAVPConfig(
         backbone="test_resnet",

@@ -14,6 +14,8 @@ from torch.utils.checkpoint import checkpoint
 
 Activation = Literal["relu", "gelu"]
 
+from avseg.nn.blockwise import blockwise_attention, pays
+
 
 class Attention(nn.Module):
     """Multi-head attention (Vaswani et al. 2017); parameters have torch's names and shapes, in one piece (3D, D)."""
@@ -63,7 +65,10 @@ class Attention(nn.Module):
         )
         mask = None if allowed is None else allowed[:, None]  # (N, 1, Q, M)
         dropped = self.dropout if self.training else 0.0
-        answers = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropped)  # (N, heads, Q, D / heads)
+        if dropped and mask is None and pays(q, k):
+            answers = blockwise_attention(q, k, v, dropped)  # (N, heads, Q, D / heads)
+        else:
+            answers = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropped)
         out: Tensor = self.out_proj(answers.transpose(1, 2).flatten(2))
         return out
 
