@@ -23,6 +23,7 @@ Augmentation: TypeAlias = Literal[
     "shorter_side",
     "window",
     "photometric",
+    "affine",
 ]
 
 PARAMETERS: dict[str, tuple[Augmentation, ...]] = {
@@ -56,9 +57,9 @@ class DataConfig:
     augment: tuple[Augmentation, ...] = ()
     """What happens to a clip while training, in this order. `size` brings it to the network's input, `crop` cuts a
     random part of that size out; where neither is named, sizing comes first. `one_frame` keeps one annotated frame,
-    `window` `clip_frames` that follow each other. `photometric` is `colour` with stronger changes, and hue. Of long
-    videos with tracks: `some_frames` draws `clip_frames` of a video, `moving_crop` sizes them and cuts a part out that
-    moves, `shorter_side` draws their size."""
+    `window` `clip_frames` that follow each other. `photometric` is `colour` with stronger changes, and hue; `affine`
+    turns, shrinks and slants. Of long videos with tracks: `some_frames` draws `clip_frames` of a video, `moving_crop`
+    sizes them and cuts a part out that moves, `shorter_side` draws their size."""
     scales: tuple[float, ...] = (0.5, 0.75, 1.0)
     """Factors that `scale` draws from."""
     clip_frames: int = 5

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from avseg.config import InputSpec, did_you_mean
+from avseg.data.affine import RandomAffine
 from avseg.data.config import DataConfig
 from avseg.data.framing import FrameChooser, OneFrame, RandomCrop, RandomScale, Resize, Window
 from avseg.data.geometry import Geometry as Geometry
@@ -125,6 +126,7 @@ AUGMENTATIONS: dict[str, Callable[[DataConfig, InputSpec], Transform]] = {
     "scale": lambda config, _: RandomScale(config.scales),
     "jitter": lambda *_: Jitter(),
     "photometric": lambda *_: Photometric(),
+    "affine": lambda config, _: RandomAffine(recount=recount_of(config)),
     "size": lambda config, spec: Resize(spec, recount_of(config)),
     "crop": lambda config, spec: RandomCrop(spec.size, recount_of(config)),
     "some_frames": lambda config, _: SomeFrames(config.clip_frames, config.reach, config.draws_again),

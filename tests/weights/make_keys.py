@@ -25,6 +25,7 @@ def golden(name: str) -> Keys:
     folder, _, file = name.partition("/")
     rows = json.loads((GOLDEN / folder / f"keys_{file}.json").read_text(encoding="utf-8"))
     return {key: tuple(shape) for key, shape, *_ in rows}
+    return {row[0]: tuple(row[1]) for row in rows}
 
 
 def below(keys: Keys, prefix: str) -> Keys:
@@ -121,6 +122,7 @@ def avsegformer() -> dict[str, Keys]:
     found["avseg.models.avsegformer:generator"] = only(heads[0], generator)
     found["avseg.models.avsegformer:head"] = without(lettered("K", *heads), generator)
     return found
+    return {**tpavi(), **catr(), **cavp(), **avism(), **backbones()}
 
 
 def tpavi() -> dict[str, Keys]:
@@ -136,6 +138,19 @@ def tpavi() -> dict[str, Keys]:
         found[f"avseg.models.tpavi:{backbone}"] = lettered("K", semantic, {name: binary[name] for name in semantic})
         found["avseg.models.tpavi:align_bias"] = {name: shape for name, shape in binary.items() if name not in semantic}
     return found
+
+
+def catr() -> dict[str, Keys]:
+    r50, pvt = golden("catr/r50"), golden("catr/pvt")
+    own = without(r50, r"resnet\..*")
+    necks = r"conv[1-4]\..*"
+    assert without(own, necks) == without(pvt, rf"encoder_backbone\..*|{necks}")
+    return {
+        "avseg.models.catr:resnet50": below(r50, "resnet."),
+        "avseg.models.catr:r50": only(own, necks),
+        "avseg.models.catr:pvt": only(pvt, necks),
+        "avseg.models.catr:both": without(own, necks),
+    }
 
 
 def cavp() -> dict[str, Keys]:

@@ -33,6 +33,8 @@ PUBLISHED = {
     "avsegformer/avss_r50": "avsegformer_avss_r50",
     "avsegformer/avss_pvt": "avsegformer_avss_pvt",
     "tpavi/vggish_pca": "vggish_pca",
+    "catr/pvt": "catr_pvt",
+    "catr/r50": "catr_r50",
     "cavp/avss_r50_dlv3p_c71_vgg": "cavp_avss_r50",
     "cavp/avsobj_r50_dlv3p_c2_vgg": "cavp_object_r50",
     "cavp/avssingle_r50_dlv3p_c24_vgg": "cavp_single_r50",
@@ -62,6 +64,7 @@ def published(name: str) -> dict[str, Any]:
     folder, _, file = name.partition("/")
     rows = json.loads((GOLDEN / folder / f"keys_{file}.json").read_text(encoding="utf-8"))
     return shaped(row[:2] for row in rows)
+    return shaped({row[0]: row[1] for row in rows})
 
 
 def found(state: dict[str, Any]) -> tuple[str, bool]:
@@ -77,6 +80,7 @@ def test_every_published_list_is_here() -> None:
     assert {name for name in lists if name.partition("/")[0] in ("tpavi", "avsegformer", "cavp", "avism")} == set(
         PUBLISHED
     )
+    assert {name for name in lists if name.partition("/")[0] in ("tpavi", "catr", "cavp", "avism")} == set(PUBLISHED)
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

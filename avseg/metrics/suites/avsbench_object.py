@@ -17,5 +17,9 @@ SPEC = SuiteSpec(
     make="avseg.metrics.object:foreground_metrics",
     clips_per_group={"published": 4, "cavp": 1, "avsegformer_512": 2, "avsegformer_224": 2},
     sizes={"avsegformer_512": (512, 512), "avsegformer_224": (224, 224)},
+        "catr": "as CATR (Li et al. 2023): the same, under its own name",
+    },
+    make="avseg.metrics.object:foreground_metrics",
+    clips_per_group={"published": 4, "cavp": 1, "catr": 1},
     foreground_only=True,
 )
