@@ -37,6 +37,7 @@ SMALL = {
 }
 LARGER = {
     "avsegformer": "--quick --threads 1",
+    "catr": "--quick --threads 1",
     "contrast": "--quick --threads 1",
     "cavp": "--quick --cases avss_224 --threads 1",
     "long_video": "--frames 2 --published 2 --size 64 96 --side 64 --threads 1",
