@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from avseg.nn.transformer import Attention
 
@@ -29,18 +30,20 @@ class FewKeys(Attention):
         """
         to_query, to_key, to_value = self.in_proj_weight.chunk(3)
         of_query, of_key, of_value = self.in_proj_bias.chunk(3)
-        keys = self._parts(torch.nn.functional.linear(key, to_key, of_key)) / (key.shape[-1] // self.heads) ** 0.5
-        values = self._parts(torch.nn.functional.linear(value, to_value, of_value))  # (N, heads, M, d)
-        left = torch.einsum("nhmd,hdc->nchm", keys, to_query.unflatten(0, (self.heads, -1))).flatten(2)
-        bias = torch.einsum("nhmd,hd->nhm", keys, of_query.unflatten(0, (self.heads, -1))).flatten(1)  # (N, heads M)
-        weights = torch.baddbmm(bias[:, None], query, left).unflatten(2, (self.heads, -1)).softmax(-1)
-        out = self.out_proj.weight.unflatten(1, (self.heads, -1))  # (D, heads, d)
+        keys = self._parts(F.linear(key, to_key, of_key)) / (key.shape[-1] // self.heads) ** 0.5
+        values = self._parts(F.linear(value, to_value, of_value))  # (N, heads, M, d)
+        left = torch.einsum("nhmd,hdc->nchm", keys, torch.unflatten(to_query, 0, (self.heads, -1))).flatten(2)
+        bias = torch.einsum("nhmd,hd->nhm", keys, torch.unflatten(of_query, 0, (self.heads, -1))).flatten(
+            1
+        )  # (N, heads M)
+        weights = torch.unflatten(torch.baddbmm(bias[:, None], query, left), 2, (self.heads, -1)).softmax(-1)
+        out = torch.unflatten(self.out_proj.weight, 1, (self.heads, -1))  # (D, heads, d)
         right = torch.einsum("nhmd,ohd->nhmo", values, out).flatten(1, 2)  # (N, heads M, D)
         return torch.baddbmm(self.out_proj.bias.expand(len(query), 1, -1), weights.flatten(2), right)
 
     def _parts(self, x: Tensor) -> Tensor:
         """(N, M, D) -> (N, heads, M, d)."""
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return torch.unflatten(x, -1, (self.heads, -1)).transpose(1, 2)
 
 
 class FewQueries(Attention):
@@ -56,14 +59,16 @@ class FewQueries(Attention):
         Returns:
             (N, Q, D).
         """
-        to_query, to_key, to_value = (w.unflatten(0, (self.heads, -1)) for w in self.in_proj_weight.chunk(3))
-        of_query, _, of_value = (b.unflatten(0, (self.heads, -1)) for b in self.in_proj_bias.chunk(3))
+        to_query, to_key, to_value = (torch.unflatten(w, 0, (self.heads, -1)) for w in self.in_proj_weight.chunk(3))
+        of_query, _, of_value = (torch.unflatten(b, 0, (self.heads, -1)) for b in self.in_proj_bias.chunk(3))
         queries = torch.einsum("nqc,hdc->nhqd", query, to_query) + of_query[:, None]
         # The bias of the keys adds the same to all affinities of a query, which a softmax does not see.
         asked = torch.einsum("nhqd,hdc->nhqc", queries, to_key).flatten(1, 2) / queries.shape[-1] ** 0.5
-        scores = torch.bmm(asked, memory.transpose(1, 2)).unflatten(2, (-1, len(position)))  # (N, heads Q, M / P, P)
+        scores = torch.unflatten(
+            torch.bmm(asked, memory.transpose(1, 2)), 2, (-1, len(position))
+        )  # (N, heads Q, M / P, P)
         weights = (scores + (asked @ position.T)[:, :, None]).flatten(2).softmax(-1)
-        found = torch.bmm(weights, memory).unflatten(1, (self.heads, -1))  # (N, heads, Q, D)
+        found = torch.unflatten(torch.bmm(weights, memory), 1, (self.heads, -1))  # (N, heads, Q, D)
         values = torch.einsum("nhqc,hdc->nqhd", found, to_value) + of_value
         out: Tensor = self.out_proj(values.flatten(2))
         return out

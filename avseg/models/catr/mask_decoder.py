@@ -61,9 +61,9 @@ class MaskFeatures(nn.Module):
         assert isinstance(norm, nn.GroupNorm)
         if not self.nearest:
             return F.adaptive_avg_pool2d(F.relu(norm(x)), size)
-        parts = x.permute(0, 2, 3, 1).unflatten(-1, (norm.num_groups, -1))  # (N, h, w, parts, c / parts)
+        parts = torch.unflatten(x.permute(0, 2, 3, 1), -1, (norm.num_groups, -1))  # (N, h, w, parts, c / parts)
         variance, mean = torch.var_mean(parts, (1, 2, 4), correction=0)  # (N, parts)
         rows, columns = (torch.arange(to, device=x.device) * of // to for to, of in zip(size, x.shape[2:], strict=True))
-        kept = x[:, :, rows][:, :, :, columns].unflatten(1, (norm.num_groups, -1))
+        kept = torch.unflatten(x[:, :, rows][:, :, :, columns], 1, (norm.num_groups, -1))
         scaled = (kept - mean[:, :, None, None, None]) * torch.rsqrt(variance + norm.eps)[:, :, None, None, None]
         return F.relu(scaled.flatten(1, 2) * norm.weight[:, None, None] + norm.bias[:, None, None])

@@ -106,7 +106,7 @@ class CATRNetwork(nn.Module):
     def _tokens(self, fine: Tensor, audio: Tensor, group: int) -> Tensor:
         """(N, h * w + group, C): pixels row by row, then the sound of every frame of the group."""
         pixels = self.to_tokens(fine.permute(0, 2, 3, 1).flatten(1, 2))
-        sound = self.sound(audio).unflatten(0, (-1, group)).repeat_interleave(group, 0)  # (N, group, C)
+        sound = torch.unflatten(self.sound(audio), 0, (-1, group)).repeat_interleave(group, 0)  # (N, group, C)
         return torch.cat([pixels, sound], 1)
 
     def _remembered(self, tokens: Tensor, position: Tensor) -> Tensor:

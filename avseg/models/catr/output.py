@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 
@@ -43,4 +44,4 @@ def choose(scores: Tensor, group: int | None = None) -> Tensor:
     probability = scores.float().softmax(-1)[..., 0]  # (N, Q)
     if group is None:
         return probability.argmax(1)
-    return probability.unflatten(0, (-1, group)).mean(1).argmax(1).repeat_interleave(group)
+    return torch.unflatten(probability, 0, (-1, group)).mean(1).argmax(1).repeat_interleave(group)

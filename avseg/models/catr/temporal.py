@@ -152,7 +152,7 @@ class TemporalEncoder(nn.Module):
         maps: list[Tensor] = []
         for layer in self.layers:
             pixels, tokens = layer(x, position, sounds)
-            maps.append(pixels.unflatten(1, size).permute(0, 3, 1, 2))
+            maps.append(torch.unflatten(pixels, 1, size).permute(0, 3, 1, 2))
             if tokens is not None:
                 x = torch.cat([pixels, tokens], 1)
         low, middle, high = maps
