@@ -1,6 +1,6 @@
 """CATR on five frames: ours against the published formulation, time, numbers and memory.
 
-    python benchmarks/catr.py [--backbone resnet50] [--size 448] [--step-size 224] [--out catr.json]
+    python benchmarks/catr.py [--backbone resnet50] [--size 448] [--step-size 320] [--out catr.json]
     python benchmarks/catr.py --quick
 
 `--size` is that of the pictures as the network sees them, 448 as published. A published training step forms all
@@ -105,7 +105,7 @@ def main() -> None:
     shared = parser(__doc__, threads=2, clock=True)
     shared.add_argument("--backbone", default="resnet50")
     shared.add_argument("--size", type=int, default=448, help="pixels of a side, enlargement done")
-    shared.add_argument("--step-size", type=int, default=224, help="the same in training steps")
+    shared.add_argument("--step-size", type=int, default=320, help="the same in training steps")
     shared.add_argument("--quick", action="store_true", help="a small backbone, 64 pixels, one run each")
     options = options_of(shared)
     backbone, repeats = ("test_resnet", 1) if options.quick else (options.backbone, 3)
