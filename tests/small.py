@@ -58,6 +58,7 @@ CONFIGS: dict[str, ModelConfig] = {
         inner=32,
         mlp_width=32,
         head_widths=(16, 8),
+    ),
     "catr": CATRConfig(
         **HEARS,
         input=InputSpec(size=(32, 32)),

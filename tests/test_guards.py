@@ -18,8 +18,7 @@ from house_graph import ROOT, circles, files, imports, named, tree_of
 SNAPSHOTS = Path(__file__).parent / "golden" / "house"
 DOORS = ("avseg", "avseg.data", "avseg.engine", "avseg.inference", "avseg.metrics", "avseg.models", "avseg.recipes")
 
-FAMILIES = {"avism", "avsegformer", "cavp", "qdformer", "tpavi", "zeroshot"}
-FAMILIES = {"avism", "catr", "cavp", "qdformer", "tpavi", "zeroshot"}
+FAMILIES = {"avism", "avsegformer", "catr", "cavp", "qdformer", "tpavi", "zeroshot"}
 SETS = {"s4", "ms3", "avs_1s7m", "avss", "single", "vpo_ss", "vpo_ms", "vpo_msmi", "aviseg", "synth"}
 
 

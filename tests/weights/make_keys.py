@@ -25,7 +25,6 @@ def golden(name: str) -> Keys:
     folder, _, file = name.partition("/")
     rows = json.loads((GOLDEN / folder / f"keys_{file}.json").read_text(encoding="utf-8"))
     return {key: tuple(shape) for key, shape, *_ in rows}
-    return {row[0]: tuple(row[1]) for row in rows}
 
 
 def below(keys: Keys, prefix: str) -> Keys:
@@ -104,7 +103,7 @@ def spelt(numbers: frozenset[int]) -> str:
 
 
 def parts() -> dict[str, Keys]:
-    return {**tpavi(), **avsegformer(), **cavp(), **avism(), **backbones()}
+    return {**tpavi(), **avsegformer(), **catr(), **cavp(), **avism(), **backbones()}
 
 
 def avsegformer() -> dict[str, Keys]:
@@ -122,7 +121,6 @@ def avsegformer() -> dict[str, Keys]:
     found["avseg.models.avsegformer:generator"] = only(heads[0], generator)
     found["avseg.models.avsegformer:head"] = without(lettered("K", *heads), generator)
     return found
-    return {**tpavi(), **catr(), **cavp(), **avism(), **backbones()}
 
 
 def tpavi() -> dict[str, Keys]:

@@ -28,6 +28,7 @@ class FewKeys(Attention):
         Returns:
             (N, Q, D).
         """
+        assert self.in_proj_bias is not None
         to_query, to_key, to_value = self.in_proj_weight.chunk(3)
         of_query, of_key, of_value = self.in_proj_bias.chunk(3)
         keys = self._parts(F.linear(key, to_key, of_key)) / (key.shape[-1] // self.heads) ** 0.5
@@ -59,6 +60,7 @@ class FewQueries(Attention):
         Returns:
             (N, Q, D).
         """
+        assert self.in_proj_bias is not None
         to_query, to_key, to_value = (torch.unflatten(w, 0, (self.heads, -1)) for w in self.in_proj_weight.chunk(3))
         of_query, _, of_value = (torch.unflatten(b, 0, (self.heads, -1)) for b in self.in_proj_bias.chunk(3))
         queries = torch.einsum("nqc,hdc->nhqd", query, to_query) + of_query[:, None]
