@@ -30,7 +30,7 @@ from avseg.models.base import Model
 from avseg.recipes.dense_small import SIZE
 from avseg.types import Batch
 
-RECIPES = ("tpavi_small", "avsegformer_small")
+RECIPES = ("tpavi_small", "avsegformer_small", "catr_small")
 SOUNDS = ("own", "silence", "swapped", "offscreen")
 HELD_OUT = 4242
 """Seed of the world that all are judged on."""
@@ -53,10 +53,13 @@ def steps_in(it: Experiment, recipe: str, minutes: float) -> int:
 
 def judge(model: Model[Any], clips: int) -> dict[str, Any]:
     """Figures of one model on the world that no training saw."""
-    held_out = SynthDataset(clips, HELD_OUT, split="test", task="semantic", size=SIZE)
+    held_out = SynthDataset(clips, HELD_OUT, split="test", task=model.task.kind, size=SIZE)
     held_out.keep = True
     metrics = [
-        m for suite in ("avsbench_object", "avsbench_semantic") for m in SUITES[suite](held_out.task, "repaired")
+        metric
+        for suite in (SUITES["avsbench_object"], SUITES["avsbench_semantic"])
+        if held_out.task.kind in suite.kinds
+        for metric in suite(held_out.task, "repaired")
     ]
     found = {name.split("/")[-1]: value for name, value in
              evaluate(model, held_out, metrics, batch_size=AT_ONCE, device="cpu").items()}  # fmt: skip

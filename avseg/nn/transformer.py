@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-Activation = Literal["relu", "gelu"]
-
 from avseg.nn.blockwise import blockwise_attention, pays
+
+Activation = Literal["relu", "gelu"]
 
 
 class Attention(nn.Module):

@@ -1,54 +1,26 @@
-"""A small CATR from nothing on the synthetic world: does it learn, and does it listen (docs/experiments.md)?
+"""A small CATR from nothing on the synthetic world, at the budget of the small dense models (docs/experiments.md).
 
-`benchmarks/catr_learns.py` trains and judges it.
+`benchmarks/dense_families.py` trains them beside each other and judges them.
 """
 
 from __future__ import annotations
 
-from avseg.config import AudioWindow, InputSpec, Temporal
-from avseg.datasets import data_config
-from avseg.engine.config import OptimConfig, Recipe, TrainConfig
-from avseg.models.catr.config import CATRConfig
-from avseg.synth.classes import CLASSES
+from dataclasses import replace
 
-SIZE = 64
-"""Height and width of the pictures in pixels."""
-WORLD = 5
-"""Seed of the world that is learnt."""
+from avseg.config import AudioWindow, InputSpec, Temporal
+from avseg.engine.config import Recipe
+from avseg.models.catr.config import CATRConfig
+from avseg.recipes.dense_small import SIZE, small_recipe
+from avseg.synth.classes import CLASSES
 
 
 def catr_small() -> Recipe:
-    """Small CATR from nothing on the synthetic world at 64 x 64; each frame hears its own second; needs no data."""
-    return Recipe(
-        model=_model(),
-        data=data_config(
-            "synth",
-            kind="binary",
-            clips=1000,
-            held_out_clips=60,
-            frames=5,
-            size=SIZE,
-            seed=WORLD,
-            augment=("window", "flip", "mute"),
-            clip_frames=2,
-            keep=True,
-        ),
-        optim=OptimConfig(
-            algorithm="adamw", lr=1e-3, weight_decay=0.02, schedule="cosine", warmup_steps=100, clip_norm=5.0
-        ),
-        train=TrainConfig(
-            steps=2000,
-            batch_size=16,
-            drop_last=True,
-            seed=0,
-            workers=0,
-            ema=0.998,
-            eval_from=10,
-            eval_every=10,
-            eval_batch_size=8,
-            save_every=500,
-            protocol="repaired",
-        ),
+    """Small CATR from nothing on the synthetic world at 64 x 64, binary; each frame hears its own second."""
+    recipe = small_recipe(_model())
+    return replace(
+        recipe,
+        data=replace(recipe.data, kind="binary"),
+        optim=replace(recipe.optim, lr=1e-3),  # type: ignore[call-arg]
     )
 
 
