@@ -23,7 +23,7 @@ def _catr(name: str, variant: str, backbone: str) -> Record:
             TensorPart(f"avseg.models.catr:{short}"),
             TensorPart("avseg.models.catr:both"),
         ),
-        place="aspirinone/CATR.github.io",
+        place="aspirinone's repository of CATR",
         published=False,
     )
 
