@@ -17,11 +17,8 @@ from avseg.synth.classes import CLASSES
 def catr_small() -> Recipe:
     """Small CATR from nothing on the synthetic world at 64 x 64, binary; each frame hears its own second."""
     recipe = small_recipe(_model())
-    return replace(
-        recipe,
-        data=replace(recipe.data, kind="binary"),
-        optim=replace(recipe.optim, lr=1e-3),  # type: ignore[call-arg]
-    )
+    data = replace(recipe.data, kind="binary")  # type: ignore[call-arg]
+    return replace(recipe, data=data, optim=replace(recipe.optim, lr=1e-3))
 
 
 def _model() -> CATRConfig:

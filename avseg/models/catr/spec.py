@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from avseg.lazy import imported
 from avseg.models.catr.config import CATRConfig
 from avseg.models.catr.presets import PRESETS, Variant
 from avseg.models.spec import FamilySpec
@@ -27,9 +28,8 @@ def convert(checkpoint: Path, out: Path, *, variant: Variant = "s4", vggish: Pat
         FileNotFoundError: a file that is not there.
         ValueError: no VGGish file, and all that `avseg.models.catr.convert.convert` refuses.
     """
-    from avseg.models.catr.convert import convert_file
-
-    return convert_file(checkpoint, out, variant=variant, vggish=vggish)
+    made: Path = imported("avseg.models.catr.convert:convert_file")(checkpoint, out, variant=variant, vggish=vggish)
+    return made
 
 
 SPEC = FamilySpec(
