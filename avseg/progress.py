@@ -162,7 +162,9 @@ def in_words(seconds: float) -> str:
 
 
 def rate_in_words(rate: float, unit: str) -> str:
-    """`3.4 clips/s`, or `2.5 s/clip` where it is slower than one a second."""
+    """`3.4 clips/s`, or `2.5 s/clip` where it is slower than one a second; `0.7x real time` of a video's seconds."""
+    if unit == "second":
+        return f"{rate:.2g}x real time"
     if rate < 1:
         return f"{1 / rate:.3g} s/{unit}" if rate > 0 else ""
     return f"{rate:.3g} {unit}s/s" if rate < 1000 else f"{rate:.0f} {unit}s/s"

@@ -57,7 +57,7 @@ def listen(
         device=device,
     )
     if found.main:
-        print_table(f"{data.name} {split}, {found.clips} clips", found.rows())
+        print_table(f"{data.name} {split}, {found.clips} clip{'s' * (found.clips != 1)}", found.rows())
         for line in found.remarks():
             print(line)
     return 0

@@ -33,7 +33,8 @@ def print_table(title: str, rows: Sequence[Mapping[str, str]]) -> None:
                 Text("\n".join(f"{name}: {value}" for name, value in row.items())), end="\n\n", soft_wrap=True
             )
         return
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    console.print(Text(title, "italic"))
+    table = Table(box=None, pad_edge=False)
     for name, width in zip(rows[0], widths, strict=True):
         table.add_column(name, overflow="fold", width=width)
     for row in rows:

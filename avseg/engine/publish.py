@@ -168,7 +168,8 @@ def _figures(scored: Scored) -> str:
     protocols, suites = " + ".join(scored.protocols), " + ".join(scored.suites)
     rows = [(_cell(figure.name), _value(figure), _interval(figure)) for figure in scored.figures]
     return (
-        f"On {scored.clips} clips of {scored.data}, split {scored.split}; suite {suites}, protocol {protocols}.\n\n"
+        f"On {scored.clips} clip{'s' * (scored.clips != 1)} of {scored.data}, "
+        f"split {scored.split}; suite {suites}, protocol {protocols}.\n\n"
         + _table(("score", "data set [95 % interval]", "mean over clips [95 % interval]"), rows)
         + "\n\nIntervals come of drawing the clips with replacement: 1000 times for scores of the data set, 2000 times "
         "for means over clips. A score that is no mean over clips, such as mIoU, differs from that mean."

@@ -72,7 +72,8 @@ class FolderReport:
         told = f"{len(self.done)} segmented, {len(self.skipped)} already there, {len(self.failed)} failed"
         counts = Counter(kind for faults in self.lacking.values() for kind in faults)
         without = "".join(f", {count} without the {kinds()[kind].noun}" for kind, count in counts.items())
-        return "\n".join([f"{told}{without}; results are in {self.out}", *self.notes])
+        where = f"; results are in {self.out}" if self.done or self.skipped else ""
+        return "\n".join([f"{told}{without}{where}", *self.notes])
 
     def __str__(self) -> str:
         faults = [(video, reason) for video, of in self.lacking.items() for reason in of.values()]

@@ -99,6 +99,10 @@ class Segmenter:
         self.plan = FramePlan.of(self.fps, model.config.temporal)
         self.name = name or model.config.family
 
+    def __repr__(self) -> str:
+        family, device = self.model.config.family, str(self.device)
+        return f"Segmenter({self.name!r}, family={family!r}, fps={self.fps:g}, device={device!r})"
+
     @classmethod
     def load(
         cls,

@@ -71,7 +71,7 @@ class Comparison:
         """The data set, its split, and under which suites and protocols it is judged."""
         suites, protocols = " + ".join(self.suites), " + ".join(self.protocols)
         where = f"{self.data.get('name')} {self.data.get('split')}"
-        return f"{where}, {len(self.clips)} clips, {suites}, {protocols}"
+        return f"{where}, {len(self.clips)} clip{'s' * (len(self.clips) != 1)}, {suites}, {protocols}"
 
     def rows(self) -> list[dict[str, str]]:
         """A row for every figure."""

@@ -143,8 +143,8 @@ class Report:
         return text.getvalue()
 
     def __str__(self) -> str:
-        name = f"{self.data.name} {self.split}, {len(self.rows)} clips, {_listed('suite', self.suites)}"
-        name += f", {_listed('protocol', self.protocols)}"
+        name = f"{self.data.name} {self.split}, {len(self.rows)} clip{'s' * (len(self.rows) != 1)}"
+        name += f", {_listed('suite', self.suites)}, {_listed('protocol', self.protocols)}"
         name += "" if self.choice == EXACT else f", {self.choice.engine} in {self.choice.precision}"
         width = max(len(score) for score in self.scores)
         return "\n".join([name, *(f"  {score:<{width}}  {value:.4f}" for score, value in self.scores.items())])
