@@ -38,6 +38,9 @@ class LimitChoices:
     @property
     def limits(self) -> Any:
         """Of files, as `avseg.jobs.limits.Limits`."""
+        for name, value in (("--max-mb", self.max_mb), ("--max-megapixels", self.max_megapixels)):
+            if not 0 < value < float("inf"):
+                raise ValueError(f"{name} is {value:g}, wanted more than 0")
         size, pixels = round(self.max_mb * 1e6), round(self.max_megapixels * 1e6)
         return imported("avseg.jobs.limits:Limits")(size, self.max_seconds, pixels, self.max_work)
 

@@ -12,6 +12,8 @@ from avseg.io.part import STILLS
 from avseg.jobs.errors import JobError, sentence_of
 
 MEGABYTE = 1_000_000
+REFERRING = frozenset({"concat", "dash", "hls", "imf", "image2", "sdp", "rtsp", "rtp", "tee", "webm_dash_manifest"})
+"""Formats of FFmpeg whose files name other files, which would be read from this machine."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Limits:
                 self.check_pixels(path.name, *_size_of_still(path))
             else:
                 with open_media(path) as media:
+                    _check_holds_all(media)
                     self._check_media(media)
         except (MediaError, OSError) as error:
             raise JobError(sentence_of(error).replace(str(path), path.name)) from error
@@ -85,6 +88,7 @@ class Limits:
         try:
             self.check_bytes(path.name, path.stat().st_size)
             with open_media(path) as media:
+                _check_holds_all(media)
                 self.check_seconds(path.name, float(media.container.duration or 0) / 1e6)
         except (MediaError, OSError) as error:
             raise JobError(sentence_of(error).replace(str(path), path.name)) from error
@@ -95,6 +99,15 @@ class Limits:
             raise JobError(f"{name} states no size that its pictures can have; it is damaged, cut short, or no video")
         self.check_pixels(name, context.width, context.height)
         self.check_seconds(name, max(stated_duration(media), float(media.container.duration or 0) / 1e6))
+
+
+def _check_holds_all(media: Media) -> None:
+    """
+    Raises:
+        JobError: a playlist.
+    """
+    if REFERRING.intersection(media.container.format.name.split(",")):
+        raise JobError(f"{media.path.name} is a playlist, which names other files; send the video itself")
 
 
 def _size_of_still(path: Path) -> tuple[int, int]:

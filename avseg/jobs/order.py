@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from avseg.config import from_dict, to_dict
 from avseg.inference.export.kinds import USUAL, choose
@@ -49,9 +50,14 @@ class Order:
         """For orders of people who are not the owner of this machine.
 
         Raises:
-            ValueError: a kind of output that there is not, times that are none, or a choice that names a file.
+            ValueError: a kind or form of output that there is not, times that are none, a threshold that is no number,
+                or a choice that names a file.
         """
         choose(self.save)
+        if self.masks not in get_args(MaskForm):
+            raise ValueError(f"masks is {self.masks!r}, wanted one of {', '.join(get_args(MaskForm))}")
+        if self.threshold is not None and not isfinite(self.threshold):
+            raise ValueError(f"threshold is {self.threshold}, wanted a number")
         part_of(self.start, self.end)
         for name, value in self.choices.items():
             if "/" in value or "\\" in value or _is_file(value):

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from errno import EDQUOT, ENOSPC
+from functools import partial
 from http import HTTPStatus
+from shutil import rmtree
+from sqlite3 import DatabaseError
 from typing import Annotated, Any
 
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
 from fastapi import Depends, FastAPI, Header, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
@@ -24,15 +31,19 @@ from avseg.service.page import page_of
 from avseg.service.refusal import CLOSE, Refusal
 from avseg.service.results import file_of, places, result_folder
 from avseg.service.schema import REQUEST, refusals
-from avseg.service.service import INPUT, OUT, Service
+from avseg.service.service import GONE, INPUT, OUT, Service
 from avseg.service.upload import read_request
 from avseg.version import __version__
+
+log = logging.getLogger(__name__)
 
 SAFE = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
 }
 """Headers of every answer: pages of results have scripts, which are for their owner's own machine."""
+SLOW = 16
+"""Requests at once that look at a file or fetch one; the other threads answer what is answered at once."""
 LOOK = 0.3
 """s between two looks for progress."""
 SILENCE = 15.0
@@ -58,8 +69,8 @@ def make_app(service: Service, keys: Keys) -> FastAPI:
         redoc_url=None,
         lifespan=lifespan,
     )
-    app.state.service, app.state.keys = service, keys
-    for kind in (Refusal, RequestValidationError, HTTPException, ClientDisconnect, Exception):
+    app.state.service, app.state.keys, app.state.slow = service, keys, CapacityLimiter(SLOW)
+    for kind in (Refusal, RequestValidationError, HTTPException, ClientDisconnect, OSError, DatabaseError, Exception):
         app.add_exception_handler(kind, _refuse)
     for path, make, more in ROUTES:
         app.add_api_route(path, make, **more)
@@ -98,9 +109,11 @@ async def create(request: Request, owner: Owner, idempotency_key: Token = None) 
         order, url = await read_request(request, folder, service.settings)
         if url is not None:
             limits, hosts, seconds = service.settings.limits, service.settings.hosts, service.settings.upload
-            place = await run_in_threadpool(fetch, url, folder / INPUT, hosts, limits.bytes, seconds)
+            look = partial(fetch, url, folder / INPUT, hosts, limits.bytes, seconds)
+            place = await run_sync(look, limiter=request.app.state.slow)
             order = type(order).from_dict({**order.to_dict(), "video": place.as_posix()})
-        job = await run_in_threadpool(service.submit, folder, order, owner, idempotency_key or None)
+        submit = partial(service.submit, folder, order, owner, idempotency_key or None)
+        job = await run_sync(submit, limiter=request.app.state.slow)
     return _job_answer(request, answer_of(service, job), 202)
 
 
@@ -168,8 +181,12 @@ def result(request: Request, id: str, owner: Owner) -> Response:  # noqa: A002
 def files(request: Request, id: str, owner: Owner) -> dict[str, str]:  # noqa: A002
     """What a finished job has: the path of each kind of output."""
     service: Service = request.app.state.service
-    folder = result_folder(service.folder(_finished(service, id, owner)) / OUT)
-    return {kind: f"/v1/predictions/{id}/files/{kind}" for kind in places(folder)}
+    try:
+        folder = result_folder(service.folder(_finished(service, id, owner)) / OUT)
+        kinds = places(folder)
+    except FileNotFoundError as error:
+        raise Refusal(404, GONE) from error
+    return {kind: f"/v1/predictions/{id}/files/{kind}" for kind in kinds}
 
 
 def file(request: Request, id: str, kind: str, owner: Owner) -> Response:  # noqa: A002
@@ -179,8 +196,15 @@ def file(request: Request, id: str, kind: str, owner: Owner) -> Response:  # noq
 
 def _file(request: Request, job: str, owner: str, kind: str, media: str | None) -> Response:
     service: Service = request.app.state.service
-    place = file_of(service.folder(_finished(service, job, owner)) / OUT, kind)
-    return FileResponse(place, filename=place.name, media_type=media)
+    folder = service.folder(_finished(service, job, owner))
+    try:
+        place = file_of(folder / OUT, kind)
+        return FileResponse(place, filename=place.name, media_type=media, stat_result=place.stat())
+    except FileNotFoundError as error:  # removed meanwhile
+        raise Refusal(404, GONE) from error
+    finally:
+        if service.store.find(job) is None:
+            rmtree(folder, ignore_errors=True)  # an archive came into being after the job was removed
 
 
 def _finished(service: Service, job: str, owner: str) -> Any:
@@ -223,6 +247,10 @@ async def _refuse(request: Request, error: Exception) -> Response:
         return JSONResponse({"error": HTTPStatus(error.status_code).phrase.lower()}, error.status_code, error.headers)
     if isinstance(error, ClientDisconnect):
         return JSONResponse({"error": "the upload was broken off"}, 400, CLOSE)
+    if getattr(error, "errno", None) in (ENOSPC, EDQUOT) or "disk is full" in str(error):
+        text = "the disk of this service is full; try again later, or with a smaller video"
+        return JSONResponse({"error": text}, 507, CLOSE)
+    log.error("%s", request.method, exc_info=error)
     return JSONResponse({"error": "this is a fault of the service; its log says more"}, 500)
 
 
@@ -238,7 +266,10 @@ ROUTES: list[tuple[str, Any, dict[str, Any]]] = [
             "status_code": 202,
             "openapi_extra": REQUEST,
             "response_model": JobAnswer,
-            "responses": refusals(401, 403, 408, 413, 415, 422, 429),
+            "responses": {
+                200: {"description": "The job of an earlier request with this Idempotency-Key.", "model": JobAnswer},
+                **refusals(400, 401, 403, 408, 413, 415, 422, 429, 502, 504, 507),
+            },
         },
     ),
     ("/v1/predictions", jobs, {"responses": refusals(401)}),

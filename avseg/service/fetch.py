@@ -5,11 +5,13 @@ from __future__ import annotations
 import ipaddress
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from avseg.service.names import safe_name
 from avseg.service.refusal import Refusal
@@ -19,6 +21,8 @@ PIECE = 2**16
 """Bytes that are read at once."""
 PATIENCE = 15.0
 """s in which something has to come."""
+_OPEN = ipaddress.ip_network("2000::/3")
+"""All that is given out of IPv6 for the open internet (RFC 4291, section 2.4, and IANA's registry)."""
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
@@ -26,7 +30,7 @@ def is_public(address: Address) -> bool:
     """Whether an address is one of the open internet, and no other address stands in it."""
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour or (address.teredo or (None, None))[1]
-        if inner is not None or address in ipaddress.ip_network("64:ff9b::/96"):
+        if inner is not None or address not in _OPEN:  # ::127.0.0.1, 64:ff9b::127.0.0.1 and fec0:: are not of these
             return False
     return address.is_global and not address.is_multicast
 
@@ -54,21 +58,34 @@ def fetch(
     """
     parts = _parts(url, hosts)
     until = time.monotonic() + seconds
+    ending: threading.Timer | None = None
     connection = HTTPConnection(parts.hostname or "", parts.port or PORTS[parts.scheme], timeout=PATIENCE)
     try:
-        connection.sock = _connected(parts, allowed)
+        connection.sock = _connected(parts, allowed, until)
+        ending = threading.Timer(max(0.0, until - time.monotonic()), _broken_off, (connection.sock,))
+        ending.daemon = True
+        ending.start()  # a header may come byte by byte
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         connection.request("GET", target, headers={"User-Agent": "avseg", "Accept-Encoding": "identity"})
-        place = folder / safe_name(Path(parts.path).name)
+        place = folder / safe_name(unquote(Path(parts.path).name))
         folder.mkdir(exist_ok=True)
         _save(connection.getresponse(), place, most, until)
         return place
     except TimeoutError as error:
         raise Refusal(504, f"the host of the URL did not give the video within {seconds:g} s") from error
-    except (OSError, HTTPException) as error:
+    except (OSError, ValueError, HTTPException) as error:
+        if time.monotonic() >= until:
+            raise Refusal(504, f"the host of the URL did not give the video within {seconds:g} s") from error
         raise Refusal(502, f"the host of the URL does not give the video ({type(error).__name__})") from error
     finally:
+        if ending is not None:
+            ending.cancel()
         connection.close()
+
+
+def _broken_off(connection: socket.socket) -> None:
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def _parts(url: str, hosts: Sequence[str]) -> SplitResult:
@@ -87,23 +104,37 @@ def _parts(url: str, hosts: Sequence[str]) -> SplitResult:
         raise Refusal(422, "url must begin with http:// or https://, name a host, and hold no spaces")
     if parts.username is not None or parts.password is not None:
         raise Refusal(422, "url must hold no name and no password")
-    named = parts.hostname if port in (None, PORTS[parts.scheme]) else f"{parts.hostname}:{port}"
-    if named not in hosts:
+    usual = PORTS[parts.scheme]
+    named = parts.hostname if port in (None, usual) else f"{parts.hostname}:{port}"
+    if {named, f"{parts.hostname}:{port or usual}"}.isdisjoint(host.lower() for host in hosts):
         raise Refusal(403, f"no URL of {named} is taken here; those of {', '.join(hosts)} are")
     return parts
 
 
-def _connected(parts: SplitResult, allowed: Callable[[Address], bool]) -> socket.socket:
+def _connected(parts: SplitResult, allowed: Callable[[Address], bool], until: float) -> socket.socket:
     """A connection to an address of the host, all of which are allowed."""
     port = parts.port or PORTS[parts.scheme]
     found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
     addresses = [ipaddress.ip_address(one[4][0]) for one in found]
     if not all(allowed(address) for address in addresses):
         raise Refusal(403, f"{parts.hostname} has an address inside a network, from which nothing is read")
-    plain = socket.create_connection((str(addresses[0]), port), timeout=PATIENCE)
+    plain = _first_of(list(map(str, dict.fromkeys(addresses))), port, until)
     if parts.scheme == "http":
         return plain
     return ssl.create_default_context().wrap_socket(plain, server_hostname=parts.hostname)
+
+
+def _first_of(addresses: Sequence[str], port: int, until: float) -> socket.socket:
+    """A connection to the first address that takes one: hosts have addresses of IPv6 that not every machine reaches.
+
+    Raises:
+        OSError: none of them does.
+    """
+    *others, last = addresses
+    for address in others:
+        with suppress(OSError):
+            return socket.create_connection((address, port), max(0.1, min(PATIENCE, until - time.monotonic())))
+    return socket.create_connection((last, port), max(0.1, min(PATIENCE, until - time.monotonic())))
 
 
 def _save(response: HTTPResponse, place: Path, most: int, until: float) -> None:
@@ -119,5 +150,7 @@ def _save(response: HTTPResponse, place: Path, most: int, until: float) -> None:
             if time.monotonic() > until:
                 raise TimeoutError
             out.write(piece)
+    if time.monotonic() > until:  # it was broken off
+        raise TimeoutError
     if response.length:
         raise HTTPException("cut short")

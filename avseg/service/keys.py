@@ -20,12 +20,15 @@ class Keys:
     def __init__(self, keys: Iterable[str] = ()) -> None:
         """
         Raises:
-            ValueError: a key that is too short to be one; the sentence tells its place and not the key.
+            ValueError: a key that is too short to be one, or that no header can hold; the sentence tells its place and
+                not the key.
         """
         keys = list(keys)
         for place, key in enumerate(keys):
             if len(key) < SHORTEST:
                 raise ValueError(f"API key {place + 1} has {len(key)} characters, wanted at least {SHORTEST}")
+            if not all("!" <= one <= "~" for one in key):
+                raise ValueError(f"API key {place + 1} has a character that a header cannot hold; use ASCII letters")
         self._digests = [sha256(key.encode()).digest() for key in keys]
 
     @classmethod
@@ -38,7 +41,11 @@ class Keys:
         """
         if path is None:
             return cls(os.environ.get(VARIABLE, "").replace(",", " ").split())
-        lines = [line.strip() for line in Path(path).read_text(encoding="utf-8").splitlines()]
+        try:
+            text = Path(path).read_text(encoding="utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{path} is no text in UTF-8; write one API key on each line") from error
+        lines = [line.strip() for line in text.splitlines()]
         keys = [line for line in lines if line and not line.startswith("#")]
         if not keys:
             raise ValueError(f"{path} holds no API key; write one on each line")

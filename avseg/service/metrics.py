@@ -34,8 +34,8 @@ class Metrics:
         """A job has ended; the times of one that ran are kept."""
         self._ended.labels(state).inc()
         if job is not None and job.started is not None:
-            self._took.observe(time.time() - job.started)
-            self._waited.observe(job.started - job.created)
+            self._took.observe(max(0.0, time.time() - job.started))  # clocks are set back
+            self._waited.observe(max(0.0, job.started - job.created))
 
     def worker_died(self) -> None:
         """A process ended unexpectedly."""

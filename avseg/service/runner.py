@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from avseg.jobs.errors import JobError, JobStopped, WorkerDied, sentence_of
@@ -20,6 +23,8 @@ MOST_DEATHS = 2
 """Times that a process may end unexpectedly on one job; then the job has failed."""
 IDLE = 0.5
 """s between two looks into the queue where nobody wakes the runner."""
+AGAIN = 2.0
+"""s after which what could not be written, on a full disk for example, is tried again."""
 
 
 class Runner(threading.Thread):
@@ -38,20 +43,28 @@ class Runner(threading.Thread):
 
     def run(self) -> None:
         """Until `close`."""
-        self.worker.warm()
+        with suppress(OSError):  # the first job tells why
+            self.worker.warm()
         while not self._over.is_set():
-            job = self._service.store.take()
-            if job is None:
-                self.wake.wait(IDLE)
-                self.wake.clear()
-                continue
-            self._wish.clear()
-            self.current, self.progress = job.id, JobProgress("loading")
             try:
-                self._make(job)
-            finally:
-                self.current = self.progress = None
+                self._next()
+            except Exception as error:  # a disk may be full for a while; the jobs behind this one must not suffer
+                log.error("the runner of %s goes on after a fault", self.worker.device, exc_info=error)
+                self._over.wait(AGAIN)
         self.worker.close()
+
+    def _next(self) -> None:
+        job = self._service.store.take()
+        if job is None:
+            self.wake.wait(IDLE)
+            self.wake.clear()
+            return
+        self._wish.clear()
+        self.current, self.progress = job.id, JobProgress("loading")
+        try:
+            self._make(job)
+        finally:
+            self.current = self.progress = None
 
     def stop(self, job: str) -> None:
         """Stop the work on a job, where it is this one's."""
@@ -73,7 +86,7 @@ class Runner(threading.Thread):
         except JobError as error:
             self._end(job, "failed", str(error))
         except JobStopped:
-            if not self._service.store.again(job.id):  # it waits again where the service ends
+            if not self._written(lambda: self._service.store.again(job.id)):  # it waits again where the service ends
                 self._service.clear(job, results=True)
         except WorkerDied as error:
             self._died(job, str(error))
@@ -96,13 +109,23 @@ class Runner(threading.Thread):
         log.warning("job %s: %s", job.id, sentence)
         if job.deaths + 1 >= MOST_DEATHS:
             self._end(job, "failed", f"{sentence}, on every one of {MOST_DEATHS} tries")
-        else:
-            self._service.store.again(job.id, died=True)
+        elif not self._written(lambda: self._service.store.again(job.id, died=True)):
+            self._service.clear(job, results=True)  # cancelled meanwhile
 
     def _end(self, job: Job, state: State, fault: str = "") -> None:
         notes = self.progress.notes if self.progress else ()
-        if self._service.store.end(job.id, state, fault, notes):
+        if self._written(lambda: self._service.store.end(job.id, state, fault, notes)):
             self._service.metrics.ended(state, job)
             self._service.clear(job, results=state != "done")
         else:
             self._service.clear(job, results=True)  # cancelled meanwhile
+
+    def _written(self, change: Callable[[], bool]) -> bool:
+        """What a change of the table gives; one that cannot be written is tried until it can, or the service ends."""
+        while True:
+            try:
+                return change()
+            except sqlite3.Error as error:
+                log.error("the table of jobs cannot be written (%s); trying again", error)
+                if self._over.wait(AGAIN):
+                    raise

@@ -53,6 +53,7 @@ class ErrorAnswer(BaseModel):
 
 
 _REFUSALS = {
+    400: "A request that cannot be read, or that was broken off.",
     401: "No API key, or a wrong one.",
     403: "A URL that is not taken.",
     404: "No such job of yours, or none that has a result.",
@@ -62,6 +63,9 @@ _REFUSALS = {
     415: "Neither a form with a file nor JSON with a URL.",
     422: "A field or a file that cannot be taken; the sentence says why.",
     429: "The queue is full; Retry-After says when to try again.",
+    502: "The host of the URL does not give the video.",
+    504: "The host of the URL takes too long.",
+    507: "The disk of the service is full.",
 }
 
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
+import os
+import socket
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import uvicorn
+from starlette.types import ASGIApp
 
+from avseg.config import did_you_mean
+from avseg.models.opening import opening_names, opening_of
 from avseg.service.app import SAFE, make_app
+from avseg.service.door import Door, is_loopback
 from avseg.service.keys import VARIABLE, Keys
 from avseg.service.logged import Logged
 from avseg.service.service import Service
@@ -43,45 +49,74 @@ def serve(
         root_path: path under which a reverse proxy shows the service.
 
     Raises:
-        FileNotFoundError: a model file that is missing.
-        ValueError: an address that other machines reach, and no keys; or a folder in which another service works.
+        FileNotFoundError: a model file that is missing, or a name that opens no model.
+        ValueError: an address that other machines reach, and no keys; one at which nothing can listen; or a folder in
+            which another service works.
         OSError: a folder or a file that cannot be used.
     """
     known = Keys.read(keys)
-    if not known and not anyone and not _is_loopback(host):
+    if not known and not anyone and not is_loopback(host):
         raise ValueError(
             f"other machines reach {host}, and there are no API keys: give them with --keys FILE or in {VARIABLE}, or "
             "say --anyone"
         )
     for model in settings.models:
-        if Path(model).suffix and not Path(model).is_file():
-            raise FileNotFoundError(f"the model file {model} is missing")
-    uploads = Path(settings.folder) / "uploads"
-    uploads.mkdir(parents=True, exist_ok=True)
-    tempfile.tempdir = str(uploads)  # an upload needs room that the usual place may not have
-    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it tells of every form that is none
+        _check_model(model)
+    listening = _listening(host, port)
     service = Service(settings)
-    app = Logged(make_app(service, known), SAFE)
-    log.info("serving %s on http://%s:%d (%s)", ", ".join(settings.named), host, port, _who(known))
-    uvicorn.run(
+    tempfile.tempdir = str(service.uploads)  # an upload needs room that the usual place may not have
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it tells of every form that is none
+    app: ASGIApp = make_app(service, known)
+    app = Logged(app if known else Door(app, anyone=anyone), SAFE)
+    there = f"[{host}]" if ":" in host else host
+    log.info(
+        "serving %s on http://%s:%d (%s)", ", ".join(settings.named), there, listening.getsockname()[1], _who(known)
+    )
+    config = uvicorn.Config(
         app,
-        host=host,
-        port=port,
         root_path=root_path,
         log_level="warning",
         access_log=False,
         server_header=False,
+        http="h11",  # it bounds the bytes of headers, which httptools does not
         limit_concurrency=CONNECTIONS,
         timeout_graceful_shutdown=GRACE,
     )
+    server = uvicorn.Server(config)
+    with suppress(KeyboardInterrupt):
+        server.run([listening])
+    if not server.started:
+        raise RuntimeError("the service could not start; the lines above say why")
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """A socket that listens.
+
+    Raises:
+        ValueError: an address at which this process cannot listen.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except (OSError, OverflowError) as error:
+        number = getattr(error, "errno", None) or 0
+        why = "a port is 0 to 65535" if not number else os.strerror(number) if number > 0 else "no such name"
+        raise ValueError(f"nothing can listen on {host}, port {port} ({why}); give another --host or --port") from error
+
+
+def _check_model(model: str) -> None:
+    """
+    Raises:
+        FileNotFoundError: neither a file or folder, nor a name, nor what may be the id of a model of the Hub.
+    """
+    if model == "demo" or Path(model).exists() or opening_of(model) is not None:
+        return
+    if Path(model).suffix:
+        raise FileNotFoundError(f"the model file {model} is missing")
+    if model.count("/") != 1:
+        known = ("demo", *opening_names())
+        raise FileNotFoundError(f"there is no file and no model {model!r}; {did_you_mean(model, known)}")
 
 
 def _who(keys: Keys) -> str:
     return "API keys are wanted" if keys else "no API key is wanted"
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import shutil
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 
 INPUT, SOUND, OUT = "video", "sound", "out"
 """Folders in that of a job."""
+GONE = "there is no job of that id; it never was, or its result was kept long enough"
 RETRY_AFTER = "10"
 """s after which a client may try again where the queue is full."""
 
@@ -40,8 +42,9 @@ class Service:
             OSError: the folder cannot be written to.
         """
         self.settings = settings
-        self.jobs = Path(settings.folder) / "jobs"
-        self.jobs.mkdir(parents=True, exist_ok=True)
+        self.jobs, self.uploads = Path(settings.folder) / "jobs", Path(settings.folder) / "uploads"
+        for folder in (self.jobs, self.uploads):
+            folder.mkdir(parents=True, exist_ok=True)
         self._lock = folder_lock(Path(settings.folder))
         self.store = Store(Path(settings.folder) / "jobs.sqlite")
         self.metrics = Metrics(self.store.counts)
@@ -63,6 +66,8 @@ class Service:
                 shutil.rmtree(folder, ignore_errors=True)  # its upload had not ended
             elif not job.is_open:
                 self.clear(job, results=job.state != "done")
+        for left in self.uploads.iterdir():  # of processes that were killed
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
         self.checker.warm()
         for runner in self._runners:
             runner.start()
@@ -141,7 +146,7 @@ class Service:
         """
         found = self.store.find(job)
         if found is None or found.owner != owner:
-            raise Refusal(404, "there is no job of that id; it never was, or its result was kept long enough")
+            raise Refusal(404, GONE)
         return found
 
     def progress(self, job: Job) -> JobProgress | None:
@@ -173,6 +178,9 @@ class Service:
     def _keep_house(self) -> None:
         """Remove results that were kept long enough."""
         while not self._over.wait(min(60.0, self.settings.keep / 4)):
-            for job in self.store.ended_before(time.time() - self.settings.keep):
-                if self.store.forget(job):
-                    shutil.rmtree(self.jobs / job, ignore_errors=True)
+            try:
+                for job in self.store.ended_before(time.time() - self.settings.keep):
+                    if self.store.forget(job):
+                        shutil.rmtree(self.jobs / job, ignore_errors=True)
+            except sqlite3.Error as error:
+                log.error("results that were kept long enough stay for now: %s", error)

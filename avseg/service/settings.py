@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,8 +37,14 @@ class Settings:
             raise ValueError(f"two models are called alike ({', '.join(names)}); a request could not name them apart")
         if not self.devices:
             raise ValueError("no device is given; name at least one, such as cpu")
+        for device in self.devices:
+            if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
+                raise ValueError(f"there is no device {device!r}; wanted auto, cpu, cuda, cuda:N or mps")
+        for name in ("bytes", "seconds", "pixels", "work"):
+            if not (value := getattr(self.limits, name)) > 0:
+                raise ValueError(f"the most {name} are {value:g}, wanted more than 0")
         for name, value in (("queue", self.queue), ("keep", self.keep), ("upload", self.upload)):
-            if value <= 0:
+            if not value > 0:
                 raise ValueError(f"{name} is {value:g}, wanted more than 0")
 
     @property

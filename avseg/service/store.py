@@ -125,7 +125,7 @@ class Store:
         """A running job has ended; False where it was cancelled meanwhile."""
         return self._change(
             "UPDATE jobs SET state = ?, fault = ?, notes = ?, ended = ? WHERE id = ? AND state = 'running'",
-            *(state, fault, json.dumps(notes), time.time(), job),
+            *(state, fault.encode(errors="backslashreplace").decode(), json.dumps(notes), time.time(), job),
         )
 
     def again(self, job: str, *, died: bool = False) -> bool:
@@ -180,10 +180,11 @@ class Store:
             self._base.execute("BEGIN IMMEDIATE")
             try:
                 yield self._base
+                self._base.execute("COMMIT")
             except BaseException:
-                self._base.execute("ROLLBACK")
+                if self._base.in_transaction:  # SQLite itself ends one for which the disk has no room
+                    self._base.execute("ROLLBACK")
                 raise
-            self._base.execute("COMMIT")
 
 
 def _job(row: sqlite3.Row) -> Job:

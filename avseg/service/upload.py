@@ -12,7 +12,7 @@ from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
-from starlette.formparsers import MultiPartException
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import Message
 
@@ -76,14 +76,17 @@ async def read_request(request: Request, folder: Path, settings: Settings) -> tu
     try:
         async with asyncio.timeout(settings.upload):
             if kind == "application/json":
-                return _order(await _json(bounded), folder, settings)
+                order, url = _order(await _json(bounded), folder, settings)
+                if not url:
+                    raise Refusal(422, "no url was sent; send one, or a file as the field video of multipart/form-data")
+                return order, url
             async with bounded.form(max_files=2, max_fields=MOST_FIELDS, max_part_size=SMALL) as form:
                 return await _of_form(form, folder, settings)
     except TimeoutError as error:
         text = f"the upload did not come in time; {settings.upload:g} s are allowed, and no pause of 30 s"
         raise Refusal(408, text, CLOSE) from error
-    except MultiPartException as error:
-        raise Refusal(400, f"this is no multipart/form-data that can be read ({error.message})", CLOSE) from error
+    except HTTPException as error:  # Starlette's, of a form that is none
+        raise Refusal(400, f"this is no multipart/form-data that can be read ({error.detail})", CLOSE) from error
 
 
 async def _json(request: Request) -> dict[str, Any]:
@@ -99,6 +102,9 @@ async def _json(request: Request) -> dict[str, Any]:
 async def _of_form(form: FormData, folder: Path, settings: Settings) -> tuple[Order, str | None]:
     values: dict[str, Any] = {"save": [one for one in form.getlist("save") if isinstance(one, str)]}
     files = {name: value for name, value in form.multi_items() if isinstance(value, UploadFile)}
+    for name in form:
+        if name != "save" and len(form.getlist(name)) > 1:
+            raise Refusal(422, f"{name!r} was sent twice; send one video and each field once")
     for name, value in form.multi_items():
         if isinstance(value, str) and name != "save":
             values[name] = value
@@ -142,6 +148,8 @@ def _order(values: Mapping[str, Any], folder: Path, settings: Settings) -> tuple
         for name, value in values.items():
             if name != "url" and value not in (None, "", []):
                 wanted[name] = _value(name, value)
+        if _is_broken([wanted.get(name) for name in (*WORDS, *MAPS, "save")]):
+            raise ValueError("a field holds half a character (a lone surrogate such as \\ud800); send whole ones")
         order = Order.from_dict(wanted)
         _check_options(order)
     except ValueError as error:
@@ -154,6 +162,15 @@ def _order(values: Mapping[str, Any], folder: Path, settings: Settings) -> tuple
     return order, url
 
 
+def _is_broken(value: Any) -> bool:
+    """Whether text somewhere in a value cannot be written as UTF-8, as neither the table nor an answer could hold it."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
 def _value(name: str, value: Any) -> Any:
     """Of a field that came as text, what it says.
 
@@ -161,8 +178,10 @@ def _value(name: str, value: Any) -> Any:
         ValueError: text that says no such thing.
     """
     if name == "save":
-        given = [value] if isinstance(value, str) else value
-        return [one.strip() for text in given for one in str(text).split(",") if one.strip()]
+        given = value if isinstance(value, list) else [value]
+        if not all(isinstance(text, str) for text in given):
+            raise ValueError(f"save is {value!r}, wanted kinds of output with commas between them")
+        return [one.strip() for text in given for one in text.split(",") if one.strip()]
     if not isinstance(value, str) or name in WORDS:
         return value
     if name in NUMBERS:

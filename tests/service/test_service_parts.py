@@ -262,7 +262,7 @@ def test_the_address_that_was_checked_is_the_one_that_is_asked(tmp_path: Path, m
     asked: list[Any] = []
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [(2, 1, 6, "", (next(answers), 80))])
 
-    def connect(address: Any, **_: Any) -> Any:
+    def connect(address: Any, *_: Any) -> Any:
         asked.append(address)
         raise ConnectionRefusedError
 
