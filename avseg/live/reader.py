@@ -34,6 +34,10 @@ class Patience:
     after_end: bool = False
     """The same of a source that says that it has ended."""
 
+    def __post_init__(self) -> None:
+        if not self.seconds >= 0:
+            raise ValueError(f"patience is {self.seconds:g} s, wanted 0 or more")
+
 
 class Reader(threading.Thread):
     """Reads one input into a stage until it ends or the stage is stopped."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,12 +27,13 @@ class Recording:
             overwrite: whether one that is there may be replaced.
 
         Raises:
-            ValueError: another kind of file, or one that is there.
+            ValueError: another kind of file, one that is there, or one that cannot be written.
         """
         if path.suffix.lower() != ".mp4":
             raise ValueError(f"{path} is no name of an MP4 file; give --out NAME.mp4")
         if path.exists() and not overwrite:
             raise ValueError(f"{path} is there already; give another name, or --overwrite")
+        _check_place(path)
         self.path = path
         self._writer: VideoWriter | None = None
         self._begin = self._last = 0.0
@@ -59,3 +61,15 @@ class Recording:
             if self._closing and not piece[1].shape[1]:
                 return
             yield piece
+
+
+def _check_place(path: Path) -> None:
+    """
+    Raises:
+        ValueError: a folder, or a place in which no file can be made; nobody should learn that after the first picture.
+    """
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; give --out the name of a file in it")
+    there = next(folder for folder in path.absolute().parents if folder.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise ValueError(f"{path} cannot be written: {there} takes no new file; give --out another place")

@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -42,8 +43,13 @@ def run_live(
 
     Raises:
         MediaError: a source that cannot be opened, or that was lost and did not come back.
-        ValueError: a model that needs a whole video, or a port that cannot be had.
+        ValueError: a model that needs a whole video, a port that cannot be had, a length that is none, or a recording
+            that would replace its source.
     """
+    if seconds is not None and not seconds > 0:
+        raise ValueError(f"seconds is {seconds:g}, wanted more than 0")
+    if recording is not None and any(one.is_file and _is_same(one.address, recording.path) for one in inputs):
+        raise ValueError(f"{recording.path} is the source itself; give --out another name")
     stream = LiveStream(segmenter, inputs, patience=patience, seconds=seconds, keeps_sound=recording is not None)
     with _Stop() as stop, ExitStack() as stack:
         page = None
@@ -60,6 +66,10 @@ def run_live(
             if recording is not None:
                 recording.write(frame, stream.sound)
     return {**stream.figures.to_dict(), "stopped": stop.asked}
+
+
+def _is_same(source: str, path: Path) -> bool:
+    return path.exists() and path.samefile(source)
 
 
 def told(stream: LiveStream) -> dict[str, Any]:

@@ -163,7 +163,7 @@ def _order(values: Mapping[str, Any], folder: Path, settings: Settings) -> tuple
 
 
 def _is_broken(value: Any) -> bool:
-    """Whether text somewhere in a value cannot be written as UTF-8, as neither the table nor an answer could hold it."""
+    """Whether text somewhere in a value cannot be written as UTF-8; neither the table nor an answer could hold it."""
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:

@@ -7,6 +7,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -270,5 +271,6 @@ class Desk:
         with self._lock:
             held = {visit.video for visit in self._visits.values()}
             for path in list(self.uploads.rglob("*")):
-                if path not in held and path.is_file() and time.time() - path.stat().st_mtime > self._keep:
-                    path.unlink(missing_ok=True)
+                with suppress(FileNotFoundError):  # an upload that ends has another name
+                    if path not in held and path.is_file() and time.time() - path.stat().st_mtime > self._keep:
+                        path.unlink()
