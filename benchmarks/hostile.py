@@ -126,7 +126,7 @@ OPENERS: dict[str, Callable[[Path], Any]] = {
     ".wav": _lazily("avseg.io.audio", "read_wav"),
     ".pkl": _lazily("avseg.io.pickles", "read_tensor"),
     ".npy": _lazily("numpy", "load"),
-    ".npz": lambda path: {name: len(array) for name, array in importlib.import_module("numpy").load(path).items()},
+    ".npz": lambda path: {name: array.size for name, array in importlib.import_module("numpy").load(path).items()},
     ".mp4": lambda path: [time for time, _ in importlib.import_module("avseg.io.video").iter_frames(path)],
     ".pt": _lazily("avseg.engine.training.checkpoint", "read_checkpoint"),
     ".safetensors": _lazily("avseg.models", "load_model"),

@@ -27,6 +27,7 @@ from avseg.inference.source import check_channels, check_hears, clips_from, clip
 from avseg.io.excerpt import excerpt
 from avseg.io.media import VideoInfo
 from avseg.models.base import Model, plain_state
+from avseg.models.compiled import uncompiled
 from avseg.models.digest import update_with
 from avseg.models.files import load_model
 from avseg.models.opening import Download
@@ -84,7 +85,7 @@ class Segmenter:
         if isinstance(model, (str, PathLike)):
             name = name or Path(model).name
             model = load_model(model)
-        if not isinstance(model, Model):
+        if not isinstance(uncompiled(model), Model):
             raise ValueError(
                 f"model is of the type {type(model).__name__}, wanted a model, or a file, Hub id or name of one"
             )

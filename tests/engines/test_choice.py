@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -105,10 +104,10 @@ def test_results_say_what_made_them_and_those_of_another_are_made_again(tmp_path
     assert (described["engine"], described["precision"]) == ("torch", "bf16")
     assert described["fingerprint"] == Segmenter(small_model()).describe()["fingerprint"]
     header = ResultHeader(described, Task("binary"), 5.0, "png")
-    (tmp_path / "result.json").write_text(json.dumps(header.to_dict({"file": "a.mp4"})))
-    assert not Existing.of(tmp_path).made_by_another(header)
+    found = Existing(tmp_path, header.to_dict({"file": "a.mp4"}))
+    assert not found.made_by_another(header)
     other = replace(header, model={**described, "precision": "fp32"})
-    assert Existing.of(tmp_path).made_by_another(other)
+    assert found.made_by_another(other)
     former = {name: value for name, value in described.items() if name not in ("engine", "precision")}
-    (tmp_path / "result.json").write_text(json.dumps(replace(header, model=former).to_dict({"file": "a.mp4"})))
-    assert Existing.of(tmp_path).made_by_another(header) and not Existing.of(tmp_path).made_by_another(other)
+    found = Existing(tmp_path, replace(header, model=former).to_dict({"file": "a.mp4"}))
+    assert found.made_by_another(header) and not found.made_by_another(other)
