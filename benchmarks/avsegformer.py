@@ -39,7 +39,7 @@ def network(size: int) -> tuple[AVSegFormerNetwork, Inputs]:
 
 def loss(net: nn.Module, inputs: Inputs, truth: Tensor) -> Tensor:
     """The published one: first frame, auxiliary mask included."""
-    logits, feature = net(*inputs)
+    logits, feature, *_ = net(*inputs)
     annotated = torch.arange(FRAMES)[None] == 0
     mix = F.interpolate(feature.mean(1, keepdim=True), truth.shape[-2:], mode="bilinear", align_corners=False)
     return sum(

@@ -53,6 +53,34 @@ def account(upstream: Mapping[str, Tensor], taken: Mapping[str, Tensor], variant
     }
 
 
+def check_variant(variant: str | None, known: Sequence[str]) -> None:
+    """
+    Raises:
+        ValueError: a published setting of another name than these.
+    """
+    if variant is not None and variant not in known:
+        raise ValueError(f"variant {variant!r}, wanted one of {', '.join(known)}")
+
+
+def told_backbone(upstream: Mapping[str, Tensor], marks: Mapping[str, str]) -> str:
+    """The backbone of a state dict: `marks` has the beginnings of names of each.
+
+    Raises:
+        ValueError: none of them, or several.
+    """
+    found = [name for mark, name in marks.items() if any(key.startswith(mark) for key in upstream)]
+    if len(found) != 1:
+        wanted = " or ".join(f"{mark}*" for mark in marks)
+        raise ValueError(f"wanted a checkpoint with one backbone, {wanted}; found {', '.join(found) or 'none'}")
+    return found[0]
+
+
+def as_backbone(upstream: Mapping[str, Tensor], prefix: str, rules: Sequence[Rule]) -> dict[str, Tensor]:
+    """What lies below `prefix`, renamed by `rules`, as the stages of a network's backbone."""
+    inner = {name.removeprefix(prefix): tensor for name, tensor in upstream.items() if name.startswith(prefix)}
+    return {f"network.backbone.stages.{name}": tensor for name, tensor in rename_keys(inner, rules).items()}
+
+
 def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
     """The tensors of a .pth, .pkl or .safetensors file: bare, in a dictionary, or with `module.` before every name.
 
@@ -124,6 +152,22 @@ PVT_RULES: list[Rule] = [
     *((rf"norm{k + 1}\.(.*)", rf"stages_{k}.norm.\1") for k in range(4)),
 ]
 """From the published PVT-v2 to timm's."""
+
+PREFIXES = {"resnet.": "resnet50", "encoder_backbone.": "pvt_v2_b5"}
+"""Where the codes that have grown from AVSBench's keep their backbones."""
+PREFIX_RULES: list[Rule] = [
+    # A second branch of the ResNet is stored in every checkpoint and never used; ours is the first.
+    (r"resnet\.layer[34]_2\..*", None),
+    (r"resnet\.(layer[34])_1\.(.*)", r"resnet.\1.\2"),
+    (r"((?:resnet|encoder_backbone)\..*)", r"\1"),
+]
+"""Their names stay, but for those of the ResNet's two branches; then `prefixed_backbones` renames them."""
+
+
+def prefixed_backbones(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The backbones at `PREFIXES`, as the stages of a network's backbone."""
+    return {**as_backbone(state, "resnet.", RESNET_RULES), **as_backbone(state, "encoder_backbone.", PVT_RULES)}
+
 
 HRNET_RULES: list[Rule] = [
     # Layers of the classifier alone.

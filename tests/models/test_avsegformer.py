@@ -17,7 +17,7 @@ from avseg.models.avsegformer.config import AVSegFormerConfig
 from avseg.models.avsegformer.convert import convert, convert_file, find_generation, find_variant, renamed
 from avseg.models.avsegformer.masks import LikenessHead, SoundMixer
 from avseg.models.avsegformer.model import AVSegFormer, AVSegFormerOutput
-from avseg.models.avsegformer.presets import PRESETS
+from avseg.models.avsegformer.presets import GENERATIONS, PRESETS
 from avseg.models.avsegformer.queries import OneKeyAttention, QueryGenerator
 from avseg.types import Batch, DensePrediction, Draw, Task
 from models.small import BINARY, SEMANTIC, batch, clip
@@ -138,6 +138,71 @@ def test_the_mask_head_is_that_of_maps_of_all_queries(learning: bool) -> None:
     with torch.set_grad_enabled(learning):
         got = head(feature, queries)
     assert torch.allclose(got, head.classify(x.relu()), atol=1e-12)
+
+
+SECOND: dict[str, Any] = {**GENERATIONS[2], "dice": "published"}
+
+
+def plain_layer_masks(model: AVSegFormer, heard: Tensor, memory: Tensor, sizes: list[tuple[int, int]]) -> list[Tensor]:
+    """As told of the second generation: torch's attention with the weights that it gives, maps of each scale, a pyramid
+    from the coarsest to the finest, and a head at the size of the picture."""
+    network, found = model.network, []
+    masks, table = network.layer_masks, network.table
+    assert masks is not None and table is not None
+    queries = heard[:, None].repeat(1, len(table), 1) + table
+    for layer in network.decoder:
+        own, look = layer.self_attention, layer.cross_attention  # type: ignore[union-attr]
+        other = nn.MultiheadAttention(heard.shape[1], look.attention.heads, batch_first=True).to(heard)  # type: ignore[union-attr,arg-type,operator]
+        other.load_state_dict(look.attention.state_dict())  # type: ignore[union-attr,operator]
+        queries = own(queries)  # type: ignore[operator]
+        answer, weights = other(queries, memory, memory, average_attn_weights=True)
+        queries = layer.feed_forward(look.norm(queries + answer))  # type: ignore[union-attr,operator]
+        laid = torch.einsum("nqc,nqp->ncp", queries, weights).split([h * w for h, w in sizes], 2)
+        fine, middle, x = (part.unflatten(2, size) for part, size in zip(laid, sizes, strict=True))
+        for up, finer in zip(masks.ups, (middle, fine, None), strict=True):
+            x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+            x = F.conv2d(x, up.weight, up.bias, padding=1)  # type: ignore[arg-type]
+            x = x if finer is None else x + finer
+        x = F.interpolate(masks.first(x), scale_factor=4, mode="bilinear", align_corners=False)
+        found.append(masks.classify(F.conv2d(x, masks.second.weight, masks.second.bias, padding=1).relu()))
+    return found
+
+
+def test_masks_of_the_decoders_layers_are_those_of_the_second_generation() -> None:
+    model = small_model(**SECOND, dropout=0.0, width=32).double().train()
+    network, memories = model.network, []
+    network.encoder.register_forward_hook(lambda _m, given, out: memories.append((out, given[1])))
+    torch.manual_seed(1)
+    images, sound = torch.randn(2, 3, 64, 64).double(), torch.randn(2, CONFIG.audio_width).double()
+    logits, _, layers = network(images, sound)
+    heard = network.audio_projection(sound)
+    plain = plain_layer_masks(model, heard, *memories[0])
+    assert [layer.shape for layer in layers] == [logits.shape] * CONFIG.decoder_layers
+    assert all(torch.allclose(a, b, atol=1e-10) for a, b in zip(layers, plain, strict=True))
+    wanted = sum(layer.square().mean() for layer in plain)
+    gradients = torch.autograd.grad(wanted, [network.layer_masks.classify.weight, network.table])  # type: ignore[union-attr,list-item,arg-type]
+    got = torch.autograd.grad(
+        sum(layer.square().mean() for layer in layers),  # type: ignore[arg-type]
+        [network.layer_masks.classify.weight, network.table],  # type: ignore[union-attr,list-item]
+    )
+    assert all(torch.allclose(a, b, atol=1e-10) for a, b in zip(got, gradients, strict=True))
+    assert network.eval()(images, sound)[2] == []
+
+
+@pytest.mark.parametrize("task", [BINARY, SEMANTIC], ids=["binary", "semantic"])
+def test_every_layers_mask_is_judged_like_the_main_one(task: Task) -> None:
+    model, b = small_model(task, **SECOND).train(), batch(clip(2, classes=2), clip(3, 1, classes=2))
+    output = model(b)
+    terms = model.losses(output, b)
+    assert set(terms) == {"segmentation", "layers"} and len(output.layer_logits) == CONFIG.decoder_layers
+    each = [
+        float(model.losses(replace(output, logits=logits), b)["segmentation"].detach())
+        for logits in output.layer_logits
+    ]
+    assert float(terms["layers"].detach()) == pytest.approx(0.1 * sum(each), rel=1e-5)
+    sum(terms.values()).backward()
+    assert all(p.grad is not None for p in model.network.layer_masks.parameters())  # type: ignore[union-attr]
+    assert set(loss_of(model.eval(), b)) == {"segmentation"}
 
 
 def batch_at(epoch: int) -> Batch:
@@ -300,9 +365,9 @@ def test_the_setting_and_the_generation_are_asked_where_tensors_do_not_tell() ->
             find_generation(state, generation)  # type: ignore[arg-type]
 
 
-def published_form(model: AVSegFormer) -> dict[str, Tensor]:
+def published_form(model: AVSegFormer, generation: Any = 3) -> dict[str, Tensor]:
     """A small model's weights by their published names."""
-    names = {ours: name for name in keys("s4_r50") for ours in renamed({name: torch.empty(0)})}
+    names = {ours: name for name in keys("s4_r50") for ours in renamed({name: torch.empty(0)}, generation)}
     return {names.get(n, n.replace("audio_network.", "vggish.")): tensor for n, tensor in model.state_dict().items()}
 
 
@@ -327,14 +392,17 @@ def test_an_older_file_is_taken_when_its_generation_is_given(tmp_path: Path, mon
     monkeypatch.setattr(module, "_config", lambda upstream, variant: config)
     for generation, generator in ((None, "attention"), (2, "repeat")):
         torch.manual_seed(1)
-        whole = build_model(replace(config, generator=generator), task)  # type: ignore[type-var]
-        state = published_form(whole)  # type: ignore[arg-type]
-        state["head.fpn.up1.1.bias"] = torch.zeros(3)
+        whole = build_model(replace(config, **GENERATIONS[generation or 3]), task)  # type: ignore[type-var,arg-type,index]
+        state = published_form(whole, generation or 3)  # type: ignore[arg-type]
+        assert ("head.attn_fc.4.weight" in state) == (generation == 2)
+        if generation is None:
+            state["head.fpn.up1.1.bias"] = torch.zeros(3)
         torch.save(state, tmp_path / "S4_best.pth")
         out = convert_file(tmp_path / "S4_best.pth", tmp_path / "m.safetensors", variant="s4", generation=generation)  # type: ignore[arg-type]
         again = load_model(out)
         b = batch(clip(1))
         assert again.config.generator == generator  # type: ignore[attr-defined]
+        assert all(torch.equal(tensor, again.state_dict()[name]) for name, tensor in whole.state_dict().items())
         assert torch.equal(again.predict(b)[0].logits, whole.predict(b)[0].logits)
         with pytest.raises(ValueError, match="stranger"):
             convert({**state, "stranger": torch.zeros(1)}, variant="s4", generation=generation)  # type: ignore[arg-type]

@@ -122,7 +122,7 @@ def test_published_numbers(weights: Weights, case: str) -> None:
     hooks = [network.get_submodule(part).register_forward_hook(kept(seen, stage)) for stage, part in STAGES.items()]
     with torch.set_grad_enabled(learns):
         sound = model.audio_network(inputs["log_mel"])  # type: ignore[misc]
-        logits, feature = network(inputs["frames"], sound, valid)
+        logits, feature, _ = network(inputs["frames"], sound, valid)
     for hook in hooks:
         hook.remove()
     noise, stages = figures["noise"], figures["stages"]

@@ -23,12 +23,12 @@ from avseg.models.avism.seams import SEAMS
 from avseg.models.avism.session import DRAWN_AT_ONCE, AVISMSession, drawn_tracks
 from avseg.models.avism.truth import InstanceTruth, truth_of
 from avseg.models.avism.video import Watched
-from avseg.models.base import Model, in_evaluation, uncompiled
+from avseg.models.base import in_evaluation, uncompiled
 from avseg.models.class_rows import ClassRows, object_rows, sounding_rows
-from avseg.models.encoder import AudioEncoder
+from avseg.models.hearing import HearingModel
 from avseg.models.seams import Seam
 from avseg.models.session import alone
-from avseg.models.slots import WeightSlot, backbone_slot, whole
+from avseg.models.slots import WeightSlot
 from avseg.nn.frames import gathered, normalised, resized, spread
 from avseg.types import Batch, Draw, Prediction, Task
 
@@ -38,7 +38,7 @@ _POINTS = -2
 """Marks the generator that draws points: no clip has this place."""
 
 
-class AVISM(Model[AVISMOutput]):
+class AVISM(HearingModel[AVISMOutput]):
     """Audio-visual instance segmentation: one track for everything that sounds, empty while it is silent."""
 
     Config: ClassVar[type[ModelConfig]] = AVISMConfig
@@ -51,9 +51,7 @@ class AVISM(Model[AVISMOutput]):
     def __init__(self, config: AVISMConfig, task: Task) -> None:
         super().__init__(config, task)
         self.network = AVISMNetwork(len(task.classes), config)
-        self.hearing = AudioEncoder.of(config)
-        self.audio_network = self.hearing.network()
-        self.sounding = self.hearing.sounding_head(len(task.classes))
+        self.listen()
 
     def forward(self, batch: Batch) -> AVISMOutput:
         """See `AVISMOutput`. All frames are held at once; `predict` goes through long clips in pieces.
@@ -75,7 +73,7 @@ class AVISM(Model[AVISMOutput]):
             sizes=batch.sizes,
             frame_similarity=watched.frame_similarity,
             clip_similarity=watched.clip_similarity,
-            sounding_logits=None if self.sounding is None else self.sounding(audio),
+            sounding_logits=self.sounding_logits(audio),
         )
 
     def sized(self, batch: Batch) -> Batch:
@@ -108,14 +106,6 @@ class AVISM(Model[AVISMOutput]):
             columns = torch.arange(width, device=images.device) < batch.sizes[:, 1:]
             images = images * (rows[:, :, None] & columns[:, None])[:, None, None]
         return F.pad(images, (0, -width % STEP, 0, -height % STEP))
-
-    def features(self, batch: Batch) -> Tensor:
-        """(B, T, W) what is heard in the second of each frame: as it came with the clips, or made of their sound.
-
-        Raises:
-            ValueError: features of another width, or a model that hears features and clips that have none.
-        """
-        return self.hearing.vectors(batch, self.audio_network)
 
     def _watch(self, queries: Tensor, audio: Tensor, valid: Tensor) -> Watched:
         """The clip stage, for clips of one length at a time."""
@@ -197,12 +187,7 @@ class AVISM(Model[AVISMOutput]):
         """`detector`: a checkpoint whose frame-level part (`backbone.`, `sem_seg_head.`) is taken, all but its classes;
         what hears is taken where the file has it and begins fresh where not, as in files of COCO. Then `backbone`, and
         `vggish`."""
-        audio = self.audio_network if self.config.audio_network == "vggish" else None
-        return {
-            "detector": WeightSlot(self.network, take_detector),
-            "backbone": backbone_slot(self.network, self.config.backbone),
-            "vggish": WeightSlot(audio, whole, "audio_network='vggish' gives it one"),
-        }
+        return {"detector": WeightSlot(self.network, take_detector), **super().weight_slots()}
 
     def class_rows(self) -> dict[str, ClassRows]:
         """The classifiers of frame and clip queries, and what tells the classes that sound."""

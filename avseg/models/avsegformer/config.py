@@ -71,6 +71,9 @@ class AVSegFormerConfig(ModelConfig):
     mix_probability: Literal["rescaled", "published"] = "rescaled"
     """That mean is never negative, so that its sigmoid, the published probability, never falls below a half. `rescaled`
     takes twice the sigmoid less one."""
+    layer_weight: float = 0.0
+    """Factor of the loss of a mask made of each decoder layer; published before 2023-08-14 was 0.1, with no other
+    auxiliary mask. 0: the model has no such part."""
 
     # Not published. With these values a model is as published.
     sounding_weight: float = 0.0
@@ -101,7 +104,7 @@ class AVSegFormerConfig(ModelConfig):
         for name in ("queries", "encoder_layers", "decoder_layers", "points", "mlp_width"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} {getattr(self, name)}, wanted 1 or more")
-        for name in ("generator_layers", "freeze_backbone_epochs", "mix_weight"):
+        for name in ("generator_layers", "freeze_backbone_epochs", "mix_weight", "layer_weight"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} {getattr(self, name)}, wanted 0 or more")
         if not 0 <= self.dropout < 1:

@@ -5,28 +5,38 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from torch import Tensor
 
 from avseg.models.avsegformer.config import AVSegFormerConfig
 from avseg.models.avsegformer.model import AVSegFormer
-from avseg.models.avsegformer.presets import PRESETS, Generation, Variant
-from avseg.models.convert import PVT_RULES, RESNET_RULES, Rule, account, read_checkpoint, rename_keys
+from avseg.models.avsegformer.presets import GENERATIONS, PRESETS, Generation, Variant
+from avseg.models.convert import (
+    PVT_RULES,
+    RESNET_RULES,
+    Rule,
+    account,
+    as_backbone,
+    check_variant,
+    read_checkpoint,
+    rename_keys,
+    told_backbone,
+)
 from avseg.models.files import build_model, load_strictly, save_model
 from avseg.nn.empty import WithoutInitialisation
 from avseg.types import Task
 
 NEWEST: Generation = 3
 BACKBONE = "backbone."
+MARKS = {f"{BACKBONE}conv1.": "resnet50", f"{BACKBONE}patch_embed1.": "pvt_v2_b5"}
 CLASSIFIER = "head.fc.4.weight"
 GENERATOR = "head.query_generator."
 
 _ATTENTION = r"(in_proj_weight|in_proj_bias|out_proj\.\w+)"
 
 RULES: list[Rule] = [
-    # Parts that no released generation uses, and a second branch of the ResNet; ours is the first.
-    (r"head\.(?:fpn|attn_fc)\..*", None),
+    # A second branch of the ResNet; ours is the first.
     (r"backbone\.layer[34]_2\..*", None),
     (r"backbone\.(layer[34])_1\.(.*)", r"backbone.\1.\2"),
     (r"(backbone\..*)", r"\1"),
@@ -81,6 +91,15 @@ RULES: list[Rule] = [
     (r"head\.fc\.4\.(\w+)", r"network.head.classify.\1"),
 ]
 
+# Masks of the decoder's layers: built by all generations, used by the older ones.
+LAYER_MASKS: list[Rule] = [
+    *((rf"head\.fpn\.up{k + 1}\.1\.(\w+)", rf"network.layer_masks.ups.{k}.\1") for k in range(3)),
+    (r"head\.attn_fc\.0\.(\w+)", r"network.layer_masks.first.\1"),
+    (r"head\.attn_fc\.2\.(\w+)", r"network.layer_masks.second.\1"),
+    (r"head\.attn_fc\.4\.(\w+)", r"network.layer_masks.classify.\1"),
+]
+UNUSED: list[Rule] = [(r"head\.(?:fpn|attn_fc)\..*", None)]
+
 _POINTWISE = ("network.head.enter.", "network.head.mix.", "network.head.leave.")
 
 
@@ -99,8 +118,8 @@ def convert(
         upstream: the state dict (`avseg.models.convert.read_checkpoint` reads a file).
         task: by default that of the setting: binary for S4 and MS3, semantic with 70 foreground classes for AVSS.
         variant: the published setting; only AVSS at 224 is told by the tensors.
-        generation: 3, the newest, has queries that attend to the sound; 2, before 2023-08-14, repeats the sound. None:
-            the newest.
+        generation: 3, the newest, has queries that attend to the sound; 2, before 2023-08-14, repeats the sound and
+            has a mask for each layer of the decoder. None: the newest.
         vggish: the state dict of VGGish, in place of the one in the checkpoint.
         changes: fields of the config that depart from the published setting.
 
@@ -108,11 +127,8 @@ def convert(
         ValueError: unknown, missing, misshaped or doubled tensors; a variant, generation or task that contradicts them,
             or does not say what they leave open.
     """
-    chosen = find_variant(upstream, variant)
-    generator: Literal["attention", "repeat"] = (
-        "attention" if find_generation(upstream, generation) == NEWEST else "repeat"
-    )
-    config = replace(_config(upstream, chosen), generator=generator, **changes)
+    chosen, generation = find_variant(upstream, variant), find_generation(upstream, generation)
+    config = replace(_config(upstream, chosen), **{**GENERATIONS[generation], **changes})
     task = task or PRESETS[chosen].task
     assert task is not None
     classes = upstream[CLASSIFIER].shape[0]
@@ -121,7 +137,7 @@ def convert(
     with WithoutInitialisation():
         model = build_model(config, task)
     assert isinstance(model, AVSegFormer)
-    state = renamed(upstream)
+    state = renamed(upstream, generation)
     if vggish is not None:
         state = {name: tensor for name, tensor in state.items() if not name.startswith("audio_network.")}
         state |= {f"audio_network.{name}": tensor for name, tensor in vggish.items()}
@@ -138,14 +154,13 @@ def convert_file(
     vggish: Path | None = None,
 ) -> Path:
     """`avseg.models.avsegformer.spec.convert`."""
-    if variant is not None and variant not in get_args(Variant):
-        raise ValueError(f"variant {variant!r}, wanted one of {', '.join(get_args(Variant))}")
+    check_variant(variant, get_args(Variant))
     upstream = read_checkpoint(source)
-    chosen = find_variant(upstream, variant)
+    chosen, generation = find_variant(upstream, variant), find_generation(upstream, generation)
     sound = None if vggish is None else read_checkpoint(vggish)
     model = convert(upstream, variant=chosen, generation=generation, vggish=sound)
     origin = f"converted from {source.name} ({chosen})" + (f" and {Path(vggish).name}" if vggish else "")
-    return save_model(model, out, {"origin": origin, **account(upstream, renamed(upstream), chosen)})
+    return save_model(model, out, {"origin": origin, **account(upstream, renamed(upstream, generation), chosen)})
 
 
 def find_variant(upstream: Mapping[str, Tensor], variant: Variant | None) -> Variant:
@@ -200,22 +215,17 @@ def find_generation(upstream: Mapping[str, Tensor], generation: Generation | Non
 
 def _config(upstream: Mapping[str, Tensor], variant: Variant) -> AVSegFormerConfig:
     """The published setting, with the backbone that names tell."""
-    marks = {"backbone.conv1.weight": "resnet50", "backbone.patch_embed1.proj.weight": "pvt_v2_b5"}
-    found = [name for key, name in marks.items() if key in upstream]
-    if len(found) != 1:
-        raise ValueError(f"wanted a checkpoint with one backbone, {' or '.join(marks)}; found {found or 'none'}")
-    config = PRESETS[variant](backbone=found[0])
+    config = PRESETS[variant](backbone=told_backbone(upstream, MARKS))
     assert isinstance(config, AVSegFormerConfig)
     return config
 
 
-def renamed(upstream: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def renamed(upstream: Mapping[str, Tensor], generation: Generation = NEWEST) -> dict[str, Tensor]:
     """Our names; the backbone by its own table."""
-    state = rename_keys(upstream, RULES)
-    inner = {name.removeprefix(BACKBONE): tensor for name, tensor in state.items() if name.startswith(BACKBONE)}
-    rules = PVT_RULES if "patch_embed1.proj.weight" in inner else RESNET_RULES
+    state = rename_keys(upstream, [*RULES, *(UNUSED if generation == NEWEST else LAYER_MASKS)])
+    rules = PVT_RULES if f"{BACKBONE}patch_embed1.proj.weight" in state else RESNET_RULES
     kept = {name: _reshaped(name, tensor) for name, tensor in state.items() if not name.startswith(BACKBONE)}
-    return {**kept, **{f"network.backbone.stages.{n}": tensor for n, tensor in rename_keys(inner, rules).items()}}
+    return {**kept, **as_backbone(state, BACKBONE, rules)}
 
 
 def _reshaped(name: str, tensor: Tensor) -> Tensor:

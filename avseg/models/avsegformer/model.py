@@ -7,20 +7,18 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from avseg.config import ModelConfig
 from avseg.losses.dense import at_least_float32, binary_loss, semantic_loss, squared_dice_loss
 from avseg.models.avsegformer.config import AVSegFormerConfig
-from avseg.models.avsegformer.network import AVSegFormerNetwork
-from avseg.models.base import Model, plain_name
+from avseg.models.avsegformer.network import AVSegFormerNetwork, NetworkOutput
 from avseg.models.class_rows import ClassRows, logit_rows, sounding_rows
-from avseg.models.dense import dense_predictions, dense_targets, sized, sounding_truth
-from avseg.models.encoder import AudioEncoder
+from avseg.models.dense import DenseModel, DenseTruth
+from avseg.models.hearing import HearingModel
 from avseg.models.seams import DEFAULT_SEAMS, Runner, Seam
-from avseg.models.slots import WeightSlot, backbone_slot, whole
 from avseg.nn.frames import gathered, normalised, sized_frames, spread
-from avseg.types import Batch, DenseTarget, Prediction, Task
+from avseg.types import Batch, Task
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,19 +29,21 @@ class AVSegFormerOutput:
     """(B, T, C, h, w) before any activation, at the size the network saw."""
     mix_logits: Tensor
     """(B, T, 1, h / 4, w / 4) of the auxiliary mask: the mean of the mask feature over its channels, never negative."""
+    layer_logits: tuple[Tensor, ...] = ()
+    """Of each layer of the decoder (B, T, C, h, w): in training, where the config has `layer_weight`."""
     sounding_logits: Tensor | None = None
     """(B, T, K) which classes sound, where the auxiliary loss is on."""
 
 
 def _answered(
     run: Runner, images: Tensor, sound: Tensor, valid: Tensor | None = None, freeze: str = ""
-) -> tuple[Tensor, Tensor]:
+) -> NetworkOutput:
     """Logits; the mask feature, which training alone wants, is left empty."""
     (logits,) = run(images, sound) if valid is None else run(images, sound, valid)
-    return logits, logits.new_zeros(logits.shape[0], 1, 1, 1)
+    return logits, logits.new_zeros(logits.shape[0], 1, 1, 1), []
 
 
-class AVSegFormer(Model[AVSegFormerOutput]):
+class AVSegFormer(HearingModel[AVSegFormerOutput], DenseModel[AVSegFormerOutput]):
     """Queries made of sound, for binary (S4, MS3) and semantic (AVSS) masks."""
 
     Config: ClassVar[type[ModelConfig]] = AVSegFormerConfig
@@ -55,13 +55,11 @@ class AVSegFormer(Model[AVSegFormerOutput]):
     def __init__(self, config: AVSegFormerConfig, task: Task) -> None:
         super().__init__(config, task)
         self.network = AVSegFormerNetwork(task.channels, config)
-        self.hearing = AudioEncoder.of(config)
-        self.audio_network = self.hearing.network()
-        self.sounding = self.hearing.sounding_head(len(task.classes) or config.sounding_classes)
+        self.listen()
 
     def forward(self, batch: Batch) -> AVSegFormerOutput:
         """See `AVSegFormerOutput`; sound and pictures are made ready here, on the batch's device."""
-        embeddings = self.hearing.vectors(batch, self.audio_network)  # (B, T, W)
+        embeddings = self.features(batch)  # (B, T, W)
         pads = self.config.valid_mask and self.training
         seen = torch.ones_like(batch.valid) if pads else batch.valid
         images = normalised(gathered(sized_frames(batch, self.config.input), seen))  # (N, 3, h, w)
@@ -69,11 +67,12 @@ class AVSegFormer(Model[AVSegFormerOutput]):
         if pads:
             valid = batch.valid.flatten().to(images.dtype)  # (N,)
             images = images * valid[:, None, None, None]
-        logits, feature = self.network(images, gathered(embeddings, seen), valid, self._freeze(batch))
+        logits, feature, layers = self.network(images, gathered(embeddings, seen), valid, self._freeze(batch))
         return AVSegFormerOutput(
             logits=spread(logits, seen),
             mix_logits=spread(feature.mean(1, keepdim=True), seen),
-            sounding_logits=None if self.sounding is None else self.sounding(embeddings),
+            layer_logits=tuple(spread(layer, seen) for layer in layers),
+            sounding_logits=self.sounding_logits(embeddings),
         )
 
     def _freeze(self, batch: Batch) -> str:
@@ -82,71 +81,39 @@ class AVSegFormer(Model[AVSegFormerOutput]):
         return self.config.frozen_backbone if frozen else ""
 
     def losses(self, output: AVSegFormerOutput, batch: Batch) -> dict[str, Tensor]:
-        """`segmentation`, and by config `mix` (the auxiliary mask) and `sounding`."""
-        targets = dense_targets(batch)
-        labels = torch.stack([target.labels for target in targets])  # (B, T, H, W)
-        annotated = torch.stack([target.annotated for target in targets]) & batch.valid  # (B, T)
-        logits = _at(output.logits, labels)
-        if self.task.kind == "binary":
-            terms = {"segmentation": self._binary(logits, labels, annotated)}
-        else:
-            terms = {"segmentation": semantic_loss(logits, labels, annotated, self.config.foreground_weight)}
-        if self.config.mix_weight:
-            mix = self._mix(_at(output.mix_logits, labels), labels, annotated)
-            terms["mix"] = self.config.mix_weight * mix
-        return {**terms, **self._sounding(output, targets, annotated)}
+        """`segmentation`, and by config `mix` (the auxiliary mask), `sounding` and, in training, `layers` (the masks of
+        the decoder's layers)."""
+        config, truth = self.config, DenseTruth.of(batch)
+        terms = {"segmentation": self._segmentation(output.logits, truth)}
+        if config.mix_weight:
+            terms["mix"] = config.mix_weight * self._mix(output.mix_logits, truth)
+        if output.layer_logits:
+            found = [self._segmentation(logits, truth) for logits in output.layer_logits]
+            terms["layers"] = config.layer_weight * torch.stack(found).sum()
+        return terms | self.sounding_terms(output.sounding_logits, truth.targets, truth.annotated)
 
-    def _binary(self, logits: Tensor, labels: Tensor, annotated: Tensor) -> Tensor:
+    def _segmentation(self, logits: Tensor, truth: DenseTruth) -> Tensor:
+        """The loss of masks (B, T, C, h, w)."""
+        if self.task.kind == "semantic":
+            weight = self.config.foreground_weight
+            return semantic_loss(truth.at_size(logits), truth.labels, truth.annotated, weight)
         if self.config.binary_loss == "bce":
-            return binary_loss(logits, labels, annotated, "probability")
-        return self._dice(at_least_float32(logits).sigmoid(), labels, annotated)
+            return binary_loss(truth.at_size(logits), truth.labels, truth.annotated, "probability")
+        return self._dice(at_least_float32(truth.at_size(logits)).sigmoid(), truth)
 
-    def _mix(self, logits: Tensor, labels: Tensor, annotated: Tensor) -> Tensor:
+    def _mix(self, logits: Tensor, truth: DenseTruth) -> Tensor:
         """The foreground's loss of the auxiliary mask; of semantic tasks always Dice."""
-        published = self.config.mix_probability == "published"
+        published, logits = self.config.mix_probability == "published", truth.at_size(logits)
         if self.config.binary_loss == "bce" and self.task.kind == "binary" and published:
-            return binary_loss(logits, labels, annotated, "probability")
+            return binary_loss(logits, truth.labels, truth.annotated, "probability")
         precise = at_least_float32(logits)
-        probabilities = precise.sigmoid() if published else (precise / 2).tanh()
-        return self._dice(probabilities, labels, annotated)
+        return self._dice(precise.sigmoid() if published else (precise / 2).tanh(), truth)
 
-    def _dice(self, probabilities: Tensor, labels: Tensor, annotated: Tensor) -> Tensor:
-        return squared_dice_loss(probabilities, labels, annotated, smooth=float(self.config.dice == "smoothed"))
-
-    def _sounding(self, output: AVSegFormerOutput, targets: list[DenseTarget], judged: Tensor) -> dict[str, Tensor]:
-        if output.sounding_logits is None:
-            return {}
-        truth = sounding_truth(targets, output.sounding_logits.shape[-1])  # (B, T, K)
-        return {"sounding": self.hearing.sounding_term(output.sounding_logits, truth, judged)}
-
-    def postprocess(self, output: AVSegFormerOutput, batch: Batch) -> list[Prediction]:
-        """The valid frames of every clip, as float32 logits."""
-        return dense_predictions(output.logits, batch)
-
-    def weight_slots(self) -> dict[str, WeightSlot]:
-        """`backbone` and `vggish`."""
-        audio = self.audio_network if self.config.audio_network == "vggish" else None
-        return {
-            "backbone": backbone_slot(self.network, self.config.backbone),
-            "vggish": WeightSlot(audio, whole, "audio_network='vggish' gives it one"),
-        }
+    def _dice(self, probabilities: Tensor, truth: DenseTruth) -> Tensor:
+        smooth = float(self.config.dice == "smoothed")
+        return squared_dice_loss(probabilities, truth.labels, truth.annotated, smooth=smooth)
 
     def class_rows(self) -> dict[str, ClassRows]:
-        """The classifier, and what tells the classes that sound."""
-        return {"network.head.classify": logit_rows, "sounding": sounding_rows}
-
-    def param_groups(self) -> dict[str, list[nn.Parameter]]:
-        """`backbone`, `decoder` (all that comes after it) and, where it learns, `audio`."""
-        parts: dict[str, list[nn.Parameter]] = {"backbone": [], "decoder": [], "audio": []}
-        for full, parameter in self.named_parameters():
-            name = plain_name(full)
-            if parameter.requires_grad:
-                part = "backbone" if name.startswith("network.backbone.") else "decoder"
-                parts["audio" if name.startswith("audio_network.") else part].append(parameter)
-        return {name: parameters for name, parameters in parts.items() if parameters}
-
-
-def _at(logits: Tensor, labels: Tensor) -> Tensor:
-    """(B, T, C, h, w) at the size of the labels (B, T, H, W)."""
-    whole = sized(logits.flatten(0, 1), (labels.shape[-2], labels.shape[-1]))
-    return torch.unflatten(whole, 0, labels.shape[:2])
+        """The classifiers, and what tells the classes that sound."""
+        heads = dict.fromkeys(("network.head.classify", "network.layer_masks.classify"), logit_rows)
+        return {**heads, "sounding": sounding_rows}

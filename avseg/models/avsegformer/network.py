@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -9,15 +10,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from avseg.models.avsegformer.config import GROUPS, AVSegFormerConfig
+from avseg.models.avsegformer.layer_masks import LayerMasks, laid
 from avseg.models.avsegformer.masks import LikenessHead, SoundMixer
 from avseg.models.avsegformer.queries import QueryGenerator, Repeated
 from avseg.models.base import in_evaluation
 from avseg.nn.backbones import Backbone
+from avseg.nn.deform import Size
 from avseg.nn.deform_encoder import DeformableEncoder, as_maps, flattened
 from avseg.nn.transformer import TokenDecoderLayer
 
 LEVELS = 3
 """Maps of the encoder: those at strides 8, 16, 32."""
+NetworkOutput = tuple[Tensor, Tensor, list[Tensor]]
+"""Logits, the mask feature, and logits of each layer of the decoder."""
 
 
 class AVSegFormerNetwork(nn.Module):
@@ -58,6 +63,7 @@ class AVSegFormerNetwork(nn.Module):
         self.smooth = _normed(width, width, 3)
         self.mixer = SoundMixer(width, heads)
         self.head = LikenessHead(channels, config.queries, width, config.mlp_width, config.head_widths)
+        self.layer_masks = LayerMasks(channels, width, config.head_widths) if config.layer_weight else None
         self._begin()
         self.to(memory_format=torch.channels_last)
 
@@ -68,9 +74,7 @@ class AVSegFormerNetwork(nn.Module):
         for part in (*self.projections, self.lateral, self.smooth):
             nn.init.xavier_uniform_(part[0].weight)
 
-    def forward(
-        self, images: Tensor, sound: Tensor, valid: Tensor | None = None, freeze: str = ""
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, images: Tensor, sound: Tensor, valid: Tensor | None = None, freeze: str = "") -> NetworkOutput:
         """
         Args:
             images: (N, 3, H, W) normalised, H and W multiples of 32.
@@ -80,7 +84,8 @@ class AVSegFormerNetwork(nn.Module):
             freeze: `published` and `still` leave the backbone without gradient (`AVSegFormerConfig.frozen_backbone`).
 
         Returns:
-            Logits (N, C, H, W) and the mask feature (N, width, H / 4, W / 4).
+            Logits (N, C, H, W); the mask feature (N, width, H / 4, W / 4); and in training, where the config has
+            `layer_weight`, logits (N, C, H, W) of each layer of the decoder, else none.
         """
         keep = None if valid is None else valid.to(images.dtype)[:, None, None, None]
         maps = [_masked(x, keep) for x in self._looked(images, freeze)]
@@ -89,8 +94,8 @@ class AVSegFormerNetwork(nn.Module):
         tokens, sizes = flattened(coarse)
         memory = self.encoder(tokens, sizes)  # (N, P, D)
         feature = self._feature(fine, as_maps(memory, sizes)[0], heard)
-        logits = self.head(feature, self._decoded(heard, memory))
-        return _masked(logits, keep), _masked(feature, keep)
+        queries, layers = self._decoded(heard, memory, sizes)
+        return _masked(self.head(feature, queries), keep), _masked(feature, keep), layers
 
     def _looked(self, images: Tensor, freeze: str) -> list[Tensor]:
         """The four maps of the backbone."""
@@ -102,13 +107,19 @@ class AVSegFormerNetwork(nn.Module):
     def _state(self, freeze: str) -> AbstractContextManager[None]:
         return in_evaluation(self.backbone) if freeze == "still" else nullcontext()
 
-    def _decoded(self, heard: Tensor, memory: Tensor) -> Tensor:
-        """(N, D) and (N, P, D) -> queries (N, Q, D) that have seen the picture."""
+    def _decoded(self, heard: Tensor, memory: Tensor, sizes: Sequence[Size]) -> tuple[Tensor, list[Tensor]]:
+        """(N, D) and (N, P, D) -> queries (N, Q, D) that have seen the picture, and logits of each layer."""
         queries: Tensor = self.generator(heard)
         queries = queries if self.table is None else queries + self.table
+        masks, layers = self.layer_masks if self.training else None, []
         for layer in self.decoder:
-            queries = layer(queries, memory)
-        return queries
+            if masks is None:
+                queries = layer(queries, memory)
+            else:
+                assert isinstance(layer, TokenDecoderLayer)
+                queries, seen = laid(layer, queries, memory)
+                layers.append(masks(seen, sizes))
+        return queries, layers
 
     def _feature(self, fine: Tensor, seen: Tensor, heard: Tensor) -> Tensor:
         """The projected map at stride 4 and the encoder's at stride 8 -> the mask feature (N, D, H / 4, W / 4)."""

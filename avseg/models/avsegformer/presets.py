@@ -42,3 +42,9 @@ PRESETS: dict[str, Preset] = {
     "avss_512": _semantic(input=_LARGE),
 }
 """AVSegFormer at 224 x 224, and AVSegFormer* at 512 x 512."""
+
+GENERATIONS: dict[Generation, dict[str, Any]] = {
+    2: {"generator": "repeat", "mix_weight": 0.0, "mix_probability": "rescaled", "layer_weight": 0.1},
+    3: {},
+}
+"""What each generation that is built changes in a preset. The probability of a mask that is not made is the default."""

@@ -14,12 +14,20 @@ from avseg.models.catr.config import CATRConfig
 from avseg.models.catr.model import CATR
 from avseg.models.catr.presets import PRESETS, Variant
 from avseg.models.catr.temporal import LAYERS
-from avseg.models.convert import PVT_RULES, RESNET_RULES, Rule, account, read_checkpoint, rename_keys
+from avseg.models.convert import (
+    PREFIX_RULES,
+    PREFIXES,
+    Rule,
+    account,
+    check_variant,
+    prefixed_backbones,
+    read_checkpoint,
+    rename_keys,
+    told_backbone,
+)
 from avseg.models.files import build_model, load_strictly, save_model
 from avseg.nn.empty import WithoutInitialisation
 from avseg.types import Task
-
-RESNET_PREFIX, PVT_PREFIX = "resnet.", "encoder_backbone."
 
 _ENCODER = {
     "self_attn": "self_attention.attention",
@@ -51,9 +59,7 @@ RULES: list[Rule] = [
     # The gates join three layers. What sound finds in the last of them nothing reads, nor any layer above.
     (rf"transformer\.temporal_encoder\.layers\.{LAYERS - 1}\.va_atten\..*", None),
     (rf"transformer\.temporal_encoder\.layers\.(?:[{LAYERS}-9]|\d\d+)\..*", None),
-    (r"resnet\.layer[34]_2\..*", None),
-    (r"resnet\.(layer[34])_1\.(.*)", r"resnet.\1.\2"),
-    (r"((?:resnet|encoder_backbone)\..*)", r"\1"),
+    *PREFIX_RULES,
     *((rf"conv{k + 2}\.conv2d_list\.(\d+)\.(.*)", rf"network.neck.{k}.branches.\1.\2") for k in range(3)),
     (r"vid_embed_proj\.(.*)", r"network.to_tokens.\1"),
     (r"obj_queries\.weight", "network.queries"),
@@ -106,8 +112,7 @@ def convert(
 
 def convert_file(source: Path, out: Path, *, variant: Variant = "s4", vggish: Path | None = None) -> Path:
     """`avseg.models.catr.spec.convert`."""
-    if variant not in get_args(Variant):
-        raise ValueError(f"variant {variant!r}, wanted one of {', '.join(get_args(Variant))}")
+    check_variant(variant, get_args(Variant))
     upstream = read_checkpoint(source)
     config_of(upstream, variant)
     if vggish is None:
@@ -128,12 +133,7 @@ def config_of(upstream: Mapping[str, Tensor], variant: Variant) -> CATRConfig:
     """
     if "transformer.temporal_encoder.layers.0.linear1.weight" not in upstream or "obj_queries.weight" not in upstream:
         raise ValueError("this is no CATR checkpoint: it has no temporal encoder of obj_queries")
-    backbones = {RESNET_PREFIX: "resnet50", PVT_PREFIX: "pvt_v2_b5"}
-    found = [name for prefix, name in backbones.items() if any(key.startswith(prefix) for key in upstream)]
-    if len(found) != 1:
-        raise ValueError(
-            f"wanted a checkpoint with one backbone, {RESNET_PREFIX}* or {PVT_PREFIX}*; found {found or 'none'}"
-        )
+    backbone = told_backbone(upstream, PREFIXES)
     queries, width = upstream["obj_queries.weight"].shape
     sizes = {
         "inner": "transformer.spatial_encoder.layers.0.linear1.weight",
@@ -141,7 +141,7 @@ def config_of(upstream: Mapping[str, Tensor], variant: Variant) -> CATRConfig:
         "mask_width": "instance_kernels_head.layers.1.weight",
     }
     config = PRESETS[variant](
-        backbone=found[0],
+        backbone=backbone,
         width=width,
         queries=queries,
         encoder_layers=_count(upstream, r"transformer\.spatial_encoder\.layers\.(\d+)\."),
@@ -155,11 +155,8 @@ def config_of(upstream: Mapping[str, Tensor], variant: Variant) -> CATRConfig:
 def renamed(upstream: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Our names; the backbone by its own table."""
     state = rename_keys(upstream, RULES)
-    renamed = {name: _reshaped(name, tensor) for name, tensor in state.items() if name.startswith("network.")}
-    for prefix, rules in ((RESNET_PREFIX, RESNET_RULES), (PVT_PREFIX, PVT_RULES)):
-        inner = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
-        renamed |= {f"network.backbone.stages.{name}": tensor for name, tensor in rename_keys(inner, rules).items()}
-    return renamed
+    kept = {name: _reshaped(name, tensor) for name, tensor in state.items() if name.startswith("network.")}
+    return {**kept, **prefixed_backbones(state)}
 
 
 def _reshaped(name: str, tensor: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor
 from avseg.models.base import Model
 from avseg.models.cavp.config import CAVPConfig
 from avseg.models.cavp.presets import PRESETS, Variant
-from avseg.models.convert import PVT_RULES, Rule, account, read_checkpoint, rename_keys
+from avseg.models.convert import PVT_RULES, Rule, account, check_variant, read_checkpoint, rename_keys
 from avseg.models.files import build_model, load_strictly, save_model
 from avseg.nn.empty import WithoutInitialisation
 from avseg.types import Task
@@ -119,8 +119,7 @@ def convert(
 
 def convert_file(source: Path, out: Path, *, variant: Variant | None = None) -> Path:
     """`avseg.models.cavp.spec.convert`."""
-    if variant is not None and variant not in get_args(Variant):
-        raise ValueError(f"variant {variant!r}, wanted one of {', '.join(get_args(Variant))}")
+    check_variant(variant, get_args(Variant))
     upstream = read_checkpoint(source)
     chosen = find_variant(upstream, variant)
     model = convert(upstream, variant=chosen)

@@ -13,19 +13,19 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from avseg.config import ModelConfig
 from avseg.losses.contrastive import contrastive_loss
 from avseg.losses.dense import binary_loss, pixel_loss
-from avseg.models.base import Model, uncompiled
+from avseg.models.base import uncompiled
 from avseg.models.cavp.bank import SoundBank, panned, positions, single_channel
 from avseg.models.cavp.config import CAVPConfig
 from avseg.models.cavp.network import CAVPNetwork
 from avseg.models.cavp.pairing import Pairing, class_sets, draw_pairing, single_classes
 from avseg.models.class_rows import ClassRows, softmax_rows
-from avseg.models.dense import dense_predictions, dense_targets, sized
+from avseg.models.dense import DenseModel, annotated_frames, dense_targets, sized
 from avseg.models.seams import Runner, Seam
 from avseg.models.slots import OWN_EMBEDDING, OWN_SOUND, WeightSlot, all_but, backbone_slot
 from avseg.nn.audio import at_rate, cut_windows, mixed_down
 from avseg.nn.decibel import decibel_mel, decibel_windows
-from avseg.nn.frames import normalised, sized_frames
-from avseg.types import Batch, Draw, Prediction, Task
+from avseg.nn.frames import normalised, sized_frames, spread
+from avseg.types import Batch, Draw, Task
 
 RATE = 16000
 """Samples in a second of the sounds in the bank."""
@@ -57,7 +57,7 @@ def _answered(run: Runner, images: Tensor, log_mel: Tensor) -> tuple[Tensor, Ten
     return logits, logits[:0]
 
 
-class CAVP(Model[CAVPOutput]):
+class CAVP(DenseModel[CAVPOutput]):
     """Contrastive audio-visual pairing for binary and semantic masks, frame by frame, mono or stereo."""
 
     Config: ClassVar[type[ModelConfig]] = CAVPConfig
@@ -79,10 +79,10 @@ class CAVP(Model[CAVPOutput]):
         images = sized_frames(batch, self.config.input)[items]  # (N, 3, H, W)
         log_mel = self._log_mel(batch)[items]  # (N, A, L, 64)
         if not self.training:
-            return CAVPOutput(self._spread(self._look(images, log_mel), items), items)
+            return CAVPOutput(spread(self._look(images, log_mel), items), items)
         self._check_norms(len(images))
         pairing, index = None, torch.arange(len(images), device=images.device)
-        if self.config.contrast is not None and self._annotated(batch).any():
+        if self.config.contrast is not None and annotated_frames(batch).any():
             pairing, read = self._pair(batch, items)
             # Published stereo has no bank to hear: it counts the overwritten sounds as right and plays the wrong ones.
             given = pairing.permutation if read is None else pairing.sources()
@@ -92,22 +92,18 @@ class CAVP(Model[CAVPOutput]):
         embeddings = self.network.fuse(seen.features, self._hear(log_mel, index))
         logits = self._told(self.network.classify(embeddings, len(images)))
         return CAVPOutput(
-            logits=self._spread(logits, items),
+            logits=spread(logits, items),
             items=items,
             auxiliary=None if seen.auxiliary is None else self._told(seen.auxiliary),
             embeddings=None if pairing is None else embeddings,
             pairing=pairing,
         )
 
-    def _annotated(self, batch: Batch) -> Tensor:
-        """(B, T) bool."""
-        return torch.stack([target.annotated for target in dense_targets(batch)]) & batch.valid
-
     def _items(self, batch: Batch) -> Tensor:
         """(B, T) bool, the frames the network is shown: in training those that carry labels, if there are any."""
         if not self.training or batch.targets is None:
             return batch.valid
-        annotated = self._annotated(batch)
+        annotated = annotated_frames(batch)
         return torch.where(annotated.any(), annotated, batch.valid)
 
     def _check_norms(self, count: int) -> None:
@@ -130,13 +126,6 @@ class CAVP(Model[CAVPOutput]):
     def _told(self, logits: Tensor) -> Tensor:
         """The network's channels as those of the task: (N, 2, h, w) of a binary one become (N, 1, h, w)."""
         return logits[:, 1:] - logits[:, :1] if self.task.kind == "binary" else logits
-
-    def _spread(self, values: Tensor, items: Tensor) -> Tensor:
-        """(N, ...) of the items at their places: (B, T, ...)."""
-        if len(values) == items.numel():
-            return values.reshape(*items.shape, *values.shape[1:])
-        whole = values.new_zeros(*items.shape, *values.shape[1:])
-        return torch.index_put(whole, (items,), values)
 
     def _hear(self, log_mel: Tensor, index: Tensor) -> Tensor:
         """The sounds of `index`: (M, A, L, 64) -> (R * N, D).
@@ -189,9 +178,8 @@ class CAVP(Model[CAVPOutput]):
 
     def losses(self, output: CAVPOutput, batch: Batch) -> dict[str, Tensor]:
         """`segmentation`, and in training by config `contrast` and `auxiliary` (OCR)."""
-        labels = torch.stack([target.labels for target in dense_targets(batch)])  # (B, T, H, W)
-        annotated = self._annotated(batch)
-        truth = labels[annotated]  # (M, H, W)
+        annotated = annotated_frames(batch)
+        truth = torch.stack([target.labels for target in dense_targets(batch)])[annotated]  # (M, H, W)
         terms = {"segmentation": self._cross_entropy(output.logits[annotated], truth)}
         contrast = self.config.contrast
         if contrast is not None and self.training:
@@ -212,10 +200,6 @@ class CAVP(Model[CAVPOutput]):
             return pixel_loss(whole, labels, self.config.foreground_weight)
         everything = torch.ones(1, len(labels), dtype=torch.bool, device=labels.device)
         return binary_loss(whole[None], labels[None], everything)
-
-    def postprocess(self, output: CAVPOutput, batch: Batch) -> list[Prediction]:
-        """The valid frames of every clip, as float32 logits at a quarter of the size the network saw."""
-        return dense_predictions(output.logits, batch)
 
     def weight_slots(self) -> dict[str, WeightSlot]:
         """`backbone`; `vggish`, whose last layer has a width of its own and begins fresh; and `audio`, torchvision's

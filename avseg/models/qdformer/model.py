@@ -7,14 +7,13 @@ from dataclasses import replace
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from avseg.config import ModelConfig
 from avseg.losses.matching import over_workers
-from avseg.models.base import Model, plain_name
 from avseg.models.class_rows import ClassRows, foreground_rows, sounding_rows
-from avseg.models.dense import dense_targets, sounding_truth
-from avseg.models.encoder import AudioEncoder
+from avseg.models.dense import dense_targets
+from avseg.models.hearing import HearingModel
 from avseg.models.qdformer.assembly import binary_logits, semantic_logits
 from avseg.models.qdformer.config import QDFormerConfig
 from avseg.models.qdformer.criterion import QueryCriterion, distillation, quantiser_terms
@@ -23,7 +22,6 @@ from avseg.models.qdformer.output import QDFormerOutput as QDFormerOutput
 from avseg.models.qdformer.seams import SEAMS
 from avseg.models.qdformer.truth import truth_of
 from avseg.models.seams import Seam
-from avseg.models.slots import WeightSlot, backbone_slot, whole
 from avseg.nn.frames import gathered, normalised, sized_frames
 from avseg.types import Batch, DensePrediction, Prediction, Task
 
@@ -37,21 +35,22 @@ _PARTS = {
 """Children of the network that do not belong to the decoder."""
 
 
-class QDFormer(Model[QDFormerOutput]):
+class QDFormer(HearingModel[QDFormerOutput]):
     """Sound decomposed into quantised tokens, each of which asks the picture for its source; binary and semantic."""
 
     Config: ClassVar[type[ModelConfig]] = QDFormerConfig
     tasks: ClassVar[frozenset[str]] = frozenset({"binary", "semantic"})
     seams: ClassVar[Mapping[str, Seam]] = SEAMS
+    parts: ClassVar[tuple[str, ...]] = ("backbone", "codebook", "sound", "decoder", "audio")
+    """`sound` is what resizes, decomposes and calibrates sound, and maps to codes and back; `decoder` the rest of the
+    network; `audio` has what tells classes."""
     config: QDFormerConfig
     network: QDFormerNetwork
 
     def __init__(self, config: QDFormerConfig, task: Task) -> None:
         super().__init__(config, task)
         self.network = QDFormerNetwork(max(len(task.classes), 1), config)
-        self.hearing = AudioEncoder.of(config, parts=True)
-        self.audio_network = self.hearing.network()
-        self.sounding = self.hearing.sounding_head(len(task.classes) or config.sounding_classes)
+        self.listen(several=True)
 
     def forward(self, batch: Batch) -> QDFormerOutput:
         """See `QDFormerOutput`. Frames that do not exist change nothing."""
@@ -69,7 +68,7 @@ class QDFormer(Model[QDFormerOutput]):
         Raises:
             ValueError: features of another width, or a model that hears features and clips that have none.
         """
-        heard = self.hearing.vectors(batch, self.audio_network)
+        heard = super().features(batch)
         return heard if heard.ndim == 4 else heard[:, :, None]
 
     def losses(self, output: QDFormerOutput, batch: Batch) -> dict[str, Tensor]:
@@ -86,10 +85,7 @@ class QDFormer(Model[QDFormerOutput]):
             if config.local.distill_weight and config.decompose and output.frame_tokens is not None:
                 term = distillation(output.clip_tokens, output.frame_tokens, truth)
                 named["distill"] = config.local.distill_weight * term
-            if output.sounding_logits is not None:
-                kinds = sounding_truth(dense_targets(batch), output.sounding_logits.shape[-1])
-                named["sounding"] = self.hearing.sounding_term(output.sounding_logits, kinds, truth.labelled)
-        return named
+            return named | self.sounding_terms(output.sounding_logits, dense_targets(batch), truth.labelled)
 
     def postprocess(self, output: QDFormerOutput, batch: Batch) -> list[Prediction]:
         """The valid frames of every clip, as float32 logits at the size of the pictures."""
@@ -118,39 +114,19 @@ class QDFormer(Model[QDFormerOutput]):
             if tokens.codes is not None
         }
 
-    def weight_slots(self) -> dict[str, WeightSlot]:
-        """`backbone` and `vggish`."""
-        audio = self.audio_network if self.config.audio_network == "vggish" else None
-        return {
-            "backbone": backbone_slot(self.network, self.config.backbone),
-            "vggish": WeightSlot(audio, whole, "audio_network='vggish' gives it one"),
-        }
-
     def class_rows(self) -> dict[str, ClassRows]:
         """The classifiers of the object queries, and what tells the classes that sound."""
         heads = {f"network.classes.{index}.last": foreground_rows for index in range(len(self.network.classes))}
         return {**heads, "sounding": sounding_rows}
 
-    def param_groups(self) -> dict[str, list[nn.Parameter]]:
-        """`backbone`, `codebook`, `sound` (what resizes, decomposes and calibrates it, and maps to codes and back),
-        `decoder` (the rest of the network) and, where it learns, `audio` (with what tells classes)."""
-        parts: dict[str, list[nn.Parameter]] = {"backbone": [], "codebook": [], "sound": [], "decoder": [], "audio": []}
-        for name, parameter in self.named_parameters():
-            if parameter.requires_grad:
-                parts[_part(plain_name(name))].append(parameter)
-        return {name: part for name, part in parts.items() if part}
+    def part_of(self, name: str) -> str:
+        """The one of `parts` that a parameter belongs to."""
+        if not name.startswith("network."):
+            return "audio"
+        return "codebook" if name == "network.quantizer.codebook" else _PARTS.get(name.split(".")[1], "decoder")
 
 
 def _taken(codes: Tensor, there: Tensor, rows: int) -> Tensor:
     """(rows,) how often each row is among codes (..., N) of the clips or frames (...) that are `there`."""
     weights = there[..., None].expand(codes.shape).flatten().float()
     return weights.new_zeros(rows).index_add_(0, codes.flatten(), weights)
-
-
-def _part(name: str) -> str:
-    """The group of a parameter."""
-    if not name.startswith("network."):
-        return "audio"
-    if name == "network.quantizer.codebook":
-        return "codebook"
-    return _PARTS.get(name.split(".")[1], "decoder")

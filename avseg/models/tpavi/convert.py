@@ -9,7 +9,17 @@ from typing import Any, get_args
 
 from torch import Tensor
 
-from avseg.models.convert import PVT_RULES, RESNET_RULES, Rule, account, read_checkpoint, rename_keys
+from avseg.models.convert import (
+    PREFIX_RULES,
+    PREFIXES,
+    Rule,
+    account,
+    check_variant,
+    prefixed_backbones,
+    read_checkpoint,
+    rename_keys,
+    told_backbone,
+)
 from avseg.models.files import build_model, load_strictly, save_model
 from avseg.models.tpavi.config import TPAVIConfig
 from avseg.models.tpavi.model import TPAVI
@@ -17,7 +27,6 @@ from avseg.models.tpavi.presets import PRESETS, Variant
 from avseg.nn.empty import WithoutInitialisation
 from avseg.types import Task
 
-RESNET_PREFIX, PVT_PREFIX = "resnet.", "encoder_backbone."
 STAGES = range(4)
 
 _IN_BLOCK = {
@@ -31,10 +40,7 @@ _IN_BLOCK = {
 }
 
 RULES: list[Rule] = [
-    # A second branch of the ResNet is stored in every checkpoint and never used; ours is the first.
-    (r"resnet\.layer[34]_2\..*", None),
-    (r"resnet\.(layer[34])_1\.(.*)", r"resnet.\1.\2"),
-    (r"((?:resnet|encoder_backbone)\..*)", r"\1"),
+    *PREFIX_RULES,
     # The coarsest fusion has nothing to add, so that its first unit is never used.
     (r"path4\.resConfUnit1\..*", None),
     *((rf"conv{k + 1}\.conv2d_list\.(\d+)\.(.*)", rf"network.neck.{k}.branches.\1.\2") for k in STAGES),
@@ -91,8 +97,7 @@ def convert(
 
 def convert_file(source: Path, out: Path, *, variant: Variant | None = None, vggish: Path | None = None) -> Path:
     """`avseg.models.tpavi.spec.convert`."""
-    if variant is not None and variant not in get_args(Variant):
-        raise ValueError(f"variant {variant!r}, wanted one of {', '.join(get_args(Variant))}")
+    check_variant(variant, get_args(Variant))
     upstream = read_checkpoint(source)
     chosen = find_variant(upstream, variant)
     if vggish is None:
@@ -127,13 +132,7 @@ def find_variant(upstream: Mapping[str, Tensor], variant: Variant | None) -> Var
 
 def _config(upstream: Mapping[str, Tensor], variant: Variant) -> TPAVIConfig:
     """The published setting, with what shapes and names tell."""
-    backbones = {RESNET_PREFIX: "resnet50", PVT_PREFIX: "pvt_v2_b5"}
-    found = [name for prefix, name in backbones.items() if any(key.startswith(prefix) for key in upstream)]
-    if len(found) != 1:
-        raise ValueError(
-            f"wanted a checkpoint with one backbone, {RESNET_PREFIX}* or {PVT_PREFIX}*; found {found or 'none'}"
-        )
-    config = PRESETS[variant](backbone=found[0])
+    config = PRESETS[variant](backbone=told_backbone(upstream, PREFIXES))
     assert isinstance(config, TPAVIConfig)
     stages = tuple(stage for stage in STAGES if f"tpavi_b{stage + 1}.theta.weight" in upstream)
     matched = tuple(stage for stage in (config.avm.stages if config.avm else ()) if stage in stages)
@@ -148,11 +147,8 @@ def _config(upstream: Mapping[str, Tensor], variant: Variant) -> TPAVIConfig:
 def renamed(upstream: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Our names; the backbone by its own table."""
     state = rename_keys(upstream, RULES)
-    renamed = {name: tensor for name, tensor in state.items() if name.startswith("network.")}
-    for prefix, rules in ((RESNET_PREFIX, RESNET_RULES), (PVT_PREFIX, PVT_RULES)):
-        inner = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
-        renamed |= {f"network.backbone.stages.{name}": tensor for name, tensor in rename_keys(inner, rules).items()}
-    return renamed
+    kept = {name: tensor for name, tensor in state.items() if name.startswith("network.")}
+    return {**kept, **prefixed_backbones(state)}
 
 
 def _reshaped(name: str, tensor: Tensor) -> Tensor:

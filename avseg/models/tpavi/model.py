@@ -6,24 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from avseg.config import ModelConfig
 from avseg.losses.audio_visual import avm_loss
 from avseg.losses.dense import binary_loss, semantic_loss
-from avseg.models.base import Model, plain_name
 from avseg.models.class_rows import ClassRows, logit_rows, sounding_rows
-from avseg.models.dense import dense_predictions, dense_targets, sized, sounding_truth
-from avseg.models.encoder import AudioEncoder
+from avseg.models.dense import DenseModel, DenseTruth
+from avseg.models.hearing import HearingModel
 from avseg.models.seams import DEFAULT_SEAMS, Runner, Seam
-from avseg.models.slots import WeightSlot, backbone_slot, whole
 from avseg.models.tpavi.config import TPAVIConfig
 from avseg.models.tpavi.network import NetworkOutput, TPAVINetwork
 from avseg.nn.attention import AudioVisualAttention
 from avseg.nn.frames import normalised, sized_frames
 from avseg.nn.groups import Groups
-from avseg.types import Batch, Prediction, Task
+from avseg.types import Batch, Task
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +45,7 @@ def _answered(run: Runner, images: Tensor, audio: Tensor, valid: Tensor | None =
     return run(*given)[0], [], []
 
 
-class TPAVI(Model[TPAVIOutput]):
+class TPAVI(HearingModel[TPAVIOutput], DenseModel[TPAVIOutput]):
     """Temporal pixel-wise audio-visual interaction for binary (S4, MS3) and semantic (AVSS) masks."""
 
     Config: ClassVar[type[ModelConfig]] = TPAVIConfig
@@ -62,9 +59,7 @@ class TPAVI(Model[TPAVIOutput]):
         if config.avm is not None and (config.avm.variant == "cosine") and task.kind != "binary":
             raise ValueError("the cosine matching term is for binary tasks; semantic ones take variant 'av' or 'vv'")
         self.network = _network(config, task.channels)
-        self.hearing = AudioEncoder.of(config)
-        self.audio_network = self.hearing.network()
-        self.sounding = self.hearing.sounding_head(len(task.classes) or config.sounding_classes)
+        self.listen()
 
     def forward(self, batch: Batch) -> TPAVIOutput:
         """See `TPAVIOutput`; sound and pictures are made ready here, on the batch's device."""
@@ -82,60 +77,29 @@ class TPAVI(Model[TPAVIOutput]):
             feature_maps=tuple(groups.give_back(m) for m in maps),
             audio_features=tuple(None if a is None else groups.give_back(a.flatten(0, 1)) for a in aligned),
             embeddings=embeddings,
-            sounding_logits=None if self.sounding is None else self.sounding(embeddings),
+            sounding_logits=self.sounding_logits(embeddings),
         )
-
-    def features(self, batch: Batch) -> Tensor:
-        """(B, T, D) embeddings of every frame's sound."""
-        return self.hearing.vectors(batch, self.audio_network)
 
     def losses(self, output: TPAVIOutput, batch: Batch) -> dict[str, Tensor]:
         """`segmentation`, and by config `matching` (the audio-visual term) and `sounding`."""
-        targets = dense_targets(batch)
-        labels = torch.stack([target.labels for target in targets])  # (B, T, H, W)
-        annotated = torch.stack([target.annotated for target in targets]) & batch.valid  # (B, T)
-        whole = sized(output.logits.flatten(0, 1), (labels.shape[-2], labels.shape[-1]))
-        logits = whole.reshape(*labels.shape[:2], *whole.shape[1:])  # (B, T, C, H, W)
+        truth = DenseTruth.of(batch)
+        logits = truth.at_size(output.logits)  # (B, T, C, H, W)
         binary = self.task.kind == "binary"
         if binary:
-            terms = {"segmentation": binary_loss(logits, labels, annotated, self.config.binary_space)}
+            terms = {"segmentation": binary_loss(logits, truth.labels, truth.annotated, self.config.binary_space)}
         else:
-            terms = {"segmentation": semantic_loss(logits, labels, annotated, self.config.foreground_weight)}
+            term = semantic_loss(logits, truth.labels, truth.annotated, self.config.foreground_weight)
+            terms = {"segmentation": term}
         if self.config.avm is not None:
-            counts = batch.valid if binary else annotated
+            counts = batch.valid if binary else truth.annotated
             terms["matching"] = avm_loss(
                 output.logits, output.feature_maps, output.audio_features, counts, self.config.avm
             )
-        if output.sounding_logits is not None:
-            truth = sounding_truth(targets, output.sounding_logits.shape[-1])  # (B, T, K)
-            terms["sounding"] = self.hearing.sounding_term(output.sounding_logits, truth, annotated)
-        return terms
-
-    def postprocess(self, output: TPAVIOutput, batch: Batch) -> list[Prediction]:
-        """The valid frames of every clip, as float32 logits."""
-        return dense_predictions(output.logits, batch)
-
-    def weight_slots(self) -> dict[str, WeightSlot]:
-        """`backbone` and `vggish`."""
-        audio = self.audio_network if self.config.audio_network == "vggish" else None
-        return {
-            "backbone": backbone_slot(self.network, self.config.backbone),
-            "vggish": WeightSlot(audio, whole, "audio_network='vggish' gives it one"),
-        }
+        return terms | self.sounding_terms(output.sounding_logits, truth.targets, truth.annotated)
 
     def class_rows(self) -> dict[str, ClassRows]:
         """The classifier, and what tells the classes that sound."""
         return {"network.head.classify": logit_rows, "sounding": sounding_rows}
-
-    def param_groups(self) -> dict[str, list[nn.Parameter]]:
-        """`backbone`, `decoder` (neck, attention, decoder, heads) and, where it learns, `audio`."""
-        parts: dict[str, list[nn.Parameter]] = {"backbone": [], "decoder": [], "audio": []}
-        for full, parameter in self.named_parameters():
-            name = plain_name(full)
-            if parameter.requires_grad:
-                part = "backbone" if name.startswith("network.backbone.") else "decoder"
-                parts["audio" if name.startswith("audio_network.") else part].append(parameter)
-        return {name: parameters for name, parameters in parts.items() if parameters}
 
 
 def _network(config: TPAVIConfig, channels: int) -> TPAVINetwork:
