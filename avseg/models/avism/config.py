@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from avseg.config import AudioWindow, InputSpec, ModelConfig, SessionOptions, Temporal
 from avseg.losses.config import SetConfig
-from avseg.models.config import Option, check_hearing
+from avseg.models.config import Option, check_hearing, check_least
 
 _PICTURES = InputSpec((360, 360), rule="shorter_side", longest=1333)
 _SECONDS = AudioWindow(seconds=0.975, anchor="frame", missing="zero_log_mel")
@@ -95,6 +95,4 @@ class AVISMConfig(ModelConfig):
         if not 1 <= self.trained_layers <= self.frame_layers:
             raise ValueError(f"trained_layers {self.trained_layers}, wanted 1 to {self.frame_layers} (frame_layers)")
         check_hearing(self)
-        for name in ("frames_at_once", "window", "frame_queries", "clip_queries"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} {getattr(self, name)}, wanted 1 or more")
+        check_least(self, "frames_at_once", "window", "frame_queries", "clip_queries")

@@ -6,10 +6,16 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from avseg.config import InputSpec, ModelConfig, Temporal, check_choices
-from avseg.models.config import Option, check_hearing
+from avseg.models.config import (
+    FIVE_SECONDS,
+    PICTURES,
+    Option,
+    check_dropout,
+    check_foreground_weight,
+    check_hearing,
+    check_least,
+)
 
-_PICTURES = InputSpec(multiple_of=32)
-_FIVE_SECONDS = Temporal("block", 5, spacing=1.0, shown_after=0.9375)
 GROUPS = 32
 """Of group normalisation."""
 
@@ -19,8 +25,8 @@ class AVSegFormerConfig(ModelConfig):
     """The network as published with the larger backbone at 224 x 224. The presets have the published losses too."""
 
     family: ClassVar[str] = "avsegformer"
-    input: InputSpec = _PICTURES
-    temporal: Temporal = _FIVE_SECONDS
+    input: InputSpec = PICTURES
+    temporal: Temporal = FIVE_SECONDS
     """Frames are worked on one by one. A block of five (AVSS: ten) seconds only says which second of sound, counted in
     steps of 0.96 s from the block's beginning, belongs to which frame."""
     backbone: str = "pvt_v2_b5"
@@ -101,14 +107,8 @@ class AVSegFormerConfig(ModelConfig):
                 f"width {self.width} with {self.heads} heads; wanted a multiple of both the heads and {GROUPS}, the "
                 "groups of its norms"
             )
-        for name in ("queries", "encoder_layers", "decoder_layers", "points", "mlp_width"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} {getattr(self, name)}, wanted 1 or more")
-        for name in ("generator_layers", "freeze_backbone_epochs", "mix_weight", "layer_weight"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} {getattr(self, name)}, wanted 0 or more")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout {self.dropout}, wanted a share from 0 to below 1")
-        if self.foreground_weight <= 0:
-            raise ValueError(f"foreground_weight {self.foreground_weight}, wanted more than 0; 1 is the published form")
+        check_least(self, "queries", "encoder_layers", "decoder_layers", "points", "mlp_width")
+        check_least(self, "generator_layers", "freeze_backbone_epochs", "mix_weight", "layer_weight", least=0)
+        check_dropout(self)
+        check_foreground_weight(self)
         check_hearing(self)

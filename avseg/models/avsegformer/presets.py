@@ -6,9 +6,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal
 
-from avseg.config import AudioWindow, InputSpec, Temporal
+from avseg.config import AudioWindow, InputSpec
 from avseg.datasets.avss.classes import avss_classes
 from avseg.models.avsegformer.config import AVSegFormerConfig
+from avseg.models.config import TEN_SECONDS
 from avseg.models.spec import Preset
 
 Variant = Literal["s4", "ms3", "avss", "s4_512", "ms3_512", "avss_512"]
@@ -18,7 +19,7 @@ _LARGE = InputSpec((512, 512), multiple_of=32)
 _PUBLISHED = partial(AVSegFormerConfig, dice="published", mix_probability="published")
 _SEMANTIC: dict[str, Any] = {
     "audio": AudioWindow(missing="zero_log_mel"),
-    "temporal": Temporal("block", 10, spacing=1.0, shown_after=0.9375),
+    "temporal": TEN_SECONDS,
     "valid_mask": True,
 }
 

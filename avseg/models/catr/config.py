@@ -6,10 +6,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from avseg.config import InputSpec, ModelConfig, Temporal, check_choices
-from avseg.models.config import Option, check_hearing
-
-_PICTURES = InputSpec(multiple_of=32)
-_FIVE_SECONDS = Temporal("block", 5, spacing=1.0, shown_after=0.9375)
+from avseg.models.config import FIVE_SECONDS, PICTURES, Option, check_dropout, check_hearing, check_least
 
 
 @dataclass(frozen=True)
@@ -46,8 +43,8 @@ class CATRConfig(ModelConfig):
     """The defaults are the published sizes with the slips repaired; the presets repeat the slips."""
 
     family: ClassVar[str] = "catr"
-    input: InputSpec = _PICTURES
-    temporal: Temporal = _FIVE_SECONDS
+    input: InputSpec = PICTURES
+    temporal: Temporal = FIVE_SECONDS
     enlarge: int = 2
     """Normalised pictures are enlarged by this factor before the network sees them."""
     backbone: str = "pvt_v2_b5"
@@ -115,8 +112,7 @@ class CATRConfig(ModelConfig):
             raise ValueError('catr sees groups of frames; give temporal Temporal("block", 5) or Temporal("frame", 1)')
         if self.width % self.heads or self.width % 8:
             raise ValueError(f"width {self.width} does not divide into {self.heads} heads and into 8 parts of a norm")
-        for name in ("enlarge", "queries", "encoder_layers", "decoder_layers", "inner", "temporal_inner", "mask_width"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} {getattr(self, name)}, wanted 1 or more")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout {self.dropout}, wanted a share from 0 to 1")
+        check_least(
+            self, "enlarge", "queries", "encoder_layers", "decoder_layers", "inner", "temporal_inner", "mask_width"
+        )
+        check_dropout(self)

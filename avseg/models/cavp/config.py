@@ -7,7 +7,7 @@ from typing import ClassVar, Literal, get_args, get_type_hints
 
 from avseg.config import AudioWindow, InputSpec, ModelConfig, Temporal
 from avseg.losses.config import ContrastConfig
-from avseg.models.config import Option
+from avseg.models.config import Option, check_foreground_weight, check_least
 
 _NATIVE = InputSpec((512, 512), rule="keep", interpolation="bicubic")
 _THREE_SECONDS = AudioWindow(seconds=3.0, anchor="frame", offset=-1.5, missing="silence")
@@ -80,13 +80,10 @@ class CAVPConfig(ModelConfig):
             choices = get_args(get_type_hints(CAVPConfig)[name])
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} {getattr(self, name)!r} is none of {', '.join(map(repr, choices))}")
-        for name in ("aspp_width", "detail_width", "head_width", "heads"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}, wanted 1 or more")
+        check_least(self, "aspp_width", "detail_width", "head_width", "heads")
         self._check_width()
         self._check_sound()
-        if self.foreground_weight <= 0:
-            raise ValueError(f"foreground_weight {self.foreground_weight}, wanted more than 0; 1 is the published form")
+        check_foreground_weight(self)
         if self.auxiliary_weight < 0 or (self.auxiliary_weight and self.decoder != "ocr"):
             raise ValueError(
                 f"auxiliary_weight is {self.auxiliary_weight} with decoder={self.decoder!r}; the soft regions are "

@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 
 from avseg.config import InputSpec, ModelConfig, Temporal, check_choices
 from avseg.losses.config import QueryConfig
-from avseg.models.config import Option, check_hearing
+from avseg.models.config import FIVE_SECONDS, Option, check_hearing, check_least
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,6 @@ class AssemblyConfig:
 
 
 _CODEBOOK, _LOCAL, _ASSEMBLY, _CRITERION = CodebookConfig(), LocalConfig(), AssemblyConfig(), QueryConfig()
-_FIVE = Temporal("block", 5, shown_after=0.9375)
 _PICTURES = InputSpec((224, 224))
 
 
@@ -107,7 +106,7 @@ class QDFormerConfig(ModelConfig):
 
     family: ClassVar[str] = "qdformer"
     input: InputSpec = _PICTURES
-    temporal: Temporal = _FIVE
+    temporal: Temporal = FIVE_SECONDS
     backbone: str = "resnet50"
     """`resnet50`, `swin_tiny_patch4_window7_224`, `video_swin_tiny`, or any timm model with maps at strides 4 to 32."""
     backbone_options: dict[str, Option] = field(default_factory=dict)
@@ -194,16 +193,9 @@ class QDFormerConfig(ModelConfig):
             raise ValueError(
                 f"frozen_stages {self.frozen_stages}, encoder_layers {self.encoder_layers}; wanted 0 to 4 and 0 or more"
             )
-        for name in (
-            "tokens",
-            "decomposition_layers",
-            "points",
-            "decoder_layers",
-            "queries_per_token",
-            "mask_channels",
-        ):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} {getattr(self, name)}, wanted 1 or more")
+        check_least(
+            self, "tokens", "decomposition_layers", "points", "decoder_layers", "queries_per_token", "mask_channels"
+        )
         if self.quantiser_weight < 0:
             raise ValueError(f"quantiser_weight {self.quantiser_weight} is negative; 0 leaves the loss out")
         if not 0 <= self.dropout < 1 or self.relative_unit <= 0 or self.prototype_deviation <= 0:

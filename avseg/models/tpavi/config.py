@@ -7,10 +7,7 @@ from typing import ClassVar, Literal
 
 from avseg.config import InputSpec, ModelConfig, Temporal
 from avseg.losses.config import AVMConfig
-from avseg.models.config import Option, check_hearing
-
-_PICTURES = InputSpec(multiple_of=32)
-_FIVE_SECONDS = Temporal("block", 5, spacing=1.0, shown_after=0.9375)
+from avseg.models.config import FIVE_SECONDS, PICTURES, Option, check_foreground_weight, check_hearing, check_least
 
 
 @dataclass(frozen=True)
@@ -18,8 +15,8 @@ class TPAVIConfig(ModelConfig):
     """The defaults are the published S4 setting with the larger backbone."""
 
     family: ClassVar[str] = "tpavi"
-    input: InputSpec = _PICTURES
-    temporal: Temporal = _FIVE_SECONDS
+    input: InputSpec = PICTURES
+    temporal: Temporal = FIVE_SECONDS
     backbone: str = "pvt_v2_b5"
     """`resnet50`, `pvt_v2_b5`, or any timm model with features at strides 4, 8, 16, 32."""
     backbone_options: dict[str, Option] = field(default_factory=dict)
@@ -74,8 +71,7 @@ class TPAVIConfig(ModelConfig):
             )
         if not set(self.stages) <= {0, 1, 2, 3} or len(set(self.stages)) < len(self.stages):
             raise ValueError(f"stages {self.stages}, wanted different ones of 0, 1, 2, 3")
-        if self.group < 1:
-            raise ValueError(f"group {self.group}, wanted 1 or more frames")
+        check_least(self, "group")
         check_hearing(self)
         if self.temporal.kind == "block" and self.temporal.length != self.group:
             raise ValueError(
@@ -85,8 +81,7 @@ class TPAVIConfig(ModelConfig):
         self._check_losses()
 
     def _check_losses(self) -> None:
-        if self.foreground_weight <= 0:
-            raise ValueError(f"foreground_weight {self.foreground_weight}, wanted more than 0; 1 is the published form")
+        check_foreground_weight(self)
         if self.avm is not None:
             deaf = set(self.avm.stages) - (set(self.stages) if self.audio_attention else set())
             if deaf:
