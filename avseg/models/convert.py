@@ -44,6 +44,17 @@ def rename_keys(state: Mapping[str, Tensor], rules: Sequence[Rule]) -> dict[str,
     return renamed
 
 
+def layer_rules(theirs: str, ours: str, names: Mapping[str, str]) -> list[Rule]:
+    """Rules of numbered layers: for each pair of `names`, what is below `THEIRS.layers.N.OLD` is below `OURS.NEW`.
+
+    Args:
+        theirs: a pattern.
+        ours: with `\\1` for N.
+        names: from old ones, patterns, to new ones.
+    """
+    return [(rf"{theirs}\.layers\.(\d+)\.{old}\.(.*)", rf"{ours}.{new}.\2") for old, new in names.items()]
+
+
 def account(upstream: Mapping[str, Tensor], taken: Mapping[str, Tensor], variant: str) -> dict[str, str]:
     """Notes for the header of a model file: the published setting, and how many tensors were taken and dropped."""
     return {

@@ -19,6 +19,7 @@ from avseg.models.convert import (
     account,
     as_backbone,
     check_variant,
+    layer_rules,
     read_checkpoint,
     rename_keys,
     told_backbone,
@@ -33,7 +34,31 @@ MARKS = {f"{BACKBONE}conv1.": "resnet50", f"{BACKBONE}patch_embed1.": "pvt_v2_b5
 CLASSIFIER = "head.fc.4.weight"
 GENERATOR = "head.query_generator."
 
-_ATTENTION = r"(in_proj_weight|in_proj_bias|out_proj\.\w+)"
+_GENERATOR = {
+    "self_attn": "self_attention",
+    "norm1": "self_norm",
+    "cross_attn": "sound_attention",
+    "norm2": "sound_norm",
+    r"ffn\.0": "feed_forward.linear1",
+    r"ffn\.2": "feed_forward.linear2",
+    "norm3": "feed_forward.norm",
+}
+_ENCODER = {
+    "self_attn": "attention",
+    "norm1": "norm",
+    "linear1": "feed_forward.linear1",
+    "linear2": "feed_forward.linear2",
+    "norm2": "feed_forward.norm",
+}
+_DECODER = {
+    "self_attn": "self_attention.attention",
+    "norm1": "self_attention.norm",
+    "cross_attn": "cross_attention.attention",
+    "norm2": "cross_attention.norm",
+    "linear1": "feed_forward.linear1",
+    "linear2": "feed_forward.linear2",
+    "norm3": "feed_forward.norm",
+}
 
 RULES: list[Rule] = [
     # A second branch of the ResNet; ours is the first.
@@ -46,38 +71,9 @@ RULES: list[Rule] = [
     (r"head\.level_embed", r"network.encoder.level"),
     (r"head\.learnable_query\.weight", r"network.table"),
     (r"head\.query_generator\.query\.weight", r"network.generator.table"),
-    *(
-        (rf"head\.query_generator\.layers\.(\d+)\.{old}", rf"network.generator.layers.\1.{new}")
-        for old, new in (
-            (rf"self_attn\.{_ATTENTION}", r"self_attention.\2"),
-            (rf"cross_attn\.{_ATTENTION}", r"sound_attention.\2"),
-            (r"ffn\.0\.(\w+)", r"feed_forward.linear1.\2"),
-            (r"ffn\.2\.(\w+)", r"feed_forward.linear2.\2"),
-            (r"norm1\.(\w+)", r"self_norm.\2"),
-            (r"norm2\.(\w+)", r"sound_norm.\2"),
-            (r"norm3\.(\w+)", r"feed_forward.norm.\2"),
-        )
-    ),
-    *(
-        (rf"head\.transformer\.encoder\.layers\.(\d+)\.{old}", rf"network.encoder.layers.\1.{new}")
-        for old, new in (
-            (r"self_attn\.(\w+\.\w+)", r"attention.\2"),
-            (r"norm1\.(\w+)", r"norm.\2"),
-            (r"(linear[12]\.\w+)", r"feed_forward.\2"),
-            (r"norm2\.(\w+)", r"feed_forward.norm.\2"),
-        )
-    ),
-    *(
-        (rf"head\.transformer\.decoder\.layers\.(\d+)\.{old}", rf"network.decoder.\1.{new}")
-        for old, new in (
-            (rf"self_attn\.{_ATTENTION}", r"self_attention.attention.\2"),
-            (rf"cross_attn\.{_ATTENTION}", r"cross_attention.attention.\2"),
-            (r"norm1\.(\w+)", r"self_attention.norm.\2"),
-            (r"norm2\.(\w+)", r"cross_attention.norm.\2"),
-            (r"(linear[12]\.\w+)", r"feed_forward.\2"),
-            (r"norm3\.(\w+)", r"feed_forward.norm.\2"),
-        )
-    ),
+    *layer_rules(r"head\.query_generator", r"network.generator.layers.\1", _GENERATOR),
+    *layer_rules(r"head\.transformer\.encoder", r"network.encoder.layers.\1", _ENCODER),
+    *layer_rules(r"head\.transformer\.decoder", r"network.decoder.\1", _DECODER),
     (r"head\.lateral_conv\.(.*)", r"network.lateral.\1"),
     (r"head\.out_conv\.(.*)", r"network.smooth.\1"),
     (r"head\.fusion_block\.q_proj\.(\w+)", r"network.mixer.query.\1"),

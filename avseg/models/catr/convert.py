@@ -20,6 +20,7 @@ from avseg.models.convert import (
     Rule,
     account,
     check_variant,
+    layer_rules,
     prefixed_backbones,
     read_checkpoint,
     rename_keys,
@@ -42,11 +43,7 @@ _DECODER = {
     "norm2": "cross_attention.norm",
     "norm3": "feed_forward.norm",
 }
-
-
-def _layers(theirs: str, ours: str, names: Mapping[str, str]) -> list[Rule]:
-    return [(rf"{theirs}\.layers\.(\d+)\.{old}\.(.*)", rf"network.{ours}.{new}.\2") for old, new in names.items()]
-
+_FUSIONS = {r"av_atten\.multihead_attn": "seen", r"va_atten\.multihead_attn": "heard"}
 
 RULES: list[Rule] = [
     # Built and never used: the neck's finest part, a decoder of AVSBench, fusions beside the encoder's, and in every
@@ -65,17 +62,16 @@ RULES: list[Rule] = [
     (r"obj_queries\.weight", "network.queries"),
     (r"transformer\.audio_proj\.fc\.(.*)", r"network.sound.linear.\1"),
     (r"transformer\.audio_proj\.layer_norm\.(.*)", r"network.sound.norm.\1"),
-    *_layers(r"transformer\.spatial_encoder", r"spatial_encoder.\1", _ENCODER),
-    *_layers(r"transformer\.temporal_encoder", r"temporal_encoder.layers.\1.encode", _ENCODER),
-    *_layers(r"transformer\.temporal_encoder", r"temporal_encoder.layers.\1", {r"av_atten\.multihead_attn": "seen"}),
-    *_layers(r"transformer\.temporal_encoder", r"temporal_encoder.layers.\1", {r"va_atten\.multihead_attn": "heard"}),
+    *layer_rules(r"transformer\.spatial_encoder", r"network.spatial_encoder.\1", _ENCODER),
+    *layer_rules(r"transformer\.temporal_encoder", r"network.temporal_encoder.layers.\1.encode", _ENCODER),
+    *layer_rules(r"transformer\.temporal_encoder", r"network.temporal_encoder.layers.\1", _FUSIONS),
     (r"transformer\.temporal_encoder\.attention_feature\.0\.(.*)", r"network.temporal_encoder.gate.\1"),
     *(
         (rf"transformer\.temporal_encoder\.output{k + 1}\.{part}\.(.*)", rf"network.temporal_encoder.{ours}.{name}.\1")
         for k, ours in enumerate(("first", "second"))
         for part, name in enumerate(("convolution", "norm", "rectify"))
     ),
-    *_layers(r"transformer\.decoder", r"decoder.layers.\1", _DECODER),
+    *layer_rules(r"transformer\.decoder", r"network.decoder.layers.\1", _DECODER),
     (r"transformer\.decoder\.norm\.(.*)", r"network.decoder.norm.\1"),
     *((rf"spatial_decoder\.lay{k + 1}\.(.*)", rf"network.mask_features.layers.{k}.\1") for k in range(4)),
     *((rf"spatial_decoder\.gn{k + 1}\.(.*)", rf"network.mask_features.norms.{k}.\1") for k in range(4)),
