@@ -422,3 +422,28 @@ class SmallVGGish(nn.Module):
         """(N, 1, 96, 64) -> (N, 128)."""
         out: Tensor = self.features(log_mel.mean((1, 2)))
         return out
+
+
+@pytest.mark.parametrize("backbone", ["test_resnet", "test_convnext"])
+@pytest.mark.parametrize("task", [BINARY, SEMANTIC], ids=["binary", "semantic"])
+def test_frames_without_labels_are_left_out_of_training(
+    task: Task, backbone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Losses and gradients are those of all frames; batch norms see all pictures, other backbones do not."""
+    changes = {**SECOND, "mix_weight": 0.1, "mix_probability": "published", "dropout": 0.0, "backbone": backbone}
+    b = batch(clip(4, annotated=1, classes=2), clip(3, 1, annotated=2, classes=2))
+    found = []
+    for all_frames in (False, True):
+        model = small_model(task, **changes, valid_mask=task is SEMANTIC).train()
+        sizes: list[int] = []
+        model.network.backbone.register_forward_pre_hook(lambda _m, given, sizes=sizes: sizes.append(len(given[0])))  # type: ignore[misc]
+        if all_frames:
+            monkeypatch.setattr(AVSegFormer, "_told", lambda self, batch, seen: seen)
+        output = model(b)
+        assert output.logits.shape[:2] == (2, 4) and bool(output.logits[0, 1:].any()) == all_frames
+        assert sizes == [3 if backbone == "test_convnext" and not all_frames else 7 + (task is SEMANTIC)]
+        torch.stack(list(model.losses(output, b).values())).sum().backward()
+        found.append({name: p.grad for name, p in model.named_parameters() if p.grad is not None})
+    assert set(found[0]) == set(found[1]) and len(found[0]) > 50
+    for name, gradient in found[0].items():
+        assert torch.allclose(gradient, found[1][name], atol=2e-5 * float(found[1][name].abs().max() + 1e-3)), name

@@ -123,6 +123,24 @@ def test_a_single_frame_hears_its_own_sound() -> None:
     assert torch.allclose(first[:, :2], second[:, :2], atol=1e-5) and not torch.allclose(first[:, 2], second[:, 2])
 
 
+def test_answers_of_frames_without_labels_are_left_out_of_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Losses and gradients are those of all frames, which the temporal encoder and batch norms see."""
+    b, found = batch(clip(5, annotated=1), clip(6, seed=1, annotated=2)), []
+    for all_frames in (False, True):
+        model = small_catr(**SLIPS, dropout=0.0).train()
+        told: list[int] = []
+        model.network.decoder.register_forward_hook(lambda _m, _g, out, told=told: told.append(len(out)))  # type: ignore[misc]
+        if all_frames:
+            monkeypatch.setattr(CATR, "_wanted", lambda self, batch, groups: None)
+        output = model(b)
+        assert output.query_masks.shape[:2] == (2, 6) and told == [15 if all_frames else 3]
+        torch.stack(list(model.losses(output, b).values())).sum().backward()
+        found.append({name: p.grad for name, p in model.named_parameters() if p.grad is not None})
+    assert set(found[0]) == set(found[1]) and len(found[0]) > 50
+    for name, gradient in found[0].items():
+        assert torch.allclose(gradient, found[1][name], atol=2e-5 * float(found[1][name].abs().max() + 1e-3)), name
+
+
 # ---- choice
 
 

@@ -14,7 +14,7 @@ from avseg.losses.dense import at_least_float32, binary_loss, semantic_loss, squ
 from avseg.models.avsegformer.config import AVSegFormerConfig
 from avseg.models.avsegformer.network import AVSegFormerNetwork, NetworkOutput
 from avseg.models.class_rows import ClassRows, logit_rows, sounding_rows
-from avseg.models.dense import DenseModel, DenseTruth
+from avseg.models.dense import DenseModel, DenseTruth, annotated_frames
 from avseg.models.hearing import HearingModel
 from avseg.models.seams import DEFAULT_SEAMS, Runner, Seam
 from avseg.nn.frames import gathered, normalised, sized_frames, spread
@@ -23,7 +23,7 @@ from avseg.types import Batch, Task
 
 @dataclass(frozen=True, eq=False)
 class AVSegFormerOutput:
-    """What the network says of a batch. Frames that only pad hold zeros."""
+    """What the network says of a batch. Frames that only pad hold zeros; in training, those without labels too."""
 
     logits: Tensor
     """(B, T, C, h, w) before any activation, at the size the network saw."""
@@ -36,7 +36,7 @@ class AVSegFormerOutput:
 
 
 def _answered(
-    run: Runner, images: Tensor, sound: Tensor, valid: Tensor | None = None, freeze: str = ""
+    run: Runner, images: Tensor, sound: Tensor, valid: Tensor | None = None, freeze: str = "", wanted: None = None
 ) -> NetworkOutput:
     """Logits; the mask feature, which training alone wants, is left empty."""
     (logits,) = run(images, sound) if valid is None else run(images, sound, valid)
@@ -67,13 +67,25 @@ class AVSegFormer(HearingModel[AVSegFormerOutput], DenseModel[AVSegFormerOutput]
         if pads:
             valid = batch.valid.flatten().to(images.dtype)  # (N,)
             images = images * valid[:, None, None, None]
-        logits, feature, layers = self.network(images, gathered(embeddings, seen), valid, self._freeze(batch))
+        told = self._told(batch, seen)
+        wanted = None if told is seen else told[seen].nonzero()[:, 0]  # (M,)
+        logits, feature, layers = self.network(images, gathered(embeddings, seen), valid, self._freeze(batch), wanted)
         return AVSegFormerOutput(
-            logits=spread(logits, seen),
-            mix_logits=spread(feature.mean(1, keepdim=True), seen),
-            layer_logits=tuple(spread(layer, seen) for layer in layers),
+            logits=spread(logits, told),
+            mix_logits=spread(feature.mean(1, keepdim=True), told),
+            layer_logits=tuple(spread(layer, told) for layer in layers),
             sounding_logits=self.sounding_logits(embeddings),
         )
+
+    def _told(self, batch: Batch, seen: Tensor) -> Tensor:
+        """(B, T) bool, the frames whose answers are wanted of those that are seen: in training the ones with labels.
+
+        No frame sees another one after the backbone, so that the others change neither losses nor gradients.
+        """
+        if not self.training or batch.targets is None:
+            return seen
+        annotated = annotated_frames(batch)
+        return annotated if bool(annotated.any()) and not torch.equal(annotated, seen) else seen
 
     def _freeze(self, batch: Batch) -> str:
         """How the backbone is frozen in this step of a training; empty: it is not."""

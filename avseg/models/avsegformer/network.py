@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from avseg.models.avsegformer.config import GROUPS, AVSegFormerConfig
 from avseg.models.avsegformer.layer_masks import LayerMasks, laid
@@ -74,7 +75,14 @@ class AVSegFormerNetwork(nn.Module):
         for part in (*self.projections, self.lateral, self.smooth):
             nn.init.xavier_uniform_(part[0].weight)
 
-    def forward(self, images: Tensor, sound: Tensor, valid: Tensor | None = None, freeze: str = "") -> NetworkOutput:
+    def forward(
+        self,
+        images: Tensor,
+        sound: Tensor,
+        valid: Tensor | None = None,
+        freeze: str = "",
+        wanted: Tensor | None = None,
+    ) -> NetworkOutput:
         """
         Args:
             images: (N, 3, H, W) normalised, H and W multiples of 32.
@@ -82,14 +90,23 @@ class AVSegFormerNetwork(nn.Module):
             valid: (N,) 1 where a frame exists; the backbone's maps and both answers of other frames are multiplied by 0
                 (AVSS).
             freeze: `published` and `still` leave the backbone without gradient (`AVSegFormerConfig.frozen_backbone`).
+            wanted: (M,) int64, the frames whose answers are wanted; None: all. Batch norms of the backbone see the
+                others too, where they learn.
 
         Returns:
-            Logits (N, C, H, W); the mask feature (N, width, H / 4, W / 4); and in training, where the config has
-            `layer_weight`, logits (N, C, H, W) of each layer of the decoder, else none.
+            Logits (M, C, H, W); the mask feature (M, width, H / 4, W / 4); and in training, where the config has
+            `layer_weight`, logits (M, C, H, W) of each layer of the decoder, else none.
         """
+        if wanted is not None:
+            sound, valid = sound[wanted], None if valid is None else valid[wanted]
+        if wanted is None or self._sees_together(freeze):
+            maps = self._looked(images, freeze)
+            maps = maps if wanted is None else [x[wanted] for x in maps]
+        else:
+            maps = self._looked(images[wanted], freeze)
         keep = None if valid is None else valid.to(images.dtype)[:, None, None, None]
-        maps = [_masked(x, keep) for x in self._looked(images, freeze)]
-        heard = self.audio_projection(sound)  # (N, D)
+        maps = [_masked(x, keep) for x in maps]
+        heard = self.audio_projection(sound)  # (M, D)
         fine, *coarse = (project(x) for project, x in zip(self.projections, maps, strict=True))
         tokens, sizes = flattened(coarse)
         memory = self.encoder(tokens, sizes)  # (N, P, D)
@@ -103,6 +120,11 @@ class AVSegFormerNetwork(nn.Module):
         with torch.set_grad_enabled(torch.is_grad_enabled() and not freeze), self._state(freeze):
             maps: list[Tensor] = self.backbone(images)
         return maps
+
+    def _sees_together(self, freeze: str) -> bool:
+        """Whether the backbone has batch norms whose statistics are over all pictures."""
+        learns = self.training and freeze != "still"
+        return learns and any(isinstance(part, _BatchNorm) for part in self.backbone.modules())
 
     def _state(self, freeze: str) -> AbstractContextManager[None]:
         return in_evaluation(self.backbone) if freeze == "still" else nullcontext()

@@ -15,7 +15,7 @@ from avseg.models.catr.network import CATRNetwork
 from avseg.models.catr.output import CATROutput as CATROutput
 from avseg.models.catr.output import choose
 from avseg.models.class_rows import ClassRows, sounding_rows
-from avseg.models.dense import DenseModel, DenseTruth
+from avseg.models.dense import DenseModel, DenseTruth, annotated_frames
 from avseg.models.hearing import HearingModel
 from avseg.nn.frames import normalised, sized_frames
 from avseg.nn.groups import Groups
@@ -42,7 +42,10 @@ class CATR(HearingModel[CATROutput], DenseModel[CATROutput]):
         images = normalised(groups.take(sized_frames(batch, self.config.input)))  # (N, 3, h, w)
         if self.config.enlarge > 1:
             images = F.interpolate(images, scale_factor=float(self.config.enlarge), mode="bilinear")
-        masks, scores = self.network(images, groups.take(embeddings), self.config.group)
+        wanted = self._wanted(batch, groups)
+        masks, scores = self.network(images, groups.take(embeddings), self.config.group, wanted)
+        if wanted is not None:
+            masks, scores = (x.new_zeros(len(images), *x.shape[1:]).index_copy(0, wanted, x) for x in (masks, scores))
         chosen = choose(scores[:, -1], self.config.group if self.config.choose == "clip" else None)
         return CATROutput(
             query_masks=groups.give_back(masks),
@@ -51,6 +54,16 @@ class CATR(HearingModel[CATROutput], DenseModel[CATROutput]):
             embeddings=embeddings,
             sounding_logits=self.sounding_logits(embeddings),
         )
+
+    def _wanted(self, batch: Batch, groups: Groups) -> Tensor | None:
+        """(M,) the network's frames whose answers are wanted: in training those with labels; None: all.
+
+        Queries and masks of a frame are its own, so that those of the others change neither losses nor gradients.
+        """
+        if not self.training or batch.targets is None:
+            return None
+        annotated = groups.take(annotated_frames(batch))  # (N,)
+        return annotated.nonzero()[:, 0] if bool(annotated.any()) and not bool(annotated.all()) else None
 
     def losses(self, output: CATROutput, batch: Batch) -> dict[str, Tensor]:
         """`score`, `dice`, `focal` and `bce`, each summed over the decoder's layers, and by config `sounding`."""

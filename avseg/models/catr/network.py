@@ -81,25 +81,31 @@ class CATRNetwork(nn.Module):
         self.score = nn.Linear(width, 2)
         self.to(memory_format=torch.channels_last)
 
-    def forward(self, images: Tensor, audio: Tensor, group: int) -> tuple[Tensor, Tensor]:
+    def forward(self, images: Tensor, audio: Tensor, group: int, wanted: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """
         Args:
             images: (N, 3, H, W) normalised, N = G * group, H and W multiples of 32.
             audio: (N, D) embeddings.
             group: frames that see each other, group after group.
+            wanted: (M,) int64, the frames whose answers are wanted; None: all. The others are seen by what sees all of
+                a group, and by batch norms.
 
         Returns:
-            By layer of the decoder, the last one last, logits of masks (N, L, Q, H / 16, W / 16), and logits (N, L, Q,
+            By layer of the decoder, the last one last, logits of masks (M, L, Q, H / 16, W / 16), and logits (M, L, Q,
             2) of whether a query is the sounding object, or not.
         """
-        maps = self.backbone(images.contiguous(memory_format=torch.channels_last))[1:]
-        fine, middle, coarse = (reduce(x) for reduce, x in zip(self.neck, maps, strict=True))
-        del maps
+        fine, *coarser = self.backbone(images.contiguous(memory_format=torch.channels_last))[1:]
+        fine = self.neck[0](fine)
+        coarser = coarser if wanted is None else [x[wanted] for x in coarser]
+        middle, coarse = (reduce(x) for reduce, x in zip(self.neck[1:], coarser, strict=True))
+        del coarser
         size = (fine.shape[-2], fine.shape[-1])
         tokens = self._tokens(fine, audio, group)
         position = F.pad(sine_positions(*size, fine.shape[1], fine.device, fine.dtype), (0, 0, 0, group))  # (S, C)
-        said = self.decoder(self.queries, self._remembered(tokens, position), position)
+        own = tokens if wanted is None else tokens[wanted]
+        said = self.decoder(self.queries, self._remembered(own, position), position)
         fused = self.temporal_encoder(tokens, position, size, group)
+        fused = fused if wanted is None else fused[wanted]
         features = self.mask_features(fused, middle, coarse)
         return torch.einsum("nlqm,nmhw->nlqhw", self.kernels(said), features), self.score(said)
 

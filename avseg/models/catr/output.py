@@ -11,7 +11,7 @@ from torch import Tensor
 @dataclass(frozen=True, eq=False)
 class CATROutput:
     """B clips of T frames, L layers of the decoder (the last one counts), Q queries a frame. Frames of a group without
-    any valid frame hold zeros."""
+    any valid frame hold zeros; in training, those without labels too."""
 
     query_masks: Tensor
     """(B, T, L, Q, h, w) logits at a sixteenth of the enlarged pictures' size."""
