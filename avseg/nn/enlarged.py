@@ -50,6 +50,7 @@ def taps(count: int, factor: int, device: torch.device, dtype: torch.dtype) -> T
 
 
 @lru_cache(maxsize=16)
+@torch.inference_mode(False)  # what is kept is used in training too
 def _taps(count: int, factor: int) -> Tensor:
     line = torch.eye(count, dtype=torch.float64)[None]  # (1, count, count)
     large = F.interpolate(line, scale_factor=float(factor), mode="linear", align_corners=False)[0]  # (count, large)
