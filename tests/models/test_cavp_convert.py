@@ -258,7 +258,7 @@ def test_an_imagenet_resnet18_gives_all_but_its_ends(tmp_path: Path) -> None:
         ({"mel_frames": 302}, "a window of 3.0 s has 301 log-mel frames"),
         ({"auxiliary_weight": 0.4}, "auxiliary_weight is 0.4 with decoder='deeplab'"),
         ({"output_stride": 4}, "output_stride 4 is none of 8, 16"),
-        ({"heads": 0}, "heads is 0"),
+        ({"heads": 0}, "heads 0, wanted 1 or more"),
     ],
 )
 def test_configs_that_contradict_themselves(fields: dict[str, Any], message: str) -> None:
