@@ -24,53 +24,89 @@ def objects_in(prediction: Prediction, frame: int, task: Task) -> tuple[Detectio
     """The objects of one frame of a prediction, in the order of their ids."""
     if isinstance(prediction, InstancePrediction):
         return _tracks(prediction, frame, task)
-    labels, confidence = full_size(prediction, frame)
-    return _classes(labels, confidence, class_names(task))
+    return _classes(*full_size(prediction, frame), class_names(task))
 
 
 def full_size(prediction: DensePrediction, frame: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Labels (H, W) uint8 of one frame, and the probability (H, W) of its label at each pixel of the foreground.
+    """Labels (H, W) uint8 of one frame, and (n,) the probability of its label at each pixel of the foreground, row by
+    row.
 
-    The same as `prediction.labels` and `prediction.probabilities`, in strips of rows and without the classes that win
-    nowhere: interpolation is linear, so one that is below the background on the small map is below it everywhere.
+    The same as `prediction.labels` and `prediction.probabilities`, in strips of rows, without the classes that win
+    nowhere and the rows where none wins: interpolation is linear, so one that is below the background on the small map
+    is below it everywhere between.
     """
     logits = prediction.logits[frame].float()  # (C, h, w)
-    size = prediction.size
+    height, width = prediction.size
     if logits.shape[0] == 1:
         logits = torch.cat([torch.zeros_like(logits), logits])  # sigmoid(x) is the softmax of (0, x)
-    rivals = ((logits - logits[:1]).flatten(1).amax(1) >= 0).nonzero()[:, 0]  # (R,), the background among them
-    labels = torch.zeros(size, dtype=torch.uint8, device=logits.device)
-    confidence = torch.zeros(size, device=logits.device)
-    rows = max(1, STRIP // (logits.shape[0] * size[1]))
-    for top in range(0, size[0] if len(rivals) > 1 else 0, rows):
-        strip = slice(top, min(top + rows, size[0]))
-        labels[strip] = rivals[_strip(logits[rivals], size, strip.start, strip.stop).max(0).indices].to(torch.uint8)
-        held = labels[strip].any(1).nonzero()[:, 0]
-        if len(held):
-            strip = slice(top + int(held[0]), top + int(held[-1]) + 1)
-            inside = labels[strip] > 0
-            values = _strip(logits, size, strip.start, strip.stop)[:, inside]  # (C, pixels)
-            confidence[strip][inside] = (values.amax(0) - values.logsumexp(0)).exp()
-    return labels.cpu().numpy(), confidence.cpu().numpy()
+    ahead = logits[1:] >= logits[:1]  # (K, h, w)
+    rivals = [0, *(ahead.flatten(1).any(1).nonzero()[:, 0] + 1).tolist()]
+    labels = torch.zeros(prediction.size, dtype=torch.uint8, device=logits.device)
+    confidence = []
+    held = _reached(ahead.any(0).any(1), height)
+    rows = max(1, STRIP // (logits.shape[0] * width))
+    for top in range(held.start, held.stop, rows):
+        bottom = min(top + rows, held.stop)
+        strip = labels[top:bottom]
+        best, *others = _strip(logits[rivals], prediction.size, top, bottom)
+        for rival, values in zip(rivals[1:], others, strict=True):
+            strip.masked_fill_(values > best, rival)
+            best = torch.maximum(best, values)
+        inside = strip.flatten().nonzero()[:, 0]
+        values = _values(logits, prediction.size, top, bottom, inside)
+        confidence.append(values.softmax(0).amax(0))
+    return labels.cpu().numpy(), torch.cat(confidence).cpu().numpy() if confidence else np.zeros(0, np.float32)
+
+
+def _reached(rows: Tensor, height: int) -> range:
+    """Rows of a map of `height` that interpolation makes of those (h,) that are true, and of their neighbours."""
+    there = rows.nonzero()[:, 0].tolist()
+    if not there:
+        return range(0)
+    larger = height / len(rows)
+    first, last = (there[0] - 0.5) * larger - 1, (there[-1] + 1.5) * larger + 1
+    return range(max(0, int(first)), min(height, int(last) + 1))
 
 
 def _strip(logits: Tensor, size: tuple[int, int], top: int, bottom: int) -> Tensor:
     """Rows `top` to `bottom` of (C, h, w) logits brought to `size` by bilinear interpolation (pixel centres)."""
-    height, width = size
     if tuple(logits.shape[-2:]) == size:
         return logits[:, top:bottom]
-    at = torch.arange(top, bottom, dtype=torch.float32, device=logits.device) + 0.5
-    at = (at * (logits.shape[1] / height) - 0.5).clamp(min=0)
-    upper = at.long().clamp(max=logits.shape[1] - 1)
-    lower = (upper + 1).clamp(max=logits.shape[1] - 1)
-    share = (at - upper)[:, None]
-    between = logits[:, upper] * (1 - share) + logits[:, lower] * share  # (C, rows, w)
-    return F.interpolate(between[None], (bottom - top, width), mode="bilinear", align_corners=False)[0]
+    between = _rows(logits, size[0], top, bottom)
+    return F.interpolate(between[None], (bottom - top, size[1]), mode="bilinear", align_corners=False)[0]
+
+
+def _values(logits: Tensor, size: tuple[int, int], top: int, bottom: int, inside: Tensor) -> Tensor:
+    """(C, n) of the same rows, at n places counted along them."""
+    if tuple(logits.shape[-2:]) == size:
+        return logits[:, top:bottom].flatten(1).index_select(1, inside)
+    small = logits.shape[2]
+    left, right, share = _between(small, size[1], 0, size[1], logits.device)
+    columns, start = inside % size[1], inside // size[1] * small
+    between = _rows(logits, size[0], top, bottom).flatten(1)
+    left, right = (between.index_select(1, start + side[columns]) for side in (left, right))
+    return left.lerp(right, share[columns])
+
+
+def _rows(logits: Tensor, height: int, top: int, bottom: int) -> Tensor:
+    """(C, rows, w) of (C, h, w)."""
+    upper, lower, share = _between(logits.shape[1], height, top, bottom, logits.device)
+    return logits[:, upper] * (1 - share[:, None]) + logits[:, lower] * share[:, None]
+
+
+def _between(small: int, large: int, first: int, last: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Of the places `first` to `last` of a side of `large` pixels: the two of `small` that each lies between, and the
+    share of the second."""
+    at = torch.arange(first, last, dtype=torch.float32, device=device) + 0.5
+    at = (at * (small / large) - 0.5).clamp(min=0)
+    lower = at.long().clamp(max=small - 1)
+    return lower, (lower + 1).clamp(max=small - 1), at - lower
 
 
 def _classes(labels: NDArray[np.uint8], confidence: NDArray[np.float32], names: Sequence[str]) -> tuple[Detection, ...]:
-    areas = np.bincount(labels.ravel(), minlength=len(names) + 1)
-    sums = np.bincount(labels.ravel(), weights=confidence.ravel(), minlength=len(names) + 1)
+    inside = labels[labels > 0]
+    areas = np.bincount(inside, minlength=len(names) + 1)
+    sums = np.bincount(inside, weights=confidence, minlength=len(names) + 1)
     return tuple(
         Detection.of(i, i, names[i - 1], float(sums[i] / areas[i]), encode(labels == i))
         for i in np.flatnonzero(areas).tolist()

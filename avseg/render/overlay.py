@@ -63,12 +63,8 @@ class Paint:
         table = colours if colours is not None else np.array([(0, 0, 0), *distinct_colours(255)], np.uint8)
         # Where there is no tint, a contour of one pixel is hardly seen.
         contour = _contour(labels, max(1 if alpha else 2, round(min(labels.shape) / 240)))
-        ids = labels.ravel().astype(np.intp)
-        inside = np.flatnonzero(ids > 0)
-        weight = np.where(contour.ravel()[inside], 1.0, alpha)[:, None]
-        self._inside = inside
-        self._keep = (256 * (1 - weight)).astype(np.uint16)
-        self._add = (256 * weight * table[ids[inside] % len(table)]).astype(np.uint16)
+        self._box = box_of(labels > 0)
+        self._keep, self._add = _blend(labels[self._box], contour[self._box], table, alpha)
         self._silent = None if silent == "keep" else labels == 0
         self._effect = silent
         height, width = labels.shape
@@ -88,9 +84,9 @@ class Paint:
         painted = np.array(picture, order="C")
         if self._silent is not None:
             painted[self._silent] = quietened(picture, self._effect)[self._silent]
-        flat = painted.reshape(-1, 3)
+        below = painted[self._box]
         # Fixed point: 256 * 255 fits 16 bits, so one multiply and one shift blend a pixel.
-        flat[self._inside] = (flat[self._inside] * self._keep + self._add) >> 8
+        below[:] = (below * self._keep + self._add) >> 8
         for top, left, tag in self._tags:
             painted[top : top + tag.shape[0], left : left + tag.shape[1]] = tag
         if self._list is not None:
@@ -114,6 +110,26 @@ def _corner(tile: tuple[int, int], size: tuple[int, int], corner: Corner) -> tup
     top = size[0] - tile[0] if corner.startswith("bottom") else 0
     left = size[1] - tile[1] if corner.endswith("right") else 0
     return slice(top, top + tile[0]), slice(left, left + tile[1])
+
+
+def box_of(inside: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """Rows and columns of the smallest box around what is inside (H, W); of no rows and columns where nothing is."""
+    rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
+    if not len(rows):
+        return slice(0, 0), slice(0, 0)
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def _blend(
+    labels: NDArray[np.integer], contour: NDArray[np.bool_], table: NDArray[np.uint8], alpha: float
+) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
+    """Factors and addends (h, w, 3): a pixel becomes (factor * pixel + addend) / 256; background stays as it is."""
+    # One row for the background, one for each colour of the tint, one for each of the contour.
+    shares = np.repeat([0.0, alpha, 1.0], [1, len(table), len(table)])[:, None]
+    keep = np.repeat((256 * (1 - shares)).astype(np.uint16), 3, axis=1)
+    add = (256 * shares * np.concatenate([np.zeros((1, 3)), table, table])).astype(np.uint16)
+    rows = np.where(labels > 0, 1 + labels.astype(np.intp) % len(table) + len(table) * contour, 0)
+    return keep.take(rows, axis=0), add.take(rows, axis=0)
 
 
 def _contour(labels: NDArray[np.integer], width: int) -> NDArray[np.bool_]:
@@ -141,13 +157,13 @@ def _tags(
     tags: list[tuple[int, int, Picture]] = []
     covered = np.zeros(labels.shape, bool)
     covered[taken] = True
-    shown = [int(index) for index in np.unique(labels) if index and int(index) in names]
+    shown = [int(index) for index in np.unique(labels[box_of(labels > 0)]) if index and int(index) in names]
     letters = _fitting([names[index] for index in shown], round(type_size(labels.shape, 28) * scale), labels.shape)
     for index in shown:
-        rows, columns = np.nonzero(labels == index)
+        inside = labels == index
         tile = _tile(names[index], tuple(table[index % len(table)].tolist()), letters)
         tile = tile[:height, :width]
-        for top, left in _places(rows, columns, tile.shape[:2], labels.shape):
+        for top, left in _places(inside, tile.shape[:2]):
             place = slice(top, top + tile.shape[0]), slice(left, left + tile.shape[1])
             if not covered[place].any():
                 covered[place] = True
@@ -165,19 +181,30 @@ def _fitting(texts: Sequence[str], letters: int, size: tuple[int, ...]) -> int:
     return max(SMALLEST, min(letters, int(size[1] / (widest + margins))))
 
 
-def _places(
-    rows: NDArray[np.intp], columns: NDArray[np.intp], tile: tuple[int, int], size: tuple[int, int]
-) -> Iterator[tuple[int, int]]:
-    """(top, left) where a tile (h, w) may stand, the best first: above the area, below it, beside it, inside it; never
-    far from it, where it would seem to name something else."""
-    first, last = int(columns.min()), int(columns.max())
-    lefts = (int(columns.mean()) - tile[1] // 2, first, last - tile[1] + 1)
-    above, below, middle = int(rows[0]) - tile[0] - 2, int(rows[-1]) + 3, int(rows.mean()) - tile[0] // 2
+def _places(inside: NDArray[np.bool_], tile: tuple[int, int]) -> Iterator[tuple[int, int]]:
+    """(top, left) where a tile (h, w) may stand, the best first: above the area (H, W), below it, beside it, inside it;
+    never far from it, where it would seem to name something else."""
+    size = inside.shape
+    rows, columns = np.count_nonzero(inside, axis=1), np.count_nonzero(inside, axis=0)
+    (top, bottom), (first, last) = _ends(rows), _ends(columns)
+    lefts = (_mean(columns) - tile[1] // 2, first, last - tile[1] + 1)
+    above, below, middle = top - tile[0] - 2, bottom + 3, _mean(rows) - tile[0] // 2
     wanted = [(top, left) for top in (above, below) for left in lefts]
     wanted += [(middle, last + 3), (middle, first - tile[1] - 2), (middle, lefts[0])]
     wanted += [(top, lefts[0]) for top in (above - tile[0] - 1, below + tile[0] + 1)]
     for top, left in wanted:
         yield min(max(top, 0), size[0] - tile[0]), min(max(left, 0), size[1] - tile[1])
+
+
+def _ends(counts: NDArray[np.intp]) -> tuple[int, int]:
+    """The first and the last place with pixels."""
+    there = np.flatnonzero(counts)
+    return int(there[0]), int(there[-1])
+
+
+def _mean(counts: NDArray[np.intp]) -> int:
+    """The mean place of a pixel, of pixels counted by place."""
+    return int((counts * np.arange(len(counts))).sum() / counts.sum())
 
 
 def type_size(size: tuple[int, ...], lines: int, least: int = 11) -> int:

@@ -23,9 +23,18 @@ def test_full_size_is_the_same_to_the_edges_in_strips_of_any_height(
     wanted, probability = prediction.labels(0), prediction.probabilities(0)
     assert torch.equal(torch.from_numpy(labels).long(), wanted)
     best = probability[0] if channels == 1 else probability.max(0).values
-    assert torch.allclose(torch.from_numpy(confidence), torch.where(wanted > 0, best, 0), atol=1e-5)
+    assert torch.allclose(torch.from_numpy(confidence), best[wanted > 0], atol=1e-5)
 
 
 def test_where_the_background_wins_everywhere_there_is_nothing() -> None:
     labels, confidence = full_size(DensePrediction("p", torch.full((1, 1, 2, 2), -1.0), (5, 6)), 0)
-    assert labels.shape == confidence.shape == (5, 6) and not labels.any() and not confidence.any()
+    assert labels.shape == (5, 6) and not labels.any() and confidence.shape == (0,)
+
+
+@pytest.mark.parametrize("place", [(0, 0), (13, 17), (6, 9)])
+@pytest.mark.parametrize("size", [(7, 9), (14, 18), (101, 50)])
+def test_a_speck_on_the_small_map_is_whole_on_the_large_one(size: tuple[int, int], place: tuple[int, int]) -> None:
+    logits = torch.full((1, 3, 14, 18), -9.0)
+    logits[:, 0], logits[0, 2, place[0], place[1]] = 0.0, 90.0
+    prediction = DensePrediction("p", logits, size)
+    assert torch.equal(torch.from_numpy(full_size(prediction, 0)[0]).long(), prediction.labels(0))
