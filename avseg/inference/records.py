@@ -142,6 +142,9 @@ class FrameStream(Iterator[FrameResult]):
     def __next__(self) -> FrameResult:
         return next(self._frames)
 
+    def check(self) -> None:
+        """Raise what ends the work on the frames early, where somebody asked for that; any thread may call it."""
+
     @property
     def measured(self) -> Measured:
         """Of the pictures decoded so far."""

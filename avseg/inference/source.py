@@ -17,14 +17,19 @@ from avseg.data.geometry import Geometry
 from avseg.inference.plan import FramePlan
 from avseg.io.media import MediaError, VideoInfo
 from avseg.io.pictures import Pictures, Timed
+from avseg.io.stages import Ahead
 from avseg.io.video import iter_audio, iter_frames
 from avseg.io.video_sound import Piece
 from avseg.types import Clip
 
 log = logging.getLogger(__name__)
 
+Sized: TypeAlias = tuple[Tensor, float, tuple[int, int]]
+"""A picture (3, h, w) uint8 sized for the network, when it is shown, and its (H, W) before that."""
 Part: TypeAlias = tuple[Tensor, list[float], tuple[int, int]]
-"""Pictures (n, 3, h, w) uint8, when they are shown, and their (H, W) before they were sized for the network."""
+"""The same of n pictures, (n, 3, h, w)."""
+AHEAD = 32
+"""Pictures that are decoded and sized while the network works, where it is to see all of a video at once."""
 LEFT_TO_MODEL = 1.0
 """s of sound that may be missing at the end before silence takes its place; below, the model's own rule holds."""
 
@@ -48,15 +53,22 @@ def clips_of(
     check_hears(config)
     sound = VideoSound(info, config.heard_channels, config.sound_rate)
     taken = pictures or pictures_of(info, plan)
-    yield from clips_from(taken, sound, config, span, info.path.stem)
+    with Ahead(_all_sized(taken, Geometry(config.input)), span or AHEAD) as ahead:
+        yield from _clips(ahead, sound, config, span, info.path.stem)
 
 
 def clips_from(
     pictures: Iterable[Timed], sound: HeldSound, config: ModelConfig, span: int | None, name: str
 ) -> Iterator[Clip]:
     """The same of pictures on the grid of a plan, with the sound that goes with them."""
+    return _clips(_all_sized(pictures, Geometry(config.input)), sound, config, span, name)
+
+
+def _clips(
+    pictures: Iterable[Sized], sound: HeldSound, config: ModelConfig, span: int | None, name: str
+) -> Iterator[Clip]:
     late = config.temporal.shown_after
-    parts = _parts(pictures, Geometry(config.input), span)
+    parts = _parts(pictures, span)
     part = next(parts, None)
     while part is not None:
         (frames, shown, size), following = part, next(parts, None)
@@ -85,20 +97,24 @@ def _nominal(shown: list[float], late: float) -> list[float]:
     return [max(time - late, 0.0) for time in shown]
 
 
-def _parts(taken: Iterable[Timed], geometry: Geometry, span: int | None) -> Iterator[Part]:
-    """Up to `span` pictures, sized for the network; None: all at once."""
-    pictures: list[Tensor] = []
+def _all_sized(taken: Iterable[Timed], geometry: Geometry) -> Iterator[Sized]:
+    for time, picture in taken:
+        yield sized(picture, geometry), time, (picture.shape[0], picture.shape[1])
+
+
+def _parts(pictures: Iterable[Sized], span: int | None) -> Iterator[Part]:
+    """Up to `span` pictures; None: all at once."""
+    held: list[Tensor] = []
     shown: list[float] = []
     size = (0, 0)
-    for time, picture in taken:
-        pictures.append(sized(picture, geometry))
+    for picture, time, size in pictures:
+        held.append(picture)
         shown.append(time)
-        size = (picture.shape[0], picture.shape[1])
-        if len(pictures) == span:
-            yield torch.stack(pictures), shown, size
-            pictures, shown = [], []
-    if pictures:
-        yield torch.stack(pictures), shown, size
+        if len(held) == span:
+            yield torch.stack(held), shown, size
+            held, shown = [], []
+    if held:
+        yield torch.stack(held), shown, size
 
 
 def sized(picture: NDArray[np.uint8], geometry: Geometry) -> Tensor:

@@ -34,9 +34,10 @@ def rgb_of(frame: Any, size: tuple[int, int]) -> NDArray[np.uint8]:
     elif frame.colorspace == _BT2020_CONSTANT_LUMINANCE:
         source = Colorspace.BT2020
     # Not by the frame's own scaler, whose threads would be freed with it: a frame whose side data were looked at waits
-    # for the garbage collector, and a process that was forked meanwhile hangs in freeing them (findings).
+    # for the garbage collector, and a process that was forked meanwhile hangs in freeing them (findings). By one
+    # thread: those of a scaler that is made for one picture cost more than they save.
     scaler: Any = VideoReformatter()
-    rgb = scaler.reformat(frame, width=width, height=height, format="rgb24", src_colorspace=source)
+    rgb = scaler.reformat(frame, width=width, height=height, format="rgb24", src_colorspace=source, threads=1)
     picture: NDArray[np.uint8] = rgb.to_ndarray()
     return picture
 
@@ -48,7 +49,7 @@ def coded(picture: NDArray[np.uint8], form: str = "yuv420p") -> Any:
 
     target = Colorspace.ITU709 if picture.shape[0] >= HD_LINES else Colorspace.ITU601
     frame = VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgba" if picture.shape[2] == 4 else "rgb24")
-    return frame.reformat(format=form, dst_colorspace=target, dst_color_range=ColorRange.MPEG)
+    return frame.reformat(format=form, dst_colorspace=target, dst_color_range=ColorRange.MPEG, threads=1)
 
 
 def tag(context: Any, height: int) -> None:

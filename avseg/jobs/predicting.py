@@ -117,14 +117,18 @@ class _Watched(Segmenter):
 
 
 class _WatchedStream(FrameStream):
-    """Frames of another stream, with a look for a wish to stop before each."""
+    """Frames of another stream, with a look for a wish to stop before each, and before each is written."""
 
     def __init__(self, stream: FrameStream, report: _Report, wants_stop: Callable[[], bool]) -> None:
         self._stream, self._report, self._wants_stop = stream, report, wants_stop
 
-    def __next__(self) -> FrameResult:
+    def check(self) -> None:
+        """See `FrameStream`."""
         if self._wants_stop():
             raise Stop
+
+    def __next__(self) -> FrameResult:
+        self.check()
         try:
             return next(self._stream)
         except StopIteration:

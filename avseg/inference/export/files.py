@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryFile
+from threading import Event
 from typing import Any, TextIO
 
 import numpy as np
@@ -22,6 +23,7 @@ from avseg.inference.records import FrameResult, MaskKind, class_names
 from avseg.inference.stored import Source, StoredVideo
 from avseg.inference.timeline import Intervals, TrackTable
 from avseg.io.image import write_png
+from avseg.io.stages import Behind
 from avseg.io.youtube_vis import write_results
 from avseg.render.palette import palette
 from avseg.types import Clip, Task
@@ -33,6 +35,9 @@ RESULT_NAME = "result.json"
 OVERLAY_NAME = "overlay.mp4"
 TRACKS_NAME = "tracks.json"
 MASK_NAMES: dict[MaskKind, str] = {"png": "masks/{index:06d}.png", "rle": "masks.jsonl", "npz": "masks.npz"}
+
+WAITING = 32
+"""Frames, with masks as run lengths, that are predicted and not yet written; a network gives many at once."""
 
 Sink = Callable[[FrameResult], None]
 
@@ -145,26 +150,55 @@ class Draft:
 
 
 def write_frames(
-    folder: Path, header: ResultHeader, name: str, frames: Iterable[FrameResult], sinks: Iterable[Sink] = ()
+    folder: Path,
+    header: ResultHeader,
+    name: str,
+    frames: Iterable[FrameResult],
+    sinks: Iterable[Sink] = (),
+    stopped: Event | None = None,
 ) -> Draft:
     """Write masks and tracks of `frames` into an existing folder, and show each frame to `sinks`.
 
-    All but tracks, which end with the last frame, are written as they come.
+    All but tracks, which end with the last frame, are written as they come, by a thread of their own: the network goes
+    on meanwhile.
+
+    Args:
+        folder, header: of the result.
+        name: of the video.
+        frames: in order.
+        sinks: called by that thread alone, with one frame after the other.
+        stopped: set when it comes to an error, before what is being written is waited for.
 
     Returns:
         result.json, to be finished.
     """
-    draft = Draft(folder)
+    draft, stopped = Draft(folder), stopped or Event()
     with ExitStack() as stack:
         takers: list[Sink] = [*sinks, draft.add]
         if header.masks is not None:
             takers.append(stack.enter_context(_MASK_WRITERS[header.masks](folder, header.task)))
         if header.task.kind == "instance":
             takers.append(stack.enter_context(_tracks(folder, header.task, name)))
-        for frame in frames:
-            for take in takers:
-                take(frame)
+
+        def take(frame: FrameResult) -> None:
+            for taker in takers:
+                taker(frame)
+
+        with Behind(take, WAITING) as writing, _telling(stopped):
+            for frame in frames:
+                writing.add(frame)
+            writing.finish()
     return draft
+
+
+@contextmanager
+def _telling(stopped: Event) -> Iterator[None]:
+    """Sets the event when its block fails."""
+    try:
+        yield
+    except BaseException:
+        stopped.set()
+        raise
 
 
 def _frame_dict(frame: FrameResult) -> dict[str, Any]:

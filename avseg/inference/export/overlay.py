@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from threading import Event
 from types import TracebackType
 from typing import Any, Protocol, TypeAlias
 
@@ -13,11 +14,13 @@ from numpy.typing import NDArray
 
 from avseg.inference.export.files import OVERLAY_NAME
 from avseg.inference.export.style import PLAIN, Style
-from avseg.inference.export.writer import Picture, Subject, Told
+from avseg.inference.export.writer import WAITING, Picture, Subject, Told
 from avseg.inference.records import SEEN, FrameResult
 from avseg.io.downmix import mixed
 from avseg.io.files import write_aside
 from avseg.io.media import VideoInfo
+from avseg.io.pictures import Timed
+from avseg.io.stages import Ahead, Behind
 from avseg.io.video import VideoWriter, iter_audio, iter_frames
 from avseg.io.video_sound import Piece
 from avseg.io.video_writer import Coding, pieces_of
@@ -56,16 +59,33 @@ def paint_of(frame: FrameResult, colours: NDArray[np.uint8], style: Style = PLAI
 class OverlayVideo:
     """Paints every frame of a video with the mask nearest in time; keeps its frame rate and its sound.
 
-    It decodes the video on its own and follows the masks as they come, so that no picture waits in memory.
+    It decodes the video on its own and follows the masks as they come, so that few pictures wait in memory. One thread
+    decodes and one encodes, while the caller's paints.
     """
 
-    def __init__(self, path: Path, info: VideoInfo, painting: Painting, coding: Coding | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        info: VideoInfo,
+        painting: Painting,
+        coding: Coding | None = None,
+        stopped: Event | None = None,
+    ) -> None:
+        """`stopped`: set by another thread when nobody wants the video any more."""
         sound, aspect = info.path if info.as_it_is else self._pieces(info), info.pixel_aspect
+        self._source = iter_frames(info, warn=False)
         self._writer = VideoWriter(path, info.fps, sound=sound, pixel_aspect=aspect, coding=coding)
-        self._pictures = iter_frames(info, warn=False)
-        self._picture = next(self._pictures, None)
-        self._painting = painting
+        self._pictures = Ahead(self._source, WAITING)
+        self._encoding: Behind[Timed] = Behind(lambda timed: self._writer.write(timed[1], timed[0]), WAITING)
+        self._painting, self._stopped = painting, stopped or Event()
         self._mask: FrameResult | None = None
+        self._is_complete = False
+        """Whether all pictures are written."""
+        try:
+            self._picture = next(self._pictures, None)
+        except BaseException:
+            self.abandon()
+            raise
 
     def add(self, frame: FrameResult) -> None:
         """The next mask; pictures up to half-way between it and the one before are written."""
@@ -76,6 +96,7 @@ class OverlayVideo:
     def abandon(self) -> None:
         """Close both files; what was written is of no use."""
         self._pictures.close()
+        self._encoding.abandon()
         self._writer.abandon()
 
     def __enter__(self) -> OverlayVideo:
@@ -87,7 +108,9 @@ class OverlayVideo:
         try:
             if error is None:
                 self._write_to(float("inf"))
-                self._writer.close(self._pictures.end)
+                self._encoding.finish()
+                self._is_complete = True
+                self._writer.close(self._source.end)
                 return
         except BaseException:
             self.abandon()
@@ -100,8 +123,8 @@ class OverlayVideo:
             return
         for time, piece, rate in iter_audio(info, channels=min(info.sound.channels, 2)):
             room = piece.shape[1]
-            if self._picture is None:  # then their end is known
-                room = max(min(room, round((self._pictures.end - time) * rate)), 0)
+            if self._is_complete:  # then the end of the pictures is known
+                room = max(min(room, round((self._source.end - time) * rate)), 0)
             if room:
                 yield time, piece[:, :room], rate
             if room < piece.shape[1]:
@@ -111,9 +134,9 @@ class OverlayVideo:
         if self._mask is None or self._picture is None or self._picture[0] > border:
             return
         paint = self._painting(self._mask)
-        while self._picture is not None and self._picture[0] <= border:
+        while self._picture is not None and self._picture[0] <= border and not self._stopped.is_set():
             time, picture = self._picture
-            self._writer.write(paint.on(picture), time)
+            self._encoding.add((time, paint.on(picture)))
             self._picture = next(self._pictures, None)
 
 
@@ -127,7 +150,7 @@ class PaintedWriter:
         self._frames: list[FrameResult] = []
         self._video: OverlayVideo | None = None
         if not isinstance(subject.source, Clip):
-            self._video = OverlayVideo(self._path, subject.source, painting, coding)
+            self._video = OverlayVideo(self._path, subject.source, painting, coding, subject.stopped)
 
     def add(self, frame: FrameResult) -> None:
         """The next mask; those of a clip, whose pictures are in memory, wait for the end."""

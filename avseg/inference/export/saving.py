@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 from time import perf_counter
 from typing import Any
 
@@ -45,15 +46,15 @@ def save_frames(
     explanation: Mapping[str, Any],
 ) -> Path:
     """See `Result.save`."""
-    facts, known = facts_of(source), kinds()
+    facts, known, stopped = facts_of(source), kinds(), Event()
     with folder_aside(folder) as aside, ExitStack() as stack:
         writers: list[Writer] = []
         if not isinstance(source, StoredVideo):
-            subject = stack.enter_context(_subject(aside, folder.name, source, header))
+            subject = stack.enter_context(_subject(aside, folder.name, source, header, stopped))
             for kind in header.saved:
                 writers.append(imported(known[kind].address)(subject))
                 stack.callback(writers[-1].abandon)
-        draft = write_frames(aside, header, facts["file"], frames, [writer.add for writer in writers])
+        draft = write_frames(aside, header, facts["file"], frames, [writer.add for writer in writers], stopped)
         told = Told(measured.duration, draft.intervals.closed(measured.duration), explanation)
         for writer in writers:
             writer.finish(told)
@@ -91,8 +92,11 @@ def write_video_result(
             try:
                 for kind in header.saved:
                     writers[kind] = SurvivingWriter(known[kind], makers[kind], subject)
-                sinks: list[Sink] = [lambda frame: _show(progress, frame), *(w.add for w in writers.values())]
-                draft = write_frames(aside, header, facts["file"], frames, sinks)
+                sinks: list[Sink] = [
+                    lambda frame: _show(progress, frame, frames),
+                    *(writer.add for writer in writers.values()),
+                ]
+                draft = write_frames(aside, header, facts["file"], frames, sinks, subject.stopped)
                 measured, notes = frames.measured, frames.notes
                 sounding = draft.intervals.closed(measured.duration)
                 for writer in writers.values():
@@ -108,14 +112,17 @@ def write_video_result(
 
 
 @contextmanager
-def _subject(aside: Path, name: str, source: VideoInfo | Clip, header: ResultHeader) -> Iterator[Subject]:
+def _subject(
+    aside: Path, name: str, source: VideoInfo | Clip, header: ResultHeader, stopped: Event | None = None
+) -> Iterator[Subject]:
     pictures = FramePictures(source, header.fps)
     try:
-        yield Subject(name, aside, source, header.task, pictures, header.style)
+        yield Subject(name, aside, source, header.task, pictures, header.style, stopped or Event())
     finally:
         pictures.close()
 
 
-def _show(progress: Progress, frame: FrameResult) -> None:
+def _show(progress: Progress, frame: FrameResult, frames: FrameStream) -> None:
+    frames.check()
     second = int(frame.time)
     progress.at(second if progress.total is None else min(second, progress.total))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -16,11 +17,15 @@ from avseg.inference.export.style import PLAIN, Style
 from avseg.inference.records import FrameResult
 from avseg.io.files import remove
 from avseg.io.media import MediaError, VideoInfo
-from avseg.io.video import Pictures, iter_frames
+from avseg.io.pictures import Timed
+from avseg.io.stages import Ahead
+from avseg.io.video import iter_frames
 from avseg.types import Clip, Task
 
 Picture: TypeAlias = NDArray[np.uint8]
 """(H, W, 3) RGB."""
+WAITING = 3
+"""Pictures at the video's size between two stages."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,7 @@ class Told:
 
 
 class Writer(Protocol):
-    """Writes one kind of output of one video."""
+    """Writes one kind of output of one video. `add` is called by another thread than the rest, never at the same time."""
 
     def add(self, frame: FrameResult) -> None:
         """The next frame."""
@@ -57,7 +62,7 @@ class FramePictures:
     def __init__(self, source: VideoInfo | Clip, fps: float) -> None:
         """`fps`: masks a second."""
         self._source, self._fps = source, fps
-        self._taken: Pictures | None = None
+        self._taken: Ahead[Timed] | None = None
         self._next = 0
         self._picture: Picture | None = None
 
@@ -70,7 +75,7 @@ class FramePictures:
         if isinstance(self._source, Clip):
             return self._source.frames[frame.index].permute(1, 2, 0).contiguous().numpy()
         if self._taken is None:
-            self._taken = iter_frames(self._source, self._fps, frame.time, warn=False)
+            self._taken = Ahead(iter_frames(self._source, self._fps, frame.time, warn=False), WAITING)
             self._next = frame.index
         while self._next <= frame.index:
             self._next += 1
@@ -99,6 +104,9 @@ class Subject:
     pictures: FramePictures
     style: Style = PLAIN
     """How masks are painted."""
+    stopped: Event = field(default_factory=Event)
+    """Set when nobody wants the result any more, by another thread than the one that calls `Writer.add`; who works long
+    on one frame looks at it."""
 
 
 Maker: TypeAlias = Callable[[Subject], Writer]
