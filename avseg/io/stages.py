@@ -163,7 +163,7 @@ def _make(line: _Line, items: Iterable[Any]) -> None:
             del item
             if line.stopped.is_set():
                 break
-    except BaseException as error:  # of any kind: it is raised again where the item was wanted
+    except BaseException as error:  # noqa: BLE001  it is raised again where the item was wanted
         line.error = error
     finally:
         close = getattr(items, "close", None)
@@ -181,7 +181,7 @@ def _take(line: _Line, take: Callable[[Any], object]) -> None:
         if line.error is None and not line.stopped.is_set():
             try:
                 take(item)
-            except BaseException as error:  # of any kind: it is raised again where the next item is given
+            except BaseException as error:  # noqa: BLE001  it is raised again where the next item is given
                 line.error = error
         del item
     line.over.set()

@@ -135,7 +135,8 @@ class VideoWriter:
         """The last packet; how long its picture stays is known when the next one or the end comes."""
         # An absolute path: FFmpeg takes what stands before a colon for the name of a protocol.
         place = Path(path).absolute()
-        options = {} if place.suffix == ".webm" else {"movflags": "+faststart"}
+        # Matroska draws a number for every file, unless equal files are to have equal bytes.
+        options = {"fflags": "+bitexact"} if place.suffix == ".webm" else {"movflags": "+faststart"}
         self._out = av.open(str(place), "w", options=FRAGMENTS if in_fragments else options)
 
     def write(self, frame: NDArray[np.uint8], time: float | None = None) -> None:

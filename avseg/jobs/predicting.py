@@ -51,7 +51,7 @@ class Predicting:
         with _Report(tell) as report:
             try:
                 segmenter = _Watched(self._model(order), order, self._device)
-                segmenter.report, segmenter.wants_stop, segmenter.limits = report, wants_stop, limits
+                segmenter.report, segmenter.wants_stop, segmenter.limits = report, _Wish(wants_stop), limits
                 found = _predict(segmenter, order)
             except Stop:
                 raise JobStopped("the work was stopped between two frames") from None
@@ -85,6 +85,18 @@ def _predict(segmenter: Segmenter, order: Order) -> FolderReport:
         end=order.end,
         audio=order.audio,
     )
+
+
+class _Wish:
+    """Whether somebody asked to stop, once and for all; any thread may look."""
+
+    def __init__(self, asks: Callable[[], bool]) -> None:
+        self._asks, self._one, self._asked = asks, threading.Lock(), False
+
+    def __call__(self) -> bool:
+        with self._one:
+            self._asked = self._asked or self._asks()
+            return self._asked
 
 
 class _Watched(Segmenter):

@@ -102,9 +102,13 @@ def test_an_error_of_a_taken_item_comes_with_a_later_one_and_nothing_is_taken_af
         if item == 2:
             raise OSError(28, "No space left on device")
 
-    with pytest.raises(OSError, match="No space left"), Behind(take, 2) as taking:
-        for item in range(COUNT):
-            taking.add(item)
+    def give() -> None:
+        with Behind(take, 2) as taking:
+            for item in range(COUNT):
+                taking.add(item)
+
+    with pytest.raises(OSError, match="No space left"):
+        give()
     assert taken == [0, 1, 2]
     last = Behind(take, 2)
     last.add(2)
@@ -120,12 +124,16 @@ def test_what_is_left_early_makes_and_takes_no_more() -> None:
         taken.append(item)
         begun.set()
 
-    with pytest.raises(KeyboardInterrupt), Ahead(source, 2) as items, Behind(take, 2) as taking:
-        for item in items:
-            taking.add(item)
-            if item == 10:
-                assert begun.wait(10)
-                raise KeyboardInterrupt
+    def leave() -> None:
+        with Ahead(source, 2) as items, Behind(take, 2) as taking:
+            for item in items:
+                taking.add(item)
+                if item == 10:
+                    assert begun.wait(10)
+                    raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        leave()
     made, count = source.made, len(taken)
     assert made <= 15 and count <= 11 and source.closed and taken == list(range(count))
 

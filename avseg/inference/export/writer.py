@@ -41,7 +41,10 @@ class Told:
 
 
 class Writer(Protocol):
-    """Writes one kind of output of one video. `add` is called by another thread than the rest, never at the same time."""
+    """Writes one kind of output of one video.
+
+    One thread calls `add`, another one everything else, never at the same time.
+    """
 
     def add(self, frame: FrameResult) -> None:
         """The next frame."""
