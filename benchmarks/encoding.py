@@ -24,7 +24,7 @@ from avseg.io.video import VideoWriter, iter_frames
 from avseg.io.video_writer import Coding, h264
 
 PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast")
-THREADS = {"one thread": ("1", "frame"), "slices, auto": ("0", "slice"), "frames, 2": ("2", "frame")}
+THREADS = {"1": ("1", "frame"), "slices, auto": ("0", "slice"), "2": ("2", "frame"), "4": ("4", "frame"), "8": ("8", "frame")}
 """By name: threads and their kind, as FFmpeg calls them."""
 
 

@@ -39,11 +39,11 @@ def full_size(prediction: DensePrediction, frame: int) -> tuple[NDArray[np.uint8
     height, width = prediction.size
     if logits.shape[0] == 1:
         logits = torch.cat([torch.zeros_like(logits), logits])  # sigmoid(x) is the softmax of (0, x)
-    ahead = logits[1:] >= logits[:1]  # (K, h, w)
-    rivals = [0, *(ahead.flatten(1).any(1).nonzero()[:, 0] + 1).tolist()]
+    lead = logits[1:] - logits[:1]  # (K, h, w)
+    rivals = [0, *((lead.flatten(1).amax(1) >= 0).nonzero()[:, 0] + 1).tolist()]
     labels = torch.zeros(prediction.size, dtype=torch.uint8, device=logits.device)
     confidence = []
-    held = _reached(ahead.any(0).any(1), height)
+    held = _reached(lead.amax((0, 2)) >= 0, height)
     rows = max(1, STRIP // (logits.shape[0] * width))
     for top in range(held.start, held.stop, rows):
         bottom = min(top + rows, held.stop)
@@ -72,26 +72,24 @@ def _strip(logits: Tensor, size: tuple[int, int], top: int, bottom: int) -> Tens
     """Rows `top` to `bottom` of (C, h, w) logits brought to `size` by bilinear interpolation (pixel centres)."""
     if tuple(logits.shape[-2:]) == size:
         return logits[:, top:bottom]
-    between = _rows(logits, size[0], top, bottom)
-    return F.interpolate(between[None], (bottom - top, size[1]), mode="bilinear", align_corners=False)[0]
+    upper, lower, share = _between(logits.shape[1], size[0], top, bottom, logits.device)
+    share = share[:, None]
+    rows = logits.index_select(1, upper) * (1 - share) + logits.index_select(1, lower) * share  # (C, rows, w)
+    return F.interpolate(rows[None], (bottom - top, size[1]), mode="bilinear", align_corners=False)[0]
 
 
 def _values(logits: Tensor, size: tuple[int, int], top: int, bottom: int, inside: Tensor) -> Tensor:
     """(C, n) of the same rows, at n places counted along them."""
     if tuple(logits.shape[-2:]) == size:
         return logits[:, top:bottom].flatten(1).index_select(1, inside)
-    small = logits.shape[2]
-    left, right, share = _between(small, size[1], 0, size[1], logits.device)
-    columns, start = inside % size[1], inside // size[1] * small
-    between = _rows(logits, size[0], top, bottom).flatten(1)
-    left, right = (between.index_select(1, start + side[columns]) for side in (left, right))
-    return left.lerp(right, share[columns])
-
-
-def _rows(logits: Tensor, height: int, top: int, bottom: int) -> Tensor:
-    """(C, rows, w) of (C, h, w)."""
-    upper, lower, share = _between(logits.shape[1], height, top, bottom, logits.device)
-    return logits[:, upper] * (1 - share[:, None]) + logits[:, lower] * share[:, None]
+    width, small = size[1], logits.shape[2]
+    upper, lower, share = _between(logits.shape[1], size[0], top, bottom, logits.device)
+    rows = logits.index_select(1, upper).lerp(logits.index_select(1, lower), share[:, None]).flatten(1)
+    left, right, share = _between(small, width, 0, width, logits.device)
+    columns, start = inside % width, inside // width * small
+    return rows.index_select(1, start + left[columns]).lerp(
+        rows.index_select(1, start + right[columns]), share[columns]
+    )
 
 
 def _between(small: int, large: int, first: int, last: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:

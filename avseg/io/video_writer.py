@@ -51,10 +51,15 @@ class Coding:
 
 
 def h264(crf: int = 19) -> Coding:
-    """MP4 for browsers; a lower `crf` is better."""
+    """MP4 for browsers; a lower `crf` is better.
+
+    `superfast` costs a third less time than `veryfast` and gives files a third larger (docs/speed.md).
+    """
     # x264's macroblock tree reads memory that was never written; without it equal pictures give equal bytes.
     # Without pictures that wait for later ones, the lengths in the file are those of the pictures they stand by.
-    return Coding("libx264", "yuv420p", {"crf": str(crf), "preset": "veryfast", "bf": "0", "x264-params": "mbtree=0"})
+    # By default there are as many slices as cores, which cost bytes, and bytes would tell how many cores there were.
+    options = {"crf": str(crf), "preset": "superfast", "bf": "0", "x264-params": "mbtree=0"}
+    return Coding("libx264", "yuv420p", {**options, "threads": "4", "thread_type": "frame"})
 
 
 PRORES_4444 = Coding("prores_ks", "yuva444p10le", {"profile": "4444", "vendor": "apl0", "alpha_bits": "8"})
