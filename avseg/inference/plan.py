@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from avseg.config import AudioWindow, Temporal, as_number
+from avseg.io.media import VideoInfo
+from avseg.io.shared import ROOM
 from avseg.types import Clip
 
 SLOWEST = 0.001
@@ -87,6 +89,16 @@ class FramePlan:
         if self.length is None:
             return None if at_once is None else max(at_once, math.ceil(self.fps))
         return self.phases * self.length if self.phases * self.length > 1 else SINGLE_FRAMES
+
+    def may_share(self, info: VideoInfo, span: int | None) -> bool:
+        """Whether the frames of a video, of which the network sees `span` pictures at once, may wait as they were
+        decoded until its masks are there."""
+        if self.length is None or span is None or info.part is not None or info.still:
+            return False
+        # A part that the network sees, the one after it, what is decoded meanwhile, and masks that are not yet written;
+        # four bytes for two pixels.
+        seconds = (3 * span + 16) / float(self.fps) + 1
+        return seconds * info.fps * info.width * info.height * 2 <= ROOM
 
 
 def part_of(clip: Clip, group: Sequence[int], temporal: Temporal) -> Clip:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from threading import Event
 from typing import Any, Literal
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from avseg.io.pictures import Pictures
 from avseg.io.rle import area, box, decode
+from avseg.io.shared import SharedPictures
 from avseg.types import Clip, Rle, Task
 
 MaskKind = Literal["png", "rle", "npz"]
@@ -132,15 +134,29 @@ class FrameStream(Iterator[FrameResult]):
     """Results frame by frame; `measured` and `notes` are final after the last one."""
 
     def __init__(
-        self, frames: Iterator[FrameResult], pictures: Pictures, notes: Callable[[], Mapping[str, Any]] = dict
+        self,
+        frames: Iterator[FrameResult],
+        pictures: Pictures,
+        notes: Callable[[], Mapping[str, Any]] = dict,
+        shared: Callable[[Event], SharedPictures] | None = None,
     ) -> None:
-        """`notes`: of the session, see `avseg.models.session.Session.notes`."""
-        self._frames = frames
-        self._pictures = pictures
-        self._notes = notes
+        """
+        Args:
+            frames: the results.
+            pictures: those that are decoded for them.
+            notes: of the session, see `avseg.models.session.Session.notes`.
+            shared: see `share`; None: not to be had.
+        """
+        self._frames, self._pictures, self._notes, self._shared = frames, pictures, notes, shared
 
     def __next__(self) -> FrameResult:
         return next(self._frames)
+
+    def share(self, stopped: Event) -> SharedPictures | None:
+        """All pictures of the video without decoding it again, for one reader who asks before the first result; None
+        where too many would wait for him. `stopped`: set when nobody wants them any more."""
+        shared, self._shared = self._shared, None
+        return None if shared is None else shared(stopped)
 
     def check(self) -> None:
         """Raise what ends the work on the frames early, where somebody asked for that; any thread may call it."""
@@ -161,7 +177,7 @@ class KnownStream(FrameStream):
 
     def __init__(self, frames: Sequence[FrameResult], measured: Measured, notes: Mapping[str, Any]) -> None:
         """`notes`: its explanation."""
-        self._frames = iter(frames)
+        self._frames, self._shared = iter(frames), None
         self._measured, self._notes = measured, lambda: notes
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from hashlib import sha256
 from os import PathLike
 from pathlib import Path
@@ -26,6 +26,7 @@ from avseg.inference.result import Result
 from avseg.inference.source import check_channels, check_hears, clips_from, clips_of, pictures_of
 from avseg.io.excerpt import excerpt
 from avseg.io.media import VideoInfo
+from avseg.io.shared import SharedPictures
 from avseg.models.base import Model, plain_state
 from avseg.models.compiled import uncompiled
 from avseg.models.digest import update_with
@@ -247,10 +248,11 @@ class Segmenter:
     def frames_of(self, info: VideoInfo) -> FrameStream:
         """The same, of a video that was probed before."""
         session = self.session()
-        pictures = pictures_of(info, self.plan)
-        clips = clips_of(info, self.model.config, self.plan, self.plan.span(session.frames_at_once), pictures)
+        pictures, span = pictures_of(info, self.plan), self.plan.span(session.frames_at_once)
+        clips = clips_of(info, self.model.config, self.plan, span, pictures)
         results = self._results(session, self.plan, clips, (info.height, info.width))
-        return FrameStream(results, pictures, lambda: self.only.of_notes(session.notes()))
+        shared = partial(SharedPictures, info, pictures) if self.plan.may_share(info, span) else None
+        return FrameStream(results, pictures, lambda: self.only.of_notes(session.notes()), shared)
 
     def last_of(self, session: Session, clip: Clip, index: int) -> FrameResult:
         """The last frame of a clip that the model sees as one group, such as the newest picture of a stream.

@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterator
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -60,6 +61,11 @@ class Pictures(Iterator[Timed]):
         """Frames decoded so far, also those that no time of the grid shows."""
         self.damaged = 0
         """Packets of picture and sound read so far that are damaged."""
+        self.also: Callable[[float, Any], None] | None = None
+        """Is shown every frame that is decoded, with its time, and at the end None, with the end of the last one; or
+        with -1 where this iterator is left before."""
+        self.converting = Lock()
+        """Held while a frame is turned to RGB, which changes the frame meanwhile."""
         self._path, self._fps, self._offset, self._warn = Path(path), fps, offset, warn
         self._part = part
         self._given = self._pictures()
@@ -83,8 +89,10 @@ class Pictures(Iterator[Timed]):
         with open_media(self._path) as media:
             converter = Converter(self._path)
             try:
-                for time, frame in self._wanted(self._timed(media, self._part[0] if self._part else 0.0)):
-                    yield time, converter.rgb(frame)
+                for time, frame in self._wanted(self._shown(media, self._part[0] if self._part else 0.0)):
+                    with self.converting:
+                        picture = converter.rgb(frame)
+                    yield time, picture
                 return
             except DoubtError as doubt:
                 log.debug("%s is decoded from its beginning: %s", self._path, doubt)
@@ -96,6 +104,19 @@ class Pictures(Iterator[Timed]):
         """Of (time, frame) of all frames, those that are given, at their times."""
         frames = frames if self._part is None else self._within(frames, *self._part)
         return frames if self._fps is None else self._on_grid(frames, self._fps)
+
+    def _shown(self, media: Media, begin: float) -> Iterator[tuple[float, Any]]:
+        """The same as `_timed`, and whoever else is to see them sees them."""
+        end = -1.0
+        try:
+            for time, frame in self._timed(media, begin):
+                if self.also is not None:
+                    self.also(time, frame)
+                yield time, frame
+            end = self.end
+        finally:
+            if self.also is not None:
+                self.also(end, None)
 
     def _timed(self, media: Media, begin: float = 0.0) -> Iterator[tuple[float, Any]]:
         """(time, frame) of every frame; those before the one shown at `begin` s need not be decoded (`late_frames`)."""

@@ -13,6 +13,7 @@ from avseg.inference.records import FrameResult, FrameStream, Measured
 from avseg.inference.segmenter import Segmenter
 from avseg.inference.source import check_hears
 from avseg.io.media import VideoInfo
+from avseg.io.shared import SharedPictures
 from avseg.jobs.errors import JobError, JobStopped
 from avseg.jobs.limits import Limits
 from avseg.jobs.order import JobProgress, Order, Stage
@@ -133,6 +134,10 @@ class _WatchedStream(FrameStream):
 
     def __init__(self, stream: FrameStream, report: _Report, wants_stop: Callable[[], bool]) -> None:
         self._stream, self._report, self._wants_stop = stream, report, wants_stop
+
+    def share(self, stopped: threading.Event) -> SharedPictures | None:
+        """See `FrameStream`."""
+        return self._stream.share(stopped)
 
     def check(self) -> None:
         """See `FrameStream`."""

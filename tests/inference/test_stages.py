@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from avseg.inference.export.kinds import GATHERED, kinds
 from avseg.inference.folder import FolderReport
 from avseg.inference.records import FrameResult
 from avseg.io.media import MediaError
+from avseg.io.shared import SharedPictures
 from avseg.io.video import Pictures, write_video
 from avseg.io.video_writer import VideoWriter
 from avseg.types import Batch, Prediction, Task
@@ -70,6 +72,7 @@ def one_after_the_other(patched: pytest.MonkeyPatch) -> None:
         patched.setattr(f"avseg.inference.{address}.Ahead", SerialAhead)
     for address in ("export.overlay", "export.files"):
         patched.setattr(f"avseg.inference.{address}.Behind", SerialBehind)
+    patched.setattr("avseg.inference.plan.FramePlan.may_share", lambda *_: False)
 
 
 def film(size: tuple[int, int], count: int) -> list[np.ndarray]:
@@ -138,9 +141,11 @@ def test_stages_write_the_bytes_of_one_step_after_the_other(
         return files(out)
 
     found = [run(tmp_path / "stages")]
+    monkeypatch.setattr("avseg.io.shared.SharedPictures.__init__", partialmethod(SharedPictures.__init__, room=40_000))
+    found.append(run(tmp_path / "with little room"))
     one_after_the_other(monkeypatch)
     found.append(run(tmp_path / "serial"))
-    assert found[0] == found[1] and len(found[0]) >= len(save)
+    assert found[0] == found[1] == found[2] and len(found[0]) >= len(save)
     assert b'"objects": [{' in found[0][f"{video.stem}/result.json"]
 
 

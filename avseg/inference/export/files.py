@@ -36,7 +36,7 @@ OVERLAY_NAME = "overlay.mp4"
 TRACKS_NAME = "tracks.json"
 MASK_NAMES: dict[MaskKind, str] = {"png": "masks/{index:06d}.png", "rle": "masks.jsonl", "npz": "masks.npz"}
 
-WAITING = 32
+WAITING = 16
 """Frames, with masks as run lengths, that are predicted and not yet written; a network gives many at once."""
 
 Sink = Callable[[FrameResult], None]

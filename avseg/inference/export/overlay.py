@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from avseg.inference.export.files import OVERLAY_NAME
 from avseg.inference.export.style import PLAIN, Style
-from avseg.inference.export.writer import WAITING, Picture, Subject, Told
+from avseg.inference.export.writer import WAITING, Picture, Share, Subject, Told, share_nothing
 from avseg.inference.records import SEEN, FrameResult
 from avseg.io.downmix import mixed
 from avseg.io.files import write_aside
@@ -59,8 +59,8 @@ def paint_of(frame: FrameResult, colours: NDArray[np.uint8], style: Style = PLAI
 class OverlayVideo:
     """Paints every frame of a video with the mask nearest in time; keeps its frame rate and its sound.
 
-    It decodes the video on its own and follows the masks as they come, so that few pictures wait in memory. One thread
-    decodes and one encodes, while the caller's paints.
+    It follows the masks as they come, so that few pictures wait in memory. One thread decodes, or takes what is decoded
+    for the network, and one encodes, while the caller's paints.
     """
 
     def __init__(
@@ -70,22 +70,28 @@ class OverlayVideo:
         painting: Painting,
         coding: Coding | None = None,
         stopped: Event | None = None,
+        share: Share = share_nothing,
     ) -> None:
-        """`stopped`: set by another thread when nobody wants the video any more."""
-        sound, aspect = info.path if info.as_it_is else self._pieces(info), info.pixel_aspect
-        self._source = iter_frames(info, warn=False)
-        self._writer = VideoWriter(path, info.fps, sound=sound, pixel_aspect=aspect, coding=coding)
-        self._pictures = Ahead(self._source, WAITING)
-        self._encoding: Behind[Timed] = Behind(lambda timed: self._writer.write(timed[1], timed[0]), WAITING)
+        """
+        Args:
+            path: of the file.
+            info: of the video.
+            painting: what is painted of a frame.
+            coding: see `VideoWriter`.
+            stopped: set by another thread when nobody wants the file any more.
+            share: see `Subject`.
+        """
         self._painting, self._stopped = painting, stopped or Event()
         self._mask: FrameResult | None = None
-        self._is_complete = False
-        """Whether all pictures are written."""
-        try:
-            self._picture = next(self._pictures, None)
-        except BaseException:
-            self.abandon()
-            raise
+        self._picture: Timed | None = None
+        self._has_begun = self._is_complete = False
+        """Whether the first picture has been asked for; whether all are written."""
+        sound, aspect = info.path if info.as_it_is else self._pieces(info), info.pixel_aspect
+        self._writer = VideoWriter(path, info.fps, sound=sound, pixel_aspect=aspect, coding=coding)
+        self._shared = share(self._stopped)
+        self._source = self._shared or iter_frames(info, warn=False)
+        self._pictures = Ahead(self._source, WAITING)
+        self._encoding: Behind[Timed] = Behind(lambda timed: self._writer.write(timed[1], timed[0]), WAITING)
 
     def add(self, frame: FrameResult) -> None:
         """The next mask; pictures up to half-way between it and the one before are written."""
@@ -95,6 +101,8 @@ class OverlayVideo:
 
     def abandon(self) -> None:
         """Close both files; what was written is of no use."""
+        if self._shared is not None:
+            self._shared.close()  # whoever waits for a frame gets none
         self._pictures.close()
         self._encoding.abandon()
         self._writer.abandon()
@@ -131,7 +139,11 @@ class OverlayVideo:
                 return
 
     def _write_to(self, border: float) -> None:
-        if self._mask is None or self._picture is None or self._picture[0] > border:
+        if self._mask is None:
+            return
+        if not self._has_begun:
+            self._has_begun, self._picture = True, next(self._pictures, None)
+        if self._picture is None or self._picture[0] > border:
             return
         paint = self._painting(self._mask)
         while self._picture is not None and self._picture[0] <= border and not self._stopped.is_set():
@@ -150,7 +162,8 @@ class PaintedWriter:
         self._frames: list[FrameResult] = []
         self._video: OverlayVideo | None = None
         if not isinstance(subject.source, Clip):
-            self._video = OverlayVideo(self._path, subject.source, painting, coding, subject.stopped)
+            more = subject.stopped, subject.share
+            self._video = OverlayVideo(self._path, subject.source, painting, coding, *more)
 
     def add(self, frame: FrameResult) -> None:
         """The next mask; those of a clip, whose pictures are in memory, wait for the end."""

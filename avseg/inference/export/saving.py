@@ -50,7 +50,7 @@ def save_frames(
     with folder_aside(folder) as aside, ExitStack() as stack:
         writers: list[Writer] = []
         if not isinstance(source, StoredVideo):
-            subject = stack.enter_context(_subject(aside, folder.name, source, header, stopped))
+            subject = stack.enter_context(_subject(aside, folder.name, source, header, stopped=stopped))
             for kind in header.saved:
                 writers.append(imported(known[kind].address)(subject))
                 stack.callback(writers[-1].abandon)
@@ -86,7 +86,7 @@ def write_video_result(
     """
     begun, facts, known = perf_counter(), facts_of(info), kinds()
     name = existing.folder.name
-    with folder_aside(existing.folder) as aside, _subject(aside, name, info, header) as subject:
+    with folder_aside(existing.folder) as aside, _subject(aside, name, info, header, share=frames.share) as subject:
         writers: dict[str, SurvivingWriter] = {}
         with Progress(max(round(info.duration), 1) if info.duration else None, info.path.name, "second") as progress:
             try:
@@ -112,12 +112,10 @@ def write_video_result(
 
 
 @contextmanager
-def _subject(
-    aside: Path, name: str, source: VideoInfo | Clip, header: ResultHeader, stopped: Event | None = None
-) -> Iterator[Subject]:
+def _subject(aside: Path, name: str, source: VideoInfo | Clip, header: ResultHeader, **more: Any) -> Iterator[Subject]:
     pictures = FramePictures(source, header.fps)
     try:
-        yield Subject(name, aside, source, header.task, pictures, header.style, stopped or Event())
+        yield Subject(name, aside, source, header.task, pictures, header.style, **more)
     finally:
         pictures.close()
 

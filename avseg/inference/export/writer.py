@@ -18,6 +18,7 @@ from avseg.inference.records import FrameResult
 from avseg.io.files import remove
 from avseg.io.media import MediaError, VideoInfo
 from avseg.io.pictures import Timed
+from avseg.io.shared import SharedPictures
 from avseg.io.stages import Ahead
 from avseg.io.video import iter_frames
 from avseg.types import Clip, Task
@@ -94,6 +95,15 @@ class FramePictures:
             self._taken.close()
 
 
+Share: TypeAlias = Callable[[Event], SharedPictures | None]
+"""See `avseg.inference.records.FrameStream.share`."""
+
+
+def share_nothing(_: Event) -> None:
+    """A `Share` of a video that nobody else decodes."""
+    return
+
+
 @dataclass(frozen=True)
 class Subject:
     """What a writer is told before the first frame."""
@@ -110,6 +120,8 @@ class Subject:
     stopped: Event = field(default_factory=Event)
     """Set when nobody wants the result any more, by another thread than the one that calls `Writer.add`; who works long
     on one frame looks at it."""
+    share: Share = share_nothing
+    """See `avseg.inference.records.FrameStream.share`."""
 
 
 Maker: TypeAlias = Callable[[Subject], Writer]
