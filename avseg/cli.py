@@ -28,6 +28,7 @@ from avseg.commands.tables import print_table
 from avseg.commands.words import Hidden, Video, parameters_of
 from avseg.data.config import PARAMETERS, DataConfig
 from avseg.engines.records import Choice
+from avseg.io.stages import share_cores
 from avseg.lazy import imported
 from avseg.models import FAMILIES, describe
 from avseg.recipes import RECIPES
@@ -50,6 +51,7 @@ def demo(out: Path = Path("avseg-demo"), clips: int = 40, device: Device = "auto
         clips: How many held-out clips are scored.
         device: Where the model runs: auto, cpu, cuda, cuda:1 or mps.
     """
+    share_cores()
     from avseg.demo.run import run_demo
 
     return run_demo(out, clips=clips, device=device)
@@ -81,6 +83,7 @@ def predict(
         overwrite: Replace results that are already there, also those of another model, rate or part.
         verbose: Print the warnings and errors of FFmpeg.
     """
+    share_cores()
     from avseg.inference.folder import predict_paths
 
     if verbose:

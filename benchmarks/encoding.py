@@ -24,8 +24,17 @@ from avseg.io.video import VideoWriter, iter_frames
 from avseg.io.video_writer import Coding, h264
 
 PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast")
-THREADS = {"1": ("1", "frame"), "slices, auto": ("0", "slice"), "2": ("2", "frame"), "4": ("4", "frame"), "8": ("8", "frame")}
-"""By name: threads and their kind, as FFmpeg calls them."""
+THREADS = {
+    "slices of all cores": ("0", "slice"),
+    "one frame": ("1", "frame"),
+    "two frames": ("2", "frame"),
+    "four frames": ("4", "frame"),
+}
+"""What is coded at once: threads and their kind, as FFmpeg calls them."""
+
+
+BRIGHTNESS = np.array([0.299, 0.587, 0.114], np.float32)
+"""Shares of red, green and blue (BT.601)."""
 
 
 def codings(presets: list[str]) -> dict[str, Coding]:
@@ -38,13 +47,14 @@ def codings(presets: list[str]) -> dict[str, Coding]:
     return made
 
 
-def psnr(pictures: list[NDArray[np.uint8]], path: Path) -> float:
-    """dB of a file to the pictures that were written."""
-    errors = [
-        float(np.square(one.astype(np.float32) - two).mean())
-        for one, (_, two) in zip(pictures, iter_frames(path), strict=True)
-    ]
-    return round(float(10 * np.log10(255**2 / np.mean(errors))), 2)
+def psnr(pictures: list[NDArray[np.uint8]], path: Path) -> dict[str, float]:
+    """dB of a file to the pictures that were written: of red, green and blue, and of their brightness."""
+    errors = []
+    for one, (_, two) in zip(pictures, iter_frames(path), strict=True):
+        off = one.astype(np.float32) - two
+        errors.append((np.square(off).mean(), np.square(off @ BRIGHTNESS).mean()))
+    colours, brightness = (round(float(10 * np.log10(255**2 / error)), 2) for error in np.mean(errors, axis=0))
+    return {"psnr": colours, "psnr_brightness": brightness}
 
 
 def compared(video: Path, seconds: float, presets: list[str], repeats: int, folder: Path) -> dict[str, Any]:
@@ -66,7 +76,7 @@ def compared(video: Path, seconds: float, presets: list[str], repeats: int, fold
             "wall": round(spent.wall, 3),
             "cpu": round(spent.cpu, 3),
             "bytes": spent.result.stat().st_size,
-            "psnr": psnr(pictures, spent.result),
+            **psnr(pictures, spent.result),
         }
         for name, spent in in_turn(runs, repeats, warm=False).items()
     }

@@ -11,6 +11,7 @@ from typing import Annotated, Optional
 
 from tyro.conf import Positional, arg
 
+from avseg.io.stages import share_cores
 from avseg.lazy import imported
 from avseg.models.opening import choices_of, opening_of
 
@@ -83,6 +84,7 @@ def live(
         objects: Which objects are marked.
         device: Where the model runs: auto, cpu, cuda, cuda:1 or mps.
     """
+    share_cores()
     inputs = imported("avseg.live.inputs:inputs_of")(
         source, camera=of.camera, microphone=of.microphone, options=of.ffmpeg
     )

@@ -10,6 +10,7 @@ An error, an interrupt included, goes to the caller; a block that is left early 
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
@@ -22,6 +23,12 @@ Given = TypeVar("Given")
 
 _END: Any = object()
 """Stands behind the last item of a queue."""
+
+
+def share_cores() -> None:
+    """Let threads of OpenMP, which PyTorch computes with, sleep while they wait for work: they would keep a core busy
+    that another stage needs. For a process that has not imported PyTorch yet; what its user has set stays."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 class Ahead(Iterator[Item]):

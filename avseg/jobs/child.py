@@ -17,6 +17,7 @@ from shutil import rmtree
 from tempfile import mkdtemp
 from typing import Any
 
+from avseg.io.stages import share_cores
 from avseg.jobs.errors import EXPECTED, JobError, JobStopped, WorkerDied, sentence_of
 from avseg.lazy import imported
 
@@ -177,6 +178,7 @@ def answer_questions(connection: Connection[Any, Any], address: str, arguments: 
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ["TMPDIR"] = scratch
     os.environ["TERM"] = "dumb"  # no bars on the terminal of the parent
+    share_cores()
     sending = threading.Lock()
 
     def send(kind: str, value: Any) -> None:

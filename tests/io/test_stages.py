@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import subprocess
 import sys
 import threading
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from avseg.io.stages import Ahead, Behind
+from avseg.io.stages import Ahead, Behind, share_cores
 
 COUNT = 200
 
@@ -178,3 +179,28 @@ def test_a_process_ends_though_a_stage_is_open() -> None:
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "1\n", "")
+
+
+@pytest.mark.parametrize("own", ["ACTIVE", None])
+def test_waiting_threads_sleep_unless_the_user_wants_them_awake(
+    own: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_WAIT_POLICY", own or "")
+    if own is None:
+        monkeypatch.delenv("OMP_WAIT_POLICY")
+    share_cores()
+    assert os.environ["OMP_WAIT_POLICY"] == (own or "PASSIVE")
+
+
+def test_predicting_from_the_command_line_lets_them_sleep_before_pytorch_is_there() -> None:
+    code = (
+        "import os, sys, avseg.cli as cli\n"
+        "assert 'torch' not in sys.modules\n"
+        "try:\n"
+        "    cli.run(['predict', 'none.mp4', '--model', 'demo'])\n"
+        "except FileNotFoundError:\n"
+        "    print(os.environ['OMP_WAIT_POLICY'])\n"
+    )
+    clean = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, env=clean)
+    assert ended.stdout == "PASSIVE\n", ended.stderr
