@@ -25,7 +25,7 @@ from avseg.types import Clip, Task
 
 Picture: TypeAlias = NDArray[np.uint8]
 """(H, W, 3) RGB."""
-WAITING = 3
+WAITING = 2
 """Pictures at the video's size between two stages."""
 
 
