@@ -133,6 +133,8 @@ class Measured:
 class FrameStream(Iterator[FrameResult]):
     """Results frame by frame; `measured` and `notes` are final after the last one."""
 
+    _shared: Callable[[Event], SharedPictures] | None = None
+
     def __init__(
         self,
         frames: Iterator[FrameResult],
@@ -177,7 +179,7 @@ class KnownStream(FrameStream):
 
     def __init__(self, frames: Sequence[FrameResult], measured: Measured, notes: Mapping[str, Any]) -> None:
         """`notes`: its explanation."""
-        self._frames, self._shared = iter(frames), None
+        self._frames = iter(frames)
         self._measured, self._notes = measured, lambda: notes
 
     @property
