@@ -65,6 +65,7 @@ def serve(
     models: Positional[Annotated[tuple[str, ...], arg(metavar="MODEL")]] = ("demo",),
     folder: Path = Path("avseg-serve"),
     devices: tuple[str, ...] = ("auto",),
+    batch: int = 1,
     address: Annotated[AddressChoices, arg(name="")] = AddressChoices(),
     taken: Annotated[LimitChoices, arg(name="")] = LimitChoices(),
 ) -> int:
@@ -74,11 +75,15 @@ def serve(
         models: Model files, Hugging Face Hub ids, "demo", or names without a file; a request names one of them.
         folder: Of the queue, the uploads and the results; what waits there goes on when the service starts again.
         devices: One process works on each: auto, cpu, cuda:0, cuda:1 ...
+        batch: Videos of one model that a process works on at once; their frames go through the network together, and
+            labels may differ from those of avseg predict in single pixels. It has no effect on models that track
+            objects or that another engine than PyTorch runs: these take one video at a time.
         address: Where the service listens.
         taken: What is taken of a client.
     """
+    kept = taken.keep * 3600
     settings = imported("avseg.service.settings:Settings")(
-        models, folder, devices, taken.limits, taken.queue, taken.keep * 3600, taken.max_upload, taken.url_hosts
+        models, folder, devices, taken.limits, taken.queue, kept, taken.max_upload, taken.url_hosts, batch
     )
     if missing := [name for name in _NEEDS if find_spec(name) is None]:
         raise ImportError(f'{", ".join(missing)} is not installed; install it with: pip install "avseg[serve]"')

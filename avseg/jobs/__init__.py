@@ -1,4 +1,4 @@
-"""Videos that a page or a service is asked to segment: orders, limits, and the process that does one after another.
+"""Videos that a page or a service is asked to segment: orders, limits, and the process that does them.
 
 Imports no torch: only the process of a `Worker` does.
 """

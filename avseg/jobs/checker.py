@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from avseg.jobs.child import Child
-from avseg.jobs.errors import JobError, WorkerDied
+from avseg.jobs.errors import JobError, JobStopped, WorkerDied
 from avseg.jobs.limits import Limits
 from avseg.lazy import imported
 
@@ -36,7 +36,7 @@ class Checker:
         """
         try:
             self._child.ask((Path(path), sound), seconds=PATIENCE)
-        except WorkerDied as error:
+        except (WorkerDied, JobStopped) as error:
             raise JobError(f"{Path(path).name} cannot be opened: {error}") from error
 
     def warm(self) -> None:

@@ -1,4 +1,4 @@
-"""A process of ours that answers one question after another, and is replaced where it ends by itself."""
+"""A process of ours that answers questions, and is replaced where it ends by itself."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
@@ -30,31 +30,59 @@ LOOK = 0.05
 _SPAWN = get_context("spawn")
 
 
+class _Life:
+    """One process, and a connection for each question that may be open at once."""
+
+    def __init__(self, address: str, arguments: tuple[Any, ...], places: int) -> None:
+        near, far = zip(*(_SPAWN.Pipe() for _ in range(places)), strict=True)
+        self.free: list[Connection[Any, Any]] = list(near)
+        self.open = 0
+        """Questions that are not answered."""
+        self.ended = False
+        """Whether it was ended by us."""
+        self.death: WorkerDied | None = None
+        """How it ended by itself, as the first question was told."""
+        self.scratch = Path(mkdtemp(prefix="avseg-"))
+        given = (far, address, arguments, str(self.scratch))
+        self.process: BaseProcess = _SPAWN.Process(target=answer_questions, args=given, daemon=True)
+        self.process.start()
+        for connection in far:
+            connection.close()
+
+    def clear(self) -> None:
+        """End the process, where it lives, and remove its files."""
+        self.process.kill()
+        self.process.join()
+        rmtree(self.scratch, ignore_errors=True)
+
+
 class Child:
     """Keeps what answers alive between questions.
 
     Args:
         address: "module:callable" that the process calls with `arguments`. What it gives is called for each question
-            with the question, a function that tells progress, and a function that says whether to stop.
+            with the question, a function that tells progress, and a function that says whether to stop; where `places`
+            is more than 1, by several threads at once.
         doing: What the process does, for sentences, such as "segments videos".
+        places: Questions that may be open at once.
     """
 
-    def __init__(self, address: str, *arguments: Any, doing: str) -> None:
-        self._address, self._arguments, self._doing = address, arguments, doing
-        self._process: BaseProcess | None = None
-        self._connection: Connection[Any, Any] | None = None
-        self._scratch: Path | None = None
-        self._one = threading.Lock()
+    def __init__(self, address: str, *arguments: Any, doing: str, places: int = 1) -> None:
+        self._address, self._arguments, self._doing, self._places = address, arguments, doing, places
+        self._life: _Life | None = None
+        self._change = threading.Lock()
+        self._entry = threading.Semaphore(places)
 
     @property
     def pid(self) -> int | None:
         """The number of the process; None while there is none."""
-        return self._process.pid if self._process else None
+        life = self._life
+        return life.process.pid if life else None
 
     def warm(self) -> None:
         """Start the process before there is a question; it makes ready what answers."""
-        with self._one:
-            self._started()
+        with self._change:
+            self._alive()
 
     def ask(
         self,
@@ -63,131 +91,167 @@ class Child:
         stop: threading.Event | None = None,
         seconds: float | None = None,
     ) -> Any:
-        """The answer; questions of several threads wait for each other.
+        """The answer; questions of more threads than there are places wait for each other.
+
+        Where the work has to stop before it is done, the process is asked to, and ended where it does not within
+        `POLITE`.
 
         Args:
             question: anything that can be pickled.
-            told: called with what the process tells meanwhile; an error that it raises ends the process.
-            stop: where it is set, the process is asked to stop, and ended where it does not within `POLITE`.
-            seconds: after that time the process is ended.
+            told: called with what the process tells meanwhile; an error that it raises stops the work, and is raised.
+            stop: set it to stop the work.
+            seconds: after that time the work is stopped.
 
         Raises:
             JobError: the question was refused, or takes longer than `seconds`.
-            JobStopped: `stop` was set.
+            JobStopped: `stop` was set; or the process was ended on account of another question.
             WorkerDied: the process ended by itself; the next question starts another one.
         """
-        with self._one:
-            connection = self._started()
+        with self._entry:
+            wish = _Wish(told, stop, seconds)
+            with self._change:
+                life = self._alive()
+                life.open += 1
+                connection = life.free.pop()
             try:
-                connection.send(question)
-                return self._answer(connection, told, stop, seconds)
+                kind, value = self._heard(life, connection, question, wish)
             except (EOFError, OSError) as error:
-                raise WorkerDied(self._ended()) from error
-            except (JobError, JobStopped):
-                raise
+                raise wish.why or self._gone(life) from error
             except BaseException:
-                self.end()
+                self._end(life)
                 raise
+            finally:
+                with self._change:
+                    life.open -= 1
+                    life.free.append(connection)
+        if wish.why is not None and not (kind == "answer" and isinstance(wish.why, JobStopped)):
+            raise wish.why
+        if kind == "refused":
+            raise JobError(value)
+        return value
 
-    def _answer(
-        self,
-        connection: Connection[Any, Any],
-        told: Callable[[Any], None] | None,
-        stop: threading.Event | None,
-        seconds: float | None,
-    ) -> Any:
-        begun, asked = time.monotonic(), 0.0
+    def _heard(self, life: _Life, connection: Connection[Any, Any], question: Any, wish: _Wish) -> tuple[str, Any]:
+        """How the work on a question ends, and the answer."""
+        connection.send(question)
+        asked = 0.0
         while True:
             if connection.poll(LOOK):
                 kind, value = connection.recv()
-                if kind == "answer":
-                    return value
-                if kind == "refused":
-                    raise JobError(value)
-                if kind == "stopped":
-                    raise JobStopped(f"the process that {self._doing} was asked to stop")
-                self._tell(told, value)
-            now = time.monotonic()
-            if seconds is not None and now - begun > seconds:
-                self.end()
-                raise JobError(f"this takes longer than {seconds:g} s, which is the most that is allowed here")
-            if stop is not None and stop.is_set():
-                if not asked:
-                    asked = now
-                    connection.send("stop")
-                elif now - asked > POLITE:
-                    self.end()
-                    raise JobStopped(f"the process that {self._doing} was ended")
-
-    def _tell(self, told: Callable[[Any], None] | None, value: Any) -> None:
-        try:
-            if told is not None:
-                told(value)
-        except BaseException:
-            self.end()  # its answer would be taken for one to the next question
-            raise
+                if kind != "told":
+                    return kind, value
+                wish.tell(value)
+            if not wish.is_there():
+                continue
+            if not asked:
+                asked = time.monotonic()
+                connection.send("stop")
+            elif time.monotonic() - asked > POLITE:
+                self._end(life)
+                return "stopped", None
 
     def end(self) -> None:
         """End the process at once; the next question starts another one."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.join()
-        self._clear()
+        if (life := self._life) is not None:
+            self._end(life)
 
     def close(self) -> None:
         """End the process, for good."""
         self.end()
 
-    def _started(self) -> Connection[Any, Any]:
-        """The connection to a process that lives."""
-        if self._connection is not None and self._process is not None and self._process.is_alive():
-            return self._connection
-        self.end()
-        self._connection, far = _SPAWN.Pipe()
-        self._scratch = Path(mkdtemp(prefix="avseg-"))
-        given = (far, self._address, self._arguments, str(self._scratch))
-        self._process = _SPAWN.Process(target=answer_questions, args=given, daemon=True)
-        self._process.start()
-        far.close()
-        return self._connection
+    def _alive(self) -> _Life:
+        """The process, which lives."""
+        if self._life is not None and not self._life.process.is_alive():
+            self._forget(self._life)
+        if self._life is None:
+            self._life = _Life(self._address, self._arguments, self._places)
+        return self._life
 
-    def _ended(self) -> str:
-        """Says that the process ended, after it did."""
-        assert self._process is not None
-        self._process.join(5)
-        code = self._process.exitcode
-        self.end()
-        by = f"signal {-code}" if code is not None and code < 0 else f"exit status {code}"
-        hint = ", as the system does where memory runs out" if code == -signal.SIGKILL else ""
-        return f"the process that {self._doing} ended unexpectedly ({by}{hint})"
+    def _end(self, life: _Life) -> None:
+        with self._change:
+            life.ended = life.ended or life.death is None
+            self._forget(life)
 
-    def _clear(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-        if self._process is not None:
-            self._process.close()
-        if self._scratch is not None:
-            rmtree(self._scratch, ignore_errors=True)
-        self._process = self._connection = self._scratch = None
+    def _gone(self, life: _Life) -> Exception:
+        """What a question is told whose process has ended."""
+        with self._change:
+            if life.ended:
+                return JobStopped(f"the process that {self._doing} was ended on account of another question")
+            if life.death is not None:
+                return WorkerDied(str(life.death), shared=life.death.shared, first=False)
+            life.process.join(5)
+            code = life.process.exitcode
+            self._forget(life)
+            by = f"signal {-code}" if code is not None and code < 0 else f"exit status {code}"
+            hint = ", as the system does where memory runs out" if code == -signal.SIGKILL else ""
+            sentence = f"the process that {self._doing} ended unexpectedly ({by}{hint})"
+            life.death = WorkerDied(sentence, shared=life.open > 1)
+            return life.death
+
+    def _forget(self, life: _Life) -> None:
+        life.clear()
+        if self._life is life:
+            self._life = None
 
 
-def answer_questions(connection: Connection[Any, Any], address: str, arguments: tuple[Any, ...], scratch: str) -> None:
-    """What runs in the process: until its parent ends, every question is answered."""
+class _Wish:
+    """Why the work on a question has to stop before it is done."""
+
+    def __init__(self, told: Callable[[Any], None] | None, stop: threading.Event | None, seconds: float | None) -> None:
+        self.why: Exception | None = None
+        self._told, self._stop, self._seconds = told, stop, seconds
+        self._begun = time.monotonic()
+
+    def tell(self, value: Any) -> None:
+        """Pass on what the process tells, as long as nobody wants it to stop."""
+        if self._told is None or self.why is not None:
+            return
+        try:
+            self._told(value)
+        except Exception as error:  # noqa: BLE001  raised when the work has stopped
+            self.why = error
+
+    def is_there(self) -> bool:
+        """Whether somebody wants the work to stop."""
+        if self.why is None and self._seconds is not None and time.monotonic() - self._begun > self._seconds:
+            self.why = JobError(f"this takes longer than {self._seconds:g} s, which is the most that is allowed here")
+        if self.why is None and self._stop is not None and self._stop.is_set():
+            self.why = JobStopped("the work was stopped")
+        return self.why is not None
+
+
+def answer_questions(
+    connections: Sequence[Connection[Any, Any]], address: str, arguments: tuple[Any, ...], scratch: str
+) -> None:
+    """What runs in the process: until its parent ends, every question is answered, those of each connection in turn."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C at a terminal is for the parent, which ends this process
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ["TMPDIR"] = scratch
     os.environ["TERM"] = "dumb"  # no bars on the terminal of the parent
     share_cores()
+    made: list[Callable[..., Any]] = []
+    making = threading.Lock()
+
+    def work() -> Callable[..., Any]:
+        with making:
+            if not made:
+                made.append(imported(address)(*arguments))
+            return made[0]
+
+    with suppress(Exception):  # the first question is told why
+        work()
+    for connection in connections[1:]:
+        threading.Thread(target=_answer_all, args=(connection, work), daemon=True).start()
+    _answer_all(connections[0], work)
+
+
+def _answer_all(connection: Connection[Any, Any], work: Callable[[], Callable[..., Any]]) -> None:
     sending = threading.Lock()
 
     def send(kind: str, value: Any) -> None:
         with sending:
             connection.send((kind, value))
 
-    work: Callable[..., Any] | None = None
-    with suppress(Exception):  # the first question is told why
-        work = imported(address)(*arguments)
     while True:
         try:
             question = connection.recv()
@@ -196,8 +260,7 @@ def answer_questions(connection: Connection[Any, Any], address: str, arguments: 
         if question == "stop":
             continue  # it came after the answer
         try:
-            work = work or imported(address)(*arguments)
-            answer = work(question, lambda value: send("told", value), lambda: _wants_stop(connection))
+            answer = work()(question, lambda value: send("told", value), lambda: _wants_stop(connection))
         except JobStopped:
             send("stopped", None)
         except Exception as error:

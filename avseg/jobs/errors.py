@@ -11,11 +11,20 @@ class JobError(ValueError):
 
 
 class JobStopped(Exception):  # noqa: N818  it is no error
-    """The job was stopped because somebody asked for it."""
+    """The job was stopped because somebody asked for it, or together with another one in its process."""
 
 
 class WorkerDied(RuntimeError):  # noqa: N818  what happened, not what is wrong
-    """The process that did the job ended by itself; the message is one sentence for the user."""
+    """The process that did the job ended by itself; the message is one sentence for the user.
+
+    Args:
+        shared: whether it did others at the same time, any of which may be why.
+        first: whether no other job of the process was told so before.
+    """
+
+    def __init__(self, sentence: str, *, shared: bool = False, first: bool = True) -> None:
+        super().__init__(sentence)
+        self.shared, self.first = shared, first
 
 
 def sentence_of(error: BaseException) -> str:

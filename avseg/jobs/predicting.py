@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from avseg.inference.folder import FolderReport, predict_folder
 from avseg.inference.records import FrameResult, FrameStream, Measured
@@ -16,10 +16,14 @@ from avseg.io.media import VideoInfo
 from avseg.io.shared import SharedPictures
 from avseg.jobs.errors import JobError, JobStopped
 from avseg.jobs.limits import Limits
+from avseg.jobs.merging import Merging, can_merge
 from avseg.jobs.order import JobProgress, Order, Stage
+from avseg.jobs.room import Merged, Shares
 from avseg.models.base import Model
 from avseg.models.files import load_model
 from avseg.models.opening import ModelSource
+from avseg.models.session import EachGroup, Session
+from avseg.types import Batch, Prediction
 
 OFTEN = 0.2
 """s between two reports of progress."""
@@ -29,17 +33,32 @@ class Stop(BaseException):
     """Leaves the work on a video; no error, so that nothing takes it for a fault of the video."""
 
 
-class Predicting:
-    """Answers orders (see `avseg.jobs.child.Child`) with the folder of the result; the last model stays loaded."""
+class _Held(NamedTuple):
+    """The model that stays loaded."""
 
-    def __init__(self, device: str) -> None:
-        self._device = device
-        self._held: tuple[Any, Model[Any]] | None = None
+    key: Any
+    model: Model[Any]
+    merging: Merging | None
+    """Of the steps of several videos; None where they go through the model by themselves."""
+
+
+class Predicting:
+    """Answers orders (see `avseg.jobs.child.Child`) with the folder of the result; the last model stays loaded.
+
+    Args:
+        device: see `Segmenter`.
+        together: orders that may be worked on at once, where their model is dense and predicts every group by itself.
+    """
+
+    def __init__(self, device: str, together: int = 1) -> None:
+        self._device, self._together = device, together
+        self._held: _Held | None = None
+        self._loading = threading.Lock()
 
     def __call__(
         self,
         question: tuple[Order, Limits | None],
-        tell: Callable[[JobProgress], None],
+        tell: Callable[[JobProgress | Shares | Merged], None],
         wants_stop: Callable[[], bool],
     ) -> Path:
         """
@@ -51,9 +70,14 @@ class Predicting:
         order, limits = question
         with _Report(tell) as report:
             try:
-                segmenter = _Watched(self._model(order), order, self._device)
+                with self._loading:
+                    held = self._model(order)
+                    segmenter = _Watched(held.model, order, self._device)
                 segmenter.report, segmenter.wants_stop, segmenter.limits = report, _Wish(wants_stop), limits
-                found = _predict(segmenter, order)
+                if held.merging is None or not segmenter.is_plain:
+                    found = _predict(segmenter, order)
+                else:
+                    found = _predict_merged(segmenter, order, held.merging, tell)
             except Stop:
                 raise JobStopped("the work was stopped between two frames") from None
             if found.failed:
@@ -62,16 +86,32 @@ class Predicting:
             report.notes += found.notes
         return next(iter({**found.skipped, **found.done}.values()))
 
-    def _model(self, order: Order) -> Model[Any]:
+    def _model(self, order: Order) -> _Held:
         """The model, loaded anew where it is another one or its file has changed."""
         file = Path(order.model)
         state = (file.stat().st_mtime_ns, file.stat().st_size) if file.is_file() else None
         key = (order.model, sorted(order.choices.items()), state)
-        if self._held is None or self._held[0] != key:
+        if self._held is None or self._held.key != key:
             self._held = None  # first free the memory of the other one
-            self._held = key, load_model(ModelSource(order.model, order.choices))
-            check_hears(self._held[1].config)
-        return self._held[1]
+            model = load_model(ModelSource(order.model, order.choices))
+            merges = self._together > 1 and can_merge(model)
+            self._held = _Held(key, model, Merging(model.predict, self._together) if merges else None)
+            check_hears(model.config)
+        return self._held
+
+
+def _predict_merged(
+    segmenter: _Watched, order: Order, merging: Merging, tell: Callable[[Shares | Merged], None]
+) -> FolderReport:
+    """`_predict` beside orders of the same model."""
+
+    def step(batch: Batch) -> list[Prediction]:
+        return merging.step(batch, lambda orders: tell(Merged(orders)))
+
+    segmenter.step = step
+    with merging.video():
+        tell(Shares())
+        return _predict(segmenter, order)
 
 
 def _predict(segmenter: Segmenter, order: Order) -> FolderReport:
@@ -106,6 +146,8 @@ class _Watched(Segmenter):
     report: _Report
     wants_stop: Callable[[], bool]
     limits: Limits | None
+    step: Callable[[Batch], list[Prediction]] | None = None
+    """In place of the model's own, which predicts every group by itself."""
 
     def __init__(self, model: Model[Any], order: Order, device: str) -> None:
         super().__init__(
@@ -117,6 +159,16 @@ class _Watched(Segmenter):
             threshold=order.threshold,
             options=order.options,
         )
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether PyTorch runs the model itself, and no engine in its place."""
+        return self._runs is self.model
+
+    def session(self) -> Session:
+        """See `Segmenter.session`."""
+        own = super().session()
+        return own if self.step is None else EachGroup(self.step, own.frames_at_once)
 
     def frames_of(self, info: VideoInfo) -> FrameStream:
         """See `Segmenter.frames_of`."""
@@ -174,6 +226,7 @@ class _Report(logging.Handler):
         self._stream: FrameStream | None = None
         self._total = 0.0
         self._over = threading.Event()
+        self._worker = threading.get_ident()
         self._thread = threading.Thread(target=self._go_on, daemon=True)
 
     def __enter__(self) -> _Report:
@@ -193,8 +246,8 @@ class _Report(logging.Handler):
         self._stream, self._total, self.stage = stream, total, "predicting"
 
     def emit(self, record: logging.LogRecord) -> None:
-        """A warning is a note; errors are answers, told at the end."""
-        if record.levelno == logging.WARNING:
+        """A warning of this video is a note; errors are answers, told at the end."""
+        if record.levelno == logging.WARNING and record.thread == self._worker:
             self.notes.append(record.getMessage())
 
     def _go_on(self) -> None:

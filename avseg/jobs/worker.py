@@ -1,4 +1,4 @@
-"""One process that segments one video after another, and keeps the last model loaded."""
+"""One process that segments videos and keeps the last model loaded."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from avseg.jobs.child import Child
 from avseg.jobs.errors import JobError
 from avseg.jobs.limits import Limits
 from avseg.jobs.order import JobProgress, Order
+from avseg.jobs.room import Merged, Room, Shares
 
 Told = Callable[[JobProgress], None]
 
@@ -19,9 +20,21 @@ Told = Callable[[JobProgress], None]
 class Worker:
     """Runs orders on one device; the process is started by the first one. Results are those of `avseg predict`."""
 
-    def __init__(self, device: str = "auto") -> None:
+    def __init__(
+        self, device: str = "auto", together: int = 1, merged: Callable[[int], object] = lambda orders: None
+    ) -> None:
+        """
+        Args:
+            device: see `avseg.inference.Segmenter`.
+            together: orders of one model that are worked on at once, where PyTorch runs it and it is dense and predicts
+                every group of frames by itself; other orders wait. Steps of several orders then go through the network
+                in one batch, and labels may differ from those of `avseg predict` in single pixels.
+            merged: called for each such batch with how many orders it is of.
+        """
         self.device = device
-        self._child = Child("avseg.jobs.predicting:Predicting", device, doing="segments videos")
+        address, doing = "avseg.jobs.predicting:Predicting", "segments videos"
+        self._child = Child(address, device, together, doing=doing, places=together)
+        self._room, self._merged = Room(together), merged
 
     @property
     def pid(self) -> int | None:
@@ -34,8 +47,9 @@ class Worker:
         told: Told | None = None,
         stop: threading.Event | None = None,
         limits: Limits | None = None,
+        alone: bool = False,
     ) -> Path:
-        """The folder of the result, which is whole or absent; orders of several threads wait for each other.
+        """The folder of the result, which is whole or absent; orders that cannot go together wait for each other.
 
         Args:
             order: what to make of which video.
@@ -43,21 +57,31 @@ class Worker:
             stop: set it to stop the work, which takes less than a second.
             limits: also end the work on a video that turns out to be longer than its header says, and work that lasts
                 too long.
+            alone: let no other order be in the process.
 
         Raises:
             JobError: the video or the order is refused, in one sentence.
-            JobStopped: `stop` was set.
+            JobStopped: `stop` was set; or the process was ended on account of another order, and this one has to begin
+                again.
             WorkerDied: the process ended by itself, in one sentence; the next order starts another one.
         """
 
-        def tell(progress: JobProgress) -> None:
+        def tell(news: JobProgress | Shares | Merged) -> None:
+            if isinstance(news, Shares):
+                self._room.share()
+                return
+            if isinstance(news, Merged):
+                self._merged(news.orders)
+                return
             if limits is not None:
-                limits.check_seconds(order.video.name, progress.done)
+                limits.check_seconds(order.video.name, news.done)
             if told is not None:
-                told(replace(progress, notes=tuple(_without_folders(note, order) for note in progress.notes)))
+                told(replace(news, notes=tuple(_without_folders(note, order) for note in news.notes)))
 
+        kind = None if alone else (order.model, tuple(sorted(order.choices.items())))
         try:
-            found: Path = self._child.ask((order, limits), tell, stop, limits.work if limits else None)
+            with self._room.turn(kind, stop):
+                found: Path = self._child.ask((order, limits), tell, stop, limits.work if limits else None)
             return found
         except JobError as error:
             raise JobError(_without_folders(str(error), order)) from error

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor
 
 from avseg.types import Batch, Prediction
@@ -50,6 +51,28 @@ class EachGroup:
     def notes(self) -> Mapping[str, Any]:
         """It does not tell."""
         return {}
+
+
+def shape_of(batch: Batch) -> tuple[Any, ...]:
+    """What two batches have in common that can be joined: the shape of all but their first axis, kind and place."""
+    tensors = ((f.name, getattr(batch, f.name)) for f in fields(batch))
+    shapes = ((name, tuple(v.shape[1:]), v.dtype, v.device) for name, v in tensors if isinstance(v, Tensor))
+    return (*shapes, batch.sample_rate)
+
+
+def joined(batches: Sequence[Batch]) -> Batch:
+    """The clips of batches of one shape (see `shape_of`) in one, without their truth."""
+    first = batches[0]
+    if len(batches) == 1:
+        return first
+    tensors: dict[str, Any] = {
+        f.name: torch.cat([getattr(batch, f.name) for batch in batches])
+        for f in fields(first)
+        if isinstance(getattr(first, f.name), Tensor)
+    }
+    ids = [name for batch in batches for name in batch.ids]
+    sizes = [size for batch in batches for size in batch.output_sizes]
+    return replace(first, ids=ids, output_sizes=sizes, targets=None, index=[], **tensors)
 
 
 def alone(batch: Batch, clip: int) -> Batch:

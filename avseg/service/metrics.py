@@ -14,6 +14,7 @@ from avseg.service.store import Job
 
 BUCKETS = (0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3000)
 """s."""
+JOBS = (1, 2, 3, 4, 6, 8, 12, 16, 32)
 
 
 class Metrics:
@@ -29,6 +30,11 @@ class Metrics:
         self._refused = Counter("avseg_requests_refused", "Requests that were refused, by why.", ["reason"], **of)
         self._took = Histogram("avseg_job_seconds", "From the begin of the work to its end.", buckets=BUCKETS, **of)
         self._waited = Histogram("avseg_job_wait_seconds", "From request to begin.", buckets=BUCKETS, **of)
+        self._merged = Histogram("avseg_batch_jobs", "Jobs in one batch, with --batch.", buckets=JOBS, **of)
+
+    def merged(self, jobs: int) -> None:
+        """A batch of the network held frames of so many jobs."""
+        self._merged.observe(jobs)
 
     def ended(self, state: str, job: Job | None = None) -> None:
         """A job has ended; the times of one that ran are kept."""

@@ -1,4 +1,4 @@
-"""The thread that has a worker make one job after another."""
+"""A thread that has a worker make one job after another; a worker that makes several at once has several."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MOST_DEATHS = 2
-"""Times that a process may end unexpectedly on one job; then the job has failed."""
+"""Times that a process may end unexpectedly on one job alone; then the job has failed."""
 IDLE = 0.5
 """s between two looks into the queue where nobody wakes the runner."""
 AGAIN = 2.0
@@ -51,7 +51,6 @@ class Runner(threading.Thread):
             except Exception as error:  # a disk may be full for a while; the jobs behind this one must not suffer
                 log.error("the runner of %s goes on after a fault", self.worker.device, exc_info=error)
                 self._over.wait(AGAIN)
-        self.worker.close()
 
     def _next(self) -> None:
         job = self._service.store.take()
@@ -81,15 +80,16 @@ class Runner(threading.Thread):
         if self._over.is_set():
             self._service.store.again(job.id)
             return
+        service = self._service
         try:
-            self.worker.run(self._service.order(job), self._told, self._wish, self._service.settings.limits)
+            alone = job.id in service.suspects
+            self.worker.run(service.order(job), self._told, self._wish, service.settings.limits, alone)
         except JobError as error:
             self._end(job, "failed", str(error))
-        except JobStopped:
-            if not self._written(lambda: self._service.store.again(job.id)):  # it waits again where the service ends
-                self._service.clear(job, results=True)
+        except JobStopped:  # it waits again where the service ends, or where its process was ended for another job
+            self._again(job)
         except WorkerDied as error:
-            self._died(job, str(error))
+            self._died(job, error)
         except Exception as error:  # the next job must not suffer
             log.error("job %s", job.id, exc_info=error)
             self._end(job, "failed", sentence_of(error))
@@ -104,12 +104,20 @@ class Runner(threading.Thread):
         if self._service.store.was_cancelled(self.current or ""):
             self._wish.set()
 
-    def _died(self, job: Job, sentence: str) -> None:
-        self._service.metrics.worker_died()
-        log.warning("job %s: %s", job.id, sentence)
-        if job.deaths + 1 >= MOST_DEATHS:
-            self._end(job, "failed", f"{sentence}, on every one of {MOST_DEATHS} tries")
-        elif not self._written(lambda: self._service.store.again(job.id, died=True)):
+    def _died(self, job: Job, death: WorkerDied) -> None:
+        if death.first:
+            self._service.metrics.worker_died()
+        log.warning("job %s: %s", job.id, death)
+        if death.shared:
+            self._service.suspects.add(job.id)
+            self._again(job)
+        elif job.deaths + 1 >= MOST_DEATHS:
+            self._end(job, "failed", f"{death}, on every one of {MOST_DEATHS} tries")
+        else:
+            self._again(job, died=True)
+
+    def _again(self, job: Job, *, died: bool = False) -> None:
+        if not self._written(lambda: self._service.store.again(job.id, died=died)):
             self._service.clear(job, results=True)  # cancelled meanwhile
 
     def _end(self, job: Job, state: State, fault: str = "") -> None:

@@ -33,7 +33,7 @@ RETRY_AFTER = "10"
 
 
 class Service:
-    """One queue in one folder, and a runner for each device. `start` it before use, and `close` it."""
+    """One queue in one folder, and for each device a worker and its runners. `start` it before use, and `close` it."""
 
     def __init__(self, settings: Settings) -> None:
         """
@@ -52,7 +52,10 @@ class Service:
         self._arriving = 0
         self._counting = threading.Lock()
         self._over = threading.Event()
-        self._runners = [Runner(self, Worker(device)) for device in settings.devices]
+        self.suspects: set[str] = set()
+        """Jobs that a process worked on at once when it ended unexpectedly; each is made alone from then on."""
+        self._workers = [Worker(device, settings.batch, self.metrics.merged) for device in settings.devices]
+        self._runners = [Runner(self, worker) for worker in self._workers for _ in range(settings.batch)]
         self._keeper = threading.Thread(target=self._keep_house, name="keeper", daemon=True)
 
     def start(self) -> None:
@@ -81,6 +84,8 @@ class Service:
         for runner in self._runners:
             if runner.is_alive():
                 runner.join()
+        for worker in self._workers:
+            worker.close()
         self.checker.close()
         self.store.close()
         self._lock.close()
@@ -172,6 +177,7 @@ class Service:
 
     def clear(self, job: Job, *, results: bool = False) -> None:
         """Remove what a client has sent, which is not kept when a job has ended."""
+        self.suspects.discard(job.id)
         for name in (INPUT, SOUND, *([OUT] if results else [])):
             shutil.rmtree(self.folder(job) / name, ignore_errors=True)
 

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from avseg.jobs.limits import USUAL_LIMITS, Limits
 
+MOST_TOGETHER = 64
+"""Jobs that one process may work on at once; each has a thread of its own here and there."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -28,6 +31,8 @@ class Settings:
     """s that an upload, or the download of a URL, may last."""
     hosts: tuple[str, ...] = ()
     """Hosts from which URLs are taken; empty: no URL is."""
+    batch: int = 1
+    """Jobs of one dense model that a process works on at once, and that one batch of the network is of."""
 
     def __post_init__(self) -> None:
         names = [Path(model).name for model in self.models]
@@ -46,6 +51,8 @@ class Settings:
         for name, value in (("queue", self.queue), ("keep", self.keep), ("upload", self.upload)):
             if not value > 0:
                 raise ValueError(f"{name} is {value:g}, wanted more than 0")
+        if not 1 <= self.batch <= MOST_TOGETHER:
+            raise ValueError(f"batch is {self.batch}, wanted 1 to {MOST_TOGETHER} jobs")
 
     @property
     def named(self) -> dict[str, str]:

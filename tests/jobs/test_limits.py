@@ -91,8 +91,8 @@ def test_a_file_that_is_none_or_takes_the_process_down_is_refused(checker: Check
         checker.check(text)
     with pytest.raises(JobError, match=r"missing\.mp4: No such file"):
         checker.check(tmp_path / "missing.mp4")
-    process = checker._child._process
-    assert process is not None and process.pid is not None
-    os.kill(process.pid, signal.SIGKILL)
-    process.join()
+    life = checker._child._life
+    assert life is not None and life.process.pid is not None
+    os.kill(life.process.pid, signal.SIGKILL)
+    life.process.join()
     checker.check(make(tmp_path / "good.mp4", counting(5)))

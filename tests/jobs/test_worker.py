@@ -120,8 +120,9 @@ def test_a_process_that_is_killed_costs_one_order(worker: Worker, video: Path, l
         if progress.done > 0 and worker.pid:
             os.kill(worker.pid, signal.SIGKILL)
 
-    with pytest.raises(WorkerDied, match=r"ended unexpectedly \(signal 9"):
+    with pytest.raises(WorkerDied, match=r"ended unexpectedly \(signal 9") as found:
         worker.run(Order("demo", long, tmp_path / "out", fps=5.0), told)
+    assert found.value.first and not found.value.shared
     assert not list((tmp_path / "out").iterdir())
     assert (worker.run(Order("demo", video, tmp_path / "out", save=(), fps=1.0)) / "result.json").is_file()
 

@@ -72,7 +72,7 @@ class Fake:
     def __init__(self, act: Callable[[Order, Any, threading.Event], None]) -> None:
         self.act, self.runs = act, 0
 
-    def run(self, order: Order, told: Any, stop: threading.Event, limits: Any) -> Path:
+    def run(self, order: Order, told: Any, stop: threading.Event, limits: Any, alone: bool = False) -> Path:
         self.runs += 1
         self.act(order, told, stop)
         folder = order.out / "video"
@@ -86,26 +86,28 @@ class Fake:
 
 
 class Bench:
-    """A service whose worker is a fake, without HTTP."""
+    """A service without HTTP, whose worker is a fake or of another class."""
 
-    def __init__(self, folder: Path, worker: Fake, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> None:
+    def __init__(
+        self, folder: Path, worker: Fake | type[Any], monkeypatch: pytest.MonkeyPatch, **settings: Any
+    ) -> None:
         needs("prometheus_client")
         from avseg.service import service
 
-        monkeypatch.setattr(service, "Worker", lambda device: worker)
+        monkeypatch.setattr(service, "Worker", worker if isinstance(worker, type) else lambda *_: worker)
         self.service = service.Service(Settings(("demo",), folder, **settings))
         monkeypatch.setattr(self.service.checker, "check", lambda *_, **__: None)
         self.service.start()
 
-    def send(self) -> Job:
+    def send(self, film: Path | None = None, **more: Any) -> Job:
         with self.service.arriving() as folder:
-            (folder / "video").mkdir()
-            (folder / "video" / "video.mp4").touch()
-            order = Order("demo", folder / "video" / "video.mp4", folder / "out")
-            return self.service.submit(folder, order, "me")
+            video = folder / "video" / (film.name if film else "video.mp4")
+            video.parent.mkdir()
+            video.write_bytes(film.read_bytes() if film else b"")
+            return self.service.submit(folder, Order("demo", video, folder / "out", **more), "me")
 
     def until(self, true: Callable[[], Any]) -> None:
-        for _ in range(1000):
+        for _ in range(6000):
             if true():
                 return
             time.sleep(0.01)
