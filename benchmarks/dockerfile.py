@@ -140,7 +140,7 @@ def tried(image: Image, work: Path) -> dict[str, Any]:
     return {
         "user": user.strip(),
         "seconds_to_health": round(ready, 1),
-        "states": list(dict.fromkeys(told)),
+        "states": list(dict.fromkeys(word for word in told if word.isalpha())),
         "files": sorted(path.name for path in (work / "film").iterdir()),
         "status_after_term": status,
     }

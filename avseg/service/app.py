@@ -31,6 +31,7 @@ from avseg.service.page import page_of
 from avseg.service.refusal import CLOSE, Refusal
 from avseg.service.results import file_of, places, result_folder
 from avseg.service.schema import REQUEST, refusals
+from avseg.service.sending import HeldFile
 from avseg.service.service import GONE, INPUT, OUT, Service
 from avseg.service.upload import read_request
 from avseg.version import __version__
@@ -198,8 +199,7 @@ def _file(request: Request, job: str, owner: str, kind: str, media: str | None) 
     service: Service = request.app.state.service
     folder = service.folder(_finished(service, job, owner))
     try:
-        place = file_of(folder / OUT, kind)
-        return FileResponse(place, filename=place.name, media_type=media, stat_result=place.stat())
+        return HeldFile(file_of(folder / OUT, kind), media)
     except FileNotFoundError as error:  # removed meanwhile
         raise Refusal(404, GONE) from error
     finally:

@@ -56,6 +56,8 @@ class Service:
         """Jobs that a process worked on at once when it ended unexpectedly; each is made alone from then on."""
         self._workers = [Worker(device, settings.batch, self.metrics.merged) for device in settings.devices]
         self._runners = [Runner(self, worker) for worker in self._workers for _ in range(settings.batch)]
+        self._due: dict[str, float] = {}
+        """When the result of each job has been kept long enough, by `time.monotonic`; found soon after it ended."""
         self._keeper = threading.Thread(target=self._keep_house, name="keeper", daemon=True)
 
     def start(self) -> None:
@@ -182,11 +184,19 @@ class Service:
             shutil.rmtree(self.folder(job) / name, ignore_errors=True)
 
     def _keep_house(self) -> None:
-        """Remove results that were kept long enough."""
         while not self._over.wait(min(60.0, self.settings.keep / 4)):
             try:
-                for job in self.store.ended_before(time.time() - self.settings.keep):
-                    if self.store.forget(job):
-                        shutil.rmtree(self.jobs / job, ignore_errors=True)
+                self.sweep()
             except sqlite3.Error as error:
                 log.error("results that were kept long enough stay for now: %s", error)
+
+    def sweep(self) -> None:
+        """Remove results that were kept long enough; a clock that is set meanwhile removes none early."""
+        now, keep, ended = time.monotonic(), self.settings.keep, self.store.ended()
+        known = self._due
+        self._due = {
+            job: known.get(job, now + keep - min(max(time.time() - moment, 0.0), keep)) for job, moment in ended.items()
+        }
+        for job, due in self._due.items():
+            if due <= now and self.store.forget(job):
+                shutil.rmtree(self.jobs / job, ignore_errors=True)

@@ -162,9 +162,9 @@ class Store:
         }
         return {state: found.get(state, 0) for state in ("queued", "running", "done", "failed", "cancelled")}
 
-    def ended_before(self, moment: float) -> list[str]:
-        """Ids of jobs that had ended by then."""
-        return [row["id"] for row in self._rows("SELECT id FROM jobs WHERE ended IS NOT NULL AND ended < ?", moment)]
+    def ended(self) -> dict[str, float]:
+        """When each job ended that has ended, by id."""
+        return {row["id"]: row["ended"] for row in self._rows("SELECT id, ended FROM jobs WHERE ended IS NOT NULL")}
 
     def _change(self, statement: str, *values: Any) -> bool:
         with self._changing() as base:

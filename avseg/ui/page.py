@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 SAVED = ("overlay", "masks", "cutouts")
 """What is written in any case: the player, what all other kinds are made of, and pictures of objects."""
-FASTEST = 60.0
+SLOWEST, FASTEST = 0.001, 60.0
 """Masks a second that may be asked for."""
 LONGEST_WORDS = 2000
 """Characters of classes and of words."""
@@ -219,7 +219,7 @@ class VideoPage:
             video=Path(video),
             out=Path(),
             save=SAVED,
-            fps=_number_in(numbers[0], "masks a second", FASTEST),
+            fps=_number_in(numbers[0], "masks a second", FASTEST, SLOWEST),
             threshold=_number_in(numbers[1], "least score", 1),
             classes=classes,
             choices={"vocabulary": f"{words},"} if known else {},  # with a comma no word is read as a file of ours
@@ -294,8 +294,8 @@ def _field(label: str, placeholder: str, visible: bool = True) -> gr.Textbox:
     return gr.Textbox(label=label, placeholder=placeholder, max_length=LONGEST_WORDS, visible=visible, min_width=120)
 
 
-def _number_in(text: str | None, what: str, most: float) -> float | None:
-    """A number above 0 and up to `most`; None where nothing is written.
+def _number_in(text: str | None, what: str, most: float, least: float = 0.0) -> float | None:
+    """A number above 0, from `least` up to `most`; None where nothing is written.
 
     Raises:
         JobError: no such number.
@@ -306,8 +306,9 @@ def _number_in(text: str | None, what: str, most: float) -> float | None:
         number = float(text.strip().replace(",", "."))
     except ValueError:
         number = math.nan
-    if not 0 < number <= most:
-        raise JobError(f"{what} is {text.strip()!r}, wanted a number above 0 and up to {most:g}, or nothing")
+    if not 0 < number <= most or number < least:
+        begin = f"from {least:g} to" if least else "above 0 and up to"
+        raise JobError(f"{what} is {text.strip()!r}, wanted a number {begin} {most:g}, or nothing")
     return number
 
 
@@ -321,6 +322,6 @@ def _said(error: Exception) -> str:
     if isinstance(error, JobStopped):
         return notice("cancelled")
     if isinstance(error, (JobError, WorkerDied, FileNotFoundError)):
-        return notice(str(error), "fault")
+        return notice(re.sub(r"^fps\b", "masks a second", str(error)), "fault")  # as the page calls it
     log.error("the page: %s", error, exc_info=error)
     return notice(f"unexpected {type(error).__name__}; the log of the server says more", "fault")

@@ -41,6 +41,11 @@ STYLE = """
 .avseg-axis .avseg-lane { background: none; height: 1.2rem; }
 .avseg-axis .avseg-lane span { position: absolute; font-size: .75rem;
   color: var(--soft); white-space: nowrap; }
+@media (max-width: 640px) {
+  .avseg-timeline { --names: 0px; }
+  .avseg-row { grid-template-columns: 1fr; margin: .5rem 0; }
+  .avseg-row > span { white-space: normal; overflow-wrap: anywhere; }
+}
 .avseg-cover { position: absolute; top: 0; bottom: 1.4rem; right: 0; left: var(--names); pointer-events: none; }
 .avseg-now { position: absolute; top: 0; bottom: 0; left: 0; border-left: 2px solid var(--body-text-color); }
 .avseg-objects { display: grid; gap: .6rem; grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr)); }

@@ -132,6 +132,56 @@ def test_a_change_that_the_disk_has_no_room_for_leaves_the_table_usable(tmp_path
 
 
 @pytest.mark.extra
+def test_a_download_is_whole_although_its_job_is_removed_meanwhile(tmp_path: Path) -> None:
+    needs("starlette")
+    from avseg.service.sending import HeldFile
+
+    (tmp_path / "seconds.csv").write_bytes(b"0123456789" * 20_000)
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        await asyncio.sleep(60)
+
+    def ask(*headers: tuple[bytes, bytes]) -> tuple[int, bytes]:
+        sent.clear()
+        scope = {"type": "http", "method": "GET", "headers": headers}
+        asyncio.run(answers.pop()(scope, receive, send))
+        return sent[0]["status"], b"".join(message["body"] for message in sent[1:])
+
+    answers = [HeldFile(tmp_path / "seconds.csv") for _ in range(2)]
+    (tmp_path / "seconds.csv").unlink()
+    assert ask() == (200, b"0123456789" * 20_000)
+    assert ask((b"range", b"bytes=10-19")) == (206, b"0123456789")
+    with pytest.raises(FileNotFoundError):
+        HeldFile(tmp_path / "seconds.csv")
+
+
+@pytest.mark.extra
+def test_a_clock_that_is_set_removes_no_result_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from avseg.service import service
+
+    bench = Bench(tmp_path, Fake(lambda *_: None), monkeypatch, keep=1000.0)
+    job = bench.send()
+    bench.until(lambda: bench.state(job) == "done")
+    ahead = {"time": 0.0, "monotonic": 0.0}
+
+    class Clock:
+        time = staticmethod(lambda: time.time() + ahead["time"])
+        monotonic = staticmethod(lambda: time.monotonic() + ahead["monotonic"])
+
+    monkeypatch.setattr(service, "time", Clock)
+    for wall, passed, state in ((0.0, 0.0, "done"), (1e6, 500.0, "done"), (-1e6, 990.0, "done"), (0.0, 1001.0, "gone")):
+        ahead.update(time=wall, monotonic=passed)
+        bench.service.sweep()
+        assert bench.state(job) == state
+    assert not bench.service.folder(job).exists()
+    bench.service.close()
+
+
+@pytest.mark.extra
 def test_what_a_killed_service_was_receiving_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "uploads" / "avseg-abc").mkdir(parents=True)
     (tmp_path / "uploads" / "tmp1").write_bytes(b"x")

@@ -239,6 +239,8 @@ def test_the_example_fits_a_small_screen(browser: Any, server: Served) -> None:
     page.click("#avseg-run")
     page.wait_for_selector(".avseg-timeline")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    names = "[...document.querySelectorAll('.avseg-row > span')]"
+    assert page.evaluate(f"{names}.every((name) => name.scrollWidth <= name.clientWidth)")  # none is cut
     page.context.close()
 
 

@@ -48,7 +48,8 @@ def test_an_order_says_what_was_chosen(page: Any) -> None:
 @pytest.mark.parametrize(
     ("numbers", "texts", "words"),
     [
-        (("0", ""), ("", ""), "masks a second is '0', wanted a number above 0 and up to 60, or nothing"),
+        (("0", ""), ("", ""), "masks a second is '0', wanted a number from 0.001 to 60, or nothing"),
+        (("1e-12", ""), ("", ""), "masks a second is '1e-12', wanted a number from 0.001"),
         (("many", ""), ("", ""), "masks a second is 'many'"),
         (("", "nan"), ("", ""), "least score is 'nan'"),
         (("", "1.5"), ("", ""), "up to 1, or nothing"),
