@@ -12,7 +12,7 @@ from avseg.jobs.merging import Merging
 from avseg.jobs.predicting import Predicting
 from avseg.jobs.room import Shares
 
-LONG = 60.0
+LONG = 300.0
 """s in which on any machine all comes that has to come."""
 
 

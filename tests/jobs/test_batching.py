@@ -87,12 +87,12 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_labels_of_common_batches_are_those_of_predict(films: list[Path], tmp_path: Path) -> None:
-    orders, told = [Order("demo", film, tmp_path / "job", save=("masks",), fps=10.0) for film in films], Told(3)
+    orders, told = [Order("demo", film, tmp_path / "job", save=("masks",), fps=5.0) for film in films], Told(3)
     # Other options of what is told are no other network.
     orders[2] = replace(orders[2], save=("masks", "csv"), threshold=0.4)
     folders = told.run(orders)
     assert set(told.batches) == {3}
-    predict_paths(list(map(str, films)), "demo", tmp_path / "own", save=("masks",), fps=10.0, device="cpu")
+    predict_paths(list(map(str, films)), "demo", tmp_path / "own", save=("masks",), fps=5.0, device="cpu")
     for folder, film in zip(folders[:2], films[:2], strict=True):
         found, own = labels(folder), labels(tmp_path / "own" / film.stem)
         assert own.any() and (found != own).mean() <= MOST_PIXELS
