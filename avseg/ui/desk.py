@@ -19,6 +19,10 @@ from avseg.jobs import Checker, JobError, JobProgress, JobStopped, Limits, Order
 LOOK = 0.2
 """s between two looks for a wish to stop, and between two things told."""
 
+STALLED = 120.0
+"""s after which an upload that gets no bytes counts as broken off. Until it ends it lies among the uploads itself, in no
+folder of its own."""
+
 
 @dataclass(frozen=True)
 class Waiting:
@@ -229,7 +233,7 @@ class Desk:
                 try:
                     found = told.get(timeout=LOOK)
                     while isinstance(found, JobProgress) and not told.empty():
-                        found = told.get()
+                        latest, found = found, told.get()
                 except Empty:
                     yield latest
                     continue
@@ -271,6 +275,7 @@ class Desk:
         with self._lock:
             held = {visit.video for visit in self._visits.values()}
             for path in list(self.uploads.rglob("*")):
+                keep = min(self._keep, STALLED) if path.parent == self.uploads else self._keep
                 with suppress(FileNotFoundError):  # an upload that ends has another name
-                    if path not in held and path.is_file() and time.time() - path.stat().st_mtime > self._keep:
+                    if path not in held and path.is_file() and time.time() - path.stat().st_mtime > keep:
                         path.unlink()

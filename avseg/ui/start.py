@@ -6,7 +6,7 @@ import os
 import socket
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -32,10 +32,11 @@ POLICY = (
 
 
 class Guarded:
-    """An ASGI application that sends `POLICY` with every answer."""
+    """An ASGI application that sends `POLICY` with every answer, and for which an upload that breaks off is no fault."""
 
-    def __init__(self, app: Any) -> None:
-        self._app = app
+    def __init__(self, app: Any, gone: type[Exception]) -> None:
+        """`gone`: what is raised where a browser goes away."""
+        self._app, self._gone = app, gone
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """See the ASGI specification."""
@@ -46,7 +47,8 @@ class Guarded:
                 message = {**message, "headers": [*message.get("headers", ()), *more]}
             await send(message)
 
-        await self._app(scope, receive, guarded)
+        with suppress(self._gone):
+            await self._app(scope, receive, guarded)
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,7 @@ def _launched(desk: Desk, folder: Path, offered: tuple[Any, Limits], place: Addr
     gradio.set_static_paths([desk.results, examples])  # served from where they lie, and gone when they are removed
     found, limits = offered
     blocks = imported("avseg.ui.page:VideoPage")(desk, found, limits, examples).blocks()
+    gone = imported("starlette.requests:ClientDisconnect")
     blocks.queue(default_concurrency_limit=None, max_size=200)
     blocks.launch(
         server_name=place.host,
@@ -133,7 +136,7 @@ def _launched(desk: Desk, folder: Path, offered: tuple[Any, Limits], place: Addr
         theme=gradio.themes.Default(font=FONTS, font_mono=("ui-monospace", "Consolas", "monospace")),
         css=STYLE,
         head=SCRIPT,
-        app_kwargs={"middleware": [imported("starlette.middleware:Middleware")(Guarded)]},
+        app_kwargs={"middleware": [imported("starlette.middleware:Middleware")(Guarded, gone=gone)]},
         footer_links=[],
         run_history=False,
         share=False,

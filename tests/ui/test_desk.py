@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,7 @@ def test_one_after_the_other_in_the_order_of_asking(desk: Desk, hands: Hands) ->
         next(desk.predict("d", order_of(video)))
     assert next(served["c"]) == Waiting(2)
     hands.go.set()
+    time.sleep(0.05)  # what was told and the result may then be there at once: no note is lost
     assert [finished(served[name]).notes for name in "abc"] == [("a note",)] * 3
     assert hands.done == ["a overlay", "b overlay", "c overlay"]
 
@@ -211,3 +213,12 @@ def test_sweeping_takes_silent_pages_and_stray_files(desk: Desk, hands: Hands) -
         os.utime(path, (0, 0))
     desk.sweep()
     assert files(desk.uploads) == ["kept.mp4"]
+
+
+def test_an_upload_that_broke_off_is_removed_soon(desk: Desk) -> None:
+    coming, broken = desk.uploads / "tmp1", desk.uploads / "tmp2"
+    for path, age in ((coming, 60.0), (broken, 150.0)):
+        path.write_bytes(b"the beginning of a video")
+        os.utime(path, (time.time() - age,) * 2)
+    desk.sweep()
+    assert files(desk.uploads) == ["tmp1"]

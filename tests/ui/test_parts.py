@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import zipfile
@@ -21,6 +22,7 @@ from avseg.ui.desk import Waiting
 from avseg.ui.files import ALL, choices, is_made, packed, safe_name
 from avseg.ui.offers import offers
 from avseg.ui.parts import Pace, Shown, bar, notice, told_of
+from avseg.ui.start import Guarded
 
 EVIL = '<img src=x onerror=alert(1)> & "{{7*7}}" ${1+1}'
 
@@ -142,3 +144,19 @@ def test_models_are_offered_by_file_and_by_name(tmp_path: Path) -> None:
     (tmp_path / "text.safetensors").write_text("no model")
     with pytest.raises(ValueError, match=r"text\.safetensors"):
         offers([str(tmp_path / "text.safetensors")])
+
+
+def test_a_browser_that_goes_away_is_no_fault_and_every_other_error_is_one() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start"})
+        raise scope["error"]
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    sent: list[Any] = []
+    guarded = Guarded(app, gone=EOFError)
+    asyncio.run(guarded({"error": EOFError()}, None, send))
+    assert b"content-security-policy" in dict(sent[0]["headers"])
+    with pytest.raises(KeyError):
+        asyncio.run(guarded({"error": KeyError()}, None, send))
