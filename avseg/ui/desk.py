@@ -20,8 +20,7 @@ LOOK = 0.2
 """s between two looks for a wish to stop, and between two things told."""
 
 STALLED = 120.0
-"""s after which an upload that gets no bytes counts as broken off. Until it ends it lies among the uploads itself, in no
-folder of its own."""
+"""s after which an upload that gets no bytes counts as broken off; until it ends it has no folder of its own."""
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ POLICY = (
 
 
 class Guarded:
-    """An ASGI application that sends `POLICY` with every answer, and for which an upload that breaks off is no fault."""
+    """An ASGI application that sends `POLICY` with every answer, and takes a browser that goes away for no fault."""
 
     def __init__(self, app: Any, gone: type[Exception]) -> None:
         """`gone`: what is raised where a browser goes away."""
