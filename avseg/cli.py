@@ -103,6 +103,7 @@ def predict(
         device=running.device,
         engine=running.engine,
         precision=running.precision,
+        memory=running.memory,
         options=options.given,
         **options.only,
     )

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from avseg.host import sent
+
 IGNORE = 255
 """The class id of pixels that are not judged."""
 
@@ -61,8 +63,8 @@ class DenseTarget:
         return DenseTarget(padded_frames(self.labels, more), padded_frames(self.annotated, more), sounding)
 
     def to(self, device: torch.device | str) -> DenseTarget:
-        sounding = None if self.sounding is None else self.sounding.to(device)
-        return DenseTarget(self.labels.to(device), self.annotated.to(device), sounding)
+        sounding = None if self.sounding is None else sent(self.sounding, device)
+        return DenseTarget(sent(self.labels, device), sent(self.annotated, device), sounding)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +96,7 @@ class InstanceTarget:
         return replace(self, masks=masks, annotated=padded_frames(self.annotated, more))
 
     def to(self, device: torch.device | str) -> InstanceTarget:
-        return InstanceTarget(*(getattr(self, f.name).to(device) for f in fields(self)))
+        return InstanceTarget(*(sent(getattr(self, f.name), device) for f in fields(self)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from avseg.host import on_host, sent
 from avseg.targets import IGNORE as IGNORE
 from avseg.targets import DenseTarget as DenseTarget
 from avseg.targets import InstanceTarget as InstanceTarget
@@ -275,10 +276,18 @@ class Batch:
             audio_features=_collate_features(clips, length),
         )
 
+    @property
+    def judged(self) -> Tensor:
+        """(B, T) bool, the frames that exist and are annotated; of a batch with truth."""
+        annotated = torch.stack([on_host(target.annotated) for target in self.targets or []])
+        return sent(annotated & on_host(self.valid), self.valid.device)
+
     def to(self, device: torch.device | str) -> Batch:
-        """The same batch on another device."""
+        """The same batch on another device; the host goes on to know it (`avseg.host`)."""
         moved: dict[str, Any] = {
-            f.name: getattr(self, f.name).to(device) for f in fields(self) if isinstance(getattr(self, f.name), Tensor)
+            f.name: sent(getattr(self, f.name), device)
+            for f in fields(self)
+            if isinstance(getattr(self, f.name), Tensor)
         }
         if self.targets is not None:
             moved["targets"] = [target.to(device) for target in self.targets]

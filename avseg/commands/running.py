@@ -1,4 +1,4 @@
-"""Where a model runs and what computes it: `--device`, `--engine` and `--precision`."""
+"""Where a model runs and what computes it: `--device`, `--engine`, `--precision` and `--memory`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ class PredictRunning:
     a CPU, else PyTorch."""
     precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = "auto"
     """In which numbers. auto: bf16 with OpenVINO where the CPU has units for it, else fp32."""
+    memory: str | None = None
+    """What the process, on a GPU its tensors, may take in all, as 2GiB: the network sees as many pictures at once as
+    fit. By default as many as the model likes."""
 
 
 @dataclass(frozen=True)

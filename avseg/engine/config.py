@@ -120,7 +120,9 @@ class TrainConfig:
     ema: float | None = None
     """Decay of the moving average of weights. By default none is kept."""
     compile: bool = False
-    """Compile the network with torch.compile."""
+    """Compile what trains with torch.compile: the parts that the family names (docs/training.md)."""
+    cuda_graphs: bool = False
+    """Record what is compiled as CUDA graphs, one for each shape of a batch: for small networks on a GPU."""
     strategy: Literal["ddp", "fsdp2"] = "ddp"
     """How several GPUs share the model: a copy each (ddp), or a part each (fsdp2)."""
     log_every: int = 50
@@ -147,6 +149,11 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.steps is not None and self.steps < 1:
             raise ValueError(f"train.steps is {self.steps}, wanted 1 or more, or None for the length in epochs")
+        if self.cuda_graphs and (not self.compile or self.accumulate > 1):
+            raise ValueError(
+                "train.cuda_graphs records what train.compile compiles, gradients of one batch at a time; wanted "
+                f"train.compile and train.accumulate 1, got {self.compile} and {self.accumulate}"
+            )
 
     def validates(self, epoch: int) -> bool:
         """Whether the model is validated after `epoch` (from 0)."""

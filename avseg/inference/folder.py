@@ -28,6 +28,7 @@ from avseg.io.files import clear_stale, is_visible
 from avseg.io.media import MediaError, VideoInfo
 from avseg.io.video import VIDEO_SUFFIXES
 from avseg.lazy import imported
+from avseg.models.budget import bytes_of
 from avseg.models.files import load_model
 from avseg.prepare.pseudo import Gathering
 from avseg.progress import Progress
@@ -106,24 +107,27 @@ def predict_paths(
         masks: how masks are stored, `png`, `rle` or `npz`; `usual`: as PNG where `save` names masks; None: not at all.
         overwrite: see `predict_folder`.
         start, end, audio: see `avseg.io.excerpt.excerpt`.
-        segmenter: `fps`, `device`, `classes`, `threshold`, `options`, `engine` and `precision` of `Segmenter`.
+        segmenter: `fps`, `device`, `classes`, `threshold`, `options`, `engine` and `precision` of `Segmenter`, and the
+            `memory` of its `within`.
 
     Raises:
         FileNotFoundError: an input that means no video.
-        ValueError: no input, an unknown kind of output, times that are none, a rate, options or output that do not fit
-            the model, or a model that does not hear videos.
+        ValueError: no input, an unknown kind of output, times or memory that are none, a rate, options or output that
+            do not fit the model, or a model that does not hear videos.
         OSError: `out` cannot be written to.
     """
     if not inputs:
         raise ValueError("no video is given; name files, folders of them, or patterns")
     choose(save, overlay, masks)
     Excerpt.wanted(start, end, audio)
+    memory = segmenter.pop("memory", None)
+    memory = None if memory is None else bytes_of(memory)
     videos = find_videos(inputs, out)
     _check_writable(out)
     loaded = load_model(model)
     check_hears(loaded.config)
     return predict_folder(
-        Segmenter(loaded, **{"name": Path(model).name, **segmenter}),
+        Segmenter(loaded, **{"name": Path(model).name, **segmenter}).within(memory),
         videos,
         out,
         save=save,

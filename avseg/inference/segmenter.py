@@ -28,6 +28,7 @@ from avseg.io.excerpt import excerpt
 from avseg.io.media import VideoInfo
 from avseg.io.shared import SharedPictures
 from avseg.models.base import Model, plain_state
+from avseg.models.budget import Budget, bytes_of
 from avseg.models.compiled import uncompiled
 from avseg.models.digest import update_with
 from avseg.models.files import load_model
@@ -97,6 +98,8 @@ class Segmenter:
         self.choice = choose(self.model, self.device, engine, precision)
         """The engine and the precision."""
         self._runs = attached(self.model, self.choice, self.device)
+        self.memory: int | None = None
+        """Bytes, see `within`."""
         self.fps = usual_rate(model.config.temporal) if fps is None else fps
         self.plan = FramePlan.of(self.fps, model.config.temporal)
         self.name = name or model.config.family
@@ -104,6 +107,19 @@ class Segmenter:
     def __repr__(self) -> str:
         family, device = self.model.config.family, str(self.device)
         return f"Segmenter({self.name!r}, family={family!r}, fps={self.fps:g}, device={device!r})"
+
+    def within(self, memory: str | int | None) -> Segmenter:
+        """Let predictions keep to a budget of memory; returns itself.
+
+        Args:
+            memory: what this process, on a GPU its tensors, may take in all, as bytes or `2GiB`: the network sees as
+                many pictures at once as fit, at least one group. None: as many as the model likes.
+
+        Raises:
+            ValueError: a text that is no size.
+        """
+        self.memory = None if memory is None else bytes_of(memory)
+        return self
 
     @classmethod
     def load(
@@ -269,7 +285,9 @@ class Segmenter:
 
     def session(self) -> Session:
         """A new video's way through the model, in the engine and with the options that were chosen."""
-        return self._runs.session(self.options)
+        session = self._runs.session(self.options)
+        session.budget = Budget(self.memory, self.device)
+        return session
 
     def describe(self) -> dict[str, Any]:
         """What result.json says of the model."""
@@ -306,7 +324,7 @@ class Segmenter:
             places = range(before, before + len(clip.times))
             moments = list(map(_Moment, places, clip.times.tolist(), clip.shown_at.tolist()))
             before = places.stop
-            for groups in _batches(plan.groups(len(moments)), session.frames_at_once):
+            for groups in _batches(plan.groups(len(moments)), session, whole=plan.length is None):
                 batch = Batch.collate([part_of(clip, group, temporal) for group in groups])
                 waiting += [[moments[place] for place in group] for group in groups]
                 for prediction in session.step(batch.to(self.device)):
@@ -325,7 +343,10 @@ class Segmenter:
                 yield FrameResult(moment.place // every, moment.shown, sounds[k], prediction.size, objects, tracks)
 
 
-def _batches(groups: list[list[int]], frames: int | None) -> Iterator[list[list[int]]]:
-    """Groups that one call of the network gets: about `frames` pictures, at least one group."""
-    at_once = max(1, (frames or 0) // max(map(len, groups), default=1))
-    return (groups[i : i + at_once] for i in range(0, len(groups), at_once))
+def _batches(groups: list[list[int]], session: Session, whole: bool) -> Iterator[list[list[int]]]:
+    """Groups that one call of the network gets: about as many pictures as the session likes and its budget allows, at
+    least one group. `whole`: there is one group, which the session parts itself."""
+    if whole:
+        return iter([groups] if groups else [])
+    size = max(map(len, groups), default=1)
+    return (groups[part] for part in session.budget.pieces(len(groups), session.frames_at_once or 0, size))

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from avseg.host import on_host, sent
 from avseg.losses.config import ContrastConfig
 from avseg.losses.dense import at_least_float32
 from avseg.types import IGNORE
@@ -44,7 +45,7 @@ def contrastive_loss(
     """
     _check(matched, shuffled, labels, shuffled_labels)
     height, width = matched.shape[-2:]
-    truth, given = on_grid(labels, (height, width)).flatten(), on_grid(shuffled_labels, (height, width)).flatten()
+    truth, given = (on_grid(on_host(own), (height, width)).flatten() for own in (labels, shuffled_labels))
     own, other = sample_pixels(truth, given, config, generator)  # places in B * h * w
     with torch.autocast(matched.device.type, enabled=False):
         pixels = at_least_float32(torch.cat([_gather(matched, own), _gather(shuffled, other)]))  # (S, D)
@@ -77,6 +78,7 @@ def on_grid(labels: Tensor, size: tuple[int, int]) -> Tensor:
 def _gather(embeddings: Tensor, places: Tensor) -> Tensor:
     """(B, D, h, w) at places in B * h * w: (n, D)."""
     _, _, h, w = embeddings.shape
+    places = sent(places, embeddings.device)
     return embeddings.movedim(1, -1)[places // (h * w), places // w % h, places % w]
 
 
@@ -155,10 +157,11 @@ def info_nce(embeddings: Tensor, labels: Tensor, temperature: float = 0.1) -> Te
             f"info_nce got embeddings {tuple(embeddings.shape)} and labels {tuple(labels.shape)}, "
             "wanted (S, D) and (S,)"
         )
-    ordered, order = labels.sort(stable=True)
+    ordered, order = on_host(labels).sort(stable=True)
     counts = torch.unique_consecutive(ordered, return_counts=True)[1].tolist()
     with torch.autocast(embeddings.device.type, enabled=False):
-        loss: Tensor = _InfoNCE.apply(at_least_float32(embeddings)[order], counts, temperature)
+        sorted_ = at_least_float32(embeddings)[sent(order, embeddings.device)]
+        loss: Tensor = _InfoNCE.apply(sorted_, counts, temperature)
     return loss
 
 

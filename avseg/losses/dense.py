@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from avseg.host import on_host, picked
 from avseg.types import IGNORE
 
 DICE_EPSILON = 0.001
@@ -102,7 +103,7 @@ def semantic_loss(logits: Tensor, labels: Tensor, annotated: Tensor, foreground_
     """
     kept, truth = _annotated(logits, labels, annotated)
     judged = truth != IGNORE
-    _check_labels(truth, judged, kept.shape[1])
+    _check_labels(truth, kept.shape[1])
     pixels = F.cross_entropy(kept, truth, ignore_index=IGNORE, reduction="none")  # (M, H, W), 0 where ignored
     if foreground_weight != 1:
         pixels = torch.where(truth > 0, pixels * foreground_weight, pixels)
@@ -131,7 +132,7 @@ def pixel_loss(logits: Tensor, labels: Tensor, foreground_weight: float = 1.0) -
             "wanted (N, C, H, W) and (N, H, W)"
         )
     judged = labels != IGNORE
-    _check_labels(labels, judged, logits.shape[1])
+    _check_labels(labels, logits.shape[1])
     judged_logits = at_least_float32(logits)
     if judged_logits.is_contiguous(memory_format=torch.channels_last):
         # A pixel's logits lie side by side: as rows they are taken as they are, as maps they would be copied first.
@@ -144,8 +145,9 @@ def pixel_loss(logits: Tensor, labels: Tensor, foreground_weight: float = 1.0) -
     return total / judged.sum().clamp(min=1)
 
 
-def _check_labels(labels: Tensor, judged: Tensor, channels: int) -> None:
-    highest = int((labels * judged).max()) if labels.numel() else 0
+def _check_labels(labels: Tensor, channels: int) -> None:
+    known = on_host(labels)
+    highest = int((known * (known != IGNORE)).max()) if known.numel() else 0
     if highest >= channels:
         raise ValueError(f"label {highest} for {channels} channels of logits; check the task's classes")
 
@@ -166,8 +168,8 @@ def sounding_loss(logits: Tensor, sounding: Tensor, frames: Tensor) -> Tensor:
             f"sounding loss got logits {tuple(logits.shape)}, truth {tuple(sounding.shape)} and frames "
             f"{tuple(frames.shape)}, wanted (B, T, K) twice and (B, T)"
         )
-    kept = at_least_float32(logits[frames])  # (M, K)
-    terms = F.binary_cross_entropy_with_logits(kept, sounding[frames].to(kept.dtype), reduction="none")
+    kept = at_least_float32(picked(logits, frames))  # (M, K)
+    terms = F.binary_cross_entropy_with_logits(kept, picked(sounding, frames).to(kept.dtype), reduction="none")
     return terms.sum() / max(terms.numel(), 1)
 
 
@@ -186,5 +188,5 @@ def _annotated(logits: Tensor, labels: Tensor, annotated: Tensor) -> tuple[Tenso
             f"logits {tuple(logits.shape)} want labels ({b}, {t}, {h}, {w}) and annotated ({b}, {t}), got "
             f"{tuple(labels.shape)} and {tuple(annotated.shape)}; bring both to one size first"
         )
-    keep = annotated.bool()
-    return at_least_float32(logits[keep]), labels[keep]
+    keep = annotated if annotated.dtype == torch.bool else annotated.bool()
+    return at_least_float32(picked(logits, keep)), picked(labels, keep)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, distributed
 
+from avseg.host import on_host, sent
+
 
 @dataclass(frozen=True, eq=False)
 class Matches:
@@ -34,15 +36,15 @@ def match(costs: Tensor, present: Tensor) -> Matches:
     from scipy.optimize import linear_sum_assignment
 
     finite = torch.nan_to_num(costs.detach().double(), nan=1e9, posinf=1e9, neginf=-1e9).cpu().numpy()
-    there = present.cpu().numpy()
+    there = on_host(present).numpy()
     found: list[tuple[int, int, int]] = []
     for group in range(len(finite)):
         instances = there[group].nonzero()[0]
         # Instances as rows: the pairs come in their order.
         rows, queries = linear_sum_assignment(finite[group][:, instances].T)
         found += [(group, int(q), int(instances[r])) for r, q in zip(rows, queries, strict=True)]
-    pairs = torch.tensor(found, dtype=torch.int64, device=costs.device).reshape(-1, 3)
-    return Matches(*pairs.unbind(1))
+    pairs = torch.tensor(found, dtype=torch.int64).reshape(-1, 3)
+    return Matches(*(sent(column, costs.device) for column in pairs.unbind(1)))
 
 
 def match_each(costs: Sequence[Tensor], present: Tensor) -> list[Matches]:
@@ -52,10 +54,15 @@ def match_each(costs: Sequence[Tensor], present: Tensor) -> list[Matches]:
         costs: (G, Q, N) of each prediction; they go to the CPU together.
         present: (G, N) bool, the instances that the groups have.
     """
-    groups = len(present)
-    pairs = match(torch.cat(list(costs)), present.repeat(len(costs), 1))
-    chosen = [pairs.group // max(groups, 1) == k for k in range(len(costs))]
-    return [Matches(pairs.group[c] - k * groups, pairs.query[c], pairs.instance[c]) for k, c in enumerate(chosen)]
+    groups, device = len(present), present.device
+    together = torch.cat(list(costs))
+    pairs = match(together, on_host(present).repeat(len(costs), 1))
+    group, query, instance = on_host(pairs.group), on_host(pairs.query), on_host(pairs.instance)
+    chosen = [group // max(groups, 1) == k for k in range(len(costs))]
+    return [
+        Matches(sent(group[c] - k * groups, device), sent(query[c], device), sent(instance[c], device))
+        for k, c in enumerate(chosen)
+    ]
 
 
 def over_workers(counts: Tensor, together: bool) -> Tensor:

@@ -40,6 +40,9 @@ class Model(nn.Module, ABC, Generic[Output]):
     seams: ClassVar[Mapping[str, Seam]] = DEFAULT_SEAMS
     """Where engines such as OpenVINO can take the place of PyTorch; of those that are named here a model may lack some,
     but for a model whose network is called in one piece, with tensors alone, nothing has to be said."""
+    compiles: ClassVar[tuple[str, ...]] = ("network",)
+    """What `train.compile` compiles: parts that training calls with tensors, `network` or `network.encoder`, or methods
+    of them, as `network.look` (`avseg.models.compiled`). Empty: nothing; training then refuses to compile."""
     exported: Any = None
     """The exported files that the seams run, `avseg.export.opening.Exported`; None: its own parts."""
     run_state: ClassVar[tuple[str, ...]] = ()

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from avseg.host import stacked
 from avseg.losses.dense import at_least_float32
 from avseg.models.base import Model
 from avseg.types import Batch, DensePrediction, DenseTarget, Prediction
@@ -55,7 +56,7 @@ class DenseTruth:
             ValueError: clips without a label map.
         """
         targets = dense_targets(batch)
-        labels = torch.stack([target.labels for target in targets])
+        labels = stacked([target.labels for target in targets])
         return cls(targets, labels, annotated_frames(batch))
 
     def at_size(self, logits: Tensor) -> Tensor:
@@ -82,7 +83,8 @@ def annotated_frames(batch: Batch) -> Tensor:
     Raises:
         ValueError: clips without a label map.
     """
-    return torch.stack([target.annotated for target in dense_targets(batch)]) & batch.valid
+    dense_targets(batch)
+    return batch.judged
 
 
 def sized(logits: Tensor, size: tuple[int, int]) -> Tensor:
@@ -102,4 +104,4 @@ def sounding_truth(targets: Sequence[DenseTarget], classes: int) -> Tensor:
     if len(known) != len(targets) or known[0].shape[-1] != classes:
         got = [None if t.sounding is None else t.sounding.shape[-1] for t in targets]
         raise ValueError(f"the sounding loss wants truth over {classes} classes for every clip, got {got}")
-    return torch.stack(known)
+    return stacked(known)

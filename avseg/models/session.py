@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from avseg.models.budget import Budget
 from avseg.types import Batch, Prediction
 
 FRAMES_AT_ONCE = 25
@@ -20,6 +21,8 @@ class Session(Protocol):
 
     frames_at_once: int | None
     """How many pictures `step` likes to get; None: all that belong together."""
+    budget: Budget
+    """Of a session that parts what it gets: how much it may take at once. Set before the first step."""
 
     def step(self, batch: Batch) -> list[Prediction]:
         """The next groups of frames, with the sound that belongs to them.
@@ -43,6 +46,7 @@ class EachGroup:
         """`predict`: `Model.predict`."""
         self.step = predict
         self.frames_at_once = frames_at_once
+        self.budget = Budget()
 
     def finish(self, size: tuple[int, int]) -> list[Prediction]:
         """Nothing is left."""

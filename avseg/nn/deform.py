@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -104,8 +106,15 @@ def _locations(places: Tensor, offsets: Tensor, sizes: Sequence[Size]) -> Tensor
     places = places[..., None, None, None, :]
     if places.shape[-1] == 4:
         return places[..., :2] + offsets.to(precise) / offsets.shape[-2] * places[..., 2:] * 0.5
-    scale = torch.tensor([[w, h] for h, w in sizes], device=offsets.device, dtype=precise)[:, None]
-    return places + offsets.to(precise) / scale
+    kept = _scale.__wrapped__ if torch.compiler.is_compiling() else _scale
+    return places + offsets.to(precise) / kept(tuple(sizes), offsets.device, precise)
+
+
+@lru_cache(maxsize=64)
+def _scale(sizes: tuple[Size, ...], device: torch.device, dtype: torch.dtype) -> Tensor:
+    """(levels, 1, 2) widths and heights; kept, since bringing numbers of the host to a device waits for it."""
+    with torch.inference_mode(False):
+        return torch.tensor([[w, h] for h, w in sizes], device=device, dtype=dtype)[:, None]
 
 
 def sample_maps(values: Tensor, sizes: Sequence[Size], locations: Tensor, weights: Tensor) -> Tensor:
@@ -120,6 +129,8 @@ def sample_maps(values: Tensor, sizes: Sequence[Size], locations: Tensor, weight
     Returns:
         (N, Q, heads * d), of the dtype of `values`; the arithmetic is float32 or finer.
     """
+    if _bags(values):
+        return torch.stack([_bagged(*each, sizes) for each in zip(values, locations, weights, strict=True)])
     count, queries, heads = locations.shape[:3]
     precise = torch.promote_types(values.dtype, torch.float32)
     # Points before queries, and nothing strided: sums and products then run along whole rows of memory, which halves
@@ -134,6 +145,98 @@ def sample_maps(values: Tensor, sizes: Sequence[Size], locations: Tensor, weight
         total = found if total is None else total + found
     assert total is not None
     return total.reshape(count, heads, -1, queries).permute(0, 3, 1, 2).flatten(2).to(values.dtype)
+
+
+def _bags(values: Tensor) -> bool:
+    """Whether nothing is learnt, on the CPU, in float32, and not in `torch.compile`."""
+    here = values.device.type == "cpu" and values.dtype == torch.float32 and len(values) > 0
+    return here and not (torch.is_grad_enabled() or torch.compiler.is_compiling())
+
+
+def _bagged(values: Tensor, locations: Tensor, weights: Tensor, sizes: Sequence[Size]) -> Tensor:
+    """The same of one picture: a query's answer is a weighted sum of rows, the four pixels around each of its points.
+
+    A head's channels of a pixel lie side by side, so that a sample is four rows that are read as they are, where
+    `grid_sample` picks the pixels of every channel one by one. Around every map lies a border of nothing, one row and
+    column before it and two behind, so that every point lies between four pixels.
+
+    Args:
+        values: (M, heads, d).
+        locations: (Q, heads, levels, points, 2).
+        weights: (Q, heads, levels, points).
+        sizes: of the maps.
+
+    Returns:
+        (Q, heads * d).
+    """
+    heads, points = values.shape[1], locations.shape[3]
+    grid = _Grid.of(tuple(sizes), points, heads, values.device)
+    x, y = locations.flatten(2, 3).unbind(-1)  # (Q, heads, levels * points)
+    left, right, column = _between(x, grid.widths)
+    upper, lower, row = _between(y, grid.heights)
+    index = row.mul_(grid.steps).add_(column).add_(grid.first).mul_(heads).add_(grid.heads).to(torch.int32)
+    rows = torch.stack([index, index + heads], -1)
+    corner, share = x.new_empty(*index.shape, 4, dtype=torch.int32), x.new_empty(*index.shape, 4)
+    corner[..., :2] = rows
+    torch.add(rows, grid.below, out=corner[..., 2:])
+    shares = weights.flatten(2, 3)
+    for k, down in enumerate((upper.mul_(shares), lower.mul_(shares))):
+        torch.mul(down, left, out=share[..., 2 * k])
+        torch.mul(down, right, out=share[..., 2 * k + 1])
+    bags = index.shape[:2].numel()
+    table = _bordered(values, sizes)
+    found = F.embedding_bag(corner.view(bags, -1), table, mode="sum", per_sample_weights=share.view(bags, -1))
+    return found.reshape(len(locations), -1)
+
+
+def _between(shares: Tensor, count: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Of places along a side: the shares of the pixel before and of the one behind, and the former's number in the
+    border's count. Places beyond the border lie on it, where there is nothing."""
+    at = torch.addcmul(count.new_full((), 0.5), shares, count)  # 1 at the centre of the first pixel
+    torch.fmax(at, count.new_zeros(()), out=at)  # what is no number lies there too: its weight tells it
+    torch.minimum(at, count + 1, out=at)
+    before = at.floor()
+    behind = at.sub_(before)
+    return 1 - behind, behind, before
+
+
+def _bordered(values: Tensor, sizes: Sequence[Size]) -> Tensor:
+    """(M, heads, d) -> (M', heads * d) ... as rows (M' * heads, d): every map with its border."""
+    heads, width = values.shape[1:]
+    table = values.new_zeros(sum((h + 3) * (w + 3) for h, w in sizes), heads * width)
+    begin = first = 0
+    for h, w in sizes:
+        into = table[begin : begin + (h + 3) * (w + 3)].view(h + 3, w + 3, -1)
+        into[1 : h + 1, 1 : w + 1] = values[first : first + h * w].reshape(h, w, -1)
+        begin, first = begin + (h + 3) * (w + 3), first + h * w
+    return table.view(-1, width)
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """Of maps with borders, each (levels * points,) but for `heads` and `below`."""
+
+    widths: Tensor
+    heights: Tensor
+    steps: Tensor
+    """From a row to the next."""
+    first: Tensor
+    """Of the map among all."""
+    heads: Tensor
+    """(heads, 1), their numbers."""
+    below: Tensor
+    """(levels * points, 1) int32, from a pixel's row of the table to that of the pixel below."""
+
+    @staticmethod
+    @lru_cache(maxsize=64)
+    def of(sizes: tuple[Size, ...], points: int, heads: int, device: torch.device) -> _Grid:
+        with torch.inference_mode(False):
+            height, width = torch.tensor(sizes, dtype=torch.float32).repeat_interleave(points, 0).unbind(1)
+            areas = torch.tensor([0, *((h + 3) * (w + 3) for h, w in sizes)], dtype=torch.float32)
+            first = areas.cumsum(0)[:-1].repeat_interleave(points)
+            below = ((width + 3) * heads).to(torch.int32)[:, None]
+            numbers = torch.arange(heads, dtype=torch.float32)[:, None]
+            return _Grid(*(x.to(device) for x in (width, height, width + 3, first, numbers, below)))
 
 
 def _weighted(picture: Tensor, grid: Tensor, share: Tensor) -> Tensor:

@@ -88,7 +88,7 @@ class DeformableLayer(nn.Module):
 def flattened(maps: Sequence[Tensor]) -> tuple[Tensor, list[Size]]:
     """Maps (M, C, h_i, w_i) -> their pixels (M, P, C) row by row, map after map, and the sizes (h_i, w_i)."""
     sizes: list[Size] = [(x.shape[2], x.shape[3]) for x in maps]
-    return torch.cat([x.flatten(2) for x in maps], 2).transpose(1, 2), sizes
+    return torch.cat([x.flatten(2).transpose(1, 2) for x in maps], 1), sizes
 
 
 def as_maps(tokens: Tensor, sizes: Sequence[Size]) -> list[Tensor]:

@@ -27,11 +27,12 @@ class DilatedSum(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, h, w) -> (N, outputs, h, w)."""
-        if x.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
+        if x.device.type != "cpu":
             return torch.stack([branch(x) for branch in self.branches]).sum(0)
         convolutions = [branch for branch in self.branches if isinstance(branch, nn.Conv2d)]
         bias = sum(c.bias for c in convolutions if c.bias is not None)
-        total: Tensor = _SummedDilations.apply(x, bias, self.dilations, *(c.weight for c in convolutions))
+        x, bias, *weights = _autocast(x, bias, *(c.weight for c in convolutions))
+        total: Tensor = _SummedDilations.apply(x, bias, self.dilations, *weights)
         return total
 
 
@@ -49,12 +50,21 @@ class DilatedConv2d(nn.Conv2d):
         (dilation, _) = self.dilation
         if 2 * dilation <= min(x.shape[2:]):
             return super().forward(x)
-        if x.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
+        if x.device.type != "cpu":
             rows, columns = _taps(x, dilation)
             padding = [dilation * (rows > 1), dilation * (columns > 1)]
             return F.conv2d(x, _middle(self.weight, rows, columns), self.bias, padding=padding, dilation=dilation)
-        out: Tensor = _SummedDilations.apply(x, self.bias, (dilation,), self.weight)
+        x, bias, weight = _autocast(x, self.bias, self.weight)
+        out: Tensor = _SummedDilations.apply(x, bias, (dilation,), weight)
         return out
+
+
+def _autocast(*tensors: Any) -> list[Any]:
+    """What a convolution on the CPU is given: in half precision where autocast is on."""
+    if not torch.is_autocast_enabled("cpu"):
+        return list(tensors)
+    half = torch.get_autocast_dtype("cpu")
+    return [tensor if tensor is None else tensor.to(half) for tensor in tensors]
 
 
 class _SummedDilations(torch.autograd.Function):

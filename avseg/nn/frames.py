@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from avseg.config import InputSpec
+from avseg.host import on_host, picked, places, sent
 from avseg.nn.sizing import resized_image
 from avseg.types import Batch
 
@@ -26,7 +28,7 @@ def sized_frames(batch: Batch, spec: InputSpec) -> Tensor:
     Raises:
         ValueError: clips that come out at different sizes, which one tensor cannot hold.
     """
-    sizes = [(int(h), int(w)) for h, w in batch.sizes.tolist()]
+    sizes = [(int(h), int(w)) for h, w in on_host(batch.sizes).tolist()]
     wanted = {spec.fitted(size) for size in sizes}
     if len(wanted) > 1:
         raise ValueError(f"the clips of a batch come out at {sorted(wanted)}; batch clips of one size, or stretch them")
@@ -54,9 +56,16 @@ def resized(frames: Tensor, size: tuple[int, int], interpolation: str = "bilinea
 def normalised(frames: Tensor) -> Tensor:
     """(..., 3, H, W) uint8 RGB -> float32 with the mean and deviation of ImageNet taken out."""
     # One multiplication and one addition: x / 255 - mean over std.
-    scale = torch.tensor([1 / (255 * s) for s in STD], device=frames.device)[:, None, None]
-    shift = torch.tensor([-m / s for m, s in zip(MEAN, STD, strict=True)], device=frames.device)[:, None, None]
+    scale, shift = _scale_and_shift(frames.device)
     return torch.addcmul(shift, frames.float(), scale)
+
+
+@lru_cache(maxsize=16)
+def _scale_and_shift(device: torch.device) -> tuple[Tensor, Tensor]:
+    """(3, 1, 1) twice; kept, since bringing numbers of the host to a device waits for it."""
+    with torch.inference_mode(False):
+        scale = torch.tensor([1 / (255 * s) for s in STD], device=device)[:, None, None]
+        return scale, torch.tensor([-m / s for m, s in zip(MEAN, STD, strict=True)], device=device)[:, None, None]
 
 
 def is_exporting() -> bool:
@@ -67,24 +76,24 @@ def is_exporting() -> bool:
 
 def all_exist(valid: Tensor) -> bool:
     """Whether all frames (B, T) bool exist. A graph is exported for clips of which they do, without a branch."""
-    return is_exporting() or bool(valid.all())
+    return is_exporting() or bool(on_host(valid).all())
 
 
 def by_frame(values: Tensor, valid: Tensor) -> Tensor:
     """What belongs to clips (B, ...), for each of their M frames that exist by `valid` (B, T): (M, ...)."""
     if is_exporting():
         return values[:, None].expand(-1, valid.shape[1], *values.shape[1:]).flatten(0, 1)
-    return values[valid.nonzero()[:, 0]]
+    return values[sent(on_host(valid).nonzero()[:, 0], valid.device)]
 
 
-def spread(values: Tensor, places: Tensor) -> Tensor:
+def spread(values: Tensor, there: Tensor) -> Tensor:
     """(M, ...) at the places (B, T) bool that are true: (B, T, ...), zero elsewhere."""
-    if is_exporting() or len(values) == places.numel():
-        return torch.unflatten(values, 0, places.shape)
-    whole = values.new_zeros(*places.shape, *values.shape[1:])
-    return torch.index_put(whole, (places,), values)
+    if is_exporting() or len(values) == there.numel():
+        return torch.unflatten(values, 0, there.shape)
+    whole = values.new_zeros(*there.shape, *values.shape[1:])
+    return torch.index_put(whole, places(there), values)
 
 
-def gathered(values: Tensor, places: Tensor) -> Tensor:
+def gathered(values: Tensor, there: Tensor) -> Tensor:
     """(B, T, ...) at the places (B, T) bool that are true: (M, ...)."""
-    return values.flatten(0, 1) if all_exist(places) else values[places]
+    return values.flatten(0, 1) if all_exist(there) else picked(values, there)

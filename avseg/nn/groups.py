@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from avseg.host import on_host, sent
+
 
 class Groups:
     """Which frames of a batch the network is given, and where its answers belong.
@@ -22,20 +24,18 @@ class Groups:
             size: frames in a group.
             fill: leave out groups without a valid frame.
         """
+        device, valid = valid.device, on_host(valid)
         self.clips, self.frames = valid.shape
         self.whole = -(-self.frames // size) * size
         padded = torch.cat([valid, valid.new_zeros(self.clips, self.whole - self.frames)], 1)  # (B, T')
-        source = (
-            _last_valid(padded.view(-1, size))
-            + torch.arange(0, self.clips * self.whole, size, device=valid.device)[:, None]
-        )
+        source = _last_valid(padded.view(-1, size)) + torch.arange(0, self.clips * self.whole, size)[:, None]
         alive = padded.view(-1, size).any(1)  # (G,)
         self.complete = bool(alive.all()) if fill else True
-        kept = torch.arange(len(alive), device=valid.device) if self.complete else alive.nonzero()[:, 0]
+        kept = torch.arange(len(alive)) if self.complete else alive.nonzero()[:, 0]
         clip, frame = source[kept].flatten() // self.whole, source[kept].flatten() % self.whole
-        self.source = clip * self.frames + frame.clamp(max=self.frames - 1)  # (N,) of B * T
-        self.place = (kept[:, None] * size + torch.arange(size, device=valid.device)).flatten()  # (N,) of B * T'
-        self.exists = alive[kept].repeat_interleave(size)
+        self.source = sent(clip * self.frames + frame.clamp(max=self.frames - 1), device)  # (N,) of B * T
+        self.place = sent((kept[:, None] * size + torch.arange(size)).flatten(), device)  # (N,) of B * T'
+        self.exists = sent(alive[kept].repeat_interleave(size), device)
         """(N,) bool, whether a frame stands for a real one."""
 
     def take(self, values: Tensor) -> Tensor:

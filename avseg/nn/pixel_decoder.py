@@ -90,7 +90,7 @@ class PixelDecoder(nn.Module):
     def _encoded(self, maps: Sequence[Tensor]) -> list[Tensor]:
         """The same maps after all their pixels, as tokens, have looked at each other."""
         sizes: list[Size] = [(x.shape[2], x.shape[3]) for x in maps]
-        tokens = torch.cat([x.flatten(2) for x in maps], 2).transpose(1, 2)  # (N, M, D)
+        tokens = torch.cat([x.flatten(2).transpose(1, 2) for x in maps], 1)  # (N, M, D)
         places = centres(sizes, tokens.device, tokens.dtype)
         position = torch.cat(
             [

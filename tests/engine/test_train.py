@@ -6,6 +6,7 @@ import json
 import pickle
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,10 +20,12 @@ from tiny_run import Stop, TinyConfig, TinyModel, TinyWorld, assert_same_run, re
 from torch import Tensor, nn
 
 from avseg.engine.config import GroupConfig, OptimConfig
+from avseg.engine.training import train as train_module
 from avseg.engine.training.accelerator import share_statistics
 from avseg.engine.training.checkpoint import newest_checkpoint, read_checkpoint, write_checkpoint
 from avseg.engine.training.objective import in_float32
 from avseg.engine.training.train import train
+from avseg.models.compiled import compiled_calls
 from avseg.models.header import read_header
 from avseg.types import Clip, Task
 
@@ -150,21 +153,30 @@ def test_half_precision_is_lifted_in_every_nest() -> None:
 
 
 def test_a_compiled_network_gives_the_same_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    compile_module, compiled = nn.Module.compile, []
+    seen: list[Any] = []
 
-    def traced(self: nn.Module) -> None:
-        compiled.append(self)
-        compile_module(self, backend="eager")
+    def backend(graph: Any, _: Any) -> Any:
+        seen.append(graph)
+        return graph.forward
 
-    monkeypatch.setattr(nn.Module, "compile", traced)
+    monkeypatch.setattr(train_module, "compiled_calls", partial(compiled_calls, backend=backend))
     of: dict[str, Any] = {"model": TinyConfig(dropout=0.0), "epochs": 1}
     run(tmp_path / "plain", recipe(**of))
+    assert not seen
     run(tmp_path / "compiled", recipe(compile=True, **of))
-    assert len(compiled) == 1
+    assert seen
     plain, other = (load_file(tmp_path / name / "last.safetensors") for name in ("plain", "compiled"))
     assert plain.keys() == other.keys()
     for name, value in plain.items():
         torch.testing.assert_close(other[name], value)
+
+
+def test_a_family_that_calls_nothing_of_what_it_compiles_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TinyModel, "compiles", ("postprocess",))
+    with pytest.raises(ValueError, match=r"the family tiny calls nothing of what it compiles \(postprocess\)"):
+        run(tmp_path, recipe(compile=True), val=0)
 
 
 class ShortWorld(TinyWorld):

@@ -79,6 +79,20 @@ def test_equals_the_literal_sum_over_queries_heads_and_points() -> None:
     assert torch.allclose(ours, literal(module, x, places, x, SIZES), atol=1e-12)
 
 
+def test_without_gradients_it_reads_the_same_wherever_points_lie() -> None:
+    generator = torch.Generator().manual_seed(0)
+    values = torch.randn(2, TOKENS, 2, 5, generator=generator)
+    places = 4 * torch.rand(2, 6, 2, 3, 4, 2, generator=generator) - 1.5  # far off the maps as well
+    places[0, 0, 0, 0] = torch.tensor([[0.0, 1.0], [1.0, 0.0], [-9e9, 0.5], [0.5, 9e9]])
+    weights = torch.rand(2, 6, 2, 3, 4, generator=generator)
+    wanted = sample_maps(values, SIZES, places, weights)
+    with torch.no_grad():
+        found = sample_maps(values, SIZES, places, weights)
+        nothing = sample_maps(values, SIZES, torch.full_like(places, torch.nan), torch.full_like(weights, torch.nan))
+    torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5)
+    assert bool(nothing.isnan().all())
+
+
 @torch.no_grad()
 def test_offsets_within_boxes_reach_their_edges() -> None:
     module, x = attention().double(), tokens().double()

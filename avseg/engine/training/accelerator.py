@@ -25,13 +25,15 @@ def make_accelerator(config: TrainConfig, model: nn.Module, run_dir: Path) -> Ac
     """Accelerate for one process on a CPU or a GPU, or for those that `accelerate launch` or torchrun started.
 
     Raises:
-        ValueError: FSDP2 or fp16 without what they need, or a tracker that is unknown or not installed.
+        ValueError: FSDP2, fp16 or CUDA graphs without what they need, or a tracker that is unknown or not installed.
     """
     check_trackers(config.trackers)
     if config.strategy == "fsdp2" and not torch.cuda.is_available():
         raise ValueError("train.strategy is fsdp2, which shards over GPUs, and this machine has none; use ddp")
     if config.precision == "fp16" and not torch.cuda.is_available():
         raise ValueError("train.precision is fp16, which needs a GPU, and this machine has none; use fp32 or bf16")
+    if config.cuda_graphs and not torch.cuda.is_available():
+        raise ValueError("train.cuda_graphs is on, which needs a GPU of NVIDIA; this machine has none, leave it out")
     accelerator = Accelerator(
         mixed_precision="no" if config.precision == "fp32" else config.precision,
         log_with=list(config.trackers) or None,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import ExitStack, nullcontext
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from accelerate.utils import set_seed
 from avseg.data.base import ClipDataset
 from avseg.data.loader import ClipLoader, make_loader, workers_here
 from avseg.data.transforms import train_transforms
-from avseg.engine.config import Recipe
+from avseg.engine.config import Recipe, TrainConfig
 from avseg.engine.evaluation.evaluate import default_metrics, evaluate
 from avseg.engine.processes import share_of_step
 from avseg.engine.training.accelerator import device_name, environment, make_accelerator, on_main, share_statistics
@@ -29,6 +30,7 @@ from avseg.engine.training.objective import Objective
 from avseg.engine.training.optim import build_optimizer, set_rates
 from avseg.engine.training.state import RunState
 from avseg.models.base import Model
+from avseg.models.compiled import CompiledCall, compiled_calls
 from avseg.progress import Progress, is_due
 from avseg.types import Batch
 
@@ -55,7 +57,7 @@ def train(
 
     Raises:
         ValueError: a model that does not learn, a recipe of another model, an empty data set, a recipe that cannot run
-            here, or a folder that is finished or another recipe's.
+            here, a family that cannot be compiled, or a folder that is finished or another recipe's.
         RuntimeError: another process writes to the folder.
         FloatingPointError: a loss term is not finite.
     """
@@ -70,9 +72,10 @@ def train(
     accelerator = make_accelerator(recipe.train, model, folder.path)
     try:
         with ExitStack() as stack:
+            calls = stack.enter_context(_compiled(model, recipe.train)) if recipe.train.compile else []
             on_main(accelerator, lambda: stack.enter_context(only_writer(folder.path)))
             checkpoint = on_main(accelerator, lambda: folder.claim(recipe, resume))
-            return _Run(accelerator, model, train_set, val_set, recipe, folder).run(checkpoint)
+            return _Run(accelerator, model, train_set, val_set, recipe, folder, calls).run(checkpoint)
     except KeyboardInterrupt:
         log.warning("interrupted; the same recipe goes on in %s from its newest checkpoint", folder.path)
         raise
@@ -108,6 +111,11 @@ def refuse_untrained(model: Model[Any]) -> None:
         raise ValueError(f"a model of the family {model.config.family} has nothing that learns; train another family")
 
 
+def _compiled(model: Model[Any], config: TrainConfig) -> AbstractContextManager[list[CompiledCall]]:
+    """What the family compiles, for the length of a training."""
+    return compiled_calls(model, model.compiles, graphs=config.cuda_graphs)
+
+
 def _as_given(recipe: Recipe, train_set: ClipDataset, val_set: ClipDataset | None) -> Recipe:
     """The recipe with what the data sets say of themselves; `val` stays None where both say the same."""
     val = recipe.val if val_set is None else val_set.config
@@ -125,15 +133,16 @@ class _Run:
         val_set: ClipDataset | None,
         recipe: Recipe,
         folder: RunFolder,
+        calls: Sequence[CompiledCall] = (),
     ) -> None:
         self.accelerator, self.recipe, self.config, self.folder = accelerator, recipe, recipe.train, folder
-        self.train_set, self.val_set = train_set, val_set
+        self.train_set, self.val_set, self.calls = train_set, val_set, calls
         set_seed(self.config.seed, device_specific=True)
         self.model = model.to(accelerator.device)
+        if self.config.strategy == "fsdp2":  # it shards no weights that have their channels last
+            self.model.to(memory_format=torch.contiguous_format)
         if self.config.sync_batch_norm:
             share_statistics(accelerator, model)
-        if self.config.compile:
-            model.network.compile()
         optimizer = build_optimizer(model, model.param_groups(), recipe.optim)
         self.bare = Objective(model)
         self.objective, self.optimizer = accelerator.prepare(self.bare, optimizer)
@@ -219,7 +228,14 @@ class _Run:
     def _backward(self, number: int, batch: Batch) -> None:
         """Add a batch's gradient, weighted so that a step's gradient is the mean over all its clips."""
         share = self._share(number)
+        if self.config.cuda_graphs:
+            torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
         terms = self.objective(batch)
+        if self.calls and not any(call.used for call in self.calls):
+            raise ValueError(
+                f"train.compile is on, and training the family {self.model.config.family} calls nothing of what it "
+                f"compiles ({', '.join(self.model.compiles)}); leave it out"
+            )
         self.meter.add(terms, share, self.bare.measures)
         # DDP and FSDP average over the processes, hence their number.
         total = torch.stack(list(terms.values())).sum()

@@ -12,6 +12,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from avseg.host import on_host, places, sent
 from avseg.losses.config import SetConfig
 from avseg.losses.dense import at_least_float32
 from avseg.losses.matching import Matches, match_each
@@ -44,7 +45,7 @@ class FrameCriterion:
     @cached_property
     def places(self) -> tuple[Tensor, Tensor]:
         """(F,) clips and (F,) frames of the judged frames."""
-        clip, frame = self.truth.judged.nonzero().unbind(1)
+        clip, frame = places(self.truth.judged)
         return clip, frame
 
     def count(self) -> Tensor:
@@ -137,7 +138,7 @@ class ClipCriterion:
         total = _nothing(predictions[0].class_logits)
         for prediction, pairs in zip(predictions, matches, strict=True):
             queries = prediction.mask_embeddings.flatten(0, 1)[pairs.group, pairs.query]  # (M, D)
-            at = pairs.group % clips
+            at = sent(on_host(pairs.group) % clips, pairs.group.device)
             maps, order = self._rendered(queries, at)  # (M, T, h, w)
             at, instance = at[order], pairs.instance[order]
             rows = self.truth.rows[at, :, instance].flatten()  # (M * T,)
@@ -153,8 +154,9 @@ class ClipCriterion:
 
     def _rendered(self, queries: Tensor, at: Tensor) -> tuple[Tensor, Tensor]:
         """Mask logits of queries (M, D) in the clips `at`, clip by clip (M, T, h, w), and the order that this is."""
-        order = at.sort(stable=True).indices
-        parts = at.bincount(minlength=len(self.features)).tolist()
+        known = on_host(at)
+        order = sent(known.sort(stable=True).indices, at.device)
+        parts = known.bincount(minlength=len(self.features)).tolist()
         by_clip = zip(torch.split(at_least_float32(queries)[order], parts), self.features, strict=True)
         maps = [torch.einsum("md,tdhw->mthw", q, at_least_float32(features)) for q, features in by_clip]
         return torch.cat(maps), order

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from avseg.config import ModelConfig, SessionOptions
+from avseg.host import on_host, picked, sent
 from avseg.losses.matching import over_workers
 from avseg.models.avism.config import AVISMConfig, AVISMOptions
 from avseg.models.avism.convert import take_detector
@@ -44,6 +45,7 @@ class AVISM(HearingModel[AVISMOutput]):
     Config: ClassVar[type[ModelConfig]] = AVISMConfig
     tasks: ClassVar[frozenset[str]] = frozenset({"instance"})
     seams: ClassVar[Mapping[str, Seam]] = SEAMS
+    compiles: ClassVar[tuple[str, ...]] = ("network.look", "network.watch")
     config: AVISMConfig
     options: AVISMOptions
     network: AVISMNetwork
@@ -81,7 +83,7 @@ class AVISM(HearingModel[AVISMOutput]):
 
         Loaders size pictures beforehand; then this is the batch itself.
         """
-        own = [(int(h), int(w)) for h, w in batch.sizes.tolist()]
+        own = [(int(h), int(w)) for h, w in on_host(batch.sizes).tolist()]
         wanted = own if self.training else [self.config.input.fitted(size) for size in own]
         if own == wanted:
             return batch
@@ -93,7 +95,7 @@ class AVISM(HearingModel[AVISMOutput]):
             )
             for frames, h, w in zip(batch.frames, own, wanted, strict=True)
         ]
-        return replace(batch, frames=torch.stack(clips), sizes=batch.sizes.new_tensor(wanted))
+        return replace(batch, frames=torch.stack(clips), sizes=sent(torch.tensor(wanted), batch.sizes.device))
 
     def normalised(self, batch: Batch) -> Tensor:
         """(B, T, 3, H, W) float32 pictures as the network wants them: sized (`sized`), with the mean and deviation of
@@ -101,7 +103,7 @@ class AVISM(HearingModel[AVISMOutput]):
         batch = self.sized(batch)
         height, width = batch.frames.shape[-2:]
         images = normalised(batch.frames)
-        if batch.sizes.tolist() != [[height, width]] * len(batch):
+        if on_host(batch.sizes).tolist() != [[height, width]] * len(batch):
             rows = torch.arange(height, device=images.device) < batch.sizes[:, :1]  # (B, H)
             columns = torch.arange(width, device=images.device) < batch.sizes[:, 1:]
             images = images * (rows[:, :, None] & columns[:, None])[:, None, None]
@@ -109,7 +111,7 @@ class AVISM(HearingModel[AVISMOutput]):
 
     def _watch(self, queries: Tensor, audio: Tensor, valid: Tensor) -> Watched:
         """The clip stage, for clips of one length at a time."""
-        lengths = valid.sum(1).tolist()
+        lengths = on_host(valid).sum(1).tolist()
         groups = [[clip for clip, own in enumerate(lengths) if own == length] for length in sorted(set(lengths))]
         parts = []
         for clips in groups:
@@ -117,7 +119,8 @@ class AVISM(HearingModel[AVISMOutput]):
             if len(groups) == 1:
                 parts.append(self.network.watch(queries[:, :, :frames], audio[:, :frames]))
             else:
-                parts.append(self.network.watch(queries[:, clips, :frames], audio[clips, :frames]))
+                own = sent(torch.tensor(clips), queries.device)
+                parts.append(self.network.watch(queries[:, own, :frames], audio[own, :frames]))
         return joined(parts, groups, valid.shape[1])
 
     def losses(self, output: AVISMOutput, batch: Batch) -> dict[str, Tensor]:
@@ -211,7 +214,7 @@ def _generator(batch: Batch, device: torch.device) -> torch.Generator:
 
 def _judged(output: AVISMOutput, truth: InstanceTruth) -> list[FramePrediction]:
     """Of the frames that are judged alone."""
-    kept = truth.judged[output.valid]  # (M,)
-    if bool(kept.all()):
-        return output.frame_predictions
-    return [FramePrediction(p.class_logits[kept], p.mask_logits[kept]) for p in output.frame_predictions]
+    kept, predictions = picked(truth.judged, output.valid), output.frame_predictions  # (M,)
+    if bool(on_host(kept).all()):
+        return predictions
+    return [FramePrediction(picked(p.class_logits, kept), picked(p.mask_logits, kept)) for p in predictions]

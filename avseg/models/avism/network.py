@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from avseg.models.avism.config import AVISMConfig
@@ -55,6 +56,7 @@ class AVISMNetwork(nn.Module):
             width,
             nn.Linear(config.audio_width, width) if config.heard_masks else None,
         )
+        self.to(memory_format=torch.channels_last)
 
     def look(self, images: Tensor, audio: Tensor, layers: int = 1, predict: bool = True) -> FrameOutput:
         """The frame stage; every picture is on its own.
@@ -70,7 +72,7 @@ class AVISMNetwork(nn.Module):
         """
         if images.shape[0] != audio.shape[0]:
             raise ValueError(f"{images.shape[0]} pictures came with {audio.shape[0]} sounds, wanted one sound for each")
-        maps = self.pixel_decoder(self.backbone(images))
+        maps = self.pixel_decoder(self.backbone(images.contiguous(memory_format=torch.channels_last)))
         queries, predictions = self.detector(maps.coarse, maps.masks, audio, layers, predict)
         return FrameOutput(queries, self.video.features(maps.fine, audio), predictions)
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from avseg.host import sent
 from avseg.models.avism.detector import FramePrediction
 from avseg.models.avism.video import ClipPrediction, Watched
 from avseg.nn.frames import spread
@@ -75,7 +76,7 @@ def joined(parts: list[Watched], clips: list[list[int]], frames: int) -> Watched
     order = torch.tensor([clip for part in clips for clip in part]).argsort()
 
     def together(tensors: list[Tensor]) -> Tensor:
-        return torch.cat(tensors, 1)[:, order.to(tensors[0].device)]
+        return torch.cat(tensors, 1)[:, sent(order, tensors[0].device)]
 
     predictions = [
         ClipPrediction(together([p.class_logits for p in same]), together([p.mask_embeddings for p in same]))

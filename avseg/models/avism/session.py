@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -13,6 +13,7 @@ from avseg.models.avism.config import AVISMConfig, AVISMOptions
 from avseg.models.avism.network import AVISMNetwork
 from avseg.models.avism.spool import Spool
 from avseg.models.avism.tracks import Candidates, make_tracks
+from avseg.models.budget import Budget
 from avseg.models.session import unpadded
 from avseg.nn.audio import at_rate, mixed_down
 from avseg.nn.mel import SAMPLE_RATE
@@ -48,6 +49,7 @@ class AVISMSession:
         self.model = model
         self.options = options
         self.frames_at_once: int | None = model.config.frames_at_once
+        self.budget = Budget()
         self._name = ""
         self._size: tuple[int, int] | None = None
         self._queries: list[Tensor] = []
@@ -71,13 +73,16 @@ class AVISMSession:
         self._name, self._size = batch.ids[0], size
         if batch.audio_features is None:
             batch = at_rate(mixed_down(batch), SAMPLE_RATE)  # once, so that pieces have no edges of their own
-        for piece in in_pieces(batch, self.model.config.frames_at_once):
+        for part in self.budget.pieces(batch.frames.shape[1], self.model.config.frames_at_once):
+            piece = frames_of(batch, part)
             sounds = self.model.features(piece)[0]  # (t, W)
             images = self.model.normalised(piece).flatten(0, 1)  # (t, 3, H, W)
             seen = self.model.network.look(images, sounds, layers=1, predict=False)
             self._queries.append(seen.queries[-1])
             self._sounds.append(sounds)
+            self._maps.most = self.budget.to_hold
             self._maps.add(seen.clip_features)
+            del images, seen
         return []
 
     @torch.inference_mode()
@@ -129,16 +134,14 @@ def drawn_tracks(
     return make_tracks(name, candidates, pieces, seen, wanted, options.score)
 
 
-def in_pieces(batch: Batch, count: int) -> Iterator[Batch]:
-    """Batches of up to `count` frames each; the sound stays whole, as windows are cut by time."""
-    for begin in range(0, batch.frames.shape[1], count):
-        part = slice(begin, begin + count)
-        features = batch.audio_features
-        yield replace(
-            batch,
-            frames=batch.frames[:, part],
-            times=batch.times[:, part],
-            valid=batch.valid[:, part],
-            targets=None,
-            audio_features=None if features is None else features[:, part],
-        )
+def frames_of(batch: Batch, part: slice) -> Batch:
+    """Some frames of a batch; the sound stays whole, as windows are cut by time."""
+    features = batch.audio_features
+    return replace(
+        batch,
+        frames=batch.frames[:, part],
+        times=batch.times[:, part],
+        valid=batch.valid[:, part],
+        targets=None,
+        audio_features=None if features is None else features[:, part],
+    )

@@ -30,6 +30,8 @@ class Spool:
     def __init__(self, in_memory: int) -> None:
         """`in_memory`: more frames than this go to a file in half precision, all of them."""
         self.in_memory = in_memory
+        self.most: int | None = None
+        """Bytes that are held in memory; more go to the file as well."""
         self._held: list[Tensor] = []
         self._blocks: list[_Block] = []
         self._file: IO[bytes] | None = None
@@ -44,7 +46,8 @@ class Spool:
         """
         self.frames += len(maps)
         self._held.append(maps)
-        if self.frames > self.in_memory:
+        held = sum(block.numel() * block.element_size() for block in self._held)
+        if self._file or self.frames > self.in_memory or (self.most is not None and held > self.most):
             self._device = maps.device
             while self._held:
                 self._write(self._held.pop(0))

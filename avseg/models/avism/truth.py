@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from avseg.host import on_host, sent
 from avseg.losses.points import MaskPoints
 from avseg.types import Batch, InstanceTarget
 
@@ -39,7 +40,7 @@ class InstanceTruth:
     @cached_property
     def wholly_judged(self) -> bool:
         """Whether every frame of every clip is judged."""
-        return bool(self.judged.all())
+        return bool(on_host(self.judged).all())
 
     @cached_property
     def points(self) -> MaskPoints:
@@ -75,17 +76,18 @@ def truth_of(
         ValueError: clips without masks, or of a class that the task does not have.
     """
     targets = instance_targets(batch)
-    judged = torch.stack([target.annotated for target in targets]) & batch.valid
+    judged, device, sizes = batch.judged, sizes.device, on_host(sizes)
     count = max(len(target.masks) for target in targets)
     height = max(target.masks.shape[2] for target in targets)
     width = max(target.masks.shape[3] for target in targets)
     masks = torch.stack([_padded(t.masks, (count, height, width)) for t in targets]).transpose(1, 2)  # (B, T, N, H, W)
-    labels = torch.stack([F.pad(t.classes, (0, count - len(t.classes)), value=1) for t in targets]) - 1
+    labels = torch.stack([F.pad(on_host(t.classes), (0, count - len(t.classes)), value=1) for t in targets]) - 1
     if count and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
         raise ValueError(
             f"truth of class {int(labels.min()) + 1} to {int(labels.max()) + 1} for a task of classes 1 to {classes}; "
             "take the data set that belongs to the task"
         )
+    labels = sent(labels, device)
     present = masks.flatten(3).any(3) & judged[..., None]
     if silent_first:
         labels = torch.where(present[:, 0], labels, classes)
@@ -96,8 +98,8 @@ def truth_of(
         labels=labels,
         present=present,
         judged=judged,
-        of_masks=(own / sizes * sides / sides.new_tensor([height, width])).float().flip(1),
-        of_maps=(own / own.new_tensor(padded)).float().flip(1),
+        of_masks=sent((own / sizes * sides / sides.new_tensor([height, width])).float().flip(1), device),
+        of_maps=sent((own / own.new_tensor(padded)).float().flip(1), device),
     )
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from avseg.config import ModelConfig
+from avseg.host import on_host, sent
 from avseg.losses.dense import at_least_float32, binary_loss, semantic_loss, squared_dice_loss
 from avseg.models.avsegformer.config import AVSegFormerConfig
 from avseg.models.avsegformer.network import AVSegFormerNetwork, NetworkOutput
@@ -61,14 +62,15 @@ class AVSegFormer(HearingModel[AVSegFormerOutput], DenseModel[AVSegFormerOutput]
         """See `AVSegFormerOutput`; sound and pictures are made ready here, on the batch's device."""
         embeddings = self.features(batch)  # (B, T, W)
         pads = self.config.valid_mask and self.training
-        seen = torch.ones_like(batch.valid) if pads else batch.valid
+        every = torch.ones(batch.valid.shape, dtype=torch.bool)
+        seen = sent(every, batch.valid.device) if pads else batch.valid
         images = normalised(gathered(sized_frames(batch, self.config.input), seen))  # (N, 3, h, w)
         valid = None
         if pads:
             valid = batch.valid.flatten().to(images.dtype)  # (N,)
             images = images * valid[:, None, None, None]
         told = self._told(batch, seen)
-        wanted = None if told is seen else told[seen].nonzero()[:, 0]  # (M,)
+        wanted = None if told is seen else sent(on_host(told)[on_host(seen)].nonzero()[:, 0], images.device)  # (M,)
         logits, feature, layers = self.network(images, gathered(embeddings, seen), valid, self._freeze(batch), wanted)
         return AVSegFormerOutput(
             logits=spread(logits, told),
@@ -85,7 +87,8 @@ class AVSegFormer(HearingModel[AVSegFormerOutput], DenseModel[AVSegFormerOutput]
         if not self.training or batch.targets is None:
             return seen
         annotated = annotated_frames(batch)
-        return annotated if bool(annotated.any()) and not torch.equal(annotated, seen) else seen
+        known = on_host(annotated)
+        return annotated if bool(known.any()) and not torch.equal(known, on_host(seen)) else seen
 
     def _freeze(self, batch: Batch) -> str:
         """How the backbone is frozen in this step of a training; empty: it is not."""

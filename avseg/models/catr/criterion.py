@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from avseg.host import on_host, sent
 from avseg.losses.dense import at_least_float32
 from avseg.losses.matching import over_workers
 from avseg.losses.queries import mask_focal_loss
@@ -59,7 +60,7 @@ def matched(said: ClipQueries, layer: int, clips: int, config: CATRLossConfig) -
         score = -at_least_float32(said.scores[:, layer]).softmax(-1)[..., 0]
         cost = config.cost_score * score + config.cost_dice * dice
         total = cost.new_zeros(clips, cost.shape[1]).index_add_(0, said.clip, cost)
-        frames = torch.bincount(said.clip, minlength=clips).clamp(min=1)
+        frames = sent(on_host(said.clip).bincount(minlength=clips).clamp(min=1), cost.device)
         # What is not finite must not win; the losses then show it.
         return torch.nan_to_num(total / frames[:, None], nan=1e9).argmin(1)
 
@@ -73,7 +74,7 @@ def terms(said: ClipQueries, clips: int, config: CATRLossConfig, training: bool)
         config: weights.
         training: Several processes count their labelled frames together.
     """
-    count = over_workers(said.clip.new_tensor(len(said.clip)), training)
+    count = over_workers(said.clip.new_full((), len(said.clip)), training)
     truth, counted = said.truth, said.counted
     total: dict[str, Tensor] = {}
     for layer in range(said.masks.shape[1]):

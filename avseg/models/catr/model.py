@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from avseg.config import ModelConfig
+from avseg.host import on_host, picked, places, sent
 from avseg.models.catr.config import CATRConfig
 from avseg.models.catr.criterion import ClipQueries, terms
 from avseg.models.catr.network import CATRNetwork
@@ -62,15 +63,20 @@ class CATR(HearingModel[CATROutput], DenseModel[CATROutput]):
         """
         if not self.training or batch.targets is None:
             return None
-        annotated = groups.take(annotated_frames(batch))  # (N,)
-        return annotated.nonzero()[:, 0] if bool(annotated.any()) and not bool(annotated.all()) else None
+        annotated = on_host(annotated_frames(batch)).flatten()[on_host(groups.source)]  # (N,)
+        if not bool(annotated.any()) or bool(annotated.all()):
+            return None
+        return sent(annotated.nonzero()[:, 0], batch.valid.device)
 
     def losses(self, output: CATROutput, batch: Batch) -> dict[str, Tensor]:
         """`score`, `dice`, `focal` and `bce`, each summed over the decoder's layers, and by config `sounding`."""
         truth = DenseTruth.of(batch)
         seen = truth.annotated
         said = ClipQueries(
-            output.query_masks[seen], output.query_scores[seen], seen.nonzero()[:, 0], truth.labels[seen]
+            picked(output.query_masks, seen),
+            picked(output.query_scores, seen),
+            places(seen)[0],
+            picked(truth.labels, seen),
         )
         with torch.autocast(seen.device.type, enabled=False):
             named = terms(said, len(batch), self.config.criterion, self.training)

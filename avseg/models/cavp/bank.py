@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from avseg.host import known, on_host, sent
+
 
 class SoundBank(nn.Module):
     """The latest sounds of every class, a ring of them each; what is read is the oldest, silence until a ring is full.
@@ -34,20 +36,27 @@ class SoundBank(nn.Module):
         return self.sounds.shape[1]
 
     def full(self) -> Tensor:
-        """(K + 1,) bool by class id: its ring is full; never that of the background."""
-        return torch.cat([self.written.new_zeros(1), self.written]) >= self.slots
+        """(K + 1,) bool by class id, on the CPU: its ring is full; never that of the background."""
+        written = on_host(self.written)
+        return torch.cat([written.new_zeros(1), written]) >= self.slots
 
     def read(self, classes: Tensor) -> Tensor:
-        """The oldest sound of each class: (M,) ids in 1..K -> (M, S)."""
+        """The oldest sound of each class: (M,) ids in 1..K, on the CPU -> (M, S)."""
         rows = classes - 1
-        return self.sounds[rows, self.written[rows] % self.slots]
+        oldest = on_host(self.written)[rows] % self.slots
+        return self.sounds[sent(rows, self.sounds.device), sent(oldest, self.sounds.device)]
 
     @torch.no_grad()
     def write(self, sounds: Tensor, classes: Tensor) -> None:
-        """Add (N, S) sounds, one after the other, each in place of the oldest of its class (N,) in 1..K."""
-        for sound, row in zip(sounds, (classes - 1).tolist(), strict=True):
-            self.sounds[row, self.written[row] % self.slots] = sound
-            self.written[row] += 1
+        """Add (N, S) sounds, one after the other, each in place of the oldest of its class (N,) in 1..K, on the CPU."""
+        rows, written, device = classes - 1, on_host(self.written), self.sounds.device
+        alike = rows[:, None] == rows
+        before, after = alike.tril(-1).sum(1), alike.triu(1).sum(1)  # of the same class among those that come
+        slots = (written[rows] + before) % self.slots
+        last = (after < self.slots).nonzero()[:, 0]  # what would be written over at once is not written
+        self.sounds[sent(rows[last], device), sent(slots[last], device)] = sounds[sent(last, device)]
+        written = written + rows.bincount(minlength=len(written))
+        known(self.written.copy_(sent(written, device)), written)
 
 
 def single_channel(sounds: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from avseg.config import ModelConfig
+from avseg.host import on_host, picked, sent, stacked
 from avseg.losses.contrastive import contrastive_loss
 from avseg.losses.dense import binary_loss, pixel_loss
 from avseg.models.base import uncompiled
@@ -64,6 +65,7 @@ class CAVP(DenseModel[CAVPOutput]):
     tasks: ClassVar[frozenset[str]] = frozenset({"binary", "semantic"})
     run_state: ClassVar[tuple[str, ...]] = ("bank.",)
     seams: ClassVar[Mapping[str, Seam]] = {"network": Seam(answer=_answered, outputs=("logits",))}
+    compiles: ClassVar[tuple[str, ...]] = ("network.see", "network.fuse", "network.classify")
     config: CAVPConfig
     network: CAVPNetwork
 
@@ -76,13 +78,13 @@ class CAVP(DenseModel[CAVPOutput]):
     def forward(self, batch: Batch) -> CAVPOutput:
         """See `CAVPOutput`. In training the pairs are drawn by `batch.draw` and the places of the clips."""
         items = self._items(batch)
-        images = sized_frames(batch, self.config.input)[items]  # (N, 3, H, W)
-        log_mel = self._log_mel(batch)[items]  # (N, A, L, 64)
+        images = picked(sized_frames(batch, self.config.input), items)  # (N, 3, H, W)
+        log_mel = picked(self._log_mel(batch), items)  # (N, A, L, 64)
         if not self.training:
             return CAVPOutput(spread(self._look(images, log_mel), items), items)
         self._check_norms(len(images))
-        pairing, index = None, torch.arange(len(images), device=images.device)
-        if self.config.contrast is not None and annotated_frames(batch).any():
+        pairing, index = None, torch.arange(len(images))
+        if self.config.contrast is not None and on_host(annotated_frames(batch)).any():
             pairing, read = self._pair(batch, items)
             # Published stereo has no bank to hear: it counts the overwritten sounds as right and plays the wrong ones.
             given = pairing.permutation if read is None else pairing.sources()
@@ -104,7 +106,7 @@ class CAVP(DenseModel[CAVPOutput]):
         if not self.training or batch.targets is None:
             return batch.valid
         annotated = annotated_frames(batch)
-        return torch.where(annotated.any(), annotated, batch.valid)
+        return annotated if on_host(annotated).any() else batch.valid
 
     def _check_norms(self, count: int) -> None:
         if count < 2 and self.config.decoder == "deeplab":
@@ -128,13 +130,14 @@ class CAVP(DenseModel[CAVPOutput]):
         return logits[:, 1:] - logits[:, :1] if self.task.kind == "binary" else logits
 
     def _hear(self, log_mel: Tensor, index: Tensor) -> Tensor:
-        """The sounds of `index`: (M, A, L, 64) -> (R * N, D).
+        """The sounds of `index`, on the CPU: (M, A, L, 64) -> (R * N, D).
 
         A network with batch norms hears every sound as often as it is given, as published, since its statistics are
         over those; but for published stereo, which shuffled what it had heard. Others hear each sound once.
         """
         contrast = self.config.contrast
         shuffles_heard = contrast is not None and contrast.bank == "published" and self.config.audio_channels == 2
+        index = sent(index, log_mel.device)
         counts = any(isinstance(module, _BatchNorm) for module in self.network.audio.modules())
         if counts and not shuffles_heard:
             return self.network.hear(log_mel[index])
@@ -159,11 +162,12 @@ class CAVP(DenseModel[CAVPOutput]):
         read = None
         if len(chosen):
             given = bank.read(classes[chosen])  # (M, S)
-            given = panned(given, positions(sounds[chosen])) if sounds.shape[1] == 2 else given[:, None]
+            stereo = sounds.shape[1] == 2
+            given = panned(given, positions(sounds[sent(chosen, given.device)])) if stereo else given[:, None]
             pictures = decibel_mel(given.flatten(0, 1))[:, : self.config.mel_frames]
             read = torch.unflatten(pictures, 0, given.shape[:2])
         alone = classes > 0
-        bank.write(single_channel(sounds[alone]), classes[alone])
+        bank.write(single_channel(picked(sounds, sent(alone, sounds.device))), classes[alone])
         return read
 
     @property
@@ -174,22 +178,25 @@ class CAVP(DenseModel[CAVPOutput]):
     def _sounds(self, batch: Batch, items: Tensor) -> Tensor:
         """The waveforms the network hears of the items: (N, A, S)."""
         batch = at_rate(mixed_down(batch) if self.config.audio_channels == 1 else batch, RATE)
-        return cut_windows(batch, self.config.audio)[items]
+        return picked(cut_windows(batch, self.config.audio), items)
 
     def losses(self, output: CAVPOutput, batch: Batch) -> dict[str, Tensor]:
         """`segmentation`, and in training by config `contrast` and `auxiliary` (OCR)."""
+        labels = stacked([target.labels for target in dense_targets(batch)])  # (B, T, H, W)
         annotated = annotated_frames(batch)
-        truth = torch.stack([target.labels for target in dense_targets(batch)])[annotated]  # (M, H, W)
-        terms = {"segmentation": self._cross_entropy(output.logits[annotated], truth)}
+        truth = picked(labels, annotated)  # (M, H, W)
+        terms = {"segmentation": self._cross_entropy(picked(output.logits, annotated), truth)}
         contrast = self.config.contrast
         if contrast is not None and self.training:
             terms["contrast"] = output.logits[:0].float().sum()  # no frame is annotated
         if contrast is not None and output.pairing is not None and output.embeddings is not None:
             matched, shuffled = output.embeddings.chunk(2)
             draw = (batch.draw or Draw(0, 0)).generator(*batch.index, _PIXELS)
-            terms["contrast"] = contrastive_loss(matched, shuffled, truth, output.pairing.labels(truth), contrast, draw)
+            labels = on_host(truth)
+            given = output.pairing.labels(labels)
+            terms["contrast"] = contrastive_loss(matched, shuffled, labels, given, contrast, draw)
         if self.config.auxiliary_weight and output.auxiliary is not None:
-            regions = output.auxiliary[annotated[output.items]]
+            regions = picked(output.auxiliary, picked(annotated, output.items))
             terms["auxiliary"] = self.config.auxiliary_weight * self._cross_entropy(regions, truth)
         return terms
 
@@ -198,7 +205,7 @@ class CAVP(DenseModel[CAVPOutput]):
         whole = sized(logits, (labels.shape[-2], labels.shape[-1]))
         if self.task.kind == "semantic":
             return pixel_loss(whole, labels, self.config.foreground_weight)
-        everything = torch.ones(1, len(labels), dtype=torch.bool, device=labels.device)
+        everything = sent(torch.ones(1, len(labels), dtype=torch.bool), labels.device)
         return binary_loss(whole[None], labels[None], everything)
 
     def weight_slots(self) -> dict[str, WeightSlot]:

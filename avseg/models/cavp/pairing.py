@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from avseg.host import on_host
 from avseg.types import IGNORE, DenseTarget
 
 
 @dataclass(frozen=True, eq=False)
 class Pairing:
-    """One given sound for each of N pictures."""
+    """One given sound for each of N pictures; on the CPU."""
 
     permutation: Tensor
     """(N,) int64: the picture whose sound is given."""
@@ -26,7 +27,7 @@ class Pairing:
         """(N,) int64 places of the given sounds, where the M sounds from the bank come after the N own ones."""
         sources = self.permutation.clone()
         count, more = len(sources), len(self.overwritten)
-        sources[self.overwritten] = torch.arange(count, count + more, device=sources.device)
+        sources[self.overwritten] = torch.arange(count, count + more)
         return sources
 
     def labels(self, labels: Tensor) -> Tensor:
@@ -45,17 +46,18 @@ def class_sets(targets: Sequence[DenseTarget], items: Tensor) -> Tensor:
         items: (B, T) bool, the N chosen frames.
 
     Returns:
-        (N, 1 + K) bool, the background first.
+        (N, 1 + K) bool, the background first; on the CPU.
 
     Raises:
         ValueError: clips that name their sounds beside clips that do not, or over other classes.
     """
-    labels = torch.stack([target.labels for target in targets])[items].flatten(1)  # (N, H * W)
+    items = on_host(items)
+    labels = torch.stack([on_host(target.labels) for target in targets])[items].flatten(1)  # (N, H * W)
     background = (labels == 0).any(1, keepdim=True)
     widths = {None if target.sounding is None else target.sounding.shape[1] for target in targets}
     if len(widths) > 1:
         raise ValueError(f"the clips of a batch name their sounding classes over {widths}; a batch needs one data set")
-    named = [target.sounding for target in targets if target.sounding is not None]
+    named = [on_host(target.sounding) for target in targets if target.sounding is not None]
     if not named:
         return torch.cat([background, ((labels > 0) & (labels != IGNORE)).any(1, keepdim=True)], 1)
     return torch.cat([background, torch.stack(named)[items]], 1)
@@ -77,23 +79,19 @@ def draw_pairing(
     and match.
 
     Args:
-        sets: (N, 1 + K) bool, the background first.
+        sets: (N, 1 + K) bool, the background first; on the CPU, as all that follows.
         overwrite: share of the wrong sounds, 0 for none.
         in_bank: (1 + K,) bool by class id, whether the bank may be asked, never for the background; None: for every
             foreground class.
-        generator: on the CPU; asked for a permutation of N, and of n where `overwrite` is above 0.
-
-    Returns:
-        The pairing, on the device of `sets`.
+        generator: asked for a permutation of N, and of n where `overwrite` is above 0.
     """
-    known = sets.cpu()
-    permutation = torch.randperm(len(known), generator=generator)
-    matches = (known == known[permutation]).all(1)
+    permutation = torch.randperm(len(sets), generator=generator)
+    matches = (sets == sets[permutation]).all(1)
     overwritten = permutation[:0]
     if overwrite > 0:
         wrong = (~matches).nonzero()[:, 0]
         drawn = wrong[torch.randperm(len(wrong), generator=generator)[: int(overwrite * len(wrong))]]
-        classes = single_classes(known)[drawn]
-        overwritten = drawn[(classes > 0) if in_bank is None else in_bank.cpu()[classes]]
+        classes = single_classes(sets)[drawn]
+        overwritten = drawn[(classes > 0) if in_bank is None else in_bank[classes]]
         matches[overwritten] = True
-    return Pairing(*(t.to(sets.device) for t in (permutation, matches, overwritten)))
+    return Pairing(permutation, matches, overwritten)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from avseg.host import on_host, picked, sent
 from avseg.losses.config import QueryConfig
 from avseg.losses.dense import at_least_float32
 from avseg.losses.matching import Matches, match_each
@@ -91,9 +92,10 @@ class QueryCriterion:
         return (terms * truth.labelled[:, :, None, None]).sum()
 
     def _boxes(self, layer: QueryPrediction, pairs: Matches) -> Terms:
-        shown = self.truth.shown[pairs.group, pairs.instance]  # (M, T)
-        boxes = layer.boxes.transpose(1, 2)[pairs.group, pairs.query][shown]  # (V, 4)
-        distance, overlap = box_losses(boxes, self.truth.boxes[pairs.group, pairs.instance][shown])
+        known = on_host(self.truth.shown)[on_host(pairs.group), on_host(pairs.instance)]
+        shown = sent(known, layer.boxes.device)  # (M, T)
+        boxes = picked(layer.boxes.transpose(1, 2)[pairs.group, pairs.query], shown)  # (V, 4)
+        distance, overlap = box_losses(boxes, picked(self.truth.boxes[pairs.group, pairs.instance], shown))
         return {"box": self.config.box_weight * distance.sum(), "giou": self.config.giou_weight * overlap.sum()}
 
     def _masks(self, layer: QueryPrediction, pairs: Matches) -> Terms:

@@ -44,6 +44,11 @@ class QDFormer(HearingModel[QDFormerOutput]):
     parts: ClassVar[tuple[str, ...]] = ("backbone", "codebook", "sound", "decoder", "audio")
     """`sound` is what resizes, decomposes and calibrates sound, and maps to codes and back; `decoder` the rest of the
     network; `audio` has what tells classes."""
+    # Between them the network asks which frames exist.
+    compiles: ClassVar[tuple[str, ...]] = tuple(
+        f"network.{part}"
+        for part in ("backbone", "projections", "encoder", "pixel_decoder.dual.block", "decoder", "masks")
+    )
     config: QDFormerConfig
     network: QDFormerNetwork
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from avseg.host import on_host
 from avseg.models.qdformer.config import QDFormerConfig
 from avseg.models.qdformer.decoder import Located, ObjectDecoder, QueryLayer
 from avseg.models.qdformer.decomposition import Calibration, Decomposition, Resizer, Sound, TokenDecoder
@@ -124,7 +125,7 @@ class QDFormerNetwork(nn.Module):
     def _looked(self, images: Tensor, valid: Tensor, tokens: Tensor) -> tuple[Tensor, list[Tensor]]:
         """The backbone's map at stride 4, and four in width C at strides 8 to 64 that have met the tokens."""
         if getattr(self.backbone, "clips", False):
-            fine, *coarse = self.backbone(images, [length for length in valid.sum(1).tolist() if length])
+            fine, *coarse = self.backbone(images, [length for length in on_host(valid).sum(1).tolist() if length])
         else:
             fine, *coarse = self.backbone(images)
         maps = self.projections(coarse)
@@ -233,7 +234,7 @@ def _check(images: Tensor, audio: Tensor, valid: Tensor, audio_width: int) -> No
             f"sound of shape {tuple(audio.shape)} for clips and frames {tuple(valid.shape)}; wanted "
             f"(B, T, S, {audio_width}), the parts of each frame's second"
         )
-    frames = valid.sum(1)
+    frames = on_host(valid).sum(1)
     if images.ndim != 4 or len(images) != int(frames.sum()):
         raise ValueError(
             f"pictures of shape {tuple(images.shape)} for {int(frames.sum())} frames; wanted (M, 3, H, W), one "

@@ -89,7 +89,9 @@ class DualFusion(nn.Module):
         size = (map_.shape[2], map_.shape[3])
         position = sine_positions(*size, map_.shape[1], map_.device)  # (h * w, C)
         pixels = spread(map_.flatten(2).transpose(1, 2), valid)  # (B, T, h * w, C)
-        pixels, tokens = self.block(pixels, tokens, position, valid)
+        # Outside of the block, which compiles without a break.
+        there = None if all_exist(valid) else valid.repeat_interleave(pixels.shape[2], 1)[:, None]
+        pixels, tokens = self.block(pixels, tokens, position, there)
         seen = torch.unflatten(gathered(pixels, valid).transpose(1, 2), 2, size)  # (M, C, h, w)
         filters = by_frame(self.filter(self._pooled(tokens)), valid)  # (M, 3, C)
         filtered = F.relu(self.enter(seen))[:, None] * filters[..., None, None]  # (M, 3, C, h, w)
@@ -135,20 +137,19 @@ class DualAttention(nn.Module):
             nn.init.xavier_uniform_(linear.weight)
             nn.init.zeros_(linear.bias)
 
-    def forward(self, pixels: Tensor, tokens: Tensor, position: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, pixels: Tensor, tokens: Tensor, position: Tensor, there: Tensor | None) -> tuple[Tensor, Tensor]:
         """
         Args:
             pixels: (B, T, P, C), of all frames of the clips.
             tokens: (B, N, C).
             position: (P, C), of the pixels of a frame.
-            valid: (B, T) bool, the frames that exist; nobody looks at the pixels of others.
+            there: (B, 1, T * P) bool, the pixels of frames that exist; nobody looks at others. None: all.
 
         Returns:
             Pixels and tokens of the same shapes.
         """
         shape = pixels.shape
         v, places = pixels.flatten(1, 2), position.repeat(shape[1], 1)  # (B, T * P, C), (T * P, C)
-        there = None if all_exist(valid) else valid.repeat_interleave(shape[2], 1)[:, None]  # (B, 1, T * P)
         v = self.among(v, v, there, places, places)
         keys, values = self.show(v).chunk(2, -1)
         heard = self.hear(v + places, tokens, tokens)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from avseg.host import on_host, sent
 from avseg.models.dense import dense_targets
 from avseg.nn.boxes import boxes_of_masks
 from avseg.types import IGNORE, Batch
@@ -63,25 +65,39 @@ def truth_of(batch: Batch, size: tuple[int, int], grid: tuple[int, int], classes
         ValueError: clips without a label map, or a label that the task does not have.
     """
     targets = dense_targets(batch)
-    known = torch.stack([target.annotated for target in targets]) & batch.valid
-    # What is not labelled goes first of all, so that nothing below can see it.
-    labels = [torch.where(k[:, None, None], t.labels, IGNORE) for t, k in zip(targets, known, strict=True)]
-    if classes is None:
-        labels = [torch.where(own == IGNORE, own, own.clamp(max=1)) for own in labels]
-    found = [_ids(own, classes) for own in labels]
+    device = batch.valid.device
+    # How many targets there are has to be known before anything is queued on a device.
+    here = [_labelled(on_host(t.labels), k, classes) for t, k in zip(targets, on_host(batch.judged), strict=True)]
+    labels = here
+    if any(on_host(t.labels) is not t.labels for t in targets):
+        labels = [_labelled(t.labels, k, classes) for t, k in zip(targets, batch.judged, strict=True)]
+    found = [_ids(own, classes) for own in here]
     most = max(len(ids) for ids in found)
-    ids = torch.stack([F.pad(ids, (0, most - len(ids)), value=NO_ID) for ids in found])  # (B, J)
-    whole = [own == each[:, None, None, None] for own, each in zip(labels, ids, strict=True)]  # (J, T, H, W) each
+    ids_here = torch.stack([F.pad(ids, (0, most - len(ids)), value=NO_ID) for ids in found])  # (B, J)
+    ids = sent(ids_here, device)
+    shown = [masks.flatten(2).any(2) for masks in _masks(here, ids_here)]
+    whole = _masks(labels, ids)
     sampled = torch.stack([_sampled(own, size, grid) for own in labels])  # (B, T, h, w)
     return QueryTruth(
         labelled=torch.stack([(own != IGNORE).flatten(1).any(1) for own in labels]),
         pixels=sampled != IGNORE,
         classes=(ids - 1).clamp(min=0),
-        present=ids != NO_ID,
+        present=sent(ids_here != NO_ID, device),
         masks=sampled[:, None] == ids[:, :, None, None, None],
-        shown=torch.stack([masks.flatten(2).any(2) for masks in whole]),
+        shown=sent(torch.stack(shown), device),
         boxes=torch.stack([boxes_of_masks(masks) for masks in whole]),
     )
+
+
+def _labelled(labels: Tensor, known: Tensor, classes: int | None) -> Tensor:
+    """Labels (T, H, W) with all that is not known (T,) ignored, so that nothing that follows can see it."""
+    labels = torch.where(known[:, None, None], labels, IGNORE)
+    return torch.where(labels == IGNORE, labels, labels.clamp(max=1)) if classes is None else labels
+
+
+def _masks(labels: Sequence[Tensor], ids: Tensor) -> list[Tensor]:
+    """(J, T, H, W) of each clip."""
+    return [own == each[:, None, None, None] for own, each in zip(labels, ids, strict=True)]
 
 
 def _ids(labels: Tensor, classes: int | None) -> Tensor:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from avseg.config import WITHIN, to_dict
+from avseg.models.budget import Budget
 from avseg.models.session import unpadded
 from avseg.models.zeroshot.config import ZeroShotOptions
 from avseg.models.zeroshot.gate import Flags
@@ -36,6 +37,7 @@ class ZeroShotSession:
 
     def __init__(self, model: ZeroShot, options: ZeroShotOptions) -> None:
         self.frames_at_once: int | None = FRAMES_AT_ONCE
+        self.budget = Budget()
         self._model, self._options, self._config = model, options, model.config
         self._name = ""
         self._size = self._seen = (0, 0)
