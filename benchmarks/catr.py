@@ -44,7 +44,7 @@ def sides(ours: CATRNetwork, given: Inputs, wanted: int = FRAMES) -> dict[str, C
     published, (images, audio) = PublishedNetwork(ours).train(ours.training), given
     laid_out = images.contiguous(memory_format=torch.channels_last)
     return {
-        "ours": lambda: ours(images, audio, FRAMES, None if wanted == FRAMES else torch.arange(wanted))[0],
+        "ours": lambda: ours(images, audio, None if wanted == FRAMES else torch.arange(wanted))[0],
         "published": lambda: published(images, audio[:, None], FRAMES)[0].transpose(0, 1)[:wanted],
         "backbone": lambda: torch.stack([x.sum() for x in ours.backbone(laid_out)]),
     }
@@ -87,7 +87,7 @@ def gradient_difference(backbone: str) -> float:
     ours = network(backbone, dropout=0.0).double().eval()
     published = PublishedNetwork(ours).double().eval()
     images, audio = (x.double() for x in inputs(64))
-    ours(images, audio, FRAMES)[0].square().mean().backward()
+    ours(images, audio)[0].square().mean().backward()
     published(images, audio[:, None], FRAMES)[0].square().mean().backward()
     pairs = [(ours.neck, published.neck[1:]), (ours.sound, published.sound), (ours.backbone, published.backbone)]
     pairs += [(ours.mask_features, published.masks), (ours.temporal_encoder.first, published.first)]

@@ -34,7 +34,7 @@ def export(
         clips: For int8: videos, folders or patterns on which the network's numbers are measured.
     """
     form = FORMATS[to]
-    form.want(to)
+    form.want(to, precision)
     if clips and precision != "int8":
         raise ValueError(f"clips are for int8, and precision is {precision}; leave them out")
     found = imported("avseg.models.files:load_model")(model)

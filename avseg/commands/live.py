@@ -11,6 +11,7 @@ from typing import Annotated, Optional
 
 from tyro.conf import Positional, arg
 
+from avseg.commands.running import PredictRunning
 from avseg.io.stages import share_cores
 from avseg.lazy import imported
 from avseg.models.opening import choices_of, opening_of
@@ -69,7 +70,7 @@ def live(
     of: Annotated[LiveInput, arg(name="")] = LiveInput(),
     output: Annotated[LiveOutput, arg(name="")] = LiveOutput(),
     objects: Annotated[LiveObjects, arg(name="")] = LiveObjects(),
-    device: str = "auto",
+    running: Annotated[PredictRunning, arg(name="")] = PredictRunning(),
 ) -> int:
     """Mask what sounds in a camera's picture or a stream while it plays: as many pictures as the model can, the rest
     is left out.
@@ -82,7 +83,7 @@ def live(
         of: Where the stream comes from.
         output: Where the masks go.
         objects: Which objects are marked.
-        device: Where the model runs: auto, cpu, cuda, cuda:1 or mps.
+        running: Where the model runs, and what computes it.
     """
     share_cores()
     inputs = imported("avseg.live.inputs:inputs_of")(
@@ -91,7 +92,7 @@ def live(
     recording = output.out and imported("avseg.live.recording:Recording")(output.out, output.overwrite)
     refuse_whole(model)
     segmenter = imported("avseg.inference.segmenter:Segmenter").load(
-        model, device=device, classes=objects.classes, threshold=objects.threshold
+        model, classes=objects.classes, threshold=objects.threshold, **dataclasses.asdict(running)
     )
     found = imported("avseg.live.run:run_live")(
         segmenter,

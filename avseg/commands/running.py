@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from avseg.engines.records import Choice
+
 
 @dataclass(frozen=True)
-class PredictRunning:
+class EngineChoices:
     """Of predictions: whatever is fast here."""
 
-    device: str = "auto"
-    """Where the model runs: auto, cpu, cuda, cuda:1 or mps."""
     engine: Literal["auto", "torch", "openvino", "onnxruntime"] = "auto"
     """What computes its network. auto: OpenVINO (pip install "avseg[fast]") for large networks on
     a CPU, else PyTorch."""
@@ -20,6 +20,19 @@ class PredictRunning:
     memory: str | None = None
     """What the process, on a GPU its tensors, may take in all, as 2GiB: the network sees as many pictures at once as
     fit. By default as many as the model likes."""
+
+    @property
+    def choice(self) -> Choice:
+        """Of both."""
+        return Choice(self.engine, self.precision)
+
+
+@dataclass(frozen=True)
+class PredictRunning(EngineChoices):
+    """The same, and where."""
+
+    device: str = "auto"
+    """Where the model runs: auto, cpu, cuda, cuda:1 or mps."""
 
 
 @dataclass(frozen=True)

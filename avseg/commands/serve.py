@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from tyro.conf import Positional, arg
 
+from avseg.commands.running import EngineChoices
 from avseg.lazy import imported
 
 _NEEDS = ("fastapi", "uvicorn", "python_multipart", "prometheus_client")
@@ -68,6 +69,7 @@ def serve(
     batch: int = 1,
     address: Annotated[AddressChoices, arg(name="")] = AddressChoices(),
     taken: Annotated[LimitChoices, arg(name="")] = LimitChoices(),
+    computing: Annotated[EngineChoices, arg(name="")] = EngineChoices(),
 ) -> int:
     """Serve models over HTTP: videos go in, wait in a queue, and what avseg predict makes of them comes out.
 
@@ -80,10 +82,20 @@ def serve(
             objects or that another engine than PyTorch runs: these take one video at a time.
         address: Where the service listens.
         taken: What is taken of a client.
+        computing: What computes the networks.
     """
     kept = taken.keep * 3600
     settings = imported("avseg.service.settings:Settings")(
-        models, folder, devices, taken.limits, taken.queue, kept, taken.max_upload, taken.url_hosts, batch
+        models,
+        folder,
+        devices,
+        taken.limits,
+        queue=taken.queue,
+        keep=kept,
+        upload=taken.max_upload,
+        hosts=taken.url_hosts,
+        batch=batch,
+        choice=computing.choice,
     )
     if missing := [name for name in _NEEDS if find_spec(name) is None]:
         raise ImportError(f'{", ".join(missing)} is not installed; install it with: pip install "avseg[serve]"')

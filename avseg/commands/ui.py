@@ -8,6 +8,7 @@ from typing import Annotated
 
 from tyro.conf import arg
 
+from avseg.commands.running import PredictRunning
 from avseg.jobs import Limits
 from avseg.lazy import imported
 
@@ -22,7 +23,7 @@ def ui(
     max_megabytes: float = 200,
     max_seconds: float = 300,
     keep_minutes: float = 60,
-    device: str = "auto",
+    running: Annotated[PredictRunning, arg(name="")] = PredictRunning(),
 ) -> int:
     """Serve a page on which one drops or records a video and sees what sounds in it (docs/ui.md).
 
@@ -35,14 +36,14 @@ def ui(
         max_megabytes: The largest file that is taken.
         max_seconds: The longest video that is taken.
         keep_minutes: Files of a page are removed when it is closed, or after this time without a sign of it.
-        device: Where models run: auto, cpu, cuda, cuda:1 or mps.
+        running: Where models run, and what computes them.
     """
     limits = Limits(bytes=round(max_megabytes * MEGABYTE), seconds=max_seconds)
     place = imported("avseg.ui.start:Address")(host, port, root_path)
-    with (
-        imported("avseg.ui.start:running")(model, place, limits, device=device, keep=60 * keep_minutes) as address,
-        suppress(KeyboardInterrupt),
-    ):
+    page = imported("avseg.ui.start:running")(
+        model, place, limits, device=running.device, choice=running.choice, keep=60 * keep_minutes
+    )
+    with page as address, suppress(KeyboardInterrupt):
         below = f" (shown below {root_path})" if root_path else ""
         print(f"The page is at {address}{below}; Ctrl-C ends it.", flush=True)
         if host not in ("127.0.0.1", "localhost", "::1"):

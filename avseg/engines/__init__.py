@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from avseg.engines.records import ENGINES as ENGINES
+from avseg.engines.records import FAST as FAST
 from avseg.engines.records import PRECISIONS as PRECISIONS
 from avseg.engines.records import Choice as Choice
 from avseg.lazy import attach
@@ -15,6 +16,6 @@ if TYPE_CHECKING:
 
 _HOMES = {"choose": ".choice", "with_engine": ".attach"}
 
-__all__ = ["ENGINES", "PRECISIONS", "Choice", *_HOMES]
+__all__ = ["ENGINES", "FAST", "PRECISIONS", "Choice", *_HOMES]
 
 __getattr__, __dir__ = attach(__name__, _HOMES)

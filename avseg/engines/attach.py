@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Callable
+from collections.abc import Iterator
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
 
 from avseg.engines import cache, trace
 from avseg.engines.choice import choose
-from avseg.engines.parts import Engine, InGroups
+from avseg.engines.parts import Engine, ModelPart, Rows
 from avseg.engines.ports import parts_of
 from avseg.engines.records import AUTO, ENGINES, EXACT, Choice
-from avseg.engines.torch_engine import TorchEngine
 from avseg.lazy import imported
 from avseg.models.base import Model
 from avseg.models.compiled import uncompiled
-from avseg.models.seams import Runner, Tensors, called, with_runners
-
-log = logging.getLogger(__name__)
-Rows = tuple[tuple[int, ...], tuple[int, ...]]
+from avseg.models.seams import Seam, Tensors, called, with_runners
 
 
 def with_engine(model: Model[Any], engine: str = AUTO, precision: str = AUTO, device: str = "cpu") -> Model[Any]:
@@ -50,45 +46,38 @@ def attached(model: Model[Any], choice: Choice, device: torch.device) -> Model[A
     made: Engine = imported(ENGINES[choice.engine].address)(choice.precision, device)
     if model.exported is not None:
         runners = model.exported.runners(made)
-    elif isinstance(made, TorchEngine):
-        runners = {name: made.in_precision(_as_it_is(model, name)) for name in _names(model)}
     else:
-        runners = _of_model(model, made)
+        runners = {part.name: made.of_part(part) for part in _parts(model)}
     return with_runners(model, model.seams, runners)
 
 
-def _names(model: Model[Any]) -> list[str]:
-    """Seams whose parts are computed by an engine."""
-    return [name for name, seam in model.seams.items() if seam.apart and called(model, name) is not None]
-
-
-def _as_it_is(model: Model[Any], name: str) -> Runner:
-    seam = model.seams[name]
-    return lambda *tensors: seam.traced(called(model, name), *tensors)
-
-
-def _of_model(model: Model[Any], engine: Engine) -> dict[str, Runner]:
-    keys: dict[str, str] = {}
+def _parts(model: Model[Any]) -> Iterator[ModelPart]:
+    """Those that engines compute of a model; their graphs depend on it alone."""
     rows: dict[str, Rows] = {}
 
-    def run(name: str) -> Runner:
-        made: list[InGroups] = []
+    def rows_of(name: str, key: str) -> Rows:
+        if name not in rows:
+            rows.update(_rows(model, key))
+        return rows[name]
 
-        def first(*tensors: Any) -> Tensors:
-            if not made:
-                keys[name] = cache.part_key(model, name)
-                if name not in rows:
-                    rows.update(_rows(model, keys[name]))
-                made.append(InGroups(rows[name], _maker(model, name, engine, keys[name])))
-            return made[0](*tensors)
+    def part(name: str, seam: Seam) -> ModelPart:
+        key = lru_cache(partial(cache.part_key, model, name))
+        return ModelPart(
+            name,
+            run=lambda *tensors: seam.traced(called(model, name), *tensors),
+            key=key,
+            rows=lambda: rows_of(name, key()),
+            trace=lambda given: _graph(model, name, given),
+        )
 
-        return first
+    names = [name for name, seam in model.seams.items() if seam.apart and called(model, name) is not None]
+    return (part(name, model.seams[name]) for name in names)
 
-    return {name: run(name) for name in _names(model)}
 
-
-def _maker(model: Model[Any], name: str, engine: Engine, key: str) -> Callable[[Tensors], Runner]:
-    return lambda given: engine.of_model(name, given, lambda: trace.of_shape(model, name, given), key)
+def _graph(model: Model[Any], name: str, given: Tensors | None) -> object:
+    if given is not None:
+        return trace.of_shape(model, name, given)
+    return trace.of_any_shape(model, parts_of(model)[name])
 
 
 def _rows(model: Model[Any], key: str) -> dict[str, Rows]:

@@ -55,9 +55,9 @@ def _code(family: type) -> str:
     return digest.hexdigest()
 
 
-def shapes_of(tensors: Sequence[Tensor]) -> tuple[tuple[int, ...], ...]:
-    """As keys have them."""
-    return tuple(tuple(one.shape) for one in tensors)
+def shapes_of(tensors: Sequence[Tensor] | None) -> tuple[tuple[int, ...], ...]:
+    """As keys have them; none of a graph for any shape."""
+    return tuple(tuple(one.shape) for one in tensors or ())
 
 
 def read(name: str) -> bytes | None:

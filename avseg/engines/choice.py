@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from avseg.config import did_you_mean
-from avseg.engines.records import AUTO, ENGINES, PRECISIONS, Choice
+from avseg.engines.records import AUTO, ENGINES, Choice
 from avseg.lazy import imported
 from avseg.models.base import Model
 from avseg.models.seams import called
@@ -26,27 +26,21 @@ def choose(model: Model[Any], device: torch.device, engine: str = AUTO, precisio
         engine: a name of `ENGINES`, or `auto`: of an exported file the one that its ending stands for; else the one
             that the environment variable AVSEG_ENGINE names; else OpenVINO on a CPU where it is installed and the
             network has `LARGE` parameters or more; else PyTorch.
-        precision: one of `PRECISIONS`, or `auto`: what an exported file was made in; bf16 with OpenVINO where the CPU
-            has units for it; else fp32.
+        precision: one of `PRECISIONS`, or `auto`: what an exported file was made in, fp16 only where the CPU has units
+            for it; of other models bf16 with OpenVINO where the CPU has units for it; else fp32.
 
     Raises:
         ImportError: the engine is not installed.
         ValueError: an unknown engine or precision, or one that does not go with the other, the model or the device.
     """
-    if engine not in (AUTO, *ENGINES):
-        raise ValueError(f"there is no engine {engine!r}; {did_you_mean(engine, [AUTO, *ENGINES])}")
-    if precision not in (AUTO, *PRECISIONS):
-        raise ValueError(f"there is no precision {precision!r}; {did_you_mean(precision, [AUTO, *PRECISIONS])}")
+    Choice(engine, precision).check()
     if model.exported is not None:
         return _of_file(model.exported, device, engine, precision)
     if engine == AUTO:
         engine = _usual(model, device)
-    record = ENGINES[engine]
-    record.want(engine)
     if precision == AUTO:
-        precision = "bf16" if engine == "openvino" and _has_bf16() else "fp32"
-    if precision not in record.precisions:
-        raise ValueError(f"engine {engine} has no precision {precision}; it has {', '.join(record.precisions)}")
+        precision = "bf16" if engine == "openvino" and _has("bf16") else "fp32"
+    Choice(engine, precision).check()
     if precision == "int8":
         raise ValueError(
             "int8 wants clips to measure the network's numbers on: avseg export MODEL --to openvino --precision int8 "
@@ -72,21 +66,26 @@ def _parts(model: Model[Any]) -> list[str]:
     return [name for name in model.seams if called(model, name) is not None]
 
 
-def _has_bf16() -> bool:
-    return bool(imported("avseg.engines.openvino_engine:can")("bf16"))
+def _has(precision: str) -> bool:
+    """Whether the CPU has units for it that OpenVINO uses."""
+    return bool(imported("avseg.engines.openvino_engine:can")(precision))
 
 
 def _of_file(exported: Any, device: torch.device, engine: str, precision: str) -> Choice:
     suffix = exported.suffix
     engine = exported.engine if engine == AUTO else engine
-    record = ENGINES[engine]
-    record.want(engine)
-    if suffix not in record.reads:
-        raise ValueError(f"engine {engine} does not run {suffix} files; it runs {', '.join(record.reads)}")
-    if precision == AUTO or exported.precision == "int8":
-        if precision not in (AUTO, exported.precision):
-            raise ValueError(f"{exported.path} is in int8 and stays so; leave out precision {precision}")
-        precision = exported.precision
-    if precision not in record.precisions:
-        raise ValueError(f"engine {engine} has no precision {precision}; it has {', '.join(record.precisions)}")
-    return Choice(engine, precision)
+    reads = ENGINES[engine].reads
+    if suffix not in reads:
+        raise ValueError(f"engine {engine} does not run {suffix} files; it runs {', '.join(reads)}")
+    if exported.precision == "int8" and precision not in (AUTO, "int8"):
+        raise ValueError(f"{exported.path} is in int8 and stays so; leave out precision {precision}")
+    if precision == "int8" and exported.precision != "int8":
+        raise ValueError(
+            f"{exported.path} is in {exported.precision}; a file in int8 is made by avseg export MODEL --to openvino "
+            "--precision int8 --clips DIR"
+        )
+    if precision == AUTO:
+        precision = exported.precision if exported.precision != "fp16" or _has("fp16") else "fp32"
+    chosen = Choice(engine, precision)
+    chosen.check()
+    return chosen

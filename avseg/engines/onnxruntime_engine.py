@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,15 +13,18 @@ from onnxruntime.capi import onnxruntime_pybind11_state as state
 from torch import Tensor
 
 from avseg.engines import cache
+from avseg.engines.parts import GraphEngine, ModelPart
+from avseg.engines.trace import Problem, first_line
 from avseg.models.seams import Runner, Tensors
 
+log = logging.getLogger(__name__)
 NOISY = ("onnxscript", "onnx_ir", "torch.onnx")
 """Loggers that tell every step."""
 _PROBLEMS = (state.Fail, state.InvalidArgument, state.RuntimeException)
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
-class ONNXRuntimeEngine:
+class ONNXRuntimeEngine(GraphEngine):
     """Graphs in ONNX."""
 
     def __init__(self, precision: str, device: torch.device) -> None:
@@ -38,12 +41,15 @@ class ONNXRuntimeEngine:
                 "install onnxruntime-gpu"
             )
 
-    def of_model(self, name: str, shaped: Sequence[Tensor], trace: Callable[[], object], key: str) -> Runner:
-        """See `avseg.engines.parts.Engine`."""
-        place = f"{cache.key_of(key, cache.shapes_of(shaped), torch.__version__)}.onnx"
+    def of_graph(self, part: ModelPart, shaped: Tensors | None) -> Runner:
+        """See `avseg.engines.parts.GraphEngine`."""
+        shapes = cache.shapes_of(shaped)
+        place = f"{cache.key_of(part.key(), shapes, torch.__version__)}.onnx"
         content = cache.read(place)
         if content is None:
-            content = _in_onnx(trace())
+            sizes = " and ".join("x".join(map(str, shape)) for shape in shapes) or "any size"
+            log.info("%s is traced for ONNX Runtime and %s, once; it is kept in %s", part.name, sizes, cache.folder())
+            content = in_onnx(part.trace(shaped), part.name).model_proto.SerializeToString()
             cache.write(place, content)
         return self._session(content)
 
@@ -84,9 +90,16 @@ def quiet() -> Iterator[None]:
             logging.getLogger(name).setLevel(level)
 
 
-def _in_onnx(program: Any) -> bytes:
-    with quiet():
-        found = torch.onnx.export(program, dynamo=True, verbose=False)
+def in_onnx(program: Any, name: str, **options: Any) -> torch.onnx.ONNXProgram:
+    """A graph of `torch.export` in ONNX.
+
+    Raises:
+        ValueError: it has no such form.
+    """
+    try:
+        with quiet():
+            found = torch.onnx.export(program, dynamo=True, verbose=False, **options)
+    except Problem as error:
+        raise ValueError(f"ONNX has no form for {name} ({first_line(error)}); take engine torch") from error
     assert found is not None
-    content: bytes = found.model_proto.SerializeToString()
-    return content
+    return found

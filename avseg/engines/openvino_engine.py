@@ -12,16 +12,20 @@ from typing import Any
 
 import openvino
 import torch
+from openvino.frontend import GeneralFailure, OpConversionFailure, OpValidationFailure
 from torch import Tensor
 
 from avseg.engines import cache
+from avseg.engines.parts import GraphEngine, ModelPart
+from avseg.engines.trace import first_line
 from avseg.models.seams import Runner, Tensors
 
 log = logging.getLogger(__name__)
 HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}
 """Numbers that are computed in; int8 stands in the graph itself."""
 UNITS = {"bf16": "BF16", "fp16": "FP16"}
-_Problem = (RuntimeError, ValueError, TypeError)
+_PROBLEMS = (RuntimeError, ValueError, TypeError, OpConversionFailure, OpValidationFailure, GeneralFailure)
+"""What OpenVINO raises of graphs and files that it cannot follow."""
 
 
 def can(precision: str) -> bool:
@@ -31,7 +35,19 @@ def can(precision: str) -> bool:
     )
 
 
-class OpenVINOEngine:
+def converted(program: Any, name: str) -> Any:
+    """A graph of `torch.export` in OpenVINO's form.
+
+    Raises:
+        ValueError: it has none.
+    """
+    try:
+        return openvino.convert_model(program)
+    except _PROBLEMS as error:
+        raise ValueError(f"OpenVINO cannot follow {name} ({first_line(error)}); take engine torch") from error
+
+
+class OpenVINOEngine(GraphEngine):
     """Graphs compiled for the CPU at hand."""
 
     def __init__(self, precision: str, device: torch.device) -> None:
@@ -52,9 +68,9 @@ class OpenVINOEngine:
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         }
 
-    def of_model(self, name: str, shaped: Sequence[Tensor], trace: Callable[[], object], key: str) -> Runner:
-        """See `avseg.engines.parts.Engine`."""
-        return self._kept(name, shaped, key, lambda: openvino.convert_model(trace()))
+    def of_graph(self, part: ModelPart, shaped: Tensors | None) -> Runner:
+        """See `avseg.engines.parts.GraphEngine`."""
+        return self._kept(part.name, shaped, part.key(), lambda: converted(part.trace(shaped), part.name))
 
     def of_file(self, path: str, shaped: Sequence[Tensor], fixed: bool) -> Runner:
         """See `avseg.engines.parts.Engine`."""
@@ -69,19 +85,19 @@ class OpenVINOEngine:
         model.reshape({port: list(tensor.shape) for port, tensor in zip(model.inputs, shaped, strict=True)})
         return model
 
-    def _kept(self, name: str, shaped: Sequence[Tensor], key: str, make: Callable[[], Any]) -> Runner:
-        """From the cache, or compiled and put there."""
+    def _kept(self, name: str, shaped: Sequence[Tensor] | None, key: str, make: Callable[[], Any]) -> Runner:
+        """From the cache, or compiled and put there; without shapes for any."""
         facts = (key, cache.shapes_of(shaped), openvino.__version__, torch.__version__, sorted(self.settings.items()))
         place = f"{cache.key_of(*facts, self._cpu(), *cache.machine())}.openvino"
         if (found := cache.read(place)) is not None:
             try:
                 return _Compiled(self.core.import_model(io.BytesIO(found), "CPU", self.settings))
-            except _Problem:
+            except _PROBLEMS:
                 log.warning("the compiled graph %s cannot be read and is made again", place)
         begin = time.perf_counter()
-        shapes = " and ".join("x".join(map(str, shape)) for shape in cache.shapes_of(shaped))
+        sizes = " and ".join("x".join(map(str, shape)) for shape in cache.shapes_of(shaped)) or "any size"
         log.info(
-            "OpenVINO compiles %s for %s in %s, once; it is kept in %s", name, shapes, self.precision, cache.folder()
+            "OpenVINO compiles %s for %s in %s, once; it is kept in %s", name, sizes, self.precision, cache.folder()
         )
         compiled = self._compiled(make())
         log.info("compiled in %.1f s", time.perf_counter() - begin)

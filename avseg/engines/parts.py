@@ -1,8 +1,12 @@
-"""Running a part of a model some groups at a time, so that few shapes are compiled."""
+"""Parts of models as engines get them, and running them some groups at a time, so that few shapes are compiled."""
 
 from __future__ import annotations
 
+import logging
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
 from typing import Protocol
 
 import torch
@@ -10,44 +14,88 @@ from torch import Tensor
 
 from avseg.models.seams import Runner, Tensors
 
+log = logging.getLogger(__name__)
 AT_ONCE = 5 * 3 * 224 * 224
 """Numbers of the largest tensor that go in at once, about: five pictures as published, or one large one."""
 MOST = 8
 """Groups at once."""
+FEW = 4
+"""Shapes that have a graph of their own; tensors of all further shapes share one."""
 Shapes = tuple[tuple[int, ...], ...]
+Rows = tuple[tuple[int, ...], tuple[int, ...]]
+"""Of a group, by input and by output."""
+
+
+@dataclass(frozen=True)
+class ModelPart:
+    """A part of a model that is to be computed."""
+
+    name: str
+    run: Runner
+    """As PyTorch computes it."""
+    key: Callable[[], str]
+    """Tells the part, its weights and its code apart from others."""
+    rows: Callable[[], Rows]
+    trace: Callable[[Tensors | None], object]
+    """Its graph for tensors of the shapes of these, or of any; ValueError: `torch.export` cannot follow it."""
 
 
 class Engine(Protocol):
-    """What computes graphs."""
+    """What computes parts of models."""
 
     precision: str
 
-    def of_model(self, name: str, shaped: Sequence[Tensor], trace: Callable[[], object], key: str) -> Runner:
-        """What runs a part for tensors of these shapes.
-
-        Args:
-            name: of the part, for messages.
-            shaped: tensors of the shapes.
-            trace: gives the graph; it is called only where nothing is in the cache.
-            key: tells the part, its weights and its code apart from others.
-        """
+    def of_part(self, part: ModelPart) -> Runner:
+        """What runs a part; nothing is compiled before it is called."""
 
     def of_file(self, path: str, shaped: Sequence[Tensor], fixed: bool) -> Runner:
         """What runs an exported graph for tensors of these shapes, or of others too unless `fixed`."""
 
 
+class GraphEngine(ABC):
+    """An engine that compiles graphs, of a part one for each shape until there are `FEW`."""
+
+    precision: str
+
+    def of_part(self, part: ModelPart) -> Runner:
+        """See `Engine`."""
+
+        @cache
+        def groups() -> InGroups:
+            return InGroups(part.rows(), lambda given: self.of_graph(part, given), lambda: self.of_graph(part, None))
+
+        return lambda *tensors: groups()(*tensors)
+
+    @abstractmethod
+    def of_graph(self, part: ModelPart, shaped: Tensors | None) -> Runner:
+        """What runs the graph of a part for tensors of these shapes; None: of any.
+
+        Raises:
+            ValueError: there is no such graph.
+        """
+
+    @abstractmethod
+    def of_file(self, path: str, shaped: Sequence[Tensor], fixed: bool) -> Runner:
+        """See `Engine`."""
+
+
 class InGroups:
     """A runner that is made on first use, once for each shape, and gets at most so many groups at once."""
 
-    def __init__(self, rows: tuple[tuple[int, ...], tuple[int, ...]], make: Callable[[Tensors], Runner]) -> None:
+    def __init__(
+        self, rows: Rows, make: Callable[[Tensors], Runner], make_any: Callable[[], Runner] | None = None
+    ) -> None:
         """
         Args:
-            rows: of a group, by input and by output; zeros: what comes is run as it is.
+            rows: of a group; zeros: what comes is run as it is.
             make: gives the runner for tensors of certain shapes.
+            make_any: gives one for tensors of any shape, which takes over where `FEW` were made; None, or where it
+                raises ValueError: each shape gets its own.
         """
         self.rows_in, self.rows_out = rows
-        self.make = make
+        self.make, self.make_any = make, make_any
         self.made: dict[Shapes, Runner] = {}
+        self.any: Runner | None = None
         self.at_once: dict[Shapes, int] = {}
 
     def __call__(self, *tensors: Tensor) -> Tensors:
@@ -85,5 +133,14 @@ class InGroups:
     def _run(self, given: Tensors) -> Tensors:
         shapes = tuple(tuple(tensor.shape) for tensor in given)
         if shapes not in self.made:
-            self.made[shapes] = self.make(given)
+            self.made[shapes] = self._of_any() or self.make(given)
         return self.made[shapes](*given)
+
+    def _of_any(self) -> Runner | None:
+        if self.any is None and self.make_any is not None and len(self.made) >= FEW:
+            try:
+                self.any = self.make_any()
+            except ValueError as error:
+                self.make_any = None
+                log.info("every further size gets a graph of its own: %s", error)
+        return self.any

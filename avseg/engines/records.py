@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 
+from avseg.config import did_you_mean
+
 PRECISIONS = ("fp32", "bf16", "fp16", "int8")
 AUTO = "auto"
 
@@ -21,9 +23,27 @@ class Choice:
         """As result.json says it."""
         return {"engine": self.engine, "precision": self.precision}
 
+    def check(self) -> None:
+        """Where both are names, or `auto`.
+
+        Raises:
+            ImportError: the engine is not installed.
+            ValueError: an unknown engine or precision, or a precision that the engine does not have.
+        """
+        if self.engine not in (AUTO, *ENGINES):
+            raise ValueError(f"there is no engine {self.engine!r}; {did_you_mean(self.engine, [AUTO, *ENGINES])}")
+        if self.precision not in (AUTO, *PRECISIONS):
+            raise ValueError(
+                f"there is no precision {self.precision!r}; {did_you_mean(self.precision, [AUTO, *PRECISIONS])}"
+            )
+        if self.engine != AUTO:
+            ENGINES[self.engine].want(self.engine, self.precision)
+
 
 EXACT = Choice()
 """What scores are computed with."""
+FAST = Choice(AUTO, AUTO)
+"""Whatever is fast here."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +66,16 @@ class EngineRecord:
         """Whether its package is installed."""
         return self.needs is None or find_spec(self.needs) is not None
 
-    def want(self, name: str) -> None:
+    def want(self, name: str, precision: str = AUTO) -> None:
         """
         Raises:
             ImportError: it is not installed.
+            ValueError: it has no such precision.
         """
         if not self.is_here:
             raise ImportError(f'the engine {name} is not installed: pip install "avseg[{self.extra}]"')
+        if precision not in (AUTO, *self.precisions):
+            raise ValueError(f"engine {name} has no precision {precision}; it has {', '.join(self.precisions)}")
 
 
 ENGINES: Mapping[str, EngineRecord] = {

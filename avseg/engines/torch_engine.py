@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from avseg.engines.parts import ModelPart
 from avseg.models.seams import Runner, Tensors
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -32,9 +33,9 @@ class TorchEngine:
         self.precision, self.device = precision, device
         self._opened: dict[str, Runner] = {}
 
-    def of_model(self, name: str, shaped: Sequence[Tensor], trace: Callable[[], object], key: str) -> Runner:
-        """See `avseg.engines.parts.Engine`; here the part is called, and never traced."""
-        raise NotImplementedError("PyTorch runs parts as they are: `in_precision`")
+    def of_part(self, part: ModelPart) -> Runner:
+        """See `avseg.engines.parts.Engine`; nothing is traced."""
+        return self._in_precision(part.run)
 
     def of_file(self, path: str, shaped: Sequence[Tensor], fixed: bool) -> Runner:
         """See `avseg.engines.parts.Engine`."""
@@ -42,10 +43,10 @@ class TorchEngine:
             program: Any = torch.export.load(path)
             # Its guards also refuse a single group, which it computes as any other number.
             module = program.module(check_guards=False) if _takes_guards(program) else program.module()
-            self._opened[path] = self.in_precision(module.to(self.device))
+            self._opened[path] = self._in_precision(module.to(self.device))
         return self._opened[path]
 
-    def in_precision(self, run: Runner) -> Runner:
+    def _in_precision(self, run: Runner) -> Runner:
         """A part whose products and convolutions are computed in the engine's precision; its answers are float32."""
 
         def within(*tensors: Tensor) -> Tensors:

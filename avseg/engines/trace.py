@@ -75,5 +75,10 @@ def _dims(port: Port, groups: Any, sizes: bool) -> dict[int, Any]:
 
 
 def _refused(model: Model[Any], name: str, error: Exception) -> str:
-    first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return f"torch.export cannot follow {name} of this {model.config.family} model ({first}); take engine torch"
+    whose = f"{name} of this {model.config.family} model"
+    return f"torch.export cannot follow {whose} ({first_line(error)}); take engine torch"
+
+
+def first_line(error: Exception) -> str:
+    """Of what somebody else's error says."""
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

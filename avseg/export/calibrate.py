@@ -16,17 +16,10 @@ CLIPS = 100
 """Calls of the network that are kept."""
 
 
-def seen_in(model: Model[Any], videos: Sequence[Path], most: int = CLIPS) -> dict[str, list[Tensors]]:
-    """Copies of the tensors of up to `most` calls of each part, video after video.
-
-    Raises:
-        ValueError: no video is given.
-        MediaError: a file that is no video.
-    """
-    if not videos:
-        raise ValueError("no video is given to measure the network's numbers on")
-    names = [name for name in model.seams if called(model, name) is not None]
-    kept: dict[str, list[Tensors]] = {name: [] for name in names}
+def recorded(model: Model[Any], most: int = CLIPS) -> tuple[Model[Any], dict[str, list[Tensors]]]:
+    """The model, and copies of the tensors of the first calls of each of its parts while it predicts."""
+    parts = {name: part for name in model.seams if (part := called(model, name)) is not None}
+    kept: dict[str, list[Tensors]] = {name: [] for name in parts}
 
     def recorder(name: str, part: Callable[..., Any]) -> Runner:
         def run(*tensors: Tensor) -> Tensors:
@@ -36,9 +29,20 @@ def seen_in(model: Model[Any], videos: Sequence[Path], most: int = CLIPS) -> dic
 
         return run
 
-    parts = {name: called(model, name) for name in names}
-    runners = {name: recorder(name, part) for name, part in parts.items() if part is not None}
-    segmenter = Segmenter(with_runners(model, model.seams, runners), device="cpu", engine="torch", precision="fp32")
+    return with_runners(model, model.seams, {name: recorder(name, part) for name, part in parts.items()}), kept
+
+
+def seen_in(model: Model[Any], videos: Sequence[Path], most: int = CLIPS) -> dict[str, list[Tensors]]:
+    """What `most` calls of each part are given, video after video; fewer where these are over before.
+
+    Raises:
+        ValueError: no video is given.
+        MediaError: a file that is no video.
+    """
+    if not videos:
+        raise ValueError("no video is given to measure the network's numbers on; give some with --clips")
+    twin, kept = recorded(model, most)
+    segmenter = Segmenter(twin, device="cpu", engine="torch", precision="fp32")
     for video in videos:
         for _ in segmenter.stream(video):
             if all(len(calls) >= most for name, calls in kept.items() if model.seams[name].apart):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 
 
@@ -21,21 +21,39 @@ class Format:
     needs: tuple[str, ...]
     """Packages."""
     extra: str = ""
+    also: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """By precision: a further package, and the extra that brings it."""
 
-    def want(self, name: str) -> None:
+    def want(self, name: str, precision: str = "fp32") -> None:
         """
+        Args:
+            name: of the format.
+            precision: of a file.
+
         Raises:
             ImportError: a package is missing.
+            ValueError: the format has no such precision.
         """
+        if precision not in self.precisions:
+            raise ValueError(f"{name} files have no precision {precision}; they have {', '.join(self.precisions)}")
         if missing := [package for package in self.needs if find_spec(package) is None]:
             raise ImportError(f'{name} files want {", ".join(missing)}: pip install "avseg[{self.extra}]"')
+        package, extra = self.also.get(precision, ("", ""))
+        if package and find_spec(package) is None:
+            raise ImportError(f'{name} files in {precision} want {package}: pip install "avseg[{extra}]"')
 
 
 FORMATS: Mapping[str, Format] = {
     "torch": Format(".pt2", (), "avseg.export.torch_format", ("fp32",), ()),
     "onnx": Format(".onnx", (), "avseg.export.onnx_format", ("fp32",), ("onnx", "onnxscript", "onnxruntime"), "export"),
     "openvino": Format(
-        ".xml", (".bin",), "avseg.export.openvino_format", ("fp32", "fp16", "int8"), ("openvino",), "fast"
+        ".xml",
+        (".bin",),
+        "avseg.export.openvino_format",
+        ("fp32", "fp16", "int8"),
+        ("openvino",),
+        "fast",
+        {"int8": ("nncf", "int8")},
     ),
 }
 SUFFIXES = {form.suffix: name for name, form in FORMATS.items()}

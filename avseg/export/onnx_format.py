@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import onnx
-import torch
 from google.protobuf.message import DecodeError
 
-from avseg.engines.onnxruntime_engine import quiet
+from avseg.engines.onnxruntime_engine import in_onnx
 from avseg.export.notes import Graph
 
 OPSET = 20
@@ -17,16 +16,13 @@ OPSET = 20
 
 def write(graph: Graph, path: Path, notes: Mapping[str, str]) -> None:
     """See `avseg.export.torch_format`."""
-    with quiet():
-        made = torch.onnx.export(
-            graph.program,
-            dynamo=True,
-            verbose=False,
-            opset_version=OPSET,
-            input_names=[port.name for port in graph.part.inputs],
-            output_names=[port.name for port in graph.part.outputs],
-        )
-    assert made is not None
+    made = in_onnx(
+        graph.program,
+        graph.part.name,
+        opset_version=OPSET,
+        input_names=[port.name for port in graph.part.inputs],
+        output_names=[port.name for port in graph.part.outputs],
+    )
     made.model.metadata_props.update({**notes, "opset": str(OPSET)})
     made.save(str(path))
 

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 
 import openvino
 
+from avseg.engines.openvino_engine import converted
 from avseg.export.notes import Graph
 from avseg.lazy import imported
 
@@ -19,7 +20,7 @@ _PLACE = "avseg"
 
 def write(graph: Graph, path: Path, notes: Mapping[str, str]) -> None:
     """See `avseg.export.torch_format`."""
-    model = openvino.convert_model(graph.program)
+    model = converted(graph.program, graph.part.name)
     for port, own in zip([*model.inputs, *model.outputs], [*graph.part.inputs, *graph.part.outputs], strict=True):
         port.get_tensor().set_names({own.name})
     if graph.precision == "int8":

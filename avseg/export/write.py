@@ -70,9 +70,7 @@ def export_model(
     path = Path(path)
     name = _format(path, to)
     form = FORMATS[name]
-    form.want(name)
-    if precision not in form.precisions:
-        raise ValueError(f"{name} files have no precision {precision}; they have {', '.join(form.precisions)}")
+    form.want(name, precision)
     if model.exported is not None:
         raise ValueError(f"{model.exported.path} is exported already; export the model that it was made of")
     model = uncompiled(model).cpu().eval()

@@ -133,10 +133,17 @@ def _makers() -> dict[tuple[str, str], Any]:
             raise ValueError("not a plain array")
         return np.ndarray((0,), dtype=np.int8)
 
-    def buffered(data: bytes | bytearray, kind: np.dtype[Any], shape: tuple[int, ...], order: str) -> Any:
-        if order not in ("C", "F") or kind.kind not in "biuf":
+    def buffered(
+        data: bytes | bytearray,
+        kind: np.dtype[Any],
+        shape: tuple[int, ...],
+        order: str,
+        axes: tuple[int, ...] | None = None,
+    ) -> Any:
+        if order not in ("C", "F", "K") or kind.kind not in "biuf":
             raise ValueError("not a plain array")
-        return np.frombuffer(data, kind).reshape(shape, order="C" if order == "C" else "F")
+        values = np.frombuffer(data, kind).reshape(shape, order="F" if order == "F" else "C")
+        return values if axes is None else values.transpose(axes)  # K: NumPy 2.4 keeps the order in memory
 
     def text(value: str, encoding: str) -> bytes:
         if encoding != "latin1":

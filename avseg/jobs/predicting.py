@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from avseg.engines.records import Choice
 from avseg.inference.folder import FolderReport, predict_folder
 from avseg.inference.records import FrameResult, FrameStream, Measured
 from avseg.inference.segmenter import Segmenter
@@ -47,11 +48,12 @@ class Predicting:
 
     Args:
         device: see `Segmenter`.
+        choice: engine and precision.
         together: orders that may be worked on at once, where their model is dense and predicts every group by itself.
     """
 
-    def __init__(self, device: str, together: int = 1) -> None:
-        self._device, self._together = device, together
+    def __init__(self, device: str, choice: Choice, together: int = 1) -> None:
+        self._device, self._choice, self._together = device, choice, together
         self._held: _Held | None = None
         self._loading = threading.Lock()
 
@@ -72,7 +74,7 @@ class Predicting:
             try:
                 with self._loading:
                     held = self._model(order)
-                    segmenter = _Watched(held.model, order, self._device)
+                    segmenter = _Watched(held.model, order, self._device, self._choice)
                 segmenter.report, segmenter.wants_stop, segmenter.limits = report, _Wish(wants_stop), limits
                 if held.merging is None or not segmenter.is_plain:
                     found = _predict(segmenter, order)
@@ -149,7 +151,7 @@ class _Watched(Segmenter):
     step: Callable[[Batch], list[Prediction]] | None = None
     """In place of the model's own, which predicts every group by itself."""
 
-    def __init__(self, model: Model[Any], order: Order, device: str) -> None:
+    def __init__(self, model: Model[Any], order: Order, device: str, choice: Choice) -> None:
         super().__init__(
             model,
             fps=order.fps,
@@ -158,6 +160,8 @@ class _Watched(Segmenter):
             classes=order.classes,
             threshold=order.threshold,
             options=order.options,
+            engine=choice.engine,
+            precision=choice.precision,
         )
 
     @property

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from avseg.engines.records import FAST, Choice
 from avseg.io.files import clear_stale
 from avseg.jobs.child import Child
 from avseg.jobs.errors import JobError
@@ -21,11 +22,16 @@ class Worker:
     """Runs orders on one device; the process is started by the first one. Results are those of `avseg predict`."""
 
     def __init__(
-        self, device: str = "auto", together: int = 1, merged: Callable[[int], object] = lambda orders: None
+        self,
+        device: str = "auto",
+        choice: Choice = FAST,
+        together: int = 1,
+        merged: Callable[[int], object] = lambda orders: None,
     ) -> None:
         """
         Args:
             device: see `avseg.inference.Segmenter`.
+            choice: engine and precision.
             together: orders of one model that are worked on at once, where PyTorch runs it and it is dense and predicts
                 every group of frames by itself; other orders wait. Steps of several orders then go through the network
                 in one batch, and labels may differ from those of `avseg predict` in single pixels.
@@ -33,7 +39,7 @@ class Worker:
         """
         self.device = device
         address, doing = "avseg.jobs.predicting:Predicting", "segments videos"
-        self._child = Child(address, device, together, doing=doing, places=together)
+        self._child = Child(address, device, choice, together, doing=doing, places=together)
         self._room, self._merged = Room(together), merged
 
     @property

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from avseg.engines.records import FAST, Choice
 from avseg.jobs.limits import USUAL_LIMITS, Limits
 
 MOST_TOGETHER = 64
@@ -31,6 +32,8 @@ class Settings:
     """s that an upload, or the download of a URL, may last."""
     hosts: tuple[str, ...] = ()
     """Hosts from which URLs are taken; empty: no URL is."""
+    choice: Choice = FAST
+    """Engine and precision."""
     batch: int = 1
     """Jobs of one dense model that a process works on at once, and that one batch of the network is of."""
 
@@ -45,6 +48,7 @@ class Settings:
         for device in self.devices:
             if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
                 raise ValueError(f"there is no device {device!r}; wanted auto, cpu, cuda, cuda:N or mps")
+        self.choice.check()
         for name in ("bytes", "seconds", "pixels", "work"):
             if not (value := getattr(self.limits, name)) > 0:
                 raise ValueError(f"the most {name} are {value:g}, wanted more than 0")

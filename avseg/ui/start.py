@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from avseg.engines.records import FAST, Choice
 from avseg.io.files import clear_stale, folder_aside
 from avseg.jobs import Limits, Worker
 from avseg.lazy import imported
@@ -81,7 +82,13 @@ class Address:
 
 @contextmanager
 def running(
-    models: Sequence[str], place: Address, limits: Limits, *, device: str = "auto", keep: float = 3600.0
+    models: Sequence[str],
+    place: Address,
+    limits: Limits,
+    *,
+    device: str = "auto",
+    choice: Choice = FAST,
+    keep: float = 3600.0,
 ) -> Iterator[str]:
     """Serve the page while the block lasts; gives its address.
 
@@ -90,13 +97,15 @@ def running(
         place: where.
         limits: what is taken.
         device: where models run.
+        choice: engine and precision.
         keep: s after which files of a page from which nothing is heard are removed.
 
     Raises:
-        ImportError: gradio is not installed.
+        ImportError: gradio or the engine is not installed.
         OSError: the port is taken, or a model file is not there.
-        ValueError: no model file.
+        ValueError: no model file, or an engine without such a precision.
     """
+    choice.check()
     if find_spec("gradio") is None:
         raise ImportError('the page needs gradio, which is not installed; run: pip install "avseg[ui]"')
     found, port = offers(models), place.free_port()
@@ -104,7 +113,7 @@ def running(
     clear_stale(temporary)
     with folder_aside(temporary / FOLDER) as folder:
         folder.chmod(0o700)
-        desk = Desk(folder, Worker(device), limits, keep=keep)
+        desk = Desk(folder, Worker(device, choice), limits, keep=keep)
         try:
             desk.warm()
             blocks = _launched(desk, folder, (found, limits), Address(place.host, port, place.root_path))

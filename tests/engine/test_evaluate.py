@@ -27,6 +27,7 @@ from avseg.engine.evaluation.report import computed
 from avseg.metrics import SUITES, metrics_of
 from avseg.models.base import Model
 from avseg.types import Batch, Clip, DensePrediction, DenseTarget, Task
+from extras import needs
 from killed_writer import half_written
 from small import small
 
@@ -299,6 +300,35 @@ def test_what_a_killed_evaluation_left_is_cleared_by_the_next_one(model_file: Pa
         "result.json",
         "sums.npz",
     ]
+
+
+def test_scores_are_of_pytorch_in_fp32_unless_somebody_asks(
+    monkeypatch: pytest.MonkeyPatch, model_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AVSEG_ENGINE", "openvino")  # what auto means in predictions
+    words = ["evaluate", str(model_file), "--data.name", "synth", "--data.held-out-clips", "1", "--data.size", "64"]
+    words += ["--device", "cpu", "--out", str(tmp_path)]
+    assert run(words) == 0
+    told = json.loads((tmp_path / "result.json").read_text())
+    assert "fp32" not in capsys.readouterr().out and not {"engine", "precision"} & told.keys()
+    assert run([*words, "--precision", "bf16"]) == 0
+    told = json.loads((tmp_path / "result.json").read_text())
+    assert (told["engine"], told["precision"]) == ("torch", "bf16")
+    assert capsys.readouterr().out.splitlines()[0].endswith("protocol published, torch in bf16")
+
+
+@pytest.mark.extra
+def test_scores_of_another_engine_name_it(model_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    needs("openvino")
+    words = ["evaluate", str(model_file), "--data.name", "synth", "--data.held-out-clips", "2", "--data.size", "64"]
+    words += ["--device", "cpu", "--out", str(tmp_path)]
+    found = []
+    for more in ([], ["--engine", "openvino"]):
+        assert run([*words, *more]) == 0
+        found.append(json.loads((tmp_path / "result.json").read_text()))
+    assert found[1]["scores"] == pytest.approx(found[0]["scores"], abs=1e-3)
+    assert (found[1]["engine"], found[1]["precision"]) == ("openvino", "fp32")
+    assert "openvino in fp32" in capsys.readouterr().out
 
 
 def test_a_model_of_classes_is_judged_and_shown_by_its_foreground(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from avseg.inference import Segmenter
 from avseg.inference.export.existing import Existing
 from avseg.inference.export.files import ResultHeader
 from avseg.types import Task
+from engines.test_parts import TASKS
 from models.small import batch, clip, small_model
 from small import small
 
@@ -39,7 +40,7 @@ def test_small_networks_and_machines_without_openvino_take_pytorch(monkeypatch: 
 @pytest.mark.parametrize(("units", "precision"), [(True, "bf16"), (False, "fp32")])
 def test_large_networks_take_openvino_on_a_cpu(monkeypatch: pytest.MonkeyPatch, units: bool, precision: str) -> None:
     monkeypatch.setattr(choice, "LARGE", 1)
-    monkeypatch.setattr(choice, "_has_bf16", lambda: units)
+    monkeypatch.setattr(choice, "_has", lambda _: units)
     installed(monkeypatch, "openvino")
     assert choose(small_model(), CPU) == Choice("openvino", precision)
     assert choose(small_model(), CPU, precision="fp32") == Choice("openvino", "fp32")
@@ -63,6 +64,8 @@ def test_what_cannot_be_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None
         choose(model, CPU, "onnxruntime", "bf16")
     with pytest.raises(ValueError, match="int8 wants clips"):
         choose(model, CPU, "openvino", "int8")
+    with pytest.raises(ValueError, match="engine torch has no precision int8; it has fp32, bf16, fp16"):
+        choose(model, CPU, precision="int8")
     with pytest.raises(ValueError, match="family zeroshot have no part that an engine can run"):
         choose(small("zeroshot", Task("binary")), CPU, "torch", "bf16")
     with pytest.raises(ValueError, match="fp16 on a GPU alone"):
@@ -70,6 +73,42 @@ def test_what_cannot_be_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("AVSEG_ENGINE", "tensorrt")
     with pytest.raises(ValueError, match="AVSEG_ENGINE is 'tensorrt'"):
         choose(model, CPU)
+
+
+@dataclass(frozen=True)
+class File:
+    """What an exported file says of itself."""
+
+    precision: str
+    suffix: str = ".xml"
+    path: Path = Path("model.xml")
+    engine: str = "openvino"
+
+
+@pytest.mark.parametrize(
+    ("made", "units", "wanted", "found"),
+    [
+        ("fp32", True, "auto", "fp32"),
+        ("fp32", True, "bf16", "bf16"),
+        ("fp16", True, "auto", "fp16"),
+        ("fp16", False, "auto", "fp32"),
+        ("int8", False, "auto", "int8"),
+        ("int8", False, "bf16", "model.xml is in int8 and stays so; leave out precision bf16"),
+        ("fp32", True, "int8", "model.xml is in fp32; a file in int8 is made by avseg export"),
+    ],
+)
+def test_files_are_computed_in_what_they_were_made_in(
+    monkeypatch: pytest.MonkeyPatch, made: str, units: bool, wanted: str, found: str
+) -> None:
+    installed(monkeypatch, "openvino")
+    monkeypatch.setattr(choice, "_has", lambda _: units)
+    model: Any = small_model()
+    model.exported = File(made)
+    if " " in found:
+        with pytest.raises(ValueError, match=found):
+            choose(model, CPU, precision=wanted)
+    else:
+        assert choose(model, CPU, precision=wanted) == Choice("openvino", found)
 
 
 def test_full_precision_in_pytorch_is_the_model_itself() -> None:
@@ -87,10 +126,9 @@ def test_half_precision_leaves_the_model_as_it_was() -> None:
     assert next(fast.parameters()) is next(model.parameters())
 
 
-@pytest.mark.parametrize("family", ["cavp", "qdformer", "avism"])
+@pytest.mark.parametrize("family", ["avism", "avsegformer", "catr", "cavp", "qdformer"])
 def test_every_family_predicts_in_half_precision(family: str) -> None:
-    task = Task("instance", ("dog",)) if family == "avism" else Task("semantic", ("dog", "guitar"))
-    model, b = small(family, task), batch(clip(3), clip(2, seed=1))
+    model, b = small(family, TASKS[family]), batch(clip(3), clip(2, seed=1))
     exact, half = model.predict(b), with_engine(model, "torch", "bf16").predict(b)
     assert [p.id for p in half] == [p.id for p in exact]
     if family != "avism":

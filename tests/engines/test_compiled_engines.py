@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from avseg.engines import cache, trace, with_engine
+from avseg.config import InputSpec
+from avseg.engines import cache, parts, trace, with_engine
+from avseg.engines.parts import ModelPart
 from avseg.models.seams import called
 from avseg.types import Batch
 from engines.test_parts import TASKS
@@ -34,6 +37,8 @@ def clips() -> Batch:
     [
         pytest.param("tpavi", "openvino", marks=pytest.mark.slow),
         pytest.param("qdformer", "openvino", marks=pytest.mark.slow),
+        pytest.param("avsegformer", "openvino", marks=pytest.mark.slow),
+        ("catr", "openvino"),
         ("cavp", "onnxruntime"),
     ],
 )
@@ -71,14 +76,59 @@ def test_a_graph_is_compiled_once_and_read_the_next_time(
     assert torch.equal(again, wanted)  # in fp32, too, where the CPU would take bf16 by itself
 
 
+def test_after_a_few_sizes_one_graph_takes_all_others(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    needs("openvino")
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(parts, "FEW", 1)
+    model = small("cavp", TASKS["cavp"], input=InputSpec((64, 64), rule="keep"))
+    fast = with_engine(model, "openvino", "fp32")
+    for size in ((64, 64), (64, 128), (96, 64), (128, 160)):
+        given = Batch.collate([replace(clip(2), frames=torch.randint(0, 256, (2, 3, *size), dtype=torch.uint8))])
+        one, other = model.predict(given)[0].logits, fast.predict(given)[0].logits
+        torch.testing.assert_close(other, one, rtol=0, atol=1e-4 * float(one.abs().max()))
+    assert [line.split(" in fp32")[0] for line in caplog.messages if "compiles" in line] == [
+        "OpenVINO compiles network for 2x3x64x64 and 2x1x96x64",
+        "OpenVINO compiles network for any size",
+    ]
+
+
+def test_what_openvino_cannot_follow_is_one_sentence() -> None:
+    needs("openvino")
+    from avseg.engines.openvino_engine import converted
+
+    class Odd(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.linalg.qr(x)[0]
+
+    program = torch.export.export(Odd(), (torch.rand(3, 3),))
+    with pytest.raises(ValueError, match=r"OpenVINO cannot follow network .*; take engine torch"):
+        converted(program, "network")
+
+
+def test_a_cpu_without_units_is_told_before_anything_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    needs("openvino")
+    from avseg.engines import openvino_engine
+
+    monkeypatch.setattr(openvino_engine, "can", lambda precision: precision == "fp32")
+    with pytest.raises(ValueError, match="this CPU has no units for bf16; take precision fp32"):
+        with_engine(small("catr", TASKS["catr"]), "openvino", "bf16")
+    with pytest.raises(ValueError, match="engine openvino computes on the CPU, not on cuda; take device cpu or engine"):
+        openvino_engine.OpenVINOEngine("fp32", torch.device("cuda"))
+
+
 def test_a_cache_of_another_kind_is_made_again(tmp_path: Path) -> None:
     needs("openvino")
     model, part = torch.nn.Linear(3, 2), (torch.rand(4, 3),)
     from avseg.engines.openvino_engine import OpenVINOEngine
 
     engine = OpenVINOEngine("fp32", torch.device("cpu"))
+    own = ModelPart(
+        "linear", lambda x: (model(x),), lambda: "key", lambda: ((1,), (1,)), lambda _: torch.export.export(model, part)
+    )
     for _ in range(2):
-        run = engine.of_model("linear", part, lambda: torch.export.export(model, part), "key")
+        run = engine.of_graph(own, part)
         torch.testing.assert_close(run(*part)[0], model(*part), rtol=0, atol=1e-6)
         for file in cache.folder().glob("*.openvino"):
             file.write_bytes(b"no graph")

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from avseg.engines.parts import AT_ONCE, MOST, InGroups
+from avseg.engines.parts import AT_ONCE, FEW, MOST, InGroups
 from avseg.engines.ports import parts_of
 from avseg.models.seams import Runner, Tensors
 from avseg.types import Task
@@ -18,6 +18,7 @@ TASKS = {
     "cavp": Task("semantic", ("dog", "guitar")),
     "qdformer": Task("semantic", ("dog", "guitar")),
     "avism": Task("instance", ("dog", "guitar")),
+    "catr": Task("binary"),
 }
 
 
@@ -67,11 +68,41 @@ def test_what_has_no_groups_is_run_as_it_is() -> None:
     assert [len(one[0]) for one in made] == [3, 50]
 
 
+def passes_on(made: list[object], what: object) -> Runner:
+    made.append(what)
+    return lambda *tensors: tensors
+
+
+def test_after_a_few_shapes_one_graph_takes_all_others() -> None:
+    made: list[object] = []
+    run = InGroups(((1,), (1,)), lambda given: passes_on(made, given[0].shape[1]), lambda: passes_on(made, "any"))
+    for width in (*range(1, FEW + 4), 2, FEW + 2):
+        given = torch.rand(3, width)
+        assert torch.equal(run(given)[0], given)
+    assert made == [*range(1, FEW + 1), "any"]
+
+
+def test_where_there_is_no_such_graph_each_shape_has_its_own(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    made, tried = list[object](), list[None]()
+
+    def refused() -> Runner:
+        tried.append(None)
+        raise ValueError("torch.export cannot follow network")
+
+    run = InGroups(((1,), (1,)), lambda given: passes_on(made, given[0].shape[1]), refused)
+    for width in range(1, FEW + 4):
+        run(torch.rand(1, width))
+    assert made == [*range(1, FEW + 4)] and len(tried) == 1
+    assert "every further size gets a graph of its own: torch.export cannot follow network" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("family", "rows"),
     [
         ("tpavi", {"network": ((5, 5), (5,)), "audio_network": ((1,), (1,))}),
         ("avsegformer", {"network": ((1, 1), (1,)), "audio_network": ((1,), (1,))}),
+        ("catr", {"network": ((5, 5), (5, 5)), "audio_network": ((1,), (1,))}),
         ("cavp", {"network": ((1, 1), (1,))}),
         ("qdformer", {"network": ((1, 1), (1, 1)), "audio_network": ((1,), (1,))}),
         (

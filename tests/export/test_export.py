@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import torch
 
+from avseg.cli import run
 from avseg.config import InputSpec
-from avseg.export import export_model, open_exported
+from avseg.export import export_model, formats, open_exported
 from avseg.export.opening import read_note
 from avseg.inference import Segmenter
 from avseg.models import load_model
@@ -19,6 +20,7 @@ from avseg.types import Task
 from engines.test_parts import TASKS
 from extras import needs
 from models.small import batch, clip
+from own_videos import make_video
 from small import small
 
 ENDING = {"onnx": ".onnx", "openvino": ".xml", "torch": ".pt2"}
@@ -37,6 +39,12 @@ def model_of(family: str) -> Any:
     [
         ("cavp", "torch"),
         pytest.param("tpavi", "openvino", marks=slow),
+        pytest.param("catr", "onnx", marks=slow),
+        pytest.param("catr", "openvino", marks=slow),
+        pytest.param("catr", "torch", marks=slow),
+        pytest.param("avsegformer", "onnx", marks=slow),
+        pytest.param("avsegformer", "openvino", marks=slow),
+        pytest.param("avsegformer", "torch", marks=slow),
         pytest.param("avism", "onnx", marks=slow),
         pytest.param("qdformer", "onnx", marks=slow),
         pytest.param("tpavi", "onnx", marks=slow),
@@ -109,11 +117,45 @@ def test_what_cannot_be_exported_is_one_sentence(exported: Path, tmp_path: Path)
         export_model(model, tmp_path / "model.xml", to="onnx")
     with pytest.raises(ValueError, match="torch files have no precision int8; they have fp32"):
         export_model(model, tmp_path / "model.pt2", precision="int8")
+    with pytest.raises(ValueError, match="onnx files have no precision int8; they have fp32"):
+        run(["export", str(exported), "--to", "onnx", "--precision", "int8", "--clips", str(tmp_path)])
+    with pytest.raises(ValueError, match="clips are for int8, and precision is fp32; leave them out"):
+        run(["export", str(exported), "--to", "torch", "--clips", str(tmp_path)])
     with pytest.raises(ValueError, match="is exported already"):
         export_model(open_exported(exported), tmp_path / "model.pt2")
     with pytest.raises(ValueError, match="family zeroshot have no part"):
         export_model(small("zeroshot", Task("binary")), tmp_path / "model.pt2")
     assert not list(tmp_path.iterdir())
+
+
+def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = {"openvino"}
+    monkeypatch.setattr(formats, "find_spec", lambda name: name if name in here else None)
+    with pytest.raises(ImportError, match=r'openvino files in int8 want nncf: pip install "avseg\[int8\]"'):
+        run(["export", "demo", "--to", "openvino", "--precision", "int8", "--clips", "videos"])
+    here.clear()
+    with pytest.raises(ImportError, match=r'openvino files want openvino: pip install "avseg\[fast\]"'):
+        run(["export", "demo", "--to", "openvino", "--precision", "int8", "--clips", "videos"])
+
+
+@pytest.mark.extra
+def test_int8_is_measured_on_videos_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    needs("nncf")
+    video, path = make_video(tmp_path / "grey.mp4"), tmp_path / "model.xml"
+    words = ["export", "demo", "--to", "openvino", "--precision", "int8", "--out", str(path)]
+    with pytest.raises(
+        ValueError, match="no video is given to measure the network's numbers on; give some with --clips"
+    ):
+        run(words)
+    assert run([*words, "--clips", str(video)]) == 0
+    assert "largest difference to PyTorch" in capsys.readouterr().out
+    assert b"FakeQuantize" in path.read_bytes()
+    segmenter = Segmenter(path)
+    told = segmenter.describe()
+    assert (told["engine"], told["precision"]) == ("openvino", "int8")
+    assert len(segmenter.predict(video).frames) == len(Segmenter("demo").predict(video).frames)
+    with pytest.raises(ValueError, match="is in int8 and stays so"):
+        Segmenter(path, precision="bf16")
 
 
 def test_a_missing_part_is_named(exported: Path, tmp_path: Path) -> None:

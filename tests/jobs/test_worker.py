@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from avseg.engines import Choice
 from avseg.inference.folder import predict_paths
 from avseg.io.video import write_video
 from avseg.jobs import JobError, JobProgress, JobStopped, Limits, Order, Worker, WorkerDied
@@ -51,6 +53,18 @@ def test_results_have_the_bytes_of_predict_and_progress_goes_on(worker: Worker, 
     assert folder == tmp_path / "job" / "grey" and files(folder) == files(tmp_path / "own" / "grey")
     assert told[0].stage == "loading" and told[-1].share == 1.0
     assert [one.done for one in told] == sorted(one.done for one in told)
+
+
+def test_results_of_another_precision_are_made_again(worker: Worker, video: Path, tmp_path: Path) -> None:
+    order = Order("demo", video, tmp_path / "out", save=(), fps=1.0)
+    told = json.loads((worker.run(order) / "result.json").read_text(encoding="utf-8"))
+    assert (told["model"]["engine"], told["model"]["precision"]) == ("torch", "fp32")
+    other = Worker("cpu", Choice("torch", "bf16"))
+    try:
+        told = json.loads((other.run(order) / "result.json").read_text(encoding="utf-8"))
+    finally:
+        other.close()
+    assert (told["model"]["engine"], told["model"]["precision"]) == ("torch", "bf16")
 
 
 def test_the_model_stays_loaded_and_is_loaded_anew_for_another(worker: Worker, video: Path, tmp_path: Path) -> None:

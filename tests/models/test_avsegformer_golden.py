@@ -185,6 +185,10 @@ class OneClip:
     def __len__(self) -> int:
         return 1
 
+    @property
+    def judged(self) -> Tensor:
+        return self.targets[0].annotated[None] & self.valid
+
 
 MEASURED = {
     "backbone": (45_571_136 - 22_063_104, 81_443_008),

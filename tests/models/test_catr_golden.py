@@ -170,7 +170,7 @@ def test_stages_choice_matching_losses_and_gradients(case: Case) -> None:
     stages: dict[str, Tensor] = {}
     hooks = watched(case.network, stages)
     with torch.set_grad_enabled(case.goes_back):
-        masks, scores = case.network(case.images, case.audio, FRAMES)
+        masks, scores = case.network(case.images, case.audio)
     for hook in hooks:
         hook.remove()
     check_stages(case, stages, masks.detach(), scores.detach())

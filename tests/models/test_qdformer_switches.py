@@ -109,6 +109,7 @@ def test_number_of_tokens_and_queries() -> None:
     assert alone.class_logits.shape == (2, 3, 10, 2)
 
 
+@torch.no_grad()
 def test_heads_of_masks_and_classes(network: QDFormerNetwork, output: QDFormerOutput) -> None:
     for changes in ({"relative_unit": 64.0}, {"mask_channels": 4}):
         other = said(alike(network, **changes))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -18,9 +19,21 @@ from avseg.models.catr.output import choose
 from avseg.models.class_rows import ClassRows, sounding_rows
 from avseg.models.dense import DenseModel, DenseTruth, annotated_frames
 from avseg.models.hearing import HearingModel
+from avseg.models.seams import DEFAULT_SEAMS, Runner, Seam, Tensors
 from avseg.nn.frames import normalised, sized_frames
 from avseg.nn.groups import Groups
 from avseg.types import Batch, Task
+
+
+def _traced(network: Callable[..., Any], images: Tensor, audio: Tensor) -> Tensors:
+    """(N, 3, H, W) and (N, D) -> masks (N, 1, Q, h, w) and scores (N, 1, Q, 2) of the decoder's last layer."""
+    masks, scores = network(images, audio)
+    return masks[:, -1:], scores[:, -1:]
+
+
+def _answered(run: Runner, images: Tensor, audio: Tensor, wanted: None = None) -> tuple[Tensor, Tensor]:
+    masks, scores = run(images, audio)
+    return masks, scores
 
 
 class CATR(HearingModel[CATROutput], DenseModel[CATROutput]):
@@ -28,6 +41,10 @@ class CATR(HearingModel[CATROutput], DenseModel[CATROutput]):
 
     Config: ClassVar[type[ModelConfig]] = CATRConfig
     tasks: ClassVar[frozenset[str]] = frozenset({"binary"})
+    seams: ClassVar[Mapping[str, Seam]] = {
+        **DEFAULT_SEAMS,
+        "network": Seam(_traced, _answered, ("masks", "scores"), ("images", "audio")),
+    }
     config: CATRConfig
     network: CATRNetwork
 
@@ -44,7 +61,7 @@ class CATR(HearingModel[CATROutput], DenseModel[CATROutput]):
         if self.config.enlarge > 1:
             images = F.interpolate(images, scale_factor=float(self.config.enlarge), mode="bilinear")
         wanted = self._wanted(batch, groups)
-        masks, scores = self.network(images, groups.take(embeddings), self.config.group, wanted)
+        masks, scores = self.network(images, groups.take(embeddings), wanted)
         if wanted is not None:
             masks, scores = (x.new_zeros(len(images), *x.shape[1:]).index_copy(0, wanted, x) for x in (masks, scores))
         chosen = choose(scores[:, -1], self.config.group if self.config.choose == "clip" else None)

@@ -57,6 +57,7 @@ class CATRNetwork(nn.Module):
         """
         super().__init__()
         width, heads, dropout = config.width, config.heads, config.dropout
+        self.group = config.group
         self.backbone = Backbone(config.backbone, config.backbone_options)
         # The finest map is not read: the published neck of stride 4 has no effect on anything.
         self.neck = nn.ModuleList(DilatedSum(i, width, config.dilations) for i in self.backbone.channels[1:])
@@ -81,12 +82,11 @@ class CATRNetwork(nn.Module):
         self.score = nn.Linear(width, 2)
         self.to(memory_format=torch.channels_last)
 
-    def forward(self, images: Tensor, audio: Tensor, group: int, wanted: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, images: Tensor, audio: Tensor, wanted: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """
         Args:
-            images: (N, 3, H, W) normalised, N = G * group, H and W multiples of 32.
+            images: (N, 3, H, W) normalised, group after group of frames that see each other, H and W multiples of 32.
             audio: (N, D) embeddings.
-            group: frames that see each other, group after group.
             wanted: (M,) int64, the frames whose answers are wanted; None: all. The others are seen by what sees all of
                 a group, and by batch norms.
 
@@ -100,17 +100,18 @@ class CATRNetwork(nn.Module):
         middle, coarse = (reduce(x) for reduce, x in zip(self.neck[1:], coarser, strict=True))
         del coarser
         size = (fine.shape[-2], fine.shape[-1])
-        tokens = self._tokens(fine, audio, group)
-        position = F.pad(sine_positions(*size, fine.shape[1], fine.device, fine.dtype), (0, 0, 0, group))  # (S, C)
+        tokens = self._tokens(fine, audio)
+        position = F.pad(sine_positions(*size, fine.shape[1], fine.device, fine.dtype), (0, 0, 0, self.group))  # (S, C)
         own = tokens if wanted is None else tokens[wanted]
         said = self.decoder(self.queries, self._remembered(own, position), position)
-        fused = self.temporal_encoder(tokens, position, size, group)
+        fused = self.temporal_encoder(tokens, position, size, self.group)
         fused = fused if wanted is None else fused[wanted]
         features = self.mask_features(fused, middle, coarse)
         return torch.einsum("nlqm,nmhw->nlqhw", self.kernels(said), features), self.score(said)
 
-    def _tokens(self, fine: Tensor, audio: Tensor, group: int) -> Tensor:
+    def _tokens(self, fine: Tensor, audio: Tensor) -> Tensor:
         """(N, h * w + group, C): pixels row by row, then the sound of every frame of the group."""
+        group = self.group
         pixels = self.to_tokens(fine.permute(0, 2, 3, 1).flatten(1, 2))
         sound = torch.unflatten(self.sound(audio), 0, (-1, group)).repeat_interleave(group, 0)  # (N, group, C)
         return torch.cat([pixels, sound], 1)
