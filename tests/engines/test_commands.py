@@ -17,7 +17,7 @@ ENDS = ("avseg.inference.segmenter:Segmenter", "avseg.service.server:serve", "av
 ASKED = ["--engine", "openvino", "--precision", "bf16"]
 
 
-class Handed(Exception):
+class HandedError(Exception):
     """A command has done its part."""
 
 
@@ -29,7 +29,7 @@ def handed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     class Keeper:
         def __init__(self, *arguments: Any, **named: Any) -> None:
             found.append((arguments, named))
-            raise Handed
+            raise HandedError
 
         load = classmethod(lambda cls, *arguments, **named: cls(*arguments, **named))
 
@@ -43,7 +43,7 @@ def handed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 def test_the_page(handed: list[Any]) -> None:
     for words in (["ui"], ["ui", *ASKED]):
-        with pytest.raises(Handed):
+        with pytest.raises(HandedError):
             run(words)
     assert [named["choice"] for _, named in handed] == [FAST, Choice("openvino", "bf16")]
 
@@ -51,7 +51,7 @@ def test_the_page(handed: list[Any]) -> None:
 def test_the_service(handed: list[Any], tmp_path: Path) -> None:
     words = ["serve", "demo", "--folder", str(tmp_path)]
     for more in ([], ASKED):
-        with pytest.raises(Handed):
+        with pytest.raises(HandedError):
             run([*words, *more])
     assert [arguments[0].choice for arguments, _ in handed] == [FAST, Choice("openvino", "bf16")]
     with pytest.raises(ValueError, match="engine onnxruntime has no precision bf16; it has fp32"):
@@ -61,7 +61,7 @@ def test_the_service(handed: list[Any], tmp_path: Path) -> None:
 def test_a_stream(handed: list[Any]) -> None:
     words = ["live", "rtsp://127.0.0.1:1/x", "--model", "demo", "--device", "cpu"]
     for more in ([], ASKED):
-        with pytest.raises(Handed):
+        with pytest.raises(HandedError):
             run([*words, *more])
     told = [(named["device"], named["engine"], named["precision"]) for _, named in handed]
     assert told == [("cpu", "auto", "auto"), ("cpu", "openvino", "bf16")]
