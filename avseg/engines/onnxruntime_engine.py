@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -53,7 +53,7 @@ class ONNXRuntimeEngine(GraphEngine):
             cache.write(place, content)
         return self._session(content)
 
-    def of_file(self, path: str, shaped: Sequence[Tensor], fixed: bool) -> Runner:
+    def of_file(self, path: str, shaped: Tensors | None) -> Runner:
         """See `avseg.engines.parts.Engine`."""
         if path not in self._opened:
             self._opened[path] = self._session(path)

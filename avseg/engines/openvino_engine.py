@@ -6,7 +6,7 @@ import hashlib
 import io
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -72,20 +72,20 @@ class OpenVINOEngine(GraphEngine):
         """See `avseg.engines.parts.GraphEngine`."""
         return self._kept(part.name, shaped, part.key(), lambda: converted(part.trace(shaped), part.name))
 
-    def of_file(self, path: str, shaped: Sequence[Tensor], fixed: bool) -> Runner:
+    def of_file(self, path: str, shaped: Tensors | None) -> Runner:
         """See `avseg.engines.parts.Engine`."""
-        if not fixed:
+        if shaped is None:
             if path not in self._opened:
                 self._opened[path] = _Compiled(self._compiled(self.core.read_model(path)))
             return self._opened[path]
         return self._kept(path, shaped, _file_key(path), lambda: self._of_shapes(path, shaped))
 
-    def _of_shapes(self, path: str, shaped: Sequence[Tensor]) -> Any:
+    def _of_shapes(self, path: str, shaped: Tensors) -> Any:
         model = self.core.read_model(path)
         model.reshape({port: list(tensor.shape) for port, tensor in zip(model.inputs, shaped, strict=True)})
         return model
 
-    def _kept(self, name: str, shaped: Sequence[Tensor] | None, key: str, make: Callable[[], Any]) -> Runner:
+    def _kept(self, name: str, shaped: Tensors | None, key: str, make: Callable[[], Any]) -> Runner:
         """From the cache, or compiled and put there; without shapes for any."""
         facts = (key, cache.shapes_of(shaped), openvino.__version__, torch.__version__, sorted(self.settings.items()))
         place = f"{cache.key_of(*facts, self._cpu(), *cache.machine())}.openvino"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Protocol
@@ -48,8 +48,8 @@ class Engine(Protocol):
     def of_part(self, part: ModelPart) -> Runner:
         """What runs a part; nothing is compiled before it is called."""
 
-    def of_file(self, path: str, shaped: Sequence[Tensor], fixed: bool) -> Runner:
-        """What runs an exported graph for tensors of these shapes, or of others too unless `fixed`."""
+    def of_file(self, path: str, shaped: Tensors | None) -> Runner:
+        """What runs an exported graph for tensors of these shapes; None: of any."""
 
 
 class GraphEngine(ABC):
@@ -75,7 +75,7 @@ class GraphEngine(ABC):
         """
 
     @abstractmethod
-    def of_file(self, path: str, shaped: Sequence[Tensor], fixed: bool) -> Runner:
+    def of_file(self, path: str, shaped: Tensors | None) -> Runner:
         """See `Engine`."""
 
 

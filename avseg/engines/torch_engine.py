@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -37,7 +36,7 @@ class TorchEngine:
         """See `avseg.engines.parts.Engine`; nothing is traced."""
         return self._in_precision(part.run)
 
-    def of_file(self, path: str, shaped: Sequence[Tensor], fixed: bool) -> Runner:
+    def of_file(self, path: str, shaped: Tensors | None) -> Runner:
         """See `avseg.engines.parts.Engine`."""
         if path not in self._opened:
             program: Any = torch.export.load(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,12 @@ from avseg.config import from_dict
 from avseg.engines.parts import Engine, InGroups
 from avseg.engines.records import reader_of
 from avseg.export.formats import FORMATS, SUFFIXES
-from avseg.export.notes import NOTE, ExportNote
+from avseg.export.notes import NOTE, ExportNote, FilePart
 from avseg.lazy import imported
 from avseg.models.base import Model
 from avseg.models.files import build_model
 from avseg.models.header import Header, spec_of
-from avseg.models.seams import Runner, Tensors, with_runners
+from avseg.models.seams import Runner, with_runners
 from avseg.nn.empty import WithoutInitialisation
 from avseg.types import Task
 
@@ -59,16 +60,13 @@ class Exported:
     def runners(self, engine: Engine) -> dict[str, Runner]:
         """What runs each part."""
 
-        def maker(path: Path, fixed: bool) -> Any:
-            def make(given: Tensors) -> Runner:
-                return engine.of_file(str(path), given, fixed)
+        def runner(part: FilePart) -> Runner:
+            path = str(self.path.parent / part.file)
+            if not part.rows[0][0]:  # shapes differ from call to call
+                return lambda *tensors: engine.of_file(path, None)(*tensors)
+            return InGroups(part.rows, partial(engine.of_file, path), lambda: engine.of_file(path, None))
 
-            return make
-
-        return {
-            name: InGroups(part.rows, maker(self.path.parent / part.file, bool(part.rows[0][0])))
-            for name, part in self.note.parts.items()
-        }
+        return {name: runner(part) for name, part in self.note.parts.items()}
 
 
 def open_exported(path: Path, device: str = "cpu") -> Model[Any]:

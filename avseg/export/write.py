@@ -157,7 +157,7 @@ def _part_apart(engine: Engine, path: Path, part: GraphPart) -> float:
             continue
         try:
             with torch.inference_mode():
-                found = engine.of_file(str(path), given, False)(*given)
+                found = engine.of_file(str(path), None)(*given)
         except trace.Problem as error:
             raise ValueError(
                 f"the file of {part.name} does not run on {[tuple(one.shape) for one in given]}"

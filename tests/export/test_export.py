@@ -143,9 +143,7 @@ def test_int8_is_measured_on_videos_and_says_so(tmp_path: Path, capsys: pytest.C
     needs("nncf")
     video, path = make_video(tmp_path / "grey.mp4"), tmp_path / "model.xml"
     words = ["export", "demo", "--to", "openvino", "--precision", "int8", "--out", str(path)]
-    with pytest.raises(
-        ValueError, match="no video is given to measure the network's numbers on; give"
-    ):
+    with pytest.raises(ValueError, match="no video is given to measure the network's numbers on; give"):
         run(words)
     assert run([*words, "--clips", str(video)]) == 0
     assert "largest difference to PyTorch" in capsys.readouterr().out
