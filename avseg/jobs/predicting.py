@@ -55,6 +55,7 @@ class Predicting:
     def __init__(self, device: str, choice: Choice, together: int = 1) -> None:
         self._device, self._choice, self._together = device, choice, together
         self._held: _Held | None = None
+        self._before: _Watched | None = None
         self._loading = threading.Lock()
 
     def __call__(
@@ -75,6 +76,8 @@ class Predicting:
                 with self._loading:
                     held = self._model(order)
                     segmenter = _Watched(held.model, order, self._device, self._choice)
+                    segmenter.take_over(self._before)
+                    self._before = segmenter
                 segmenter.report, segmenter.wants_stop, segmenter.limits = report, _Wish(wants_stop), limits
                 if held.merging is None or not segmenter.is_plain:
                     found = _predict(segmenter, order)
@@ -94,7 +97,7 @@ class Predicting:
         state = (file.stat().st_mtime_ns, file.stat().st_size) if file.is_file() else None
         key = (order.model, sorted(order.choices.items()), state)
         if self._held is None or self._held.key != key:
-            self._held = None  # first free the memory of the other one
+            self._held = self._before = None  # first free the memory of the other one
             model = load_model(ModelSource(order.model, order.choices))
             merges = self._together > 1 and can_merge(model)
             self._held = _Held(key, model, Merging(model.predict, self._together) if merges else None)
@@ -173,6 +176,11 @@ class _Watched(Segmenter):
         """See `Segmenter.session`."""
         own = super().session()
         return own if self.step is None else EachGroup(self.step, own.frames_at_once)
+
+    def take_over(self, other: _Watched | None) -> None:
+        """What an engine has compiled of the same model for another video."""
+        if other is not None and other.model is self.model and other.device == self.device:
+            self._runs = other._runs
 
     def frames_of(self, info: VideoInfo) -> FrameStream:
         """See `Segmenter.frames_of`."""

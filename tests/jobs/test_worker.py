@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from avseg.engines import Choice
+from avseg.engines import Choice, cache
 from avseg.inference.folder import predict_paths
 from avseg.io.video import write_video
 from avseg.jobs import JobError, JobProgress, JobStopped, Limits, Order, Worker, WorkerDied
+from avseg.jobs.predicting import Predicting
+from extras import needs
 from own_videos import RATE, make_video
 
 
@@ -65,6 +67,24 @@ def test_results_of_another_precision_are_made_again(worker: Worker, video: Path
     finally:
         other.close()
     assert (told["model"]["engine"], told["model"]["precision"]) == ("torch", "bf16")
+
+
+@pytest.mark.extra
+def test_what_is_compiled_stays_for_the_next_video(
+    video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs("openvino")
+    monkeypatch.setenv("AVSEG_CACHE", str(tmp_path / "cache"))
+    read: list[str] = []
+    monkeypatch.setattr(cache, "read", lambda name: read.append(name))
+    predicting = Predicting("cpu", Choice("openvino", "fp32"))
+    order = Order("demo", video, tmp_path / "first", save=(), fps=1.0)
+    folder = predicting((order, None), lambda _: None, lambda: False)
+    told = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    assert told["model"]["engine"] == "openvino" and any(name.endswith(".openvino") for name in read)
+    read.clear()
+    predicting((replace(order, out=tmp_path / "second"), None), lambda _: None, lambda: False)
+    assert read == []
 
 
 def test_the_model_stays_loaded_and_is_loaded_anew_for_another(worker: Worker, video: Path, tmp_path: Path) -> None:
