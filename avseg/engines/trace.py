@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from textwrap import shorten
 from typing import Any
 
 import torch
@@ -80,5 +81,6 @@ def _refused(model: Model[Any], name: str, error: Exception) -> str:
 
 
 def first_line(error: Exception) -> str:
-    """Of what somebody else's error says."""
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    """Of what somebody else's error says, without the place in its source."""
+    lines = [line for line in str(error).strip().splitlines() if not line.startswith("Exception from ")]
+    return shorten(lines[0], 200) if lines else type(error).__name__

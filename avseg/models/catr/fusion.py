@@ -66,10 +66,9 @@ class FewQueries(Attention):
         queries = torch.einsum("nqc,hdc->nhqd", query, to_query) + of_query[:, None]
         # The bias of the keys adds the same to all affinities of a query, which a softmax does not see.
         asked = torch.einsum("nhqd,hdc->nhqc", queries, to_key).flatten(1, 2) / queries.shape[-1] ** 0.5
-        scores = torch.unflatten(
-            torch.bmm(asked, memory.transpose(1, 2)), 2, (-1, len(position))
-        )  # (N, heads Q, M / P, P)
-        weights = (scores + (asked @ position.T)[:, :, None]).flatten(2).softmax(-1)
+        # One sum of one shape: OpenVINO takes one that is broadcast for an attention mask, and then cannot shape it.
+        placed = (asked @ position.T).repeat(1, 1, memory.shape[1] // position.shape[0])  # (N, heads Q, M)
+        weights = (torch.bmm(asked, memory.transpose(1, 2)) + placed).softmax(-1)
         found = torch.unflatten(torch.bmm(weights, memory), 1, (self.heads, -1))  # (N, heads, Q, D)
         values = torch.einsum("nhqc,hdc->nqhd", found, to_value) + of_value
         out: Tensor = self.out_proj(values.flatten(2))
