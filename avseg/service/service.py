@@ -54,7 +54,8 @@ class Service:
         self._over = threading.Event()
         self.suspects: set[str] = set()
         """Jobs that a process worked on at once when it ended unexpectedly; each is made alone from then on."""
-        self._workers = [Worker(device, settings.choice, settings.batch, self.metrics.merged) for device in settings.devices]
+        taken = settings.choice, settings.batch, self.metrics.merged
+        self._workers = [Worker(device, *taken) for device in settings.devices]
         self._runners = [Runner(self, worker) for worker in self._workers for _ in range(settings.batch)]
         self._due: dict[str, float] = {}
         """When the result of each job has been kept long enough, by `time.monotonic`; found soon after it ended."""

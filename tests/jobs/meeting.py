@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from avseg.engines.records import FAST, Choice
 from avseg.jobs.merging import Merging
 from avseg.jobs.predicting import Predicting
 from avseg.jobs.room import Shares
@@ -19,8 +20,8 @@ LONG = 300.0
 class Meeting(Predicting):
     """Of `together` orders."""
 
-    def __init__(self, device: str, together: int) -> None:
-        super().__init__(device, together)
+    def __init__(self, device: str, choice: Choice = FAST, together: int = 2) -> None:
+        super().__init__(device, choice, together)
         self._all_here = threading.Barrier(together)
 
     def __call__(self, question: Any, tell: Callable[[Any], None], wants_stop: Callable[[], bool]) -> Path:
@@ -34,7 +35,7 @@ class Meeting(Predicting):
         return super().__call__(question, told, wants_stop)
 
 
-def patient_meeting(device: str, together: int) -> Meeting:
+def patient_meeting(device: str, choice: Choice, together: int) -> Meeting:
     """In the process of a worker, of which nothing is left after the test."""
     Merging.patience = LONG  # type: ignore[method-assign, assignment]
-    return Meeting(device, together)
+    return Meeting(device, choice, together)

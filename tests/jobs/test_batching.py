@@ -57,7 +57,7 @@ class Told:
     """What several orders at once told, of a process that is this one."""
 
     def __init__(self, together: int) -> None:
-        self._predicting, self._together = Meeting("cpu", together), together
+        self._predicting, self._together = Meeting("cpu", together=together), together
         self.news: list[Any] = []
 
     @property
@@ -163,7 +163,7 @@ class Crowd:
 def test_a_worker_lets_orders_of_one_model_in_at_once(
     models: str, alone: bool, shares: bool, most: int, tmp_path: Path
 ) -> None:
-    worker, crowd = Worker("cpu", 2), Crowd(shares, LONG if most > 1 else 0.1)
+    worker, crowd = Worker("cpu", together=2), Crowd(shares, LONG if most > 1 else 0.1)
     worker._child = crowd  # type: ignore[assignment]
     orders = [Order(model, tmp_path, tmp_path / "out") for model in models]
     with ThreadPoolExecutor(2) as pool:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from avseg.engines.records import Choice
 from avseg.inference.folder import predict_paths
 from avseg.jobs import JobStopped, Order, Worker, WorkerDied
 from avseg.jobs.child import Child
@@ -22,9 +23,9 @@ pytestmark = pytest.mark.extra
 class MeetingWorker(Worker):
     """Two jobs that wait for each other before their first step and at every later one."""
 
-    def __init__(self, device: str, together: int, merged: Any) -> None:
-        super().__init__(device, together, merged)
-        self._child = Child("jobs.meeting:patient_meeting", device, together, doing="segments", places=together)
+    def __init__(self, device: str, choice: Choice, together: int, merged: Any) -> None:
+        super().__init__(device, choice, together, merged)
+        self._child = Child("jobs.meeting:patient_meeting", device, choice, together, doing="segments", places=together)
 
 
 def test_jobs_share_batches_and_keep_their_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
