@@ -11,13 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from avseg.engines.samples import Sample, made_up
 from avseg.models.base import Model
 from avseg.models.seams import Seam, Tensors, called, with_runners
-from avseg.types import Batch, Clip
 
 Call = tuple[Tensors, Tensors]
-FRAMES = 3
-"""Of a made-up clip where models see whole clips."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +48,6 @@ class GraphPart:
         return tuple(port.rows for port in self.inputs), tuple(port.rows for port in self.outputs)
 
 
-@dataclass(frozen=True)
-class _Sample:
-    clips: int
-    frames: int
-    size: tuple[int, int]
-
-
 def parts_of(model: Model[Any], *, sizes: bool = True) -> dict[str, GraphPart]:
     """The parts of a model that engines can run, by the names of its seams.
 
@@ -78,20 +69,19 @@ def parts_of(model: Model[Any], *, sizes: bool = True) -> dict[str, GraphPart]:
     return {name: _part(model, name, seams[name], [calls[name] for calls in seen]) for name in first}
 
 
-def _samples(model: Model[Any], sizes: bool) -> Iterator[_Sample]:
-    temporal, spec = model.config.temporal, model.config.input
-    frames = {"frame": 1, "block": temporal.length or 1, "clip": FRAMES}[temporal.kind]
-    size = spec.fitted(spec.size)
-    yield _Sample(1, frames, size)
-    yield _Sample(2, frames, size)
-    yield _Sample(1, frames + 1, size)
+def _samples(model: Model[Any], sizes: bool) -> Iterator[Sample]:
+    spec, usual = model.config.input, Sample.of(model.config)
+    size = usual.size
+    yield usual
+    yield replace(usual, clips=2)
+    yield replace(usual, frames=usual.frames + 1)
     if sizes and spec.rule != "stretch":
         step = max(32, spec.multiple_of)
-        yield _Sample(1, frames, (size[0], size[1] + 2 * step))
-        yield _Sample(1, frames, (size[0] + step, size[1]))
+        yield replace(usual, size=(size[0], size[1] + 2 * step))
+        yield replace(usual, size=(size[0] + step, size[1]))
 
 
-def _tried(model: Model[Any], seams: dict[str, Seam], sample: _Sample) -> dict[str, Call] | None:
+def _tried(model: Model[Any], seams: dict[str, Seam], sample: Sample) -> dict[str, Call] | None:
     """None where the model does not take such clips."""
     try:
         return _seen(model, seams, sample)
@@ -99,7 +89,7 @@ def _tried(model: Model[Any], seams: dict[str, Seam], sample: _Sample) -> dict[s
         return None
 
 
-def _seen(model: Model[Any], seams: dict[str, Seam], sample: _Sample) -> dict[str, Call]:
+def _seen(model: Model[Any], seams: dict[str, Seam], sample: Sample) -> dict[str, Call]:
     """What goes in and out of each part at its last call, while the model predicts made-up clips."""
     calls: dict[str, Call] = {}
 
@@ -113,31 +103,13 @@ def _seen(model: Model[Any], seams: dict[str, Seam], sample: _Sample) -> dict[st
 
     twin = with_runners(model, seams, {name: recorder(name) for name in seams})
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
-    twin.predict(_batch(model, sample).to(device))
+    twin.predict(made_up(model.config, sample).to(device))
     return {name: (_plain(given), _plain(answers)) for name, (given, answers) in calls.items()}
 
 
 def _plain(tensors: Tensors) -> Tensors:
     """Copies that are no inference tensors."""
     return tuple(torch.empty_like(one, requires_grad=False).copy_(one) for one in tensors)
-
-
-def _batch(model: Model[Any], sample: _Sample) -> Batch:
-    generator = torch.Generator().manual_seed(0)
-    config, frames = model.config, sample.frames
-    spacing = config.temporal.spacing
-    rate = config.sound_rate
-    samples = math.ceil(rate * (frames * spacing + 1))
-    features = None if config.hears else torch.rand(frames, int(vars(config)["audio_width"]), generator=generator)
-    clip = Clip(
-        id="made-up",
-        frames=torch.randint(0, 256, (frames, 3, *sample.size), generator=generator, dtype=torch.uint8),
-        times=torch.arange(frames, dtype=torch.float64) * spacing,
-        audio=torch.rand(config.heard_channels, samples, generator=generator) * 0.2 - 0.1,
-        sample_rate=rate,
-        audio_features=features,
-    )
-    return Batch.collate([replace(clip, id=str(number)) for number in range(sample.clips)])
 
 
 def _part(model: Model[Any], name: str, seam: Seam, calls: Sequence[Call]) -> GraphPart:

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from avseg.lazy import imported
 from avseg.models.base import plain_state, uncompiled
 from avseg.models.convert import (
     HRNET_RULES,
@@ -22,7 +23,7 @@ from avseg.models.convert import (
     rename_keys,
 )
 from avseg.models.files import load_strictly
-from avseg.nn.video_swin import VideoSwin, one_frame_patches
+from avseg.nn.backbones import VIDEO
 
 Taker = Callable[[nn.Module, dict[str, Tensor], str], list[str]]
 """Sets the weights of a module, in place, to those of a file: (module, its tensors by name, what messages call it) ->
@@ -93,7 +94,7 @@ def backbone_slot(network: nn.Module, name: str) -> WeightSlot:
     Files have our own names, timm's, or those of the backbone's authors."""
 
     def take(module: nn.Module, state: dict[str, Tensor], origin: str) -> list[str]:
-        if isinstance(module, VideoSwin):
+        if name == VIDEO:
             return _take_video_swin(module, state, origin)
         return _take_backbone(getattr(module, "stages", module), state, origin, name)
 
@@ -118,13 +119,13 @@ def _take_backbone(module: nn.Module, state: dict[str, Tensor], origin: str, nam
     return [key for key in state if any(re.fullmatch(old, key) for old in dropped) and not re.fullmatch(_MADE, key)]
 
 
-def _take_video_swin(module: VideoSwin, state: dict[str, Tensor], origin: str) -> list[str]:
+def _take_video_swin(module: nn.Module, state: dict[str, Tensor], origin: str) -> list[str]:
     """torchvision's weights, whose patches are two frames; or our own, whose patches are one."""
     patches = state.get("patch_embed.proj.weight")
     if patches is None or patches.ndim != 5 or "features.0.0.norm1.weight" not in state:
         raise ValueError(f"{origin} has not the names of torchvision's swin3d_t, which video_swin_tiny begins from")
     norms = {key: tensor for key, tensor in plain_state(module).items() if re.fullmatch(_OWN_NORMS, key)}
-    load_strictly(module, {**norms, **one_frame_patches(state)}, origin)
+    load_strictly(module, {**norms, **imported("avseg.nn.video_swin:one_frame_patches")(state)}, origin)
     return [key for key in state if key.startswith("head.")]
 
 

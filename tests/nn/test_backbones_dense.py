@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -10,9 +10,12 @@ from timm.models.hrnet import HighResolutionNetFeatures
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from avseg.nn.backbones import DeepResNet, ImageBackbone, make_backbone
+from avseg.nn.backbones import DeepResNet, make_backbone
 from avseg.nn.empty import WithoutInitialisation
 from avseg.nn.hrnet import HRNet
+
+if TYPE_CHECKING:
+    from avseg.nn.backbones import ImageBackbone
 
 Sizes = list[tuple[int, int]]
 

@@ -15,7 +15,7 @@ from avseg.models.avsegformer.layer_masks import LayerMasks, laid
 from avseg.models.avsegformer.masks import LikenessHead, SoundMixer
 from avseg.models.avsegformer.queries import QueryGenerator, Repeated
 from avseg.models.base import in_evaluation
-from avseg.nn.backbones import Backbone
+from avseg.nn.backbones import staged_backbone
 from avseg.nn.deform import Size
 from avseg.nn.deform_encoder import DeformableEncoder, as_maps, flattened
 from avseg.nn.transformer import TokenDecoderLayer
@@ -37,7 +37,7 @@ class AVSegFormerNetwork(nn.Module):
         """
         super().__init__()
         width, heads = config.width, config.heads
-        self.backbone = Backbone(config.backbone, config.backbone_options)
+        self.backbone = staged_backbone(config.backbone, config.backbone_options)
         self.audio_projection = nn.Linear(config.audio_width, width)
         self.projections = nn.ModuleList(_normed(inputs, width, 1) for inputs in self.backbone.channels)
         self.generator = (

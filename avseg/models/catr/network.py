@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from avseg.models.catr.config import CATRConfig
 from avseg.models.catr.mask_decoder import MaskFeatures
 from avseg.models.catr.temporal import EncoderLayer, TemporalEncoder
-from avseg.nn.backbones import Backbone
+from avseg.nn.backbones import staged_backbone
 from avseg.nn.dilated import DilatedSum
 from avseg.nn.position import sine_positions
 from avseg.nn.transformer import TokenDecoderLayer
@@ -58,7 +58,7 @@ class CATRNetwork(nn.Module):
         super().__init__()
         width, heads, dropout = config.width, config.heads, config.dropout
         self.group = config.group
-        self.backbone = Backbone(config.backbone, config.backbone_options)
+        self.backbone = staged_backbone(config.backbone, config.backbone_options)
         # The finest map is not read: the published neck of stride 4 has no effect on anything.
         self.neck = nn.ModuleList(DilatedSum(i, width, config.dilations) for i in self.backbone.channels[1:])
         self.to_tokens = nn.Linear(width, width)

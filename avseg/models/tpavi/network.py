@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from avseg.nn.attention import AudioVisualAttention
-from avseg.nn.backbones import Backbone
+from avseg.nn.backbones import staged_backbone
 from avseg.nn.dilated import DilatedSum
 
 NetworkOutput = tuple[Tensor, list[Tensor], list[Tensor | None]]
@@ -94,7 +94,7 @@ class TPAVINetwork(nn.Module):
             group: frames that see each other.
         """
         super().__init__()
-        self.backbone = Backbone(backbone, backbone_options)
+        self.backbone = staged_backbone(backbone, backbone_options)
         self.neck = nn.ModuleList(DilatedSum(inputs, width, dilations) for inputs in self.backbone.channels)
         self.attention = nn.ModuleDict({str(stage): block for stage, block in sorted((attention or {}).items())})
         self.decoder = nn.ModuleList(Fusion(width, coarsest=stage == 3) for stage in range(4))

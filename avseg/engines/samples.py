@@ -1,0 +1,57 @@
+"""Made-up clips as a model sees them: to find out what its parts take, and to measure how fast it is."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+
+from avseg.config import ModelConfig
+from avseg.types import Batch, Clip
+
+FRAMES = 3
+"""Of a made-up clip where models see whole clips."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """How many clips, how long, and (H, W) of their pictures as the network sees them."""
+
+    clips: int
+    frames: int
+    size: tuple[int, int]
+
+    @classmethod
+    def of(cls, config: ModelConfig, video: tuple[int, int] | None = None, frames: int = 1) -> Sample:
+        """As few clips as have `frames` pictures together, each as long as one group of the model's.
+
+        Args:
+            config: the model's.
+            video: (H, W) of the video that they would come from; by default that of `config.input`.
+            frames: of all clips together; models that see whole clips get one clip of them, of `FRAMES` or more.
+        """
+        temporal, spec = config.temporal, config.input
+        size = spec.fitted(video or spec.size)
+        if temporal.kind == "clip":
+            return cls(1, max(frames, FRAMES), size)
+        length = (temporal.length or 1) if temporal.kind == "block" else 1
+        return cls(math.ceil(frames / length), length, size)
+
+
+def made_up(config: ModelConfig, sample: Sample) -> Batch:
+    """Seeded noise: clips that all are the same, with sound, or features of it where the model hears none."""
+    generator = torch.Generator().manual_seed(0)
+    frames, spacing = sample.frames, config.temporal.spacing
+    rate = config.sound_rate
+    samples = math.ceil(rate * (frames * spacing + 1))
+    features = None if config.hears else torch.rand(frames, int(vars(config)["audio_width"]), generator=generator)
+    clip = Clip(
+        id="made-up",
+        frames=torch.randint(0, 256, (frames, 3, *sample.size), generator=generator, dtype=torch.uint8),
+        times=torch.arange(frames, dtype=torch.float64) * spacing,
+        audio=torch.rand(config.heard_channels, samples, generator=generator) * 0.2 - 0.1,
+        sample_rate=rate,
+        audio_features=features,
+    )
+    return Batch.collate([replace(clip, id=str(number)) for number in range(sample.clips)])

@@ -1,0 +1,220 @@
+"""How fast a model is here, by engine and precision, and the floor: a product of matrices of as many operations."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from avseg.device import find_device
+from avseg.engines.attach import with_engine
+from avseg.engines.choice import choose
+from avseg.engines.records import ENGINES, PRECISIONS
+from avseg.engines.samples import Sample, made_up
+from avseg.lazy import imported
+from avseg.models import FAMILIES
+from avseg.models.base import Model
+from avseg.models.files import build_model, create_model, load_model
+from avseg.models.opening import ModelSource
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+RUNS, SECONDS = 3, 1.0
+"""At least so many calls, and so many s of them; the fastest one counts."""
+MATRIX = {"cpu": 2048, "cuda": 8192}
+"""Rows and columns of the matrices whose product is timed, by the type of the device."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is measured in one process."""
+
+    engine: str
+    precision: str
+    sample: Sample
+    quick: bool = False
+    """One call instead of several."""
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Of a model in an engine and a precision."""
+
+    seconds: float
+    """s of the fastest prediction of all pictures."""
+    first: float
+    """s of the first one, compiling included."""
+    peak_mib: float | None
+    """Most memory that a process has that opens the model and predicts; on CUDA that of the GPU. None: not known."""
+    matrix_flops: float | None
+    """Operations a second of a product of matrices in this precision; None: in int8 it is not measured."""
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What does not depend on the engine."""
+
+    family: str
+    task: str
+    parameters: int
+    flops: float
+    """Operations of a prediction of the sample, a multiplication and an addition being two; of a file of `avseg export`
+    those of the model that it was made of."""
+    sample: Sample
+    device: str
+    threads: int
+    choices: tuple[tuple[str, str], ...]
+    """(engine, precision) that the model may have here, as far as is known before trying."""
+    usual: tuple[str, str]
+    """What `auto` takes."""
+    missing: dict[str, str]
+    """By engine that is not installed: how to install it."""
+
+
+class Measuring:
+    """Answers questions about one model in a process of its own (`avseg.jobs.child.Child`)."""
+
+    def __init__(self, source: ModelSource, device: str) -> None:
+        self.source, self.device = source, find_device(device)
+
+    def __call__(self, question: Question | tuple[tuple[int, int], int], *_: Any) -> Speed | ModelFacts:
+        """(H, W) of a video and a number of pictures are answered by the facts, all else by the speed."""
+        if is_preset(str(self.source)):
+            os.environ["AVSEG_CACHE"] = os.environ.get("TMPDIR", "")  # graphs of random weights serve nobody again
+        model = opened(self.source).to(self.device)
+        return speed(model, question) if isinstance(question, Question) else facts(model, self.device, *question)
+
+
+def preset_names() -> list[str]:
+    """FAMILY-PRESET of every published setting whose models are made without downloads."""
+    return [
+        f"{family}-{preset}"
+        for family in FAMILIES
+        if not FAMILIES[family].opening
+        for preset in FAMILIES[family].presets
+    ]
+
+
+def is_preset(name: str) -> bool:
+    """Whether a name stands for a published setting; what is there as a file or folder is none."""
+    return name in preset_names() and not Path(name).exists()
+
+
+def opened(source: ModelSource) -> Model[Any]:
+    """What `load_model` opens, or a model of a published setting with seeded random weights.
+
+    Raises:
+        FileNotFoundError, ImportError, ValueError: see `load_model` and `create_model`.
+    """
+    if not is_preset(str(source)):
+        return load_model(source)
+    family, _, preset = str(source).partition("-")
+    torch.manual_seed(0)
+    return create_model(family, preset).eval()
+
+
+def facts(model: Model[Any], device: torch.device, video: tuple[int, int], frames: int) -> ModelFacts:
+    """What does not depend on the engine.
+
+    Args:
+        model: any model.
+        device: where it is to be measured.
+        video: (H, W) of the video that pictures would come from.
+        frames: how many pictures are predicted at once, about.
+    """
+    sample = Sample.of(model.config, video, frames)
+    plain = model if model.exported is None else build_model(model.config, model.task).to(device).eval()
+    batch = made_up(model.config, sample).to(device)
+    found, missing = [], {}
+    for engine, record in ENGINES.items():
+        if not record.is_here:
+            missing[engine] = f'pip install "avseg[{record.extra}]"'
+            continue
+        found += [(engine, precision) for precision in PRECISIONS if _may_have(model, device, engine, precision)]
+    usual = choose(model, device)
+    return ModelFacts(
+        family=model.config.family,
+        task=model.task.kind,
+        parameters=sum(parameter.numel() for parameter in plain.parameters()),
+        flops=flops(lambda: plain.predict(batch)),
+        sample=sample,
+        device=str(device),
+        threads=torch.get_num_threads(),
+        choices=tuple(found),
+        usual=(usual.engine, usual.precision),
+        missing=missing,
+    )
+
+
+def _may_have(model: Model[Any], device: torch.device, engine: str, precision: str) -> bool:
+    try:
+        choose(model, device, engine, precision)
+        imported(ENGINES[engine].address)(precision, device)
+    except ValueError:
+        return False
+    return True
+
+
+def flops(run: Callable[[], Any]) -> float:
+    """Floating-point operations of products and convolutions that PyTorch counts while something runs, those with
+    padding included."""
+    with FlopCounterMode(display=False) as counter:
+        run()
+    return float(counter.get_total_flops())
+
+
+def speed(model: Model[Any], question: Question) -> Speed:
+    """Time predictions of made-up clips.
+
+    Raises:
+        ImportError, ValueError: an engine or a precision that is not for this model or machine.
+    """
+    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    fast = with_engine(model, question.engine, question.precision, str(device))
+    batch = made_up(model.config, question.sample).to(device)
+    took = [_seconds(lambda: fast.predict(batch), device)]
+    least = (1, 0.0) if question.quick else (RUNS, SECONDS)
+    while len(took) - 1 < least[0] or sum(took[1:]) < least[1]:
+        took.append(_seconds(lambda: fast.predict(batch), device))
+    peak = peak_mib(device)
+    return Speed(min(took[1:]), took[0], peak, matrix_flops(question.precision, device))
+
+
+def _seconds(run: Callable[[], Any], device: torch.device) -> float:
+    begin = time.perf_counter()
+    run()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - begin
+
+
+def matrix_flops(precision: str, device: torch.device, seconds: float = 0.5) -> float | None:
+    """Operations a second of the fastest of several products of square matrices; None in int8."""
+    if precision not in DTYPES:
+        return None
+    side = MATRIX.get(device.type, MATRIX["cpu"])
+    one = torch.rand(side, side, device=device).to(DTYPES[precision])
+    with torch.inference_mode():
+        took = [_seconds(lambda: one @ one, device)]
+        while len(took) < RUNS or sum(took) < seconds:
+            took.append(_seconds(lambda: one @ one, device))
+    return 2 * side**3 / min(took)
+
+
+def peak_mib(device: torch.device) -> float | None:
+    """Most memory so far, in MiB: of the GPU, or of this process alone; None where the system does not tell."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    if sys.platform == "darwin":
+        return float(imported("resource:getrusage")(0).ru_maxrss) / 2**20
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), None)
