@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 import tyro
 from tyro.conf import Positional, arg
 
-from avseg.commands import compare, completion, convert, datasets, export, listen, live, push, serve, ui, weights
+from avseg.commands import benchmark, compare, completion, convert, datasets, export, listen, live, push, serve, ui, weights
 from avseg.commands import data as data_commands
 from avseg.commands.errors import said
 from avseg.commands.names import protocols_help, suites_help
@@ -204,6 +204,7 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "listen": listen.listen,
     "push": push.push,
     "serve": serve.serve,
+    "benchmark": benchmark.benchmark,
     "export": export.export,
     "convert": lambda: None,
     "data": lambda: None,

@@ -62,6 +62,20 @@ class OptionalModel(ModelChoice):
         yield from _choices()
 
 
+class MeasuredModel(ModelChoice):
+    """The model by its place, also a published setting without weights."""
+
+    @classmethod
+    def parameters(cls) -> Iterator[Parameter]:
+        """See above."""
+        text = (
+            f"{_FILES}, a file of avseg export, a published setting with random weights (FAMILY-PRESET of avseg "
+            f"models, such as tpavi-s4), or a name without a file: {', '.join(opening_names())}."
+        )
+        yield Parameter("model", Positional[ModelFile[str]], Kind.empty, text)
+        yield from _choices()
+
+
 class SharedChoices(ModelChoice):
     """What may be chosen, for several models that a command names itself."""
 

@@ -85,38 +85,37 @@ class Measuring:
 
     def __call__(self, question: Question | tuple[tuple[int, int], int], *_: Any) -> Speed | ModelFacts:
         """(H, W) of a video and a number of pictures are answered by the facts, all else by the speed."""
-        if is_preset(str(self.source)):
+        if setting_of(self.source):
             os.environ["AVSEG_CACHE"] = os.environ.get("TMPDIR", "")  # graphs of random weights serve nobody again
-        model = opened(self.source).to(self.device)
-        return speed(model, question) if isinstance(question, Question) else facts(model, self.device, *question)
+        model = opened(self.source, self.device)
+        if isinstance(question, Question):
+            return speed(model, self.device, question)
+        return facts(model, self.device, *question)
 
 
-def preset_names() -> list[str]:
-    """FAMILY-PRESET of every published setting whose models are made without downloads."""
-    return [
-        f"{family}-{preset}"
-        for family in FAMILIES
-        if not FAMILIES[family].opening
-        for preset in FAMILIES[family].presets
-    ]
+def published_settings() -> dict[str, tuple[str, str]]:
+    """By FAMILY-PRESET the family and the setting, of all whose models are made without downloads."""
+    families = {name: spec for name, spec in FAMILIES.items() if not spec.opening}
+    return {f"{name}-{preset}": (name, preset) for name, spec in families.items() for preset in spec.presets}
 
 
-def is_preset(name: str) -> bool:
-    """Whether a name stands for a published setting; what is there as a file or folder is none."""
-    return name in preset_names() and not Path(name).exists()
+def setting_of(source: ModelSource) -> tuple[str, str] | None:
+    """The family and the setting that a name stands for; None for all others, and for what is there as a file."""
+    name = str(source)
+    return None if Path(name).exists() else published_settings().get(name)
 
 
-def opened(source: ModelSource) -> Model[Any]:
+def opened(source: ModelSource, device: torch.device) -> Model[Any]:
     """What `load_model` opens, or a model of a published setting with seeded random weights.
 
     Raises:
         FileNotFoundError, ImportError, ValueError: see `load_model` and `create_model`.
     """
-    if not is_preset(str(source)):
-        return load_model(source)
-    family, _, preset = str(source).partition("-")
+    setting = setting_of(source)
+    if setting is None:
+        return load_model(source, str(device))
     torch.manual_seed(0)
-    return create_model(family, preset).eval()
+    return create_model(*setting).to(device).eval()
 
 
 def facts(model: Model[Any], device: torch.device, video: tuple[int, int], frames: int) -> ModelFacts:
@@ -169,13 +168,12 @@ def flops(run: Callable[[], Any]) -> float:
     return float(counter.get_total_flops())
 
 
-def speed(model: Model[Any], question: Question) -> Speed:
+def speed(model: Model[Any], device: torch.device, question: Question) -> Speed:
     """Time predictions of made-up clips.
 
     Raises:
         ImportError, ValueError: an engine or a precision that is not for this model or machine.
     """
-    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     fast = with_engine(model, question.engine, question.precision, str(device))
     batch = made_up(model.config, question.sample).to(device)
     took = [_seconds(lambda: fast.predict(batch), device)]
