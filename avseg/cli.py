@@ -14,8 +14,9 @@ from typing import Annotated, Any, Literal
 import tyro
 from tyro.conf import Positional, arg
 
-from avseg.commands import benchmark, compare, completion, convert, datasets, export, listen, live, push, serve, ui, weights
+from avseg.commands import compare, completion, convert, datasets, export, listen, live, push, serve, ui, weights
 from avseg.commands import data as data_commands
+from avseg.commands.benchmark import benchmark
 from avseg.commands.errors import said
 from avseg.commands.names import protocols_help, suites_help
 from avseg.commands.opening import ModelChoice, OptionalModel, held_rows
@@ -204,7 +205,7 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "listen": listen.listen,
     "push": push.push,
     "serve": serve.serve,
-    "benchmark": benchmark.benchmark,
+    "benchmark": benchmark,
     "export": export.export,
     "convert": lambda: None,
     "data": lambda: None,

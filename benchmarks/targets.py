@@ -1,4 +1,4 @@
-"""What was to become faster, measured beside the tree of 4cf0a38: old, new, ratio, target, floor and verdict of each row.
+"""What was to become faster, beside the tree of 4cf0a38: old, new, ratio, target, floor and verdict of each row.
 
     python benchmarks/targets.py --out targets.json                    all rows, about half an hour
     python benchmarks/targets.py --rows tpavi_fast film_demo           some
@@ -6,13 +6,14 @@
     python benchmarks/targets_table.py targets.json --write            the table of docs/speed.md
 
 Both sides are processes of their own that stay alive for a row and run once each when told to, in turn, the older one
-first in every other round; one round before does not count, and the fastest run does. The older tree is a worktree that
-is made for the time of the run unless `--old` names one. Rows in half precision say so where the CPU has no units for it.
+first in every other round; one round before does not count, and the fastest run does. The older tree is a worktree
+that is made for the time of the run unless `--old` names one. Rows in half precision say so where the CPU has no units
+for it.
 
 The floor is what a row cannot do without: the network's operations at the speed of a product of matrices in the row's
 precision; of films the longest of decoding, encoding and network, or all of them on all cores; of memory that of a
-process that has the model and no video; of the first mask that of importing torch, numpy and av. With `--profile` a row
-that misses its target says where its time goes. Nothing else may run on the machine.
+process that has the model and no video; of the first mask that of importing torch, numpy and av. With `--profile` a
+row that misses its target says where its time goes. Nothing else may run on the machine.
 """
 
 from __future__ import annotations

@@ -122,7 +122,6 @@ def cavp(quick: bool, variant: str) -> tuple[Any, int, int]:
         "detail_width": 4,
         "head_width": 16,
         "audio_network": "small",
-        "output_stride": 32,
     }
     own = small if quick else {"backbone": "resnet50_deep"}
     config = CAVPConfig(**{**fields, **own, "decoder": "deeplab", "input": InputSpec((side, side), rule="stretch")})
@@ -138,7 +137,7 @@ def cavp_forward(quick: bool, variant: str, eager: bool = False) -> Work:
     if not eager:
         return forward(model, lambda own: own.network(images, sounds))
     run = partial(model.network, images, sounds)
-    return Work(run, run)
+    return Work(run, run, model=model)
 
 
 def qdformer_forward(quick: bool) -> Work:
@@ -218,7 +217,7 @@ def avism_frames(quick: bool) -> Work:
     model = avism(quick)
     images, sound = torch.randn(3, 3, *((64, 96) if quick else (384, 640))), torch.rand(3, 128)
     run = partial(model.network.look, images, sound, layers=1, predict=False)
-    return Work(run, run)
+    return Work(run, run, model=model)
 
 
 def step_of(model: Any, batch: Batch, precision: str = "fp32") -> Work:
@@ -252,7 +251,8 @@ def cavp_step(quick: bool, variant: str) -> Work:
     for number in range(count):
         labels = torch.zeros(1, side, side, dtype=torch.int64)
         labels[:, side // 4 :, side // 3 :] = 1 + number % 2
-        target = DenseTarget(labels, torch.ones(1, dtype=torch.bool))
+        sounding = torch.arange(len(model.task.classes))[None] == number % 2
+        target = DenseTarget(labels, torch.ones(1, dtype=torch.bool), sounding)
         clips.append(replace(clip_of(1, (side, side), 16000, target), id=str(number)))
     return step_of(model, drawn(Batch.collate(clips)))
 

@@ -11,7 +11,6 @@ import os
 import sys
 import time
 import traceback
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -36,6 +35,8 @@ class Side:
 
         self.work = CASES[name](**options)
         self.trains = "step" in name
+        if self.work.model is not None:  # or torch cannot count operations where a part is given a parameter
+            self.work.model.requires_grad_(False)
 
     def run(self) -> dict[str, float]:
         with torch.inference_mode(not self.trains):
@@ -80,7 +81,7 @@ class Side:
                     writer.write(picture)
 
         decoding, encoding = seconds_of(lambda: [None for _ in iter_frames(video)]), seconds_of(encode)
-        del pictures
+        pictures.clear()
         segmenter = Segmenter(model, fps=5, device="cpu", engine="torch", precision="fp32")
         clip = next(iter(clips_of(info, model.config, segmenter.plan, segmenter.plan.span(5))))
         length = 5 if model.config.temporal.kind == "block" else 1
@@ -157,11 +158,11 @@ def peak(words: list[str]) -> float:
     return peak_mib()
 
 
-def answered(work: Any) -> dict[str, Any]:
-    """What work gives, or why it cannot be."""
+def answered(work: Any, lacks: tuple[type[Exception], ...] = ()) -> dict[str, Any]:
+    """What work gives, or why it cannot be; errors of the kinds `lacks` say what this machine has not."""
     try:
         return {"answer": work()}
-    except (ImportError, ValueError) as error:
+    except lacks as error:
         traceback.print_exc()
         return {"absent": " ".join(str(error).split())}
     except Exception as error:  # noqa: BLE001  told by the other process
@@ -186,7 +187,7 @@ def main() -> None:
         say(answered(lambda: avism_file(**json.loads(sys.argv[2]))))
         return
     opened: list[Side] = []
-    said = answered(lambda: opened.append(Side(sys.argv[1], json.loads(sys.argv[2]))))
+    said = answered(lambda: opened.append(Side(sys.argv[1], json.loads(sys.argv[2]))), (ImportError, ValueError))
     say(said)
     for line in sys.stdin if opened else ():
         say(answered(getattr(opened[0], line.strip())))

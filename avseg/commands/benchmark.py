@@ -55,7 +55,8 @@ def _print(report: Any) -> None:
     facts, frames = report.facts, report.frames
     height, width = facts.sample.size
     where = report.machine if facts.device == "cpu" else facts.device
-    threads = f", {facts.threads} threads" if facts.device == "cpu" else ""
+    several = "s" * (facts.threads != 1)
+    threads = f", {facts.threads} thread{several}" if facts.device == "cpu" else ""
     print(f"{report.model}: {facts.family}, {facts.task}, {_large(facts.parameters)} parameters")
     print(f"{_large(facts.flops / frames)} operations a picture of {width} x {height}, {frames} pictures at once")
     print(f"on {where}{threads}")

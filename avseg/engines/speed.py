@@ -129,6 +129,7 @@ def facts(model: Model[Any], device: torch.device, video: tuple[int, int], frame
     """
     sample = Sample.of(model.config, video, frames)
     plain = model if model.exported is None else build_model(model.config, model.task).to(device).eval()
+    plain.requires_grad_(False)  # or torch's counter stops where a part is given a parameter
     batch = made_up(model.config, sample).to(device)
     found, missing = [], {}
     for engine, record in ENGINES.items():
