@@ -61,6 +61,8 @@ def _print(report: Any) -> None:
     print(f"{_large(facts.flops / frames)} operations a picture of {width} x {height}, {frames} pictures at once")
     print(f"on {where}{threads}")
     print_table("", [_cells(row) for row in report.rows])
+    if any(row.usual for row in report.rows):
+        print("* is what avseg predict takes by itself")
     for row in report.rows:
         if row.fault:
             print(f"{row.engine} in {row.precision}: {row.fault}")
@@ -71,7 +73,7 @@ def _print(report: Any) -> None:
 def _cells(row: Any) -> dict[str, str]:
     times = row.seconds_per_frame / row.floor_seconds if row.floor_seconds and row.seconds_per_frame else None
     return {
-        "engine": f"{row.engine} (auto)" if row.usual else row.engine,
+        "engine": f"{row.engine}*" if row.usual else row.engine,
         "precision": row.precision,
         "frames/s": _number(row.frames_per_second),
         "ms/frame": _number(row.seconds_per_frame, 1000),

@@ -15,10 +15,12 @@ from avseg.cli import run
 from avseg.config import InputSpec, Temporal
 from avseg.engines import records, speed
 from avseg.engines.samples import Sample, made_up
-from avseg.engines.speed import Measuring, Question, facts, flops, matrix_flops, setting_of
-from avseg.export.write import export_model
+from avseg.engines.speed import Measuring, ModelFacts, Question, facts, flops, matrix_flops, setting_of
+from avseg.export.notes import ExportNote
+from avseg.export.opening import Exported
 from avseg.jobs import speeds
 from avseg.jobs.errors import JobError
+from avseg.jobs.speeds import SpeedReport, SpeedRow
 from avseg.models import FAMILIES, save_model
 from avseg.models.opening import ModelSource
 from avseg.types import Task
@@ -91,7 +93,7 @@ def test_samples_are_whole_groups_of_the_size_that_a_video_gets() -> None:
 def test_every_family_has_facts(family: str) -> None:
     kind = next(k for k in ("binary", "semantic", "instance") if k in FAMILIES[family].model_class().tasks)
     model = small(family, Task(kind, () if kind == "binary" else ("one", "two")))
-    told = facts(model, CPU, (96, 128), 2)
+    told = facts(model, CPU, (64, 64), 1)
     assert told.family == family and told.parameters == sum(p.numel() for p in model.parameters())
     assert told.flops > 1e6 and ("torch", "fp32") in told.choices and told.usual in told.choices
 
@@ -143,28 +145,54 @@ def test_mistakes_are_one_sentence(here: None, model_file: str, tmp_path: Path) 
         speeds.measured(ModelSource(str(tmp_path / "none.safetensors")))
 
 
-def test_an_exported_file_has_the_operations_of_the_model_that_it_was_made_of(here: None, tmp_path: Path) -> None:
-    model = small_model()
-    export_model(model, tmp_path / "small.pt2")
-    video, frames = (64, 64), 5
-    whole = facts(model, CPU, video, frames)
-    report = speeds.measured(
-        ModelSource(str(tmp_path / "small.pt2")), precisions=["fp32"], video=video, frames=frames, quick=True
-    )
-    assert (report.facts.parameters, report.facts.flops) == (whole.parameters, whole.flops)
-    assert [(row.engine, row.fault) for row in report.rows] == [("torch", "")]
+def test_an_exported_file_has_the_operations_of_the_model_that_it_was_made_of() -> None:
+    whole, model = small_model(), small_model()
+    model.exported = Exported(Path("small.pt2"), ExportNote("fp32", "", {}, {}))
+    model._modules = {"network": nn.Module()}
+    told, wanted = (facts(one, CPU, (64, 64), 5) for one in (model, whole))
+    assert (told.parameters, told.flops) == (wanted.parameters, wanted.flops) and told.parameters > 0
+    assert {engine for engine, _ in told.choices} == {"torch"}
 
 
 @pytest.mark.parametrize("columns", [60, 80, 160])
 def test_the_table_says_all_and_fits(
-    columns: int, here: None, model_file: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
-    assert run(["benchmark", model_file, "--size", "64", "64", "--frames", "1", "--quick"]) == 0
+    told = ModelFacts(
+        family="tpavi",
+        task="binary",
+        parameters=93_400_000,
+        flops=325e9,
+        sample=Sample(1, 5, (224, 224)),
+        device="cpu",
+        threads=2,
+        choices=(),
+        usual=("openvino", "bf16"),
+        missing={"onnxruntime": 'pip install "avseg[export]"'},
+    )
+    rows = [
+        SpeedRow("torch", "fp32", False, 6.7, 0.149, 0.8, 912.4, 1.5e11, 0.43),
+        SpeedRow("openvino", "bf16", True, 33.1, 0.0302, 21.4, 1412.0, 4e11, 0.016),
+        SpeedRow("openvino", "fp16", fault="this CPU has no units for fp16; take precision fp32"),
+    ]
+    monkeypatch.setattr(speeds, "measured", lambda *_, **__: SpeedReport("s4.safetensors", "A CPU", told, rows))
+    assert run(["benchmark", "s4.safetensors"]) == 0
     printed = capsys.readouterr().out
     assert max(map(len, printed.splitlines()[3:])) <= columns
-    for word in ("small.safetensors", "frames/s", "torch (auto)", "bf16", 'pip install "avseg[fast]"'):
+    for word in (
+        "93.4 million parameters",
+        "65 billion operations",
+        "on A CPU, 2 threads",
+        "openvino*",
+        "1412",
+        "30.2",
+    ):
         assert word in printed
+    assert "openvino in fp16: this CPU has no units for fp16" in printed
+    assert 'onnxruntime is not installed: pip install "avseg[export]"' in printed
+    monkeypatch.setattr(speeds, "measured", lambda *_, **__: SpeedReport("s4", "A CPU", told, rows[2:]))
+    assert run(["benchmark", "s4"]) == 1
 
 
 def test_the_command_measures_in_processes_of_its_own_and_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
