@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from avseg.engines.samples import Sample, made_up
+from avseg.engines.samples import SampleShape, made_up
 from avseg.models.base import Model
 from avseg.models.seams import Seam, Tensors, called, with_runners
 
@@ -69,8 +69,8 @@ def parts_of(model: Model[Any], *, sizes: bool = True) -> dict[str, GraphPart]:
     return {name: _part(model, name, seams[name], [calls[name] for calls in seen]) for name in first}
 
 
-def _samples(model: Model[Any], sizes: bool) -> Iterator[Sample]:
-    spec, usual = model.config.input, Sample.of(model.config)
+def _samples(model: Model[Any], sizes: bool) -> Iterator[SampleShape]:
+    spec, usual = model.config.input, SampleShape.of(model.config)
     size = usual.size
     yield usual
     yield replace(usual, clips=2)
@@ -81,7 +81,7 @@ def _samples(model: Model[Any], sizes: bool) -> Iterator[Sample]:
         yield replace(usual, size=(size[0] + step, size[1]))
 
 
-def _tried(model: Model[Any], seams: dict[str, Seam], sample: Sample) -> dict[str, Call] | None:
+def _tried(model: Model[Any], seams: dict[str, Seam], sample: SampleShape) -> dict[str, Call] | None:
     """None where the model does not take such clips."""
     try:
         return _seen(model, seams, sample)
@@ -89,7 +89,7 @@ def _tried(model: Model[Any], seams: dict[str, Seam], sample: Sample) -> dict[st
         return None
 
 
-def _seen(model: Model[Any], seams: dict[str, Seam], sample: Sample) -> dict[str, Call]:
+def _seen(model: Model[Any], seams: dict[str, Seam], sample: SampleShape) -> dict[str, Call]:
     """What goes in and out of each part at its last call, while the model predicts made-up clips."""
     calls: dict[str, Call] = {}
 

@@ -15,7 +15,7 @@ FRAMES = 3
 
 
 @dataclass(frozen=True)
-class Sample:
+class SampleShape:
     """How many clips, how long, and (H, W) of their pictures as the network sees them."""
 
     clips: int
@@ -23,7 +23,7 @@ class Sample:
     size: tuple[int, int]
 
     @classmethod
-    def of(cls, config: ModelConfig, video: tuple[int, int] | None = None, frames: int = 1) -> Sample:
+    def of(cls, config: ModelConfig, video: tuple[int, int] | None = None, frames: int = 1) -> SampleShape:
         """As few clips as have `frames` pictures together, each as long as one group of the model's.
 
         Args:
@@ -39,7 +39,7 @@ class Sample:
         return cls(math.ceil(frames / length), length, size)
 
 
-def made_up(config: ModelConfig, sample: Sample) -> Batch:
+def made_up(config: ModelConfig, sample: SampleShape) -> Batch:
     """Seeded noise: clips that all are the same, with sound, or features of it where the model hears none."""
     generator = torch.Generator().manual_seed(0)
     frames, spacing = sample.frames, config.temporal.spacing

@@ -17,7 +17,7 @@ from avseg.device import find_device
 from avseg.engines.attach import with_engine
 from avseg.engines.choice import choose
 from avseg.engines.records import ENGINES, PRECISIONS
-from avseg.engines.samples import Sample, made_up
+from avseg.engines.samples import SampleShape, made_up
 from avseg.lazy import imported
 from avseg.models import FAMILIES
 from avseg.models.base import Model
@@ -37,7 +37,7 @@ class Question:
 
     engine: str
     precision: str
-    sample: Sample
+    sample: SampleShape
     quick: bool = False
     """One call instead of several."""
 
@@ -66,7 +66,7 @@ class ModelFacts:
     flops: float
     """Operations of a prediction of the sample, a multiplication and an addition being two; of a file of `avseg export`
     those of the model that it was made of."""
-    sample: Sample
+    sample: SampleShape
     device: str
     threads: int
     choices: tuple[tuple[str, str], ...]
@@ -127,7 +127,7 @@ def facts(model: Model[Any], device: torch.device, video: tuple[int, int], frame
         video: (H, W) of the video that pictures would come from.
         frames: how many pictures are predicted at once, about.
     """
-    sample = Sample.of(model.config, video, frames)
+    sample = SampleShape.of(model.config, video, frames)
     plain = model if model.exported is None else build_model(model.config, model.task).to(device).eval()
     plain.requires_grad_(False)  # or torch's counter stops where a part is given a parameter
     batch = made_up(model.config, sample).to(device)

@@ -14,7 +14,7 @@ from torch import nn
 from avseg.cli import run
 from avseg.config import InputSpec, Temporal
 from avseg.engines import records, speed
-from avseg.engines.samples import Sample, made_up
+from avseg.engines.samples import SampleShape, made_up
 from avseg.engines.speed import Measuring, ModelFacts, Question, facts, flops, matrix_flops, setting_of
 from avseg.export.notes import ExportNote
 from avseg.export.opening import Exported
@@ -82,10 +82,10 @@ def test_products_of_matrices_are_timed_in_what_pytorch_multiplies(here: None) -
 
 def test_samples_are_whole_groups_of_the_size_that_a_video_gets() -> None:
     config = small_config("tpavi", temporal=Temporal("block", 5), input=InputSpec((64, 64), rule="shorter_side"))
-    assert Sample.of(config, (360, 640), 6) == Sample(2, 5, (64, 114))
-    assert Sample.of(replace(config, temporal=Temporal("frame", 1)), None, 6) == Sample(6, 1, (64, 64))
-    assert Sample.of(small_config("avism"), (360, 640), 7).frames == 7
-    batch = made_up(config, Sample(2, 5, (64, 96)))
+    assert SampleShape.of(config, (360, 640), 6) == SampleShape(2, 5, (64, 114))
+    assert SampleShape.of(replace(config, temporal=Temporal("frame", 1)), None, 6) == SampleShape(6, 1, (64, 64))
+    assert SampleShape.of(small_config("avism"), (360, 640), 7).frames == 7
+    batch = made_up(config, SampleShape(2, 5, (64, 96)))
     assert batch.frames.shape == (2, 5, 3, 64, 96) and torch.equal(batch.frames[0], batch.frames[1])
 
 
@@ -164,7 +164,7 @@ def test_the_table_says_all_and_fits(
         task="binary",
         parameters=93_400_000,
         flops=325e9,
-        sample=Sample(1, 5, (224, 224)),
+        sample=SampleShape(1, 5, (224, 224)),
         device="cpu",
         threads=2,
         choices=(),
