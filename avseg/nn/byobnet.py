@@ -105,7 +105,7 @@ class ResidualBlock(nn.Module):
         """(N, C, h, w) -> (N, width, h / 2, w / 2)."""
         out = x
         for name in self.names:
-            out = self.get_submodule(name)(out)
+            out = getattr(self, name)(out)
         return F.relu(out + self.shortcut(x), inplace=True)
 
 
@@ -132,7 +132,7 @@ class SmallStages(nn.Module):
         """(N, 3, H, W) -> four maps."""
         x, maps = self.stem(images), []
         for number in range(len(STAGES)):
-            x = self.get_submodule(f"stages_{number}")(x)
+            x = getattr(self, f"stages_{number}")(x)
             maps.append(x)
         return maps
 
