@@ -67,7 +67,8 @@ class ChannelGate(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, h, w) -> the same."""
         means = x.mean((2, 3), keepdim=True)
-        return x * self.fc2(F.relu(self.fc1(means), inplace=True)).sigmoid()
+        factors: Tensor = self.fc2(F.relu(self.fc1(means), inplace=True)).sigmoid()
+        return x * factors
 
 
 class Halved(nn.Module):
@@ -93,13 +94,15 @@ class ResidualBlock(nn.Module):
         self.width = convolutions[-1].width
         self.shortcut = Halved(inputs, self.width)
         for step in steps:
-            if step.kernel:
-                made: nn.Module = Normed(inputs, *step[1:], rectified=step is not convolutions[-1])
-                inputs = step.width
-            else:
-                made = ChannelGate(inputs, step.width)
-            self.add_module(step.name, made)
-        nn.init.zeros_(self.get_submodule(convolutions[-1].name).bn.weight)  # type: ignore[arg-type]
+            if not step.kernel:
+                self.add_module(step.name, ChannelGate(inputs, step.width))
+                continue
+            last = step is convolutions[-1]
+            convolution = Normed(inputs, step.width, step.kernel, step.stride, rectified=not last)
+            if last:
+                nn.init.zeros_(convolution.bn.weight)  # a block begins as its shortcut
+            self.add_module(step.name, convolution)
+            inputs = step.width
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, h, w) -> (N, width, h / 2, w / 2)."""
