@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +39,16 @@ def bench(tmp_path: Path, **options: Any) -> targets.Bench:
 
 
 def row(name: str, **changes: Any) -> targets.Row:
-    from dataclasses import replace
-
     return replace(next(row for row in targets.ROWS if row.name == name), **changes)
 
 
+def test_a_side_that_cannot_begin_says_why(tmp_path: Path) -> None:
+    with pytest.raises(targets.Absent, match="failed: KeyError: 'no such row'"):
+        targets.Process(bench(tmp_path), "new", "no such row", {})
+    assert "Traceback" in (tmp_path / "log").read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(not os.environ.get("AVSEG_BENCHMARKS"), reason="takes a minute; AVSEG_BENCHMARKS=1 runs it")
 def test_a_row_is_measured_beside_another_tree_judged_and_profiled(tmp_path: Path) -> None:
     """The same tree on both sides; the target is one that nothing can meet."""
     told = targets.judged(bench(tmp_path), row("cavp_vpo", target=0.01))
