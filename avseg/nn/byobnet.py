@@ -79,8 +79,8 @@ class Halved(nn.Module):
         self.conv = Normed(inputs, width, 1, rectified=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, h, w) -> (N, width, h / 2, w / 2)."""
-        out: Tensor = self.conv(F.avg_pool2d(x, 2))
+        """(N, C, h, w) -> (N, width, h / 2, w / 2), rounded up."""
+        out: Tensor = self.conv(F.avg_pool2d(x, 2, ceil_mode=True, count_include_pad=False))
         return out
 
 
@@ -105,7 +105,7 @@ class ResidualBlock(nn.Module):
             inputs = step.width
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, h, w) -> (N, width, h / 2, w / 2)."""
+        """(N, C, h, w) -> (N, width, h / 2, w / 2), rounded up."""
         out = x
         for name in self.names:
             out = getattr(self, name)(out)
