@@ -90,9 +90,12 @@ class Bench:
     log: Path
     films: dict[str, Path] = field(default_factory=dict)
 
-    def environment(self, side: str) -> dict[str, str]:
+    def environment(self, side: str, row: str = "") -> dict[str, str]:
         """Of a process of a side: its tree, its threads, a cache of compiled graphs for this run alone."""
         kept = {name: value for name, value in os.environ.items() if name != "AVSEG_ENGINE"}
+        if side == "new" and row.startswith("film"):
+            # As the command itself sets it before it imports PyTorch, which the process of a side has done by then.
+            kept.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         threads = str(self.options.threads)
         return {
             **kept,
@@ -149,7 +152,7 @@ class Process:
         self._log = bench.log.open("a")
         self._process = subprocess.Popen(
             command,
-            env=bench.environment(side),
+            env=bench.environment(side, row),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
