@@ -220,7 +220,7 @@ _COMMANDS["convert"].__doc__ = "Make a model file of published weights of a fami
 _COMMANDS["weights"].__doc__ = "Published weights: list them, verify what a file is, fetch open ones."
 _COMMANDS[
     "data"
-].__doc__ = "Write, make, check, look at and convert data sets: synth, prepare, build-vpo, check, view, convert."
+].__doc__ = "Write, make, check, look at and convert data sets: synth, prepare, build-vpo, check, view, pack, convert."
 _GROUPS: dict[str, Callable[[], Mapping[str, Callable[..., Any] | Group]]] = {
     "data": data_commands.commands,
     "convert": convert.converters,

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 from tyro.conf import Positional, arg
 
+from avseg.commands.packing import pack
 from avseg.commands.parse import Group
 from avseg.commands.view import view
 from avseg.commands.words import Dir
@@ -29,6 +30,7 @@ def commands() -> Mapping[str, Callable[..., int] | Group]:
         **{name: _printing(imported(place)) for name, place in own.items()},
         "check": _group("check", "Print what is missing or wrong in the folder of a data set.", folders.check),
         "view": view,
+        "pack": pack,
         "convert": _printing(_convert),
     }
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
 
 from torch import Tensor
 
 from avseg.data.config import DataConfig
 from avseg.data.geometry import Geometry
+from avseg.data.packing import ClipFile, SplitTables
 from avseg.data.scenarios import Contrast
 from avseg.types import IGNORE, Clip, DenseTarget, Target, Task
 
@@ -129,6 +131,43 @@ class ClipDataset(ABC):
     def unseen_sound(self, index: int, seed: int) -> Tensor | None:
         """(A, S) of sound made by nothing that the clip shows, where the data set can make such a sound."""
         return None
+
+    def clip_files(self, index: int) -> Sequence[ClipFile]:
+        """All files that a clip may be read from, the same and in the same order whatever the options of reading.
+
+        A data set that has this and `tables`, and that reads through `avseg.io`, can be packed into shards.
+
+        Raises:
+            ValueError: the data set does not say.
+        """
+        raise ValueError(f"the data set {self.config.name!r} does not say which files it reads, so it cannot be packed")
+
+    def tables(self) -> SplitTables:
+        """What opening the split takes, beside the files of its clips.
+
+        Raises:
+            ValueError: the data set does not say.
+        """
+        raise ValueError(f"the data set {self.config.name!r} does not say which files it reads, so it cannot be packed")
+
+    def place_of(self, name: str) -> Path:
+        """Where a file lies that `clip_files` or `tables` names.
+
+        Raises:
+            ValueError: the data set has no folder.
+        """
+        root: Path | None = getattr(self, "root", None)
+        if root is None:
+            raise ValueError(f"the data set {self.config.name!r} has no folder, so there is nothing to pack")
+        return root / name
+
+    def content_of(self, index: int, name: str) -> bytes:
+        """What is packed of a file that `clip_files` names for a clip.
+
+        Raises:
+            FileNotFoundError: it is not there.
+        """
+        return self.place_of(name).read_bytes()
 
 
 class Subset(ClipDataset):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import typing
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Self, TypeAlias
 
 from avseg.config import check_choices, did_you_mean
 
@@ -50,6 +50,8 @@ class DataConfig:
     """The data set, a name in `avseg.list_datasets()`."""
     root: Path | None = None
     """The folder of the data set; the synthetic world has none."""
+    shards: str | None = None
+    """In place of the folder: what `avseg data pack` made of it, a folder or a place such as s3://bucket/folder."""
     sample_rate: int = 16000
     """Sounds of another rate are resampled on reading."""
     stereo: bool = False
@@ -92,6 +94,10 @@ class DataConfig:
         """The fields that have another value than their default."""
         plain = defaults_of(type(self))
         return [name for name in plain if name != "name" and getattr(self, name) != plain[name]]
+
+    def on_shards(self, root: Path) -> Self:
+        """The same options for a data set whose tables lie in `root` and whose clips in shards."""
+        return replace(self, root=root, shards=None)
 
     def idle(self, split: str) -> tuple[str, ...]:
         """Fields that change nothing where `split` is only looked at, and not trained on."""

@@ -12,6 +12,8 @@ from importlib.resources import files
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
+from avseg.io.packed import is_file
+
 Row = dict[str, str]
 
 
@@ -125,7 +127,7 @@ def need_shipped(audio: str, paths: Sequence[Path | None], advice: str) -> None:
     Raises:
         FileNotFoundError: some are not there; says how many, which is the first, and `advice`.
     """
-    missing = [path for path in paths if path is not None and not path.is_file()]
+    missing = [path for path in paths if path is not None and not is_file(path)]
     if missing:
         raise FileNotFoundError(
             f"{len(missing)} of {len(paths)} files that --data.audio {audio} reads are missing, the first is "

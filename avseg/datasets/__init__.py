@@ -155,10 +155,27 @@ def build_dataset(config: DataConfig, split: str, root: Path | None = None) -> C
     if split not in SPLITS:
         raise ValueError(f"no split is called {split!r}; known: {', '.join(SPLITS)}")
     root = root or config.root
+    if config.shards is not None:
+        return _from_shards(config, spec, split, root)
     if root is None and not spec.in_memory:
-        raise ValueError(f"the data set {config.name!r} needs its folder; give --data.root DIR")
+        raise ValueError(f"the data set {config.name!r} needs its folder; give --data.root DIR, or --data.shards")
     if root is not None and not spec.in_memory and not Path(root).is_dir():
         raise FileNotFoundError(f"the folder {root} of the data set {config.name!r} does not exist")
-    dataset: ClipDataset = imported(spec.open)(config, split, root and Path(root))
+    return _with_suite(imported(spec.open)(config, split, root and Path(root)), config, spec)
+
+
+def _from_shards(config: DataConfig, spec: DatasetSpec, split: str, root: Path | None) -> ClipDataset:
+    if spec.in_memory:
+        raise ValueError(f"the data set {config.name!r} is made in memory and has no shards; leave out --data.shards")
+    if root is not None:
+        raise ValueError(
+            f"the data set {config.name!r} has a folder, {root}, and shards, {config.shards}; leave out --data.root or "
+            "--data.shards"
+        )
+    opened = imported("avseg.shards.dataset:open_shards")(config, split, config.shards)
+    return _with_suite(opened, config, spec)
+
+
+def _with_suite(dataset: ClipDataset, config: DataConfig, spec: DatasetSpec) -> ClipDataset:
     dataset.config, dataset.suite = config, config.suite or dataset.suite or spec.suite
     return dataset

@@ -14,7 +14,7 @@ from typing import Any
 
 from torch import Tensor
 
-from avseg.io.files import write_aside
+from avseg.io.files import cache_folder, write_aside
 from avseg.models.base import Model
 from avseg.models.compiled import plain_state, uncompiled
 from avseg.models.digest import update_with
@@ -26,10 +26,7 @@ MOST_BYTES = 4 * 2**30
 
 def folder() -> Path:
     """Where they lie: `AVSEG_CACHE`, or `avseg` in the user's cache folder."""
-    if given := os.environ.get("AVSEG_CACHE"):
-        return Path(given) / "engines"
-    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
-    return Path(base or Path.home() / ".cache") / "avseg" / "engines"
+    return cache_folder("engines")
 
 
 def key_of(*facts: Any) -> str:

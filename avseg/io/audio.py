@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 import wave
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from avseg.io.files import write_aside
+from avseg.io.packed import is_file, opened
 
 _SCALES = {"uint8": 128.0, "int16": 32768.0, "int32": 2147483648.0}
 
@@ -100,15 +103,17 @@ def _pcm(audio: Tensor) -> Tensor:
 def _read(path: Path, mapped: bool = False) -> tuple[NDArray[np.generic], int]:
     from scipy.io import wavfile
 
-    if not path.is_file():
+    if not is_file(path):
         raise FileNotFoundError(f"the sound {path} is missing")
-    if path.stat().st_size == 0:
+    source = opened(path)
+    head, size = _begin(source)
+    if size == 0:
         raise ValueError(f"the sound {path} has zero bytes; prepare or copy it again")
-    _check_length(path)
+    _check_length(path, head, size)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", wavfile.WavFileWarning)  # chunks of other programs are no fault
-            rate, samples = wavfile.read(path, mmap=mapped and _can_be_mapped(path))
+            rate, samples = wavfile.read(source, mmap=mapped and source is path and _can_be_mapped(head))
     except Exception as error:
         # scipy trips over a file that has neither of the parts that every WAV file has.
         reason = "it has no `fmt ` and no `data`" if isinstance(error, UnboundLocalError) else error
@@ -118,18 +123,23 @@ def _read(path: Path, mapped: bool = False) -> tuple[NDArray[np.generic], int]:
     return samples.reshape(len(samples), -1).T, int(rate)  # (A, S)
 
 
-def _can_be_mapped(path: Path) -> bool:
+def _begin(source: Path | BytesIO) -> tuple[bytes, int]:
+    """The first 36 bytes of a file, and how many it has."""
+    if isinstance(source, BytesIO):
+        held = source.getbuffer()
+        return bytes(held[:36]), len(held)
+    with source.open("rb") as file:
+        return file.read(36), os.fstat(file.fileno()).st_size
+
+
+def _can_be_mapped(head: bytes) -> bool:
     """Samples of three bytes (and files that are not plain) have to be unpacked."""
-    with path.open("rb") as file:
-        head = file.read(36)
     return head[12:16] == b"fmt " and head[34:36] in (b"\x08\x00", b"\x10\x00", b"\x20\x00", b"\x40\x00")
 
 
-def _check_length(path: Path) -> None:
+def _check_length(path: Path, head: bytes, found: int) -> None:
     """Refuse a file shorter than its header says; a program that writes into a pipe says 2^31 or more."""
-    with path.open("rb") as file:
-        head = file.read(8)
-    wanted, found = int.from_bytes(head[4:], "little") + 8, path.stat().st_size
+    wanted = int.from_bytes(head[4:8], "little") + 8
     if head[:4] == b"RIFF" and found + 1 < wanted < 2**31:
         raise ValueError(f"{path} has {found} of the {wanted} bytes its header names; prepare or copy it again")
 

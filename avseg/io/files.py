@@ -69,6 +69,14 @@ def folder_aside(path: Path) -> Iterator[Path]:
         shutil.rmtree(aside, ignore_errors=True)
 
 
+def cache_folder(name: str) -> Path:
+    """Where what can be made again is kept: below `AVSEG_CACHE`, or `avseg` in the user's cache folder."""
+    if given := os.environ.get("AVSEG_CACHE"):
+        return Path(given) / name
+    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
+    return Path(base or Path.home() / ".cache") / "avseg" / name
+
+
 def clear_stale(folder: Path, *, below: bool = False) -> None:
     """Remove what killed processes of this machine have left half-written in `folder`.
 

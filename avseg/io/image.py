@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from avseg.io.files import write_aside
+from avseg.io.packed import opened
 
 
 def open_image(path: Path, mode: str | None = None) -> Image.Image:
@@ -22,7 +23,7 @@ def open_image(path: Path, mode: str | None = None) -> Image.Image:
         ValueError: not a whole picture; the sentence names the file.
     """
     try:
-        with Image.open(path) as image:
+        with Image.open(opened(path)) as image:
             image.load()
             return image if mode is None or image.mode == mode else eight_bit(image).convert(mode)
     except FileNotFoundError:

@@ -64,6 +64,11 @@ def open_binary(path: Path) -> BinaryIO:
     return source if isinstance(source, BytesIO) else source.open("rb")
 
 
+def is_held(path: Path) -> bool:
+    """Whether a path is a file in a shard."""
+    return str(path) in _held
+
+
 def is_file(path: Path) -> bool:
     """Whether a file is on the disk or in a shard."""
     if str(path) in _held:

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from avseg.io.files import write_aside
+from avseg.io.packed import is_file, open_binary
 
 
 def read_tensor(path: Path) -> Tensor:
@@ -46,10 +47,10 @@ def read_tensors(path: Path) -> Any:
 
 
 def _unpickled(path: Path, what: str, wanted: str, advice: str) -> Any:
-    if not path.is_file():
+    if not is_file(path):
         raise FileNotFoundError(f"the pickle {path} is missing")
     try:
-        with path.open("rb") as file:
+        with open_binary(path) as file:
             return _TensorUnpickler(file).load()
     except _RefusedError as error:
         raise ValueError(f"{path} is refused: it asks for {error}, and {what} needs no such thing") from None

@@ -1,7 +1,7 @@
 """Places beyond this machine's disks, opened by fsspec: `s3://bucket/folder`, `https://host/folder`, `memory://name`.
 
-What goes wrong is one sentence. Credentials are those of fsspec's own back ends (environment, configuration files); they
-are in no message, and neither are passwords and signatures of URLs.
+What goes wrong is one sentence. Credentials are those of fsspec's own back ends (environment, configuration files);
+they are in no message, and neither are passwords and signatures of URLs.
 """
 
 from __future__ import annotations
@@ -199,7 +199,7 @@ def _tried(place: str, what: str, work: Callable[[], T]) -> T:
                 return work()
             except (FileNotFoundError, PermissionError, RemoteError, NotImplementedError):
                 raise
-            except Exception as error:  # noqa: BLE001 every back end has its own
+            except Exception as error:
                 if _is_final(error):
                     raise
                 time.sleep(wait)

@@ -17,11 +17,13 @@ from torch import Tensor
 
 from avseg.data.base import ClipDataset
 from avseg.data.geometry import Geometry
+from avseg.data.packing import ClipFile, SplitTables
 from avseg.data.sound import read_sound
 from avseg.data.tables import ClipFiles, need_shipped
 from avseg.datasets.aviseg.config import AVISegConfig
 from avseg.datasets.aviseg.truth import Size, TrackAnnotation, Video, read_truth, size_of, track_target
 from avseg.io.image import open_image
+from avseg.io.packed import is_file, opened
 from avseg.types import Clip, Task, TrackTarget
 
 FEATURES = 128
@@ -67,6 +69,19 @@ class AVISeg(ClipDataset):
             sound=folder / "WAVAudios" / f"{video.name}.wav",
             features=folder / "FEATAudios" / f"{video.name}.npy",
         )
+
+    def clip_files(self, index: int) -> list[ClipFile]:
+        """Frames, the sound, and the vectors that stand for it."""
+        video, wav = self.videos[index], self.config.audio == "wav"
+        return [
+            *(ClipFile("frame", f"{self.split}/JPEGImages/{name}") for name in video.frames),
+            ClipFile("sound", f"{self.split}/WAVAudios/{video.name}.wav", wav),
+            ClipFile("features", f"{self.split}/FEATAudios/{video.name}.npy", not wav),
+        ]
+
+    def tables(self) -> SplitTables:
+        """The file of truth, which holds the masks."""
+        return SplitTables((f"{self.split}.json",))
 
     def annotated(self, index: int) -> range:
         """All frames of a video have truth."""
@@ -159,13 +174,13 @@ def read_features(path: Path, seconds: int) -> Tensor:
         FileNotFoundError: no such file.
         ValueError: not an array of numbers, or of another shape; objects in it are refused, not executed.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise FileNotFoundError(
             f"the features {path} are missing; make them (avseg data prepare aviseg --vggish FILE) or read the sound "
             "(--data.audio wav)"
         )
     try:
-        values = np.load(path, allow_pickle=False)
+        values = np.load(opened(path), allow_pickle=False)
         features = torch.from_numpy(values.astype(np.float32))
     except (ValueError, OSError, EOFError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is not a whole NPY file of numbers ({error}); prepare or copy it again") from error

@@ -14,6 +14,7 @@ from torch import Tensor
 from avseg.config import did_you_mean
 from avseg.data.base import ClipDataset
 from avseg.data.geometry import Geometry
+from avseg.data.packing import ClipFile, SplitTables
 from avseg.data.tables import ClipFiles
 from avseg.datasets.avsbench.config import MixedConfig, MS3Config, S4Config
 from avseg.datasets.avsbench.reader import LAYOUTS, AVSBenchObject
@@ -58,6 +59,21 @@ class MixedAVSBench(ClipDataset):
         """Where the parts of a clip lie."""
         name, place = self._places[index]
         return self.parts[name].files(place)
+
+    def clip_files(self, index: int) -> list[ClipFile]:
+        """As the part has them."""
+        name, place = self._places[index]
+        below = self._below(name)
+        return [file._replace(name=below + file.name) for file in self.parts[name].clip_files(place)]
+
+    def tables(self) -> SplitTables:
+        """Those of the parts."""
+        found = [self._below(part) + name for part in self.parts for name in self.parts[part].tables().whole]
+        return SplitTables(tuple(found))
+
+    def _below(self, part: str) -> str:
+        root = self.parts[part].root
+        return "" if root == self.root else f"{root.name}/"
 
     def annotated(self, index: int) -> range:
         """The frames of a clip that have labels."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from avseg.data.base import ClipDataset
 from avseg.data.geometry import Geometry, channels_first
+from avseg.data.packing import ClipFile, SplitTables
 from avseg.data.sound import every_second_second, published_buffer, read_sound
 from avseg.data.tables import ClipFiles, Row, check_names, need_shipped, objects_of, read_table
 from avseg.datasets.avsbench.classes import s4_categories
@@ -28,6 +30,8 @@ from avseg.io.pickles import read_tensor
 from avseg.types import Clip, DenseTarget, Task
 
 FRAMES = 5
+SEMANTIC = "metadata.csv"
+"""The table of AVSBench-semantic."""
 
 
 @dataclass(frozen=True)
@@ -37,36 +41,43 @@ class Layout:
     table: str
     columns: tuple[tuple[str, int | None], ...]
     """Name and, where the header may name it otherwise, position."""
-    files: Callable[[Path, Row], ClipFiles]
+    places: Callable[[Row], ClipPlaces]
     bitmaps: bool
     """Masks are read as Pillow's mode 1, as published for S4; otherwise by `ms3_mask`."""
 
 
-def _s4_files(root: Path, row: Row) -> ClipFiles:
-    name, place = row["name"], Path(row["split"], row["category"])
-    data = root / "s4_data"
+class ClipPlaces(NamedTuple):
+    """Where the parts of a clip lie below the root."""
+
+    frames: tuple[str, ...]
+    labels: tuple[str, ...]
+    sound: str
+    log_mel: str
+
+
+def _s4_places(row: Row) -> ClipPlaces:
+    name, at = row["name"], f"{row['split']}/{row['category']}"
     annotated = 1 if row["split"] == "train" else FRAMES
-    return ClipFiles(
-        tuple(data / "visual_frames" / place / name / f"{name}_{k}.png" for k in range(1, FRAMES + 1)),
-        tuple(data / "gt_masks" / place / name / f"{name}_{k}.png" for k in range(1, annotated + 1)),
-        data / "audio_wav" / place / f"{name}.wav",
-        data / "audio_log_mel" / place / f"{name}.pkl",
+    return ClipPlaces(
+        tuple(f"s4_data/visual_frames/{at}/{name}/{name}_{k}.png" for k in range(1, FRAMES + 1)),
+        tuple(f"s4_data/gt_masks/{at}/{name}/{name}_{k}.png" for k in range(1, annotated + 1)),
+        f"s4_data/audio_wav/{at}/{name}.wav",
+        f"s4_data/audio_log_mel/{at}/{name}.pkl",
     )
 
 
-def _ms3_files(root: Path, row: Row) -> ClipFiles:
+def _ms3_places(row: Row) -> ClipPlaces:
     name, split = row["name"], row["split"]
-    data = root / "ms3_data"
-    return ClipFiles(
-        tuple(data / "visual_frames" / name / f"{name}.mp4_{k}.png" for k in range(1, FRAMES + 1)),
-        tuple(data / "gt_masks" / split / name / f"{name}_{k}.png" for k in range(1, FRAMES + 1)),
-        data / "audio_wav" / split / f"{name}.wav",
-        data / "audio_log_mel" / split / f"{name}.pkl",
+    return ClipPlaces(
+        tuple(f"ms3_data/visual_frames/{name}/{name}.mp4_{k}.png" for k in range(1, FRAMES + 1)),
+        tuple(f"ms3_data/gt_masks/{split}/{name}/{name}_{k}.png" for k in range(1, FRAMES + 1)),
+        f"ms3_data/audio_wav/{split}/{name}.wav",
+        f"ms3_data/audio_log_mel/{split}/{name}.pkl",
     )
 
 
-S4 = Layout("s4_meta_data.csv", (("name", 0), ("category", None), ("split", None)), _s4_files, bitmaps=True)
-MS3 = Layout("ms3_meta_data.csv", (("name", 0), ("split", None)), _ms3_files, bitmaps=False)
+S4 = Layout("s4_meta_data.csv", (("name", 0), ("category", None), ("split", None)), _s4_places, bitmaps=True)
+MS3 = Layout("ms3_meta_data.csv", (("name", 0), ("split", None)), _ms3_places, bitmaps=False)
 LAYOUTS = {"s4": S4, "ms3": MS3}
 
 
@@ -95,7 +106,24 @@ class AVSBenchObject(ClipDataset):
 
     def files(self, index: int) -> ClipFiles:
         """Where the parts of a clip lie."""
-        return self.layout.files(self.root, self.rows[index])
+        place, root = self.layout.places(self.rows[index]), self.root
+        frames, labels = (tuple(root / name for name in names) for names in (place.frames, place.labels))
+        return ClipFiles(frames, labels, root / place.sound, root / place.log_mel)
+
+    def clip_files(self, index: int) -> list[ClipFile]:
+        """Frames, masks, the sound and its shipped windows."""
+        place = self.layout.places(self.rows[index])
+        wav = self.config.audio == "wav"
+        return [
+            *(ClipFile("frame", name) for name in place.frames),
+            *(ClipFile("label", name) for name in place.labels),
+            ClipFile("sound", place.sound, wav),
+            ClipFile("log_mel", place.log_mel, not wav),
+        ]
+
+    def tables(self) -> SplitTables:
+        """The table of the data set, and that of AVSBench-semantic where it is there."""
+        return SplitTables(tuple(name for name in (self.layout.table, SEMANTIC) if (self.root / name).is_file()))
 
     def annotated(self, index: int) -> range:
         """The frames of a clip that have labels."""
@@ -118,7 +146,7 @@ class AVSBenchObject(ClipDataset):
 
     @cached_property
     def _objects(self) -> dict[str, frozenset[str]]:
-        return objects_of(self.root / "metadata.csv", "v1m")
+        return objects_of(self.root / SEMANTIC, "v1m")
 
     def read(self, index: int, geometry: Geometry | None = None, frames: Sequence[int] | None = None) -> Clip:
         """A clip, or some frames of it, sized while it is read where a geometry is given.

@@ -21,11 +21,13 @@ from torch.utils.data import get_worker_info
 
 from avseg.data.base import ClipDataset
 from avseg.data.geometry import Geometry, channels_first
+from avseg.data.packing import ClipFile, SplitTables
 from avseg.data.sound import published_buffer, read_sound
 from avseg.data.tables import ClipFiles, check_names, objects_of, read_table
 from avseg.datasets.avss.classes import avss_classes, avss_palette
 from avseg.datasets.avss.config import AVSSConfig
 from avseg.io.image import open_image
+from avseg.io.packed import is_folder
 from avseg.types import IGNORE, Clip, DenseTarget, Task
 
 FRAMES = {"v1s": 5, "v1m": 5, "v2": 10}
@@ -33,6 +35,7 @@ FRAMES = {"v1s": 5, "v1m": 5, "v2": 10}
 LONGEST = 10
 COLOURS, IDS = "labels_rgb", "labels_semantic"
 """Folders of the label pictures; that of the ids is read where there is none of the colours."""
+NAMES = "label2idx.json"
 COLUMNS = (("uid", None), ("label", None), ("split", None))
 
 A = TypeVar("A")
@@ -69,13 +72,28 @@ class AVSS(ClipDataset):
         """Where the parts of a clip lie; a v1s clip of training has the label of its first frame only."""
         row = self.rows[index]
         folder = self.root / row["label"] / row["uid"]
-        ids_only = not (folder / COLOURS).is_dir() and (folder / IDS).is_dir()
+        ids_only = not is_folder(folder / COLOURS) and is_folder(folder / IDS)
         labels = folder / (IDS if ids_only else COLOURS)
         return ClipFiles(
             tuple(folder / "frames" / f"{k}.jpg" for k in range(FRAMES[row["label"]])),
             tuple(labels / f"{k}.png" for k in self.annotated(index)),
             folder / "audio.wav",
         )
+
+    def clip_files(self, index: int) -> list[ClipFile]:
+        """Frames, labels as colours and as class ids, and the sound."""
+        row = self.rows[index]
+        folder, labelled = f"{row['label']}/{row['uid']}", self.annotated(index)
+        return [
+            *(ClipFile("frame", f"{folder}/frames/{k}.jpg") for k in range(FRAMES[row["label"]])),
+            *(ClipFile("label", f"{folder}/{COLOURS}/{k}.png", needed=False) for k in labelled),
+            *(ClipFile("label_ids", f"{folder}/{IDS}/{k}.png", needed=False) for k in labelled),
+            ClipFile("sound", f"{folder}/audio.wav"),
+        ]
+
+    def tables(self) -> SplitTables:
+        """The table, and the names of the classes where they are there."""
+        return SplitTables(tuple(name for name in ("metadata.csv", NAMES) if (self.root / name).is_file()))
 
     def annotated(self, index: int) -> range:
         """The frames of a clip that have labels."""
@@ -137,7 +155,7 @@ def class_names(root: Path) -> tuple[str, ...]:
     Raises:
         ValueError: not 71 names, or their numbers are not in order.
     """
-    path = root / "label2idx.json"
+    path = root / NAMES
     if not path.is_file():
         return avss_classes()
     try:

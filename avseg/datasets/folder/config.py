@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from avseg.data.config import DataConfig
 
@@ -39,6 +39,9 @@ class FolderConfig(DataConfig):
                 f"got fps {self.fps:g} and clip_seconds {self.clip_seconds:g}, wanted positive numbers, fps of 1000 at "
                 "most (--data.fps, --data.clip-seconds)"
             )
+
+    def on_shards(self, root: Path) -> Self:
+        return replace(super().on_shards(root), split=None, cache=None)
 
     @property
     def steps(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -13,19 +13,21 @@ from torch import Tensor
 
 from avseg.data.base import ClipDataset, EmptySplitError
 from avseg.data.geometry import Geometry, channels_first
+from avseg.data.packing import ClipFile, SplitTables, below
 from avseg.data.tables import ClipFiles
 from avseg.datasets.folder.config import FolderConfig
 from avseg.datasets.folder.decode import CacheKey, Decoded, decoded, is_kept
 from avseg.datasets.folder.find import FolderTruth, Kind, scan
 from avseg.datasets.folder.labels import Labels
+from avseg.datasets.folder.packing import CACHE, cut_sound, kept_name, place_of, tables_of
 from avseg.datasets.folder.records import FolderVideo
 from avseg.datasets.folder.splits import hash_splits, read_splits, split_table
 from avseg.io.audio import open_wav
 from avseg.io.image import open_image
+from avseg.io.packed import is_assumed, is_held
 from avseg.progress import tracked
 from avseg.types import IGNORE, Clip, DenseTarget, Task, TrackTarget
 
-CACHE = ".avseg"
 SUITES = {"binary": "avsbench_object", "semantic": "avsbench_semantic", "instance": "aviseg"}
 
 
@@ -45,14 +47,22 @@ class _Piece:
         whole = self.begin == 0 and self.end == self.decoded.length
         return self.video.name if whole else f"{self.video.name}_{self.begin:06d}"
 
+    @property
+    def own_sound(self) -> Path:
+        """The file of its sound alone, which only shards have."""
+        return self.decoded.folder / f"sound_{self.begin:06d}.wav"
+
 
 class FolderDataset(ClipDataset):
     """One split. Videos are decoded once and kept as pictures and sound; reading opens what a clip shows."""
 
     config: FolderConfig
 
-    def __init__(self, config: FolderConfig, kind: Kind, classes: tuple[str, ...], pieces: Sequence[_Piece]) -> None:
+    def __init__(
+        self, config: FolderConfig, root: Path, kind: Kind, classes: tuple[str, ...], pieces: Sequence[_Piece]
+    ) -> None:
         self.config, self.kind, self.classes, self.pieces = config, kind, classes, list(pieces)
+        self.root = root
         self.task = Task("binary") if kind == "binary" else Task(kind, classes)
         self.suite = SUITES[kind]
         self.ids = [piece.name for piece in pieces]
@@ -68,6 +78,33 @@ class FolderDataset(ClipDataset):
         whole = tuple(path for path in labels if path is not None)
         frames = tuple(piece.decoded.frame(step) for step in range(piece.begin, piece.end))
         return ClipFiles(frames, whole if len(whole) == len(labels) else (), piece.decoded.sound)
+
+    def clip_files(self, index: int) -> list[ClipFile]:
+        """Decoded frames, label maps, and the sound of the clip alone."""
+        piece, found = self.pieces[index], self.pieces[index].decoded
+        name = partial(kept_name, piece.video.name, found.folder)
+        labels = [self._labels_of(piece, step) for step in range(piece.begin, piece.end)]
+        return [
+            *(ClipFile("frame", name(found.frame(step).name)) for step in range(piece.begin, piece.end)),
+            *(ClipFile("label", below(self.root, path)) for path in labels if path is not None),
+            *([ClipFile("sound", name(piece.own_sound.name))] if found.channels else []),
+        ]
+
+    def tables(self) -> SplitTables:
+        """Labels in files, the table of splits, and the names of videos and label maps."""
+        kept = {piece.video.name: piece.decoded.folder for piece in self.pieces}
+        return tables_of(self.root, self.config.split, kept)
+
+    def place_of(self, name: str) -> Path:
+        """The table of splits and the decoded frames may lie elsewhere."""
+        return place_of(name, self.root, self.config.split, self.config.cache or self.root / CACHE)
+
+    def content_of(self, index: int, name: str) -> bytes:
+        """The sound is cut to the clip."""
+        piece = self.pieces[index]
+        if name.endswith(f"/{piece.own_sound.name}"):
+            return cut_sound(piece.decoded.sound, *self._samples(piece))
+        return super().content_of(index, name)
 
     def annotated(self, index: int) -> list[int]:
         """The frames of a clip that have labels."""
@@ -85,7 +122,7 @@ class FolderDataset(ClipDataset):
     def sound(self, index: int) -> tuple[Tensor, int]:
         """The sound of a clip alone, as long as its frames last; silence where the video has none."""
         piece, rate = self.pieces[index], self.config.sample_rate
-        begin, end = (round(step / self.config.fps * rate) for step in (piece.begin, piece.end))
+        begin, end = self._samples(piece)
         found = piece.decoded
         channels = 2 if self.config.stereo else 1
         if not found.channels:
@@ -95,11 +132,17 @@ class FolderDataset(ClipDataset):
                 f"{piece.video.path} has one channel of sound for a stereo recipe, which hears left and right; take "
                 "videos with stereo sound or a mono recipe (--data.no-stereo)"
             )
-        part = open_wav(found.sound).part(begin, end)
+        own = piece.own_sound
+        part = open_wav(own).part() if is_held(own) else open_wav(found.sound).part(begin, end)
         part = part if channels == 2 else part.mean(0, keepdims=True)
         audio = np.zeros((channels, end - begin), np.float32)
         audio[:, : part.shape[1]] = part
         return torch.from_numpy(audio), rate
+
+    def _samples(self, piece: _Piece) -> tuple[int, int]:
+        """The first sample of a clip, and that behind its last one."""
+        rate, fps = self.config.sample_rate, self.config.fps
+        return round(piece.begin / fps * rate), round(piece.end / fps * rate)
 
     def target(self, index: int) -> DenseTarget | TrackTarget:
         """The truth of a clip alone."""
@@ -288,7 +331,13 @@ def open_folder(config: FolderConfig, split: str, root: Path) -> FolderDataset:
             f"{root / 'split.csv'}"
         )
     new = [video for video in videos if not folder.is_kept(video)]
+    if new and is_assumed(root):
+        raise ValueError(
+            f"the shards hold no frames of {new[0].name} as these options want them (--data.fps {config.fps:g}, "
+            f"--data.clip-seconds {config.clip_seconds:g}, --data.sample-rate {config.sample_rate}); pack the folder "
+            "again with the options of the recipe"
+        )
     for video in tracked(new, f"decode {split}", "video") if new else ():
         folder.decoded(video)
     pieces = [piece for video in videos for piece in folder.pieces(video, folder.decoded(video))]
-    return FolderDataset(config, folder.kind[0], folder.truth.classes, pieces)
+    return FolderDataset(config, root, folder.kind[0], folder.truth.classes, pieces)

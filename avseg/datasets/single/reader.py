@@ -14,6 +14,7 @@ import torch
 from avseg.config import did_you_mean
 from avseg.data.base import ClipDataset
 from avseg.data.geometry import Geometry, channels_first
+from avseg.data.packing import ClipFile, SplitTables
 from avseg.data.sound import read_sound
 from avseg.data.tables import ClipFiles, check_names, read_table
 from avseg.datasets.single.classes import single_classes
@@ -44,6 +45,20 @@ class Single(ClipDataset):
         name, labels = self.ids[index], "salient_labels" if self.config.binary else "labels"
         frame, sound = self.root / "frames" / f"{name}.png", self.root / "audios" / f"{name}.wav"
         return ClipFiles((frame,), (self.root / labels / f"{name}.png",), sound)
+
+    def clip_files(self, index: int) -> list[ClipFile]:
+        """The picture, its labels of both kinds, and the sound."""
+        name, binary = self.ids[index], self.config.binary
+        return [
+            ClipFile("frame", f"frames/{name}.png"),
+            ClipFile("label", f"labels/{name}.png", not binary),
+            ClipFile("label_salient", f"salient_labels/{name}.png", binary),
+            ClipFile("sound", f"audios/{name}.wav"),
+        ]
+
+    def tables(self) -> SplitTables:
+        """The table."""
+        return SplitTables(("data.csv",))
 
     def annotated(self, index: int) -> range:
         """Its picture."""

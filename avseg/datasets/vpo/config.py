@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from avseg.data.config import DataConfig
 
@@ -19,6 +19,9 @@ class VPOConfig(DataConfig):
     for VPO-SS); `merged_val` makes val and test one split under both names."""
     sounds: Path | None = None
     """The folder of the sounds; by default vggsound_bench/VGGSound/audios below `root`."""
+
+    def on_shards(self, root: Path) -> Self:
+        return replace(super().on_shards(root), sounds=None)
 
     @property
     def mirrors_sound(self) -> bool:

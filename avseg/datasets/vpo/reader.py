@@ -18,12 +18,14 @@ from torch import Tensor
 
 from avseg.data.base import ClipDataset
 from avseg.data.geometry import Geometry, channels_first
+from avseg.data.packing import ClipFile, SplitTables, below
 from avseg.data.sound import pan, read_centre
 from avseg.data.tables import ClipFiles
 from avseg.datasets.vpo.classes import vpo_classes, vpo_mask_ids
 from avseg.datasets.vpo.config import VPOConfig
 from avseg.datasets.vpo.table import TABLES, PlacedSound, Sample, read_samples
 from avseg.io.image import open_image
+from avseg.io.packed import is_folder
 from avseg.types import IGNORE, Clip, DenseTarget, Task
 
 SECONDS = 3.0
@@ -44,7 +46,7 @@ class VPO(ClipDataset):
 
     def __init__(self, config: VPOConfig, split: str, root: Path) -> None:
         sounds = config.sounds or root / SOUNDS
-        if not sounds.is_dir():
+        if not is_folder(sounds):
             raise FileNotFoundError(f"the folder {sounds} of the sounds of VPO does not exist; give --data.sounds DIR")
         self.config, self.split, self.root, self.table = config, split, root, TABLES[config.name]
         merged = "merged_val" in config.compat and split != "train"
@@ -56,6 +58,24 @@ class VPO(ClipDataset):
         """Where the parts of a sample lie; of several sounds the first."""
         sample = self.samples[index]
         return ClipFiles((sample.image,), (sample.mask,), sample.sources[0].sound)
+
+    def clip_files(self, index: int) -> list[ClipFile]:
+        """The picture, its mask, and all sounds."""
+        sample = self.samples[index]
+        return [
+            ClipFile("frame", below(self.root, sample.image)),
+            ClipFile("label", below(self.root, sample.mask)),
+            *(ClipFile("sound", f"{SOUNDS.as_posix()}/{source.sound.name}") for source in sample.sources),
+        ]
+
+    def tables(self) -> SplitTables:
+        """The table of the subset."""
+        return SplitTables((f"VPO/{self.table.folder}/{self.table.table}",))
+
+    def place_of(self, name: str) -> Path:
+        """The sounds may lie elsewhere."""
+        folder, _, file = name.rpartition("/")
+        return self.config.sounds / file if self.config.sounds and folder == SOUNDS.as_posix() else self.root / name
 
     def annotated(self, index: int) -> range:
         """Its picture."""

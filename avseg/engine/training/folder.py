@@ -15,8 +15,8 @@ from avseg.engine.training.checkpoint import newest_checkpoint, remove_leavings
 from avseg.io.files import write_text
 
 FREE = {
-    "data": ("root",),
-    "val": ("root",),
+    "data": ("root", "shards"),
+    "val": ("root", "shards"),
     "train": ("workers", "log_every", "save_every", "trackers", "eval_batch_size"),
 }
 """Settings that a resumed run may change: none of them moves the curve."""

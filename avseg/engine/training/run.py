@@ -35,7 +35,8 @@ def train_recipe(recipe: Recipe, run_dir: Path, *, resume: bool = True) -> Path:
     recipe.model.refuse_idle()
     val = recipe.val or recipe.data
     train_set = build_dataset(recipe.data, "train")
-    val_set = build_dataset(val if val.root else replace(val, root=recipe.data.root), "val")
+    val = val if val.root or val.shards else replace(val, root=recipe.data.root, shards=recipe.data.shards)
+    val_set = build_dataset(val, "val")
     begins = newest_checkpoint(RunFolder(run_dir).checkpoints) is None
     if begins:
         check_init(recipe.init)
