@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import PIL.Image
 import pytest
 import torch
 
+from alike import same
 from avseg.config import InputSpec
 from avseg.data import DATASETS, build_dataset, make_loader
 from avseg.data.framing import OneFrame, Window
@@ -46,22 +46,6 @@ def dataset(request: pytest.FixtureRequest, folder: Folder) -> Any:
 def transforms_of(draw: str, dataset: Any) -> list[Any]:
     """As `train_transforms` has them: masks of tracks are made behind the draw, then all is sized."""
     return [DRAWS[draw], *([Rasterise()] if dataset.task.kind == "instance" else []), SIZED]
-
-
-def same(one: Any, other: Any, left_out: tuple[str, ...] = ()) -> None:
-    """Two dataclasses of tensors, or two plain values, are equal."""
-    assert type(one) is type(other)
-    if isinstance(one, torch.Tensor):
-        assert torch.equal(one.nan_to_num(-1), other.nan_to_num(-1))  # areas of no mask are NaN
-    elif hasattr(one, "__dataclass_fields__"):
-        for name in (field.name for field in fields(one) if field.name not in left_out):
-            same(getattr(one, name), getattr(other, name))
-    elif isinstance(one, list):
-        assert len(one) == len(other)
-        for mine, its in zip(one, other, strict=True):
-            same(mine, its)
-    else:
-        assert one == other
 
 
 def heard(batch: Batch) -> torch.Tensor:
