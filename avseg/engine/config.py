@@ -143,6 +143,9 @@ class TrainConfig:
     """Protocol of the validation figures (docs/metrics.md)."""
     trackers: tuple[str, ...] = ()
     """Where the figures of steps and validations are shown as well: tensorboard, wandb. Each is an extra of pip."""
+    store: str | None = None
+    """A place such as s3://bucket/run, to which checkpoints, figures and model files are copied as they are written,
+    and from which a machine without the run's folder goes on. One run a place."""
     sync_batch_norm: bool = False
     """Several GPUs: batch statistics of all processes together. One process has them anyway."""
 

@@ -16,18 +16,19 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def leaving_together() -> Iterator[None]:
-    """End the process group, if the block has begun one, once all processes have come to the end of their block.
+    """End the process group that the block has begun, if any, once all processes have come to the end of their block.
 
     A process that closes its connections right after a collective can fail a slower one, which then learns of the
     closed connection before it looks at what it has received. The processes meet in the group's store, which does not
     go through those connections. A process whose block fails leaves at once.
     """
+    own = not _in_group()  # Ray Train begins the group itself, and ends it
     try:
         yield
-        if _in_group():
+        if own and _in_group():
             _meet()
     finally:
-        if _in_group():
+        if own and _in_group():
             distributed.destroy_process_group()
 
 

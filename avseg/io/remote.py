@@ -23,6 +23,8 @@ TRIES = 3
 """How often a read is tried where the connection fails."""
 WAIT = 0.5
 """s before the second try; twice as long before the next."""
+_FOLDERS = {"file", "local", "sftp", "ssh", "smb", "hdfs", "ftp"}
+"""Protocols of file systems with folders, which show files while they are written."""
 _SCHEME = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]+://")
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://[^\s'\"<>()]+")
 
@@ -123,26 +125,22 @@ def listed(place: str) -> list[str]:
 
 
 def write(place: str, content: bytes) -> None:
-    """Write a file whole: object stores show an object once all of it is there.
+    """Write a file, whole or not at all.
 
     Raises:
         RemoteError: the place cannot be reached or denies it.
     """
-    with _sentences(place, "written"):
-        system, path = _opened(place)
-        _make_parent(system, path)
+    with _sentences(place, "written"), _aside(place) as (system, path):
         system.pipe_file(path, content)
 
 
 def upload(path: Path, place: str) -> None:
-    """Copy a file of this machine to a place.
+    """Copy a file of this machine to a place, whole or not at all.
 
     Raises:
         RemoteError: the place cannot be reached or denies it.
     """
-    with _sentences(place, "written"):
-        system, target = _opened(place)
-        _make_parent(system, target)
+    with _sentences(place, "written"), _aside(place) as (system, target):
         system.put_file(str(path), target)
 
 
@@ -186,10 +184,18 @@ def _opened(place: str) -> tuple[Any, str]:
     return system, str(path)
 
 
-def _make_parent(system: Any, path: str) -> None:
-    """Folders are made where a back end has any; a bucket is not."""
-    if getattr(system, "protocol", "") in ("file", "local") or "memory" in system.protocol or "sftp" in system.protocol:
-        system.makedirs(path.rpartition("/")[0], exist_ok=True)
+@contextmanager
+def _aside(place: str) -> Iterator[tuple[Any, str]]:
+    """The file system of a place, and where to write. Object stores show an object once all of it is there; in others
+    it is written beside its place first."""
+    system, path = _opened(place)
+    if not _FOLDERS & set([system.protocol] if isinstance(system.protocol, str) else system.protocol):
+        yield system, path
+        return
+    folder, _, name = path.rpartition("/")
+    system.makedirs(folder, exist_ok=True)
+    yield system, f"{folder}/.{name}.part"
+    system.mv(f"{folder}/.{name}.part", path)
 
 
 def _tried(place: str, what: str, work: Callable[[], T]) -> T:

@@ -17,7 +17,7 @@ from avseg.io.files import write_text
 FREE = {
     "data": ("root", "shards"),
     "val": ("root", "shards"),
-    "train": ("workers", "log_every", "save_every", "trackers", "eval_batch_size"),
+    "train": ("workers", "log_every", "save_every", "trackers", "eval_batch_size", "store"),
 }
 """Settings that a resumed run may change: none of them moves the curve."""
 
@@ -48,7 +48,7 @@ class RunFolder:
                 raise ValueError(f"{self.path} holds a run that has begun; let it resume, or choose another folder")
             # A run that ended before its first checkpoint, as at data that do not fit, has left nothing to guard.
             if newest_checkpoint(self.checkpoints) is not None:
-                self._check_same(recipe)
+                self.refuse_other(recipe)
         remove_leavings(self.path)
         remove_leavings(self.checkpoints)
         write_json(self.recipe, recipe_dict(recipe))
@@ -62,11 +62,20 @@ class RunFolder:
         """
         if not self.summary.exists():
             return False
-        self._check_same(recipe)
+        self.refuse_other(recipe)
         return True
 
-    def _check_same(self, recipe: Recipe) -> None:
-        there = flat(_with_new_fields(json.loads(self.recipe.read_text(encoding="utf-8")), recipe))
+    def refuse_other(self, recipe: Recipe, written: bytes | None = None, place: str = "") -> None:
+        """
+        Args:
+            recipe: That of this run.
+            written: The recipe to compare it with; by default that of the folder.
+            place: Where it stands.
+
+        Raises:
+            ValueError: they differ in what moves the curve.
+        """
+        there = flat(_with_new_fields(json.loads(written or self.recipe.read_bytes()), recipe))
         # Through JSON, so that both sides have lists where one had tuples.
         here = flat(json.loads(json.dumps(recipe_dict(recipe))))
         free = {f"{part}.{name}" for part, names in FREE.items() for name in names}
@@ -74,7 +83,8 @@ class RunFolder:
         changed = [name for name in names if _of_file(name, there.get(name)) != _of_file(name, here.get(name))]
         if changed:
             listed = "; ".join(f"{k} was {there.get(k)!r} and is {here.get(k)!r}" for k in changed[:5])
-            raise ValueError(f"{self.path} holds a run of another recipe ({listed}); choose another run folder")
+            where, choose = (place, "place (--train.store)") if place else (self.path, "run folder")
+            raise ValueError(f"{where} holds a run of another recipe ({listed}); choose another {choose}")
 
 
 def _of_file(name: str, value: Any) -> Any:

@@ -11,8 +11,8 @@ import torch
 from avseg.data import build_dataset
 from avseg.engine.config import InitConfig, Recipe
 from avseg.engine.processes import leaving_together
-from avseg.engine.training.checkpoint import newest_checkpoint
 from avseg.engine.training.folder import RunFolder
+from avseg.engine.training.store import has_begun
 from avseg.engine.training.trackers import check_trackers
 from avseg.engine.training.train import refuse_untrained, train
 from avseg.models import build_model, initialise
@@ -37,7 +37,7 @@ def train_recipe(recipe: Recipe, run_dir: Path, *, resume: bool = True) -> Path:
     train_set = build_dataset(recipe.data, "train")
     val = val if val.root or val.shards else replace(val, root=recipe.data.root, shards=recipe.data.shards)
     val_set = build_dataset(val, "val")
-    begins = newest_checkpoint(RunFolder(run_dir).checkpoints) is None
+    begins = not has_begun(RunFolder(run_dir), recipe.train.store if resume else None)
     if begins:
         check_init(recipe.init)
     torch.manual_seed(recipe.train.seed)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from avseg.engine.training.log import Meter, MetricsFile, for_tracker, in_millio
 from avseg.engine.training.objective import Objective
 from avseg.engine.training.optim import build_optimizer, set_rates
 from avseg.engine.training.state import RunState
+from avseg.engine.training.store import RunStore, need_checkpoint
 from avseg.models.base import Model
 from avseg.models.compiled import CompiledCall, compiled_calls
 from avseg.progress import Progress, is_due
@@ -59,6 +61,7 @@ def train(
         ValueError: a model that does not learn, a recipe of another model, an empty data set, a recipe that cannot run
             here, a family that cannot be compiled, or a folder that is finished or another recipe's.
         RuntimeError: another process writes to the folder.
+        OSError: `recipe.train.store` cannot be reached as the run begins or ends.
         FloatingPointError: a loss term is not finite.
     """
     _check_model(recipe, model)
@@ -74,8 +77,11 @@ def train(
         with ExitStack() as stack:
             calls = stack.enter_context(_compiled(model, recipe.train)) if recipe.train.compile else []
             on_main(accelerator, lambda: stack.enter_context(only_writer(folder.path)))
+            store = RunStore.of(recipe.train.store, folder)
+            if store:
+                on_main(accelerator, partial(store.bring, recipe, resume))
             checkpoint = on_main(accelerator, lambda: folder.claim(recipe, resume))
-            return _Run(accelerator, model, train_set, val_set, recipe, folder, calls).run(checkpoint)
+            return _Run(accelerator, model, train_set, val_set, recipe, folder, calls).run(checkpoint, store)
     except KeyboardInterrupt:
         log.warning("interrupted; the same recipe goes on in %s from its newest checkpoint", folder.path)
         raise
@@ -173,8 +179,12 @@ class _Run:
         loader.generator = torch.Generator().manual_seed(seed)
         return loader.shard(self.accelerator.process_index, self.accelerator.num_processes)
 
-    def run(self, checkpoint: Path | None) -> Path:
+    def run(self, checkpoint: Path | None, store: RunStore | None = None) -> Path:
         """From the checkpoint, or the beginning, to the summary; the path of the best model file."""
+        self.store = store
+        if checkpoint:
+            with self.accelerator.local_main_process_first():
+                need_checkpoint(checkpoint, store)
         size = self.state.restore(checkpoint)["metrics_size"] if checkpoint else 0
         main = self.accelerator.is_main_process
         if main:
@@ -320,7 +330,9 @@ class _Run:
         state = self.state.to_dict()
         if self.metrics:
             size = self.metrics.settle()
-            write_checkpoint(self.folder.checkpoints, self.state.position.step, {**state, "metrics_size": size})
+            path = write_checkpoint(self.folder.checkpoints, self.state.position.step, {**state, "metrics_size": size})
+            if self.store:
+                self.store.keep(path)
 
     def _finish(self, seconds: float) -> Path:
         with self.state.averaged():
@@ -339,5 +351,7 @@ class _Run:
                 "model": chosen.name,
             }
             write_json(self.folder.summary, summary)
+            if self.store:
+                self.store.finish()
         self.accelerator.wait_for_everyone()
         return chosen
