@@ -1,11 +1,12 @@
 """Places beyond this machine's disks, opened by fsspec: `s3://bucket/folder`, `https://host/folder`, `memory://name`.
 
-What goes wrong is one sentence. Credentials are those of fsspec's own back ends (environment, configuration files);
-they are in no message, and neither are passwords and signatures of URLs.
+What goes wrong is one sentence. Credentials are those of fsspec's own back ends (environment, configuration files).
+No message holds them, nor passwords and signatures of URLs.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +26,13 @@ WAIT = 0.5
 """s before the second try; twice as long before the next."""
 _FOLDERS = {"file", "local", "sftp", "ssh", "smb", "hdfs", "ftp"}
 """Protocols of file systems with folders, which show files while they are written."""
+_S3 = {"config_kwargs": {"retries": {"max_attempts": 3, "mode": "standard"}, "read_timeout": 60}}
+"""An address that nobody answers is given up within a minute."""
+_DENIED = ("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "TokenRetrievalError")
+"""Errors of back ends that find no key."""
+_SECRET = re.compile(r"KEY|SECRET|TOKEN|PASSWORD", re.IGNORECASE)
+"""Names of environment variables that hold keys."""
+_KEY = re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}\b")
 _SCHEME = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]+://")
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://[^\s'\"<>()]+")
 
@@ -174,7 +182,7 @@ def remove(place: str) -> None:
 def _opened(place: str) -> tuple[Any, str]:
     """The file system of a place, and what it calls it. A forked process gets file systems of its own."""
     try:
-        system, path = fsspec.core.url_to_fs(place)
+        system, path = fsspec.core.url_to_fs(place, **(_S3 if place.startswith(("s3://", "s3a://")) else {}))
     except ImportError as error:
         raise RemoteError(
             f'{shown(place)} needs a package that is missing ({error}); pip install "avseg[remote]"'
@@ -226,14 +234,19 @@ def _sentences(place: str, what: str) -> Iterator[None]:
         raise
     except FileNotFoundError:
         raise FileNotFoundError(f"{shown(place)} is not there") from None
-    except PermissionError as error:
-        reason = _reason(error)
-        raise RemoteError(f"{shown(place)} cannot be {what}, access is denied ({reason}); look at the key") from None
     except Exception as error:  # noqa: BLE001 every back end has its own
+        if isinstance(error, PermissionError) or type(error).__name__ in _DENIED:
+            raise RemoteError(
+                f"{shown(place)} cannot be {what}, access is denied ({_reason(error)}); check the key (of S3: "
+                "AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)"
+            ) from None
         raise RemoteError(f"{shown(place)} cannot be {what} ({_reason(error)})") from None
 
 
 def _reason(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = _URL.sub(lambda found: shown(found[0]), lines[0] if lines else "")
+    text = _KEY.sub("***", _URL.sub(lambda found: shown(found[0]), lines[0] if lines else ""))
+    for name, value in os.environ.items():
+        if _SECRET.search(name) and len(value) > 7:
+            text = text.replace(value, "***")
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -77,7 +77,7 @@ def test_a_store_that_fails_does_not_stop_a_run(
         raise PermissionError("secret=abc for https://user:secret@host/bucket?X-Amz-Signature=abcdef")
 
     monkeypatch.setattr(type(fsspec.filesystem("memory")), "put_file", refused)
-    with caplog.at_level(logging.WARNING), pytest.raises(OSError, match="the run is finished in .*, but not copied"):
+    with caplog.at_level(logging.WARNING), pytest.raises(OSError, match=r"the run is finished in .*, but not copied"):
         run(tmp_path / "run", store=place)
     assert (tmp_path / "run" / "summary.json").is_file()
     lines = [record.message for record in caplog.records if "was not copied" in record.message]
