@@ -120,7 +120,7 @@ def test_the_command_packs_and_evaluates(root: Path, tmp_path: Path, capsys: pyt
     out = tmp_path / "out"
     words = ["data", "pack", "--data.name", "s4", "--data.root", str(root), "--out", str(out), "--splits", "test"]
     assert run(words) == 0
-    assert "clips of s4 (1 test) packed into 1 shard of" in capsys.readouterr().out
+    assert "2 clips of s4 (2 test) packed into 1 shard of" in capsys.readouterr().out
     assert (
         run(
             [
