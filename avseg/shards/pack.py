@@ -166,7 +166,8 @@ class _Packing:
             avseg=__version__,
         )
         sums = _HashedFile(self.folder / SUMS)
-        for file in (*index.shardlist, index.clips, index.tables):
+        files: tuple[ShardFile | SideFile, ...] = (*index.shardlist, index.clips, index.tables)
+        for file in files:
             sums.write(f"{file.sha256}  {file.url}\n".encode())
         self._done(sums)
         last = _HashedFile(self.folder / INDEX)

@@ -104,7 +104,8 @@ class Shelf:
                 raise ValueError("its record is cut off")
         except (tarfile.TarError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise self._damaged(shard, begin, error) from error
-        found, at = {}, head[1]
+        found: dict[str, Read] = {}
+        at = head[1]
         for file in head[0]:
             found[file.name] = partial(self._content, shard, begin, part, at + BLOCK, file)
             at += BLOCK + padded(file.size)

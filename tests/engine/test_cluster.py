@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny_run import rows
+from tiny_run import SGD_AND_ADAM, TinyConfig, recipe, rows, run
 
 from extras import needs
 
@@ -41,10 +41,8 @@ def environment(tmp_path: Path, **more: str) -> dict[str, str]:
 
 def train_alone(tmp_path: Path) -> Path:
     """The same run in one process, with the batches of both together."""
-    command = [sys.executable, "-m", "avseg", "--plugin", str(HERE / "tiny_plugin.py"), "train", "tiny"]
-    command += ["--out", str(tmp_path / "alone"), "--train.batch-size", "4", "--train.save-every", "1000"]
-    done = subprocess.run(command, env=environment(tmp_path), capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 0, done.stderr[-3000:]
+    model = TinyConfig(dropout=0.0, frozen=True, double=True)
+    run(tmp_path / "alone", recipe(model=model, optim=SGD_AND_ADAM, batch_size=4, epochs=4), clips=13, val=5)
     return tmp_path / "alone"
 
 
