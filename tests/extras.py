@@ -22,6 +22,10 @@ BROUGHT_BY = {
     "onnx": "export",
     "openvino": "fast",
     "nncf": "int8",
+    "s3fs": "remote",
+    "aiohttp": "remote",
+    "ray": "ray",
+    "moto": "moto",
 }
 """The extra of a package, where it has another name."""
 

@@ -108,7 +108,12 @@ def test_ray_train_begins_again_after_a_worker_has_died(tmp_path: Path) -> None:
         str(tmp_path / "ray"),
         "--",
     ]
-    more = {"KILL": "1:9", "RAY_CHDIR_TO_TRIAL_DIR": "0", "RAY_USAGE_STATS_ENABLED": "0"}
+    more = {
+        "KILL": "1:9",
+        "RAY_CHDIR_TO_TRIAL_DIR": "0",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "300",
+    }
     done = subprocess.run(
         [*command, *words],
         cwd=tmp_path,
@@ -116,7 +121,7 @@ def test_ray_train_begins_again_after_a_worker_has_died(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=400,
+        timeout=550,
     )
     assert done.returncode == 0, (done.stdout + done.stderr)[-5000:]
     assert (tmp_path / "killed").exists()
