@@ -102,6 +102,8 @@ def test_ray_train_begins_again_after_a_worker_has_died(tmp_path: Path) -> None:
     command = [
         sys.executable,
         str(CLUSTER / "ray_train.py"),
+        "--address",
+        "local",
         "--workers",
         "2",
         "--storage",
