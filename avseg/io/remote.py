@@ -233,7 +233,8 @@ def _sentences(place: str, what: str) -> Iterator[None]:
     except RemoteError:
         raise
     except FileNotFoundError:
-        raise FileNotFoundError(f"{shown(place)} is not there") from None
+        why = "is not there" if what == "read" else f"cannot be {what}, there is no such bucket or folder"
+        raise FileNotFoundError(f"{shown(place)} {why}") from None
     except Exception as error:  # noqa: BLE001 every back end has its own
         if isinstance(error, PermissionError) or type(error).__name__ in _DENIED:
             raise RemoteError(

@@ -163,6 +163,6 @@ def test_a_bucket_holds_shards_and_checkpoints(
     assert (tmp_path / "there" / "step.pt").read_bytes() == b"content"
     remote.remove(f"{bucket}/run/checkpoints/step-000000002.pt")
     assert not remote.exists(f"{bucket}/run/checkpoints/step-000000002.pt")
-    with pytest.raises(OSError, match="s3://none/s4/index") as error:
+    with pytest.raises(OSError, match=r"s3://none/s4/.* cannot be written, there is no such bucket") as error:
         pack(data_config("s4", root=made / "files"), "s3://none/s4")
     assert SECRET not in str(error.value) and os.environ["AWS_ACCESS_KEY_ID"] not in str(error.value)
