@@ -19,7 +19,7 @@ from avseg.recipes import RECIPES
     ("typed", "found"),
     [
         ("pr", ["predict"]),
-        ("data ", ["synth", "prepare", "build-vpo", "check", "view", "convert", "--help"]),
+        ("data ", ["synth", "prepare", "build-vpo", "check", "view", "pack", "convert", "--help"]),
         ("data synth vpo_m", ["vpo_ms", "vpo_msmi"]),
         ("data synth s4 --dif", ["--difficulty"]),
         ("data view ", [FILES]),

@@ -24,7 +24,7 @@ END = bytes(2 * BLOCK)
 
 @dataclass(frozen=True)
 class ShardFile:
-    """A tar file; the names are those that the index of the webdataset library has."""
+    """A tar file."""
 
     url: str
     nsamples: int
@@ -59,7 +59,7 @@ class PackIndex:
 
     def to_text(self) -> str:
         """As JSON."""
-        head = {"format": FORMAT, "format_version": VERSION, "wids_version": 1}
+        head = {"format": FORMAT, "format_version": VERSION}
         return json.dumps({**head, **asdict(self)}, indent=1) + "\n"
 
     @classmethod
