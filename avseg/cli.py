@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 import tyro
 from tyro.conf import Positional, arg
 
-from avseg.commands import compare, completion, convert, datasets, export, listen, live, push, serve, ui, weights
+from avseg.commands import batch, compare, completion, convert, datasets, export, listen, live, push, serve, ui, weights
 from avseg.commands import data as data_commands
 from avseg.commands.benchmark import benchmark
 from avseg.commands.errors import said
@@ -85,11 +85,9 @@ def predict(
         verbose: Print the warnings and errors of FFmpeg.
     """
     share_cores()
-    from avseg.inference.folder import predict_paths
-
     if verbose:
         show_ffmpeg_messages()
-    report = predict_paths(
+    report = running.work(
         videos,
         model.source,
         out,
@@ -109,7 +107,7 @@ def predict(
         **options.only,
     )
     print(report.summary)
-    return report.exit_code
+    return int(report.exit_code)
 
 
 def train(arguments: Sequence[str]) -> int:
@@ -197,6 +195,7 @@ def doctor() -> int:
 _COMMANDS: dict[str, Callable[..., Any]] = {
     "demo": demo,
     "predict": predict,
+    "batch": batch.batch,
     "live": live.live,
     "ui": ui.ui,
     "train": lambda: train(["--help"]),

@@ -22,6 +22,7 @@ BROUGHT_BY = {
     "onnx": "export",
     "openvino": "fast",
     "nncf": "int8",
+    "pyarrow": "parquet",
     "s3fs": "remote",
     "aiohttp": "remote",
     "ray": "ray",

@@ -76,6 +76,15 @@ class MeasuredModel(ModelChoice):
         yield from _choices()
 
 
+class SettledModel(OptionalModel):
+    """The same without the question before a download, for processes that nobody watches."""
+
+    @classmethod
+    def parameters(cls) -> Iterator[Parameter]:
+        """See above."""
+        yield from (parameter for parameter in super().parameters() if parameter.name != "yes")
+
+
 class SharedChoices(ModelChoice):
     """What may be chosen, for several models that a command names itself."""
 

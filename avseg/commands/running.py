@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from functools import partial
+from typing import Any, Literal
 
 from avseg.engines.records import Choice
+from avseg.lazy import imported
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,22 @@ class EngineChoices:
     memory: str | None = None
     """What the process, on a GPU its tensors, may take in all, as 2GiB: the network sees as many pictures at once as
     fit. By default as many as the model likes."""
+    jobs: int = 1
+    """Processes that segment, each with the model; more than one also survive a video that ends its process. With
+    several GPUs and --device auto they take one each, in turn."""
+
+    @property
+    def work(self) -> Callable[..., Any]:
+        """What segments: `predict_paths`, or the same by several processes.
+
+        Raises:
+            ValueError: fewer than one process.
+        """
+        if self.jobs < 1:
+            raise ValueError(f"--jobs is {self.jobs}, wanted 1 process or more")
+        if self.jobs == 1:
+            return imported("avseg.inference.folder:predict_paths")  # type: ignore[no-any-return]
+        return partial(imported("avseg.batch.folders:predict_in_processes"), jobs=self.jobs)
 
     @property
     def choice(self) -> Choice:

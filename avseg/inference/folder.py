@@ -123,7 +123,7 @@ def predict_paths(
     memory = segmenter.pop("memory", None)
     memory = None if memory is None else bytes_of(memory)
     videos = find_videos(inputs, out)
-    _check_writable(out)
+    check_writable(out)
     loaded = load_model(model)
     check_hears(loaded.config)
     return predict_folder(
@@ -142,7 +142,7 @@ def predict_paths(
 
 def predict_folder(
     segmenter: Segmenter,
-    videos: Sequence[str | Path],
+    videos: Sequence[str | Path] | Mapping[Path, str],
     out: Path,
     *,
     save: Sequence[str] = ("masks",),
@@ -159,6 +159,7 @@ def predict_folder(
     masks, or, where it has none, by predicting the video again. One that another engine or precision made is made
     again. A result of another is left as it is and reported as failed. `overwrite` makes every result anew and removes
     what was there.
+    `videos` may be a mapping to the names of their folders, which are those of `result_names` otherwise.
     `save`, `overlay`, `masks`, `start`, `end` and `audio`: see `predict_paths`.
 
     Raises:
@@ -167,7 +168,7 @@ def predict_folder(
     report, chosen = FolderReport(Path(out)), choose(save, overlay, masks)
     cut = Excerpt.wanted(start, end, audio)
     clear_stale(report.out)
-    named = result_names([Path(video) for video in videos], report.out)
+    named = dict(videos) if isinstance(videos, Mapping) else result_names([Path(v) for v in videos], report.out)
     with ExitStack() as stack:
         makers = {kind: stack.enter_context(_maker(kind, segmenter, report)) for kind in chosen.more}
         wanted = _Wanted(chosen, makers, overwrite, cut)
@@ -344,7 +345,7 @@ def _stands_for(folder: Path, video: Path) -> bool:
     return not isinstance(facts, dict) or facts.get("file") == video.name
 
 
-def _check_writable(out: Path) -> None:
+def check_writable(out: Path) -> None:
     """Better now than after the first video."""
     try:
         out.mkdir(parents=True, exist_ok=True)

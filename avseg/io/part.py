@@ -1,4 +1,4 @@
-"""Which part of a video is wanted, in words or seconds, and which files are pictures. Imports no torch."""
+"""Which part of a video is wanted, in words or seconds, and which files are videos or pictures. Imports no torch."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from avseg.config import as_number
 
 STILLS = frozenset((".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"))
 """Suffixes of files of one picture."""
+VIDEO_SUFFIXES = frozenset(
+    ".mp4 .m4v .mov .mkv .webm .avi .mpg .mpeg .ts .m2ts .mts .wmv .flv .ogv .3gp".split()  # noqa: SIM905  one line
+)
+"""Of the files of a folder that are taken for videos."""
 _CLOCK = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)")
 
 

@@ -9,14 +9,10 @@ from fractions import Fraction
 from pathlib import Path
 
 from avseg.io.media import MediaError, SoundInfo, VideoInfo, probe, why_silent
+from avseg.io.part import VIDEO_SUFFIXES
 from avseg.io.pictures import Pictures, StillPictures
 from avseg.io.video_sound import iter_audio, read_audio
 from avseg.io.video_writer import VideoWriter, write_video
-
-VIDEO_SUFFIXES = frozenset(
-    ".mp4 .m4v .mov .mkv .webm .avi .mpg .mpeg .ts .m2ts .mts .wmv .flv .ogv .3gp".split()  # noqa: SIM905  one line
-)
-"""Of the files of a folder that are taken for videos."""
 
 __all__ = [
     "VIDEO_SUFFIXES",

@@ -56,6 +56,7 @@ class Predicting:
         self._device, self._choice, self._together = device, choice, together
         self._held: _Held | None = None
         self._before: _Watched | None = None
+        self._wanted: Any = None
         self._loading = threading.Lock()
 
     def __call__(
@@ -71,25 +72,61 @@ class Predicting:
             ValueError: options that do not fit the model, and what else `predict_folder` raises.
         """
         order, limits = question
+        found = self.report(order, tell, wants_stop, limits)
+        if found.failed:
+            raise JobError(next(iter(found.failed.values())))
+        return next(iter({**found.skipped, **found.done}.values()))
+
+    def report(
+        self,
+        order: Order,
+        tell: Callable[[JobProgress | Shares | Merged], None],
+        wants_stop: Callable[[], bool],
+        limits: Limits | None = None,
+        *,
+        name: str | None = None,
+        overwrite: bool = False,
+    ) -> FolderReport:
+        """What became of the video of an order.
+
+        Args:
+            name: of the result's folder; None: by the video's name.
+            overwrite: see `predict_folder`.
+
+        Raises:
+            JobStopped: `wants_stop` said so.
+            ValueError: options that do not fit the model, and what else `predict_folder` raises.
+        """
         with _Report(tell) as report:
             try:
                 with self._loading:
                     held = self._model(order)
-                    segmenter = _Watched(held.model, order, self._device, self._choice)
-                    segmenter.take_over(self._before)
-                    self._before = segmenter
+                    segmenter = self._segmenter(held.model, order)
                 segmenter.report, segmenter.wants_stop, segmenter.limits = report, _Wish(wants_stop), limits
                 if held.merging is None or not segmenter.is_plain:
-                    found = _predict(segmenter, order)
+                    found = _predict(segmenter, order, name, overwrite)
                 else:
                     found = _predict_merged(segmenter, order, held.merging, tell)
             except Stop:
                 raise JobStopped("the work was stopped between two frames") from None
-            if found.failed:
-                raise JobError(next(iter(found.failed.values())))
             report.notes += [fault for faults in found.lacking.values() for fault in faults.values()]
             report.notes += found.notes
-        return next(iter({**found.skipped, **found.done}.values()))
+        return found
+
+    def describe(self, order: Order) -> dict[str, Any]:
+        """What result.json will say of the model, and the masks a second."""
+        segmenter = self._segmenter(self._model(order).model, order)
+        return {**segmenter.describe(), "fps": segmenter.fps}
+
+    def _segmenter(self, model: Model[Any], order: Order) -> _Watched:
+        """One for an order; that of the order before, where that wanted the same and is over."""
+        wanted = (order.model, order.fps, order.classes, order.threshold, order.options)
+        if self._together == 1 and self._before is not None and self._wanted == wanted:
+            return self._before
+        segmenter = _Watched(model, order, self._device, self._choice)
+        segmenter.take_over(self._before)
+        self._before, self._wanted = segmenter, wanted
+        return segmenter
 
     def _model(self, order: Order) -> _Held:
         """The model, loaded anew where it is another one or its file has changed."""
@@ -119,14 +156,15 @@ def _predict_merged(
         return _predict(segmenter, order)
 
 
-def _predict(segmenter: Segmenter, order: Order) -> FolderReport:
+def _predict(segmenter: Segmenter, order: Order, name: str | None = None, overwrite: bool = False) -> FolderReport:
     return predict_folder(
         segmenter,
-        [order.video],
+        [order.video] if name is None else {order.video: name},
         order.out,
         save=order.save,
         overlay=order.style,
         masks=None if order.masks == "none" else order.masks,
+        overwrite=overwrite,
         start=order.start,
         end=order.end,
         audio=order.audio,

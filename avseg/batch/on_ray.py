@@ -1,0 +1,182 @@
+"""The runner of a Ray cluster: Ray Data hands out videos, and each of its actors has a process that segments them.
+
+Rows are small: a video goes in by its address and its outcome comes out; pictures and masks stay with the actor.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from avseg.batch.outcome import Outcome
+from avseg.batch.plan import BatchPlan
+from avseg.batch.runner import Tries, Wanted
+from avseg.batch.urls import is_url, local_path
+from avseg.batch.videos import BatchVideo
+from avseg.config import from_dict, to_dict
+
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+if not os.environ.get("RAY_ADDRESS"):
+    os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # a cluster of this machine alone, which others cannot reach
+
+try:
+    import ray
+    from ray.data import ActorPoolStrategy, DataContext
+except ImportError as error:
+    raise ImportError('ray is not installed; install it with: pip install "avseg[ray]"') from error
+
+log = logging.getLogger(__name__)
+
+MOST_BLOCKS = 4000
+"""Of a run: each is a task of Ray; more videos than these share them."""
+ROUNDS = 3
+"""Times that videos without an answer are handed out."""
+RETRIES = 10
+"""Of a task whose actor is lost; several may go while it starts anew."""
+STORE = 200 * 2**20
+"""Bytes of the object store of a cluster of this machine: rows are small."""
+
+
+@dataclass(frozen=True)
+class RayPool:
+    """What the actors of a run are."""
+
+    address: str | None = None
+    """Of a cluster; None: `RAY_ADDRESS`, else one of this machine that lasts as long as the run."""
+    least: int = 1
+    most: int = 1
+    """Actors that there are at a time; Ray chooses by what waits and by what is free."""
+    cpus: float = 1.0
+    """Of one actor."""
+    gpus: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.least <= self.most:
+            raise ValueError(
+                f"the pool has {self.least} to {self.most} actors; wanted 1 or more, and no more than the most"
+            )
+        if self.cpus <= 0 or self.gpus < 0:
+            raise ValueError(f"an actor has {self.cpus:g} CPUs and {self.gpus:g} GPUs; wanted more than 0 CPUs")
+
+
+class RayRunner:
+    """Actors of a cluster, one video at a time each; one that is lost is started again, where there is room."""
+
+    name = "ray"
+
+    def __init__(self, plan: BatchPlan, pool: RayPool) -> None:
+        # Processes of a cluster have working folders of their own.
+        audio = None if plan.audio is None else str(Path(plan.audio).absolute())
+        model = str(Path(plan.model).absolute()) if Path(plan.model).exists() else plan.model
+        self._plan, self._pool = replace(plan, out=_whole(plan.out), audio=audio, model=model), pool
+        self._begun = False
+
+    def describe(self) -> dict[str, Any]:
+        """See `VideoRunner`: by a task of the cluster, where the model's file has to be as well.
+
+        Raises:
+            ValueError: the cluster is too small, or the model is refused.
+            OSError: no cluster at the address.
+        """
+        self._begin()
+        task = ray.remote(num_cpus=self._pool.cpus, num_gpus=self._pool.gpus, max_calls=1, max_retries=2)(_described)
+        try:
+            found: dict[str, Any] = ray.get(task.remote(to_dict(self._plan)))
+        except ray.exceptions.RayTaskError as error:
+            raise ValueError(str(error.cause).strip()) from error
+        return found
+
+    def run(self, wanted: Sequence[Wanted]) -> Iterator[Outcome]:
+        """See `VideoRunner`; a video whose actors are lost in every round has no outcome.
+
+        Videos that wait at an actor which is lost use up their tries while it starts anew, and Ray drops them without a
+        word. They are handed out again, by a new pool.
+        """
+        left = {video.id: (video, again) for video, again in wanted}
+        for _ in range(ROUNDS):
+            for outcome in self._round(list(left.values())):
+                left.pop(outcome.id, None)
+                yield outcome
+            if not left:
+                return
+
+    def _round(self, wanted: Sequence[Wanted]) -> Iterator[Outcome]:
+        videos = [(replace(video, source=_whole(video.source)), again) for video, again in wanted]
+        rows = [{"wanted": json.dumps([to_dict(video), again])} for video, again in videos]
+        context = DataContext.get_current()
+        context.max_errored_blocks = -1
+        context.enable_progress_bars = False
+        pool = ActorPoolStrategy(min_size=self._pool.least, max_size=min(self._pool.most, len(rows)))
+        found = ray.data.from_items(rows, override_num_blocks=min(len(rows), MOST_BLOCKS)).map_batches(
+            RayTries,
+            fn_constructor_args=(to_dict(self._plan),),
+            batch_size=1,
+            compute=pool,
+            num_cpus=self._pool.cpus,
+            num_gpus=self._pool.gpus,
+            max_restarts=-1,
+            max_task_retries=RETRIES,
+        )
+        for row in found.iter_rows():
+            yield Outcome.from_dict(json.loads(row["outcome"]))
+
+    def close(self) -> None:
+        """See `VideoRunner`; a cluster of others stays."""
+        if self._begun:
+            self._begun = False
+            ray.shutdown()
+
+    def _begin(self) -> None:
+        address = self._pool.address or os.environ.get("RAY_ADDRESS")
+        own = {} if address else {"object_store_memory": STORE, "include_dashboard": False}
+        if not ray.is_initialized():
+            try:
+                ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
+            except (ConnectionError, RuntimeError, ValueError) as error:
+                raise OSError(f"no Ray cluster answers at {address or 'this machine'} ({error})") from error
+            self._begun = True
+        logging.getLogger("ray.data").setLevel(logging.ERROR)  # progress is ours
+        total = ray.cluster_resources()
+        for what, each in (("CPU", self._pool.cpus), ("GPU", self._pool.gpus)):
+            have, least = total.get(what, 0.0), each * self._pool.least
+            if least > have:
+                raise ValueError(
+                    f"the cluster has {have:g} {what}s and {self._pool.least} actors want {least:g}; give fewer with "
+                    f"--ray.least, or less to each with --ray.{what.lower()}s"
+                )
+            if each * self._pool.most > have:
+                log.warning("the cluster has %g %ss now, too few for %d actors at a time", have, what, self._pool.most)
+
+
+def _whole(place: str) -> str:
+    """An address, or a path from the root."""
+    return place if is_url(place) else str(Path(local_path(place)).absolute())
+
+
+class RayTries:
+    """What an actor is: it passes videos on to a process of its own, whose end costs one try."""
+
+    def __init__(self, plan: dict[str, Any]) -> None:
+        self._tries = Tries(from_dict(BatchPlan, plan))
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Outcomes of a batch of videos."""
+        outcomes = []
+        for text in batch["wanted"]:
+            video, again = json.loads(text)
+            outcome = self._tries.run((from_dict(BatchVideo, video), again))
+            outcomes.append(json.dumps(outcome.to_dict()))
+        return {"outcome": outcomes}
+
+
+def _described(plan: dict[str, Any]) -> dict[str, Any]:
+    tries = Tries(from_dict(BatchPlan, plan))
+    try:
+        return tries.describe()
+    finally:
+        tries.close()

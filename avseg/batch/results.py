@@ -1,0 +1,334 @@
+"""Where results of a batch go: a folder of this machine or of a network disk, or an address."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import BinaryIO, Protocol
+
+from avseg.batch.urls import filesystem, is_url, local_path, reached, shown
+from avseg.batch.videos import BatchVideo
+from avseg.io.files import clear_stale, folder_aside, remove, write_aside
+
+VIDEOS, MANIFEST = "videos", "manifest"
+RESULT = "result.json"
+UNFINISHED = ".unfinished"
+_AT_ONCE = 200
+"""Lines of an address's manifest that are kept back: nothing can be added to a file there."""
+
+
+class Lines(Protocol):
+    """A file that grows by lines."""
+
+    def add(self, line: str) -> None:
+        """One more."""
+
+    def close(self) -> None:
+        """All lines are kept afterwards."""
+
+
+class Results(Protocol):
+    """What a batch needs of the place of its results. Names are relative to it, with forward slashes."""
+
+    shown: str
+    """In sentences."""
+
+    def read(self, name: str) -> bytes | None:
+        """The content of a file; None where there is none."""
+
+    def read_all(self, names: Sequence[str]) -> dict[str, bytes]:
+        """The contents of files, by name; those that are missing are left out."""
+
+    def open(self, name: str) -> BinaryIO | None:
+        """A file of which only parts are read; None where there is none."""
+
+    def write(self, name: str, content: bytes) -> None:
+        """Put a file in place, whole."""
+
+    def create(self, name: str, content: bytes) -> bool:
+        """The same, unless there is one: then False."""
+
+    @contextmanager
+    def draft(self, name: str) -> Iterator[Path]:
+        """A path of this machine to write a file to, which is put in place when the block ends well."""
+
+    def lines(self, name: str) -> Lines:
+        """A new file below `MANIFEST`."""
+
+    def all_lines(self) -> Iterator[str]:
+        """The lines of all files below `MANIFEST`."""
+
+    def sizes(self, ids: Sequence[str], names: Sequence[str]) -> dict[str, dict[str, int]]:
+        """By name of a file in the folder of a video: bytes by id, of those that have one."""
+
+    def has(self, key: str) -> bool:
+        """Whether a video has its result."""
+
+    @contextmanager
+    def folder(self, video: BatchVideo) -> Iterator[Path]:
+        """A folder of this machine for what is written of a video; remove it, and `keep` what it holds before."""
+
+    def keep(self, video: BatchVideo, made: Path, *, replacing: bool) -> bool:
+        """Put the result of a video in place, whole; False where another one was quicker."""
+
+    def tidy(self) -> None:
+        """Remove what killed processes of this machine have left half-written."""
+
+
+def open_results(out: str) -> Results:
+    """The place that `out` names; nothing is made there yet.
+
+    Raises:
+        ImportError, ValueError, OSError: an address that cannot be opened.
+    """
+    return RemoteResults(out) if is_url(out) else LocalResults(Path(local_path(out)))
+
+
+def name_of(key: str, name: str = "") -> str:
+    """Of the folder of a video, or of a file in it."""
+    return f"{VIDEOS}/{key}/{name}" if name else f"{VIDEOS}/{key}"
+
+
+class LocalResults:
+    """A folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.shown = root, str(root)
+
+    def read(self, name: str) -> bytes | None:
+        try:
+            return (self.root / name).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def read_all(self, names: Sequence[str]) -> dict[str, bytes]:
+        contents = {name: self.read(name) for name in names}
+        return {name: content for name, content in contents.items() if content is not None}
+
+    def open(self, name: str) -> BinaryIO | None:
+        path = self.root / name
+        return path.open("rb") if path.is_file() else None
+
+    def write(self, name: str, content: bytes) -> None:
+        with write_aside(self.root / name) as aside:
+            aside.write_bytes(content)
+
+    def create(self, name: str, content: bytes) -> bool:
+        path = self.root / name
+        with folder_aside(path) as aside:
+            (aside / name).write_bytes(content)
+            try:
+                os.link(aside / name, path)  # unlike a rename it never replaces what another run has put there
+            except FileExistsError:
+                return False
+            except OSError:  # a disk without links
+                if path.exists():
+                    return False
+                (aside / name).replace(path)
+        return True
+
+    @contextmanager
+    def draft(self, name: str) -> Iterator[Path]:
+        with write_aside(self.root / name) as aside:
+            yield aside
+
+    def lines(self, name: str) -> Lines:
+        return _LocalLines(self.root / MANIFEST / name)
+
+    def all_lines(self) -> Iterator[str]:
+        for path in sorted((self.root / MANIFEST).glob("*.jsonl")):
+            with path.open(encoding="utf-8", errors="replace") as file:
+                yield from file
+
+    def sizes(self, ids: Sequence[str], names: Sequence[str]) -> dict[str, dict[str, int]]:
+        found: dict[str, dict[str, int]] = {name: {} for name in names}
+        for key in ids:
+            for name, of in found.items():
+                with suppress(OSError):
+                    of[key] = (self.root / name_of(key, name)).stat().st_size
+        return found
+
+    def has(self, key: str) -> bool:
+        return (self.root / name_of(key, RESULT)).is_file()
+
+    @contextmanager
+    def folder(self, video: BatchVideo) -> Iterator[Path]:
+        with folder_aside(self.root / UNFINISHED / sha256(video.id.encode()).hexdigest()[:12]) as aside:
+            yield aside
+
+    def keep(self, video: BatchVideo, made: Path, *, replacing: bool) -> bool:
+        place = self.root / name_of(video.id)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if replacing:
+            remove(place / RESULT)
+        try:
+            made.rename(place)
+            return True
+        except OSError:
+            if (place / RESULT).is_file():
+                return False  # of another process, with the same bytes
+            if not place.is_dir():
+                raise
+        for entry in sorted(made.iterdir(), key=lambda one: one.name == RESULT):
+            remove(place / entry.name)
+            entry.rename(place / entry.name)
+        return True
+
+    def tidy(self) -> None:
+        clear_stale(self.root)
+        for name in (UNFINISHED, MANIFEST, "masks"):
+            clear_stale(self.root / name)
+        with suppress(OSError):
+            (self.root / UNFINISHED).rmdir()
+
+
+class _LocalLines:
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("x", encoding="utf-8", newline="\n")
+
+    def add(self, line: str) -> None:
+        self._file.write(f"{line}\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class RemoteResults:
+    """An address that fsspec opens. Files there are put in place whole; `result.json` of a video comes last."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url.rstrip("/")
+        self._files, path = filesystem(self._url)
+        self._root = path.rstrip("/")
+        self.shown = shown(self._url)
+
+    def _at(self, name: str) -> str:
+        return f"{self._root}/{name}"
+
+    def read(self, name: str) -> bytes | None:
+        with reached(f"{self._url}/{name}"):
+            try:
+                content: bytes = self._files.cat_file(self._at(name))
+            except FileNotFoundError:
+                return None
+            return content
+
+    def read_all(self, names: Sequence[str]) -> dict[str, bytes]:
+        with reached(self._url):
+            paths = {self._at(name): name for name in names}
+            contents = self._files.cat(list(paths), on_error="omit") if paths else {}
+        return {paths[path]: content for path, content in contents.items()}
+
+    def open(self, name: str) -> BinaryIO | None:
+        with reached(f"{self._url}/{name}"):
+            self._files.invalidate_cache()
+            try:
+                file: BinaryIO = self._files.open(self._at(name), "rb", cache_type="readahead", block_size=2**18)
+            except FileNotFoundError:
+                return None
+        return file
+
+    def write(self, name: str, content: bytes) -> None:
+        with reached(f"{self._url}/{name}"):
+            self._files.pipe_file(self._at(name), content)
+
+    def create(self, name: str, content: bytes) -> bool:
+        with reached(f"{self._url}/{name}"):
+            try:
+                self._files.pipe_file(self._at(name), content, mode="create")
+            except FileExistsError:
+                return False
+            except (TypeError, NotImplementedError):  # an opener that cannot say "only if there is none"
+                if self._files.exists(self._at(name)):
+                    return False
+                self._files.pipe_file(self._at(name), content)
+        return True
+
+    @contextmanager
+    def draft(self, name: str) -> Iterator[Path]:
+        with TemporaryDirectory(prefix="avseg-") as folder:
+            path = Path(folder) / Path(name).name
+            yield path
+            with reached(f"{self._url}/{name}"):
+                self._files.put_file(str(path), self._at(name))
+
+    def lines(self, name: str) -> Lines:
+        return _RemoteLines(self, f"{MANIFEST}/{Path(name).stem}")
+
+    def all_lines(self) -> Iterator[str]:
+        with reached(f"{self._url}/{MANIFEST}"):
+            self._files.invalidate_cache()
+            try:
+                names = [name for name in self._files.find(self._at(MANIFEST)) if name.endswith(".jsonl")]
+            except FileNotFoundError:
+                return
+            contents = self._files.cat(names) if names else {}
+        for name in sorted(contents):
+            yield from contents[name].decode("utf-8", "replace").splitlines()
+
+    def sizes(self, ids: Sequence[str], names: Sequence[str]) -> dict[str, dict[str, int]]:
+        wanted, found = set(ids), dict[str, dict[str, int]]((name, {}) for name in names)
+        with reached(f"{self._url}/{VIDEOS}"):
+            self._files.invalidate_cache()
+            try:
+                listed = self._files.find(self._at(VIDEOS), detail=True)
+            except FileNotFoundError:
+                return found
+        start = len(self._at(VIDEOS)) + 1
+        for path, entry in listed.items():
+            key, _, name = path[start:].rpartition("/")
+            if name in found and key in wanted:
+                found[name][key] = int(entry["size"])
+        return found
+
+    def has(self, key: str) -> bool:
+        with reached(f"{self._url}/{VIDEOS}"):
+            self._files.invalidate_cache()
+            return bool(self._files.exists(self._at(name_of(key, RESULT))))
+
+    @contextmanager
+    def folder(self, video: BatchVideo) -> Iterator[Path]:
+        with TemporaryDirectory(prefix="avseg-") as folder:
+            yield Path(folder)
+
+    def keep(self, video: BatchVideo, made: Path, *, replacing: bool) -> bool:
+        place = self._at(name_of(video.id))
+        files = [path for path in sorted(made.rglob("*")) if path.is_file() and path != made / RESULT]
+        with reached(f"{self._url}/{VIDEOS}"):
+            if replacing:
+                with suppress(FileNotFoundError):
+                    self._files.rm_file(f"{place}/{RESULT}")
+            if files:
+                self._files.put(_names(files), [f"{place}/{path.relative_to(made).as_posix()}" for path in files])
+            self._files.put_file(str(made / RESULT), f"{place}/{RESULT}")
+        return True
+
+    def tidy(self) -> None:
+        return
+
+
+def _names(paths: Iterable[Path]) -> list[str]:
+    return [str(path) for path in paths]
+
+
+class _RemoteLines:
+    def __init__(self, results: RemoteResults, stem: str) -> None:
+        self._results, self._stem = results, stem
+        self._kept: list[str] = []
+        self._number = 0
+
+    def add(self, line: str) -> None:
+        self._kept.append(line)
+        if len(self._kept) >= _AT_ONCE:
+            self.close()
+
+    def close(self) -> None:
+        if self._kept:
+            self._results.write(f"{self._stem}-{self._number:05d}.jsonl", ("\n".join(self._kept) + "\n").encode())
+            self._kept, self._number = [], self._number + 1

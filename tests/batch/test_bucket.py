@@ -1,0 +1,173 @@
+"""A bucket of a real S3 server (moto's, in a process of its own) for videos and results."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+import pytest
+
+from avseg.batch import BatchPlan, read_manifest, run_batch, unpack
+from avseg.batch.run import BatchReport
+from batch_films import FPS, InThisProcess, files_of, films, predicted
+from extras import needs
+
+pytestmark = pytest.mark.extra
+
+SECRET = "a-secret-of-this-test-alone"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """Its address."""
+    needs("s3fs")
+    needs("moto")
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port = one.getsockname()[1]
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            break
+        except OSError:
+            assert process.poll() is None
+            time.sleep(0.05)
+    yield f"http://127.0.0.1:{port}"
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture(autouse=True)
+def _address(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    given = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_ENDPOINT_URL": server}
+    for name, value in {**given, "AWS_DEFAULT_REGION": "us-east-1"}.items():
+        monkeypatch.setenv(name, value)
+    yield
+    forget()
+
+
+def forget() -> None:
+    from s3fs import S3FileSystem
+
+    S3FileSystem.clear_instance_cache()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("films")
+    films(made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def expected(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    ids = [p.relative_to(folder).as_posix() for p in folder.rglob("*.mp4")]
+    return predicted(folder, ids, tmp_path_factory.mktemp("expected"))
+
+
+def bucket(name: str, folder: Path) -> Any:
+    """A new bucket with the films below `clips`; what opens it."""
+    from s3fs import S3FileSystem
+
+    files = S3FileSystem()
+    files.mkdir(name)
+    for path in folder.rglob("*.mp4"):
+        files.put_file(str(path), f"{name}/clips/{path.relative_to(folder).as_posix()}")
+    files.pipe_file(f"{name}/clips/.hidden.mp4", b"none")
+    return files
+
+
+def below(files: Any, root: str) -> dict[str, bytes]:
+    files.invalidate_cache()
+    found = [path for path, entry in files.find(root, detail=True).items() if entry["type"] == "file"]
+    return {path.removeprefix(f"{root}/"): files.cat_file(path) for path in found}
+
+
+def batch(name: str, **more: Any) -> BatchReport:
+    plan = BatchPlan("demo", f"s3://{name}/out", fps=FPS, devices=("cpu",), **more)
+    return run_batch(plan, [f"s3://{name}/clips"], InThisProcess(plan))
+
+
+def test_a_bucket_to_a_bucket_gives_the_bytes_of_a_folder(
+    folder: Path, expected: dict[str, bytes], tmp_path: Path
+) -> None:
+    files = bucket("whole", folder)
+    report = batch("whole", masks="parquet", parts=2)
+    assert (report.done, report.exit_code) == (5, 0), report
+    assert below(files, "whole/out/videos") == expected
+    plan = BatchPlan("demo", str(tmp_path / "out"), fps=FPS, masks="parquet", parts=2, devices=("cpu",))
+    text = tmp_path / "list.csv"
+    rows = [f"s3://whole/clips/{path.relative_to(folder).as_posix()}" for path in folder.rglob("*.mp4")]
+    text.write_text("path,id\n" + "".join(f"{row},{row.removeprefix('s3://whole/clips/')}\n" for row in rows))
+    run_batch(plan, [str(text)], InThisProcess(plan))
+    assert files_of(tmp_path / "out/masks") == below(files, "whole/out/masks")
+    assert {row["status"] for row in read_manifest("s3://whole/out")} == {"done"}
+    unpacked = unpack("s3://whole/out", "film 0.mp4", tmp_path / "unpacked")
+    assert files_of(unpacked)["masks.jsonl"] == expected["film 0.mp4/masks.jsonl"]
+    again = batch("whole", masks="parquet", parts=2)
+    assert (again.done, again.there) == (0, 5)
+
+
+def test_a_killed_driver_leaves_whole_results(folder: Path, expected: dict[str, bytes]) -> None:
+    files = bucket("killed", folder)
+    words = [
+        "batch",
+        "s3://killed/clips",
+        "--out",
+        "s3://killed/out",
+        "--model",
+        "demo",
+        "--fps",
+        "1",
+        "--devices",
+        "cpu",
+    ]
+    driver = subprocess.Popen([sys.executable, "-m", "avseg", *words], stderr=subprocess.DEVNULL)
+    while not any(name.endswith("result.json") for name in below(files, "killed/out")):
+        assert driver.poll() is None
+        time.sleep(0.01)
+    os.kill(driver.pid, signal.SIGKILL)
+    driver.wait()
+    made = [name for name in below(files, "killed/out/videos") if name.endswith("result.json")]
+    assert 1 <= len(made) < 5
+    report = batch("killed")
+    assert report.there >= len(made) and report.done + report.there == 5
+    assert below(files, "killed/out/videos") == expected
+
+
+def keys_that_count(server: str, requests: str) -> None:
+    """After so many requests the server looks at keys."""
+    plain = {"Content-Type": "text/plain"}
+    urlopen(Request(f"{server}/moto-api/reset-auth", requests.encode(), plain)).close()
+
+
+def test_denied_and_unreachable_places_are_one_sentence_without_keys(
+    server: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket("denied", folder)
+    with pytest.raises(FileNotFoundError, match="s3://nowhere/clips"):
+        batch("nowhere")
+    keys_that_count(server, "0")
+    forget()
+    try:
+        with pytest.raises(PermissionError, match="s3://denied/clips: access is denied") as denied:
+            batch("denied")
+    finally:
+        keys_that_count(server, "inf")
+    forget()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    with pytest.raises(OSError, match="s3://denied/clips cannot be reached") as lost:
+        batch("denied")
+    for error in (denied, lost):
+        told = str(error.value)
+        assert SECRET not in told and "AKIAIOSFODNN7EXAMPLE" not in told and "\n" not in told

@@ -1,0 +1,105 @@
+"""A real Ray cluster of two nodes with small object stores, whose processes and nodes are killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from avseg.batch import BatchPlan, read_manifest, run_batch
+from avseg.batch.run import BatchReport
+from batch_films import FPS, files_of, film, films, predicted
+from extras import needs
+
+pytestmark = [pytest.mark.extra, pytest.mark.timeout(1800)]
+
+STORE = 80 * 2**20
+"""Bytes of an object store; Ray takes no less than 75 MB."""
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """Two nodes of two CPUs."""
+    needs("ray")
+    environ = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
+    before = {name: os.environ.get(name) for name in environ}
+    os.environ.update(environ)
+    from ray.cluster_utils import Cluster
+
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "object_store_memory": STORE})
+    made.second = made.add_node(num_cpus=2, object_store_memory=STORE)
+    made.wait_for_nodes()
+    yield made
+    made.shutdown()
+    for name, value in before.items():
+        os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def batch(cluster: Any, out: Path, *inputs: Path, actors: int = 2) -> BatchReport:
+    from avseg.batch.on_ray import RayPool, RayRunner
+
+    plan = BatchPlan("demo", str(out), fps=FPS, devices=("cpu",), tries=2)
+    pool = RayPool(cluster.address, least=actors, most=actors)
+    return run_batch(plan, [str(path) for path in inputs], RayRunner(plan, pool))
+
+
+def actors() -> list[int]:
+    """Processes of the pool."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes()
+        except OSError:
+            continue
+        if words.startswith(b"ray::") and b"RayTries" in words:
+            found.append(int(path.parent.name))
+    return found
+
+
+def test_lost_processes_and_nodes_cost_no_result(cluster: Any, tmp_path: Path) -> None:
+    ids = films(tmp_path / "films", 5)
+    expected = predicted(tmp_path / "films", ids, tmp_path / "expected")
+    out, broken = tmp_path / "out", tmp_path / "broken.mp4"
+    broken.write_bytes(b"no video")
+    killed: list[str] = []
+
+    def kill() -> None:
+        until(out, 1)
+        for process in actors()[:1]:
+            os.kill(process, signal.SIGKILL)
+            killed.append("process")
+        if until(out, 3) < len(ids):
+            cluster.remove_node(cluster.second, allow_graceful=False)
+            killed.append("node")
+
+    thread = threading.Thread(target=kill, daemon=True)
+    thread.start()
+    report = batch(cluster, out, tmp_path / "films", broken)
+    thread.join(60)
+    assert killed == ["process", "node"]
+    assert report.done + report.there == len(ids) and list(report.failed) == ["broken.mp4"], report
+    assert "cannot be opened as a video" in report.failed["broken.mp4"]
+    assert files_of(out / "videos") == expected
+    rows = list(read_manifest(out))
+    assert [row["id"] for row in rows] == sorted([*ids, "broken.mp4"])
+
+
+def until(out: Path, count: int) -> int:
+    while True:
+        found = len(list(out.glob("videos/**/result.json")))
+        if found >= count:
+            return found
+        time.sleep(0.005)
+
+
+def test_a_pool_that_the_cluster_has_no_room_for_is_refused(cluster: Any, tmp_path: Path) -> None:
+    with pytest.raises(
+        ValueError, match=r"the cluster has \d+ CPUs and 64 actors want 64; give fewer with --ray\.least"
+    ):
+        batch(cluster, tmp_path / "out", film(tmp_path / "a.mp4", 1), actors=64)
