@@ -11,7 +11,7 @@ from typing import Annotated, Optional
 
 from tyro.conf import Positional, arg
 
-from avseg.commands.running import PredictRunning
+from avseg.commands.running import LiveRunning
 from avseg.io.stages import share_cores
 from avseg.lazy import imported
 from avseg.models.opening import choices_of, opening_of
@@ -70,7 +70,7 @@ def live(
     of: Annotated[LiveInput, arg(name="")] = LiveInput(),
     output: Annotated[LiveOutput, arg(name="")] = LiveOutput(),
     objects: Annotated[LiveObjects, arg(name="")] = LiveObjects(),
-    running: Annotated[PredictRunning, arg(name="")] = PredictRunning(),
+    running: Annotated[LiveRunning, arg(name="")] = LiveRunning(),
 ) -> int:
     """Mask what sounds in a camera's picture or a stream while it plays: as many pictures as the model can, the rest
     is left out.

@@ -20,6 +20,25 @@ class EngineChoices:
     a CPU, else PyTorch."""
     precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = "auto"
     """In which numbers. auto: bf16 with OpenVINO where the CPU has units for it, else fp32."""
+
+    @property
+    def choice(self) -> Choice:
+        """Of both."""
+        return Choice(self.engine, self.precision)
+
+
+@dataclass(frozen=True)
+class LiveRunning(EngineChoices):
+    """The same, and where."""
+
+    device: str = "auto"
+    """Where the model runs: auto, cpu, cuda, cuda:1 or mps."""
+
+
+@dataclass(frozen=True)
+class PredictRunning(LiveRunning):
+    """The same, in how much memory and by how many processes."""
+
     memory: str | None = None
     """What the process, on a GPU its tensors, may take in all, as 2GiB: the network sees as many pictures at once as
     fit. By default as many as the model likes."""
@@ -39,19 +58,6 @@ class EngineChoices:
         if self.jobs == 1:
             return imported("avseg.inference.folder:predict_paths")  # type: ignore[no-any-return]
         return partial(imported("avseg.batch.folders:predict_in_processes"), jobs=self.jobs)
-
-    @property
-    def choice(self) -> Choice:
-        """Of both."""
-        return Choice(self.engine, self.precision)
-
-
-@dataclass(frozen=True)
-class PredictRunning(EngineChoices):
-    """The same, and where."""
-
-    device: str = "auto"
-    """Where the model runs: auto, cpu, cuda, cuda:1 or mps."""
 
 
 @dataclass(frozen=True)

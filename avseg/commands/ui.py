@@ -8,7 +8,7 @@ from typing import Annotated
 
 from tyro.conf import arg
 
-from avseg.commands.running import PredictRunning
+from avseg.commands.running import LiveRunning
 from avseg.jobs import Limits
 from avseg.lazy import imported
 
@@ -23,7 +23,7 @@ def ui(
     max_megabytes: float = 200,
     max_seconds: float = 300,
     keep_minutes: float = 60,
-    running: Annotated[PredictRunning, arg(name="")] = PredictRunning(),
+    running: Annotated[LiveRunning, arg(name="")] = LiveRunning(),
 ) -> int:
     """Serve a page on which one drops or records a video and sees what sounds in it (docs/ui.md).
 

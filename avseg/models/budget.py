@@ -88,7 +88,7 @@ class Budget:
         if self.limit is None or self._each is not None:
             yield
             return
-        _give_back()
+        give_back()
         before = self._now()
         self._room = self.limit - before
         with _Peak(self.device) as peak:
@@ -128,7 +128,7 @@ class _Peak:
                 return
 
 
-def _give_back() -> None:
+def give_back() -> None:
     """Have glibc return free memory: a picture that fits into it would seem to take none."""
     with suppress(OSError, AttributeError, TypeError):  # another C library
         ctypes.CDLL(None).malloc_trim(0)

@@ -149,8 +149,9 @@ def sample_maps(values: Tensor, sizes: Sequence[Size], locations: Tensor, weight
 
 def _bags(values: Tensor) -> bool:
     """Whether nothing is learnt, on the CPU, in float32, and not in `torch.compile`."""
-    here = values.device.type == "cpu" and values.dtype == torch.float32 and len(values) > 0
-    return here and not (torch.is_grad_enabled() or torch.compiler.is_compiling())
+    if torch.is_grad_enabled() or torch.compiler.is_compiling():
+        return False
+    return values.device.type == "cpu" and values.dtype == torch.float32 and values.shape[0] > 0
 
 
 def _bagged(values: Tensor, locations: Tensor, weights: Tensor, sizes: Sequence[Size]) -> Tensor:

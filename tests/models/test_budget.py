@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from avseg.inference import Segmenter
-from avseg.models.budget import Budget, bytes_of, resident
+from avseg.models.budget import Budget, bytes_of, give_back, resident
 from avseg.types import Task
 from contract.clips import random_clip
 from models.small import clip, small_model
@@ -47,10 +47,12 @@ def test_without_a_budget_pieces_are_as_the_model_likes_them() -> None:
 
 
 def test_pieces_follow_the_budget() -> None:
+    give_back()
     budget = Budget(resident() + 200 * MIB)
     first, *others = sizes_of(budget, 20, 18)
     assert first == 1 and others[0] in (3, 4, 5) and sum(others) == 19  # three quarters of the room, and some noise
     assert budget.to_hold is not None and 40 * MIB < budget.to_hold <= 50 * MIB
+    give_back()
     assert sizes_of(Budget(resident() + 400 * MIB), 5, 18, group=2)[:2] == [1, 4]
 
 

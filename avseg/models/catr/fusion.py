@@ -40,7 +40,7 @@ class FewKeys(Attention):
         weights = torch.unflatten(torch.baddbmm(bias[:, None], query, left), 2, (self.heads, -1)).softmax(-1)
         out = torch.unflatten(self.out_proj.weight, 1, (self.heads, -1))  # (D, heads, d)
         right = torch.einsum("nhmd,ohd->nhmo", values, out).flatten(1, 2)  # (N, heads M, D)
-        return torch.baddbmm(self.out_proj.bias.expand(len(query), 1, -1), weights.flatten(2), right)
+        return torch.baddbmm(self.out_proj.bias.expand(query.shape[0], 1, -1), weights.flatten(2), right)
 
     def _parts(self, x: Tensor) -> Tensor:
         """(N, M, D) -> (N, heads, M, d)."""

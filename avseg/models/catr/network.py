@@ -40,7 +40,7 @@ class QueryDecoder(nn.Module):
 
     def forward(self, queries: Tensor, memory: Tensor, position: Tensor) -> Tensor:
         """Queries (Q, C) and memory (N, S, C) with positions (S, C) -> (N, layers, Q, C)."""
-        x, said = queries.new_zeros(len(memory), *queries.shape), []
+        x, said = queries.new_zeros(memory.shape[0], *queries.shape), []
         for layer in self.layers:
             x = layer(x, memory, position=queries, memory_position=position)
             said.append(self.norm(x))

@@ -79,19 +79,19 @@ class TemporalLayer(nn.Module):
         count = pixels.shape[1]
         if self.first:
             tokens = tokens[::sounds]  # (G, sounds, C)
-            pixels = pixels.reshape(len(tokens), -1, pixels.shape[2])  # (G, sounds * P, C)
+            pixels = pixels.reshape(tokens.shape[0], -1, pixels.shape[2])  # (G, sounds * P, C)
         pixels = self._product(pixels, self.seen(pixels, tokens, tokens))
-        seen = pixels.reshape(len(x), count, -1)
+        seen = pixels.reshape(x.shape[0], count, -1)
         if self.heard is None:
             return seen, None
         # Sound looks at the pixels of all frames of its group.
-        groups = len(x) // sounds
+        groups = x.shape[0] // sounds
         asking = tokens.reshape(groups, -1, tokens.shape[2])  # (G, sounds or sounds * sounds, C)
         found = self.heard.look(asking, seen.reshape(groups, -1, seen.shape[2]), position[:count])
         asking = self._product(asking, found)
         if self.first:
             asking = asking.repeat_interleave(sounds, 0)
-        return seen, asking.reshape(len(x), sounds, -1)
+        return seen, asking.reshape(x.shape[0], sounds, -1)
 
     def _product(self, x: Tensor, found: Tensor) -> Tensor:
         return x * found * found if self.squared else x * found
