@@ -9,7 +9,7 @@ import secrets
 import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -117,6 +117,8 @@ def _is_alive(process: int) -> bool:
         return False
     except OSError:
         return True
+    with suppress(OSError):  # one that has ended and that nobody has asked for keeps its number
+        return Path(f"/proc/{process}/stat").read_text(encoding="latin1").rpartition(")")[2].split()[0] not in "ZX"
     return True
 
 

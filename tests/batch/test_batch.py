@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -126,12 +127,18 @@ def test_shards_make_one_whole_also_where_they_overlap(
 def test_a_killed_driver_loses_nothing_and_does_nothing_twice(
     folder: Path, expected: dict[str, bytes], tmp_path: Path
 ) -> None:
-    out = tmp_path / "out"
-    driver = started(words(folder, out))
-    until(lambda: len(list(out.glob("videos/**/result.json"))) >= 2, driver)
-    os.kill(driver.pid, signal.SIGKILL)
-    driver.communicate()
-    made = {path: path.stat().st_mtime_ns for path in out.glob("videos/**/result.json")}
+    for attempt in range(8):  # on a busy machine the last video may be done before this process is asked again
+        out = tmp_path / str(attempt)
+        driver = started(words(folder, out))
+        until(lambda: len(list(out.glob("videos/**/result.json"))) >= 2, driver)  # noqa: B023
+        os.kill(driver.pid, signal.SIGKILL)
+        driver.wait()
+        with suppress(ProcessLookupError):  # what it had begun ends by itself, a moment later
+            os.killpg(driver.pid, signal.SIGKILL)
+        driver.communicate()
+        made = {path: path.stat().st_mtime_ns for path in out.glob("videos/**/result.json")}
+        if len(made) < 5:
+            break
     assert 2 <= len(made) < 5 and not (out / "manifest.jsonl").exists()
     report = batch(plan_of(out), folder)
     assert (report.done, report.there) == (5 - len(made), len(made))
