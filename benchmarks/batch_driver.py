@@ -21,7 +21,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from batch_films import make_films
+from films_of_batches import make_films
 
 
 def watched(words: list[str], results: Path, until: int | None) -> dict[str, Any]:

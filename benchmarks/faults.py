@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from batch_films import digests, make_films
+from films_of_batches import digests, make_films
 
 KEPT = "kept.json"
 """What a file system held that is no longer there."""
