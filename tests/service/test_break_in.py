@@ -161,6 +161,7 @@ def test_a_download_is_whole_although_its_job_is_removed_meanwhile(tmp_path: Pat
 
 @pytest.mark.extra
 def test_a_clock_that_is_set_removes_no_result_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    needs("prometheus_client")
     from avseg.service import service
 
     bench = Bench(tmp_path, Fake(lambda *_: None), monkeypatch, keep=1000.0)
