@@ -1,4 +1,4 @@
-"""Where a model runs and what computes it: `--device`, `--engine`, `--precision` and `--memory`."""
+"""Where a model runs and what computes it: `--device`, `--engine`, `--precision`, `--memory` and `--jobs`."""
 
 from __future__ import annotations
 
