@@ -142,7 +142,7 @@ def evaluate(
         model: What is scored; a JSON of tracks in the form of YouTube-VIS is, too.
         data: The data set: --data.name NAME --data.root DIR. With its name, --help shows its own options too.
         split: The part of the data set.
-        protocol: One or several, by suite (docs/metrics.md).
+        protocol: One or several, by suite (docs/reference/metrics.md).
         suites: Metric suites, all in one pass; by default the data set's own.
         out: Folder for result.json, clips.csv, predictions.json (tracks) and overlays.
         batch_size: Clips per batch; the scores do not depend on it.

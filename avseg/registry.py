@@ -2,7 +2,7 @@
 
 A record stands in a module of its room and is imported when somebody asks for it. Another package adds records by an
 entry point of the registry's group, NAME = "MODULE:RECORD"; a module on the path adds them while it is imported, by
-`Registry.add`, where `--plugin MODULE` or the variable AVSEG_PLUGINS names it (docs/extending.md).
+`Registry.add`, where `--plugin MODULE` or the variable AVSEG_PLUGINS names it (docs/how-to/extending.md).
 """
 
 from __future__ import annotations

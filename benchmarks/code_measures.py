@@ -1,4 +1,4 @@
-"""What codes of sound tell: about classes, and about mixtures (docs/experiments.md)."""
+"""What codes of sound tell: about classes, and about mixtures (docs/results/experiments.md)."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 }
 SIGNALS = {"kill": signal.SIGKILL, "term": signal.SIGTERM}
 STOPPED = 130
-"""Exit status after SIGTERM (docs/command-line.md)."""
+"""Exit status after SIGTERM (docs/reference/command-line.md)."""
 
 
 @dataclass(frozen=True)

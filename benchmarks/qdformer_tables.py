@@ -1,4 +1,5 @@
-"""The figures of `benchmarks/qdformer_works.py` as tables for docs/experiments.md: mean ± deviation over seeds."""
+"""The figures of `benchmarks/qdformer_works.py` as tables for docs/results/experiments.md: mean ± deviation over
+seeds."""
 
 from __future__ import annotations
 

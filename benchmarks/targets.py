@@ -3,7 +3,7 @@
     python benchmarks/targets.py --out targets.json                    all rows, about half an hour
     python benchmarks/targets.py --rows tpavi_fast film_demo           some
     python benchmarks/targets.py --quick --threads 1                   tiny models and short films, to try the script
-    python benchmarks/targets_table.py targets.json --write            the table of docs/speed.md
+    python benchmarks/targets_table.py targets.json --write            the table of docs/results/speed.md
 
 Both sides are processes of their own that stay alive for a row and run once each when told to, in turn, the older one
 first in every other round; one round before does not count, and the fastest run does. The older tree is a worktree

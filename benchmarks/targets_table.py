@@ -1,7 +1,7 @@
-"""The table of docs/speed.md from what `targets.py --out` wrote.
+"""The table of docs/results/speed.md from what `targets.py --out` wrote.
 
     python benchmarks/targets_table.py targets.json            print it
-    python benchmarks/targets_table.py targets.json --write    put it into docs/speed.md, between its marks
+    python benchmarks/targets_table.py targets.json --write    put it into docs/results/speed.md, between its marks
 
 Without a file all figures are dashes.
 """
@@ -16,7 +16,7 @@ from typing import Any
 
 from targets import ROWS, Row
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "speed.md"
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "results" / "speed.md"
 BEGIN, END = "<!-- targets -->", "<!-- /targets -->"
 NONE = "—"
 
@@ -68,7 +68,7 @@ def written(page: str, new: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("figures", nargs="?", type=Path, help="what targets.py --out wrote")
-    parser.add_argument("--write", action="store_true", help="into docs/speed.md")
+    parser.add_argument("--write", action="store_true", help="into docs/results/speed.md")
     options = parser.parse_args()
     made = table(json.loads(options.figures.read_text(encoding="utf-8")) if options.figures else {})
     if options.write:

@@ -1,4 +1,4 @@
-"""Weights and inputs given by formulas, for which the golden numbers hold (docs/golden.md)."""
+"""Weights and inputs given by formulas, for which the golden numbers hold (docs/explanation/golden.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Seeded weights of published networks: every tensor depends on its name, shape and kind alone (docs/golden.md)."""
+"""Seeded weights of published networks: every tensor depends on its name, shape and kind alone
+(docs/explanation/golden.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The picture of rooms in docs/architecture.md is true: every import goes to a row below."""
+"""The picture of rooms in docs/explanation/architecture.md is true: every import goes to a row below."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from house_graph import ROOT, files, imports, module_of
 
-PAGE = Path(__file__).parents[1] / "docs" / "architecture.md"
+PAGE = Path(__file__).parents[1] / "docs" / "explanation" / "architecture.md"
 RECORDS = {
     "models(records)": ("models", "models.spec", "models.record", "models.keys"),
     "metrics(records)": ("metrics", "metrics.suites"),
@@ -37,7 +37,7 @@ def room_of(module: str) -> str:
     inside = len(parts) > 1 and (ROOT / parts[0] / parts[1]).is_dir()
     candidates = [f"{parts[0]}/*/{parts[2]}" if inside and len(parts) > 2 else "", f"{parts[0]}/*" * inside, parts[0]]
     found = [room for room in candidates if any(room in row for row in rows())]
-    assert found, f"{module} stands in no room of docs/architecture.md"
+    assert found, f"{module} stands in no room of docs/explanation/architecture.md"
     return found[0]
 
 

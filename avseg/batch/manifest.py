@@ -51,7 +51,7 @@ class ManifestNotes:
 
 
 def row_of(video: BatchVideo, outcome: Outcome, runner: str) -> dict[str, Any]:
-    """A row of the manifest (docs/cluster.md)."""
+    """A row of the manifest (docs/how-to/cluster.md)."""
     told = outcome.to_dict()
     status = {"status": "failed" if told.pop("status") == "failed" else "done"}
     return {

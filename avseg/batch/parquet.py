@@ -31,7 +31,7 @@ MASKS = pa.schema(
         ("counts", pa.string()),
     ]
 )
-"""A row for each mask of each frame (docs/cluster.md)."""
+"""A row for each mask of each frame (docs/how-to/cluster.md)."""
 MANIFEST = pa.schema(
     [
         ("id", pa.string()),

@@ -7,7 +7,7 @@ from avseg.metrics import SUITES, describe_protocols
 
 def protocols_help() -> str:
     """What the help page says of `--protocol`, suites of plug-ins included."""
-    return f"One or several protocols (docs/metrics.md). {describe_protocols()}."
+    return f"One or several protocols (docs/reference/metrics.md). {describe_protocols()}."
 
 
 def suites_help() -> str:

@@ -33,7 +33,7 @@ class Train:
     """Go on from the last checkpoint in the folder of the run, if there is one."""
     sweep: Annotated[tuple[str, ...], tyro.conf.UseAppendAction, arg(metavar="FIELD=VALUE,VALUE")] = ()
     """Train once for every value of a field; where this is given several times, once for every combination. The runs
-    lie in folders below --out, and their table in sweep.json (docs/training.md)."""
+    lie in folders below --out, and their table in sweep.json (docs/how-to/training.md)."""
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ def ui(
     keep_minutes: float = 60,
     running: Annotated[LiveRunning, arg(name="")] = LiveRunning(),
 ) -> int:
-    """Serve a page on which one drops or records a video and sees what sounds in it (docs/ui.md).
+    """Serve a page on which one drops or records a video and sees what sounds in it (docs/how-to/ui.md).
 
     Args:
         model: Model files, or names that open without one, that the page offers. Names whose weights are in the cache,

@@ -20,7 +20,7 @@ def list_weights(markdown: bool = False) -> int:
     """List the weights that avseg can take: what, where, licence, the command; of open ones whether they are here.
 
     Args:
-        markdown: Print the table of docs/weights.md.
+        markdown: Print the table of docs/how-to/weights.md.
     """
     if markdown:
         print(table.markdown(), end="")

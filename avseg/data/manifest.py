@@ -38,7 +38,7 @@ class Manifest:
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise ValueError(
                 f"{path} is no manifest of scenarios ({error}); wanted an object whose `clips` are a list of scenario, "
-                "id, donor, seed and level (docs/listen.md)"
+                "id, donor, seed and level (docs/how-to/listen.md)"
             ) from error
         for entry in entries:
             if entry.scenario not in SCENARIOS or type(entry.seed) is not int:

@@ -43,7 +43,9 @@ def read_table(path: Path, columns: Sequence[tuple[str, int | None]]) -> list[Ro
         ValueError: not UTF-8, a column is missing, or a row is too short.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing; --data.root must be the folder that holds it (docs/datasets.md)")
+        raise FileNotFoundError(
+            f"{path} is missing; --data.root must be the folder that holds it (docs/reference/datasets.md)"
+        )
     rows = csv_rows(path)
     header = [name.strip() for name in rows[0]] if rows else []
     places = {name: _place(path, header, name, position) for name, position in columns}
@@ -76,7 +78,7 @@ def _place(path: Path, header: list[str], name: str, position: int | None) -> in
     if len(header) == 1 and name in re.split(r"[;\t|]", header[0]):
         raise ValueError(f"{path} has other signs than commas between its columns: {header[0]!r}; save it with commas")
     raise ValueError(
-        f"{path} has the columns {', '.join(header) or '(none)'} but no {name!r}; add it (docs/datasets.md)"
+        f"{path} has the columns {', '.join(header) or '(none)'} but no {name!r}; add it (docs/reference/datasets.md)"
     )
 
 

@@ -1,6 +1,7 @@
 """What training draws of a long clip of tracks: which frames, at which size, and which part that moves through them.
 
-Everything is drawn once a clip, so that its frames still belong together (Guo et al., CVPR 2025; docs/datasets.md).
+Everything is drawn once a clip, so that its frames still belong together (Guo et al., CVPR 2025;
+docs/reference/datasets.md).
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ def prepare(name: str, raw: Path, root: Path, *, workers: int = 0, **options: An
 
     Args:
         name: The data set.
-        raw: Folder with the raw material (docs/datasets.md); may be `root` itself.
+        raw: Folder with the raw material (docs/reference/datasets.md); may be `root` itself.
         root: Folder to write; every file in it is whole or absent.
         workers: Processes; 0 takes one for every core, 1 stays in this process.
         options: Fields of the data set's `prepare_options`.

@@ -5,6 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 MODEL_FILE = Path(__file__).parent / "model.safetensors"
-"""The model that `avseg train demo` makes (docs/demo.md)."""
+"""The model that `avseg train demo` makes (docs/get-started/demo.md)."""
 
 __all__ = ["MODEL_FILE"]

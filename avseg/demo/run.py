@@ -25,7 +25,7 @@ SHOWN = 4
 
 
 def run_demo(out: Path, *, clips: int = 40, device: str = "auto") -> int:
-    """Show the model that ships with the package at work, offline; docs/demo.md describes what is written.
+    """Show the model that ships with the package at work, offline; docs/get-started/demo.md describes what is written.
 
     Args:
         out: folder for index.html, overlay.mp4, scene.mp4 and scores.json.

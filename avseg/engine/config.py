@@ -120,7 +120,7 @@ class TrainConfig:
     ema: float | None = None
     """Decay of the moving average of weights. By default none is kept."""
     compile: bool = False
-    """Compile what trains with torch.compile: the parts that the family names (docs/training.md)."""
+    """Compile what trains with torch.compile: the parts that the family names (docs/how-to/training.md)."""
     cuda_graphs: bool = False
     """Record what is compiled as CUDA graphs, one for each shape of a batch: for small networks on a GPU."""
     strategy: Literal["ddp", "fsdp2"] = "ddp"
@@ -140,7 +140,7 @@ class TrainConfig:
     save_every: int = 200
     """Steps between checkpoints of the whole state."""
     protocol: str = "published"
-    """Protocol of the validation figures (docs/metrics.md)."""
+    """Protocol of the validation figures (docs/reference/metrics.md)."""
     trackers: tuple[str, ...] = ()
     """Where the figures of steps and validations are shown as well: tensorboard, wandb. Each is an extra of pip."""
     store: str | None = None

@@ -13,7 +13,7 @@ from avseg.engines.ports import GraphPart
 from avseg.models.seams import Tensors
 
 NOTE = "exported"
-"""The name of the note in the header (docs/file-format.md)."""
+"""The name of the note in the header (docs/reference/file-format.md)."""
 
 
 @dataclass(frozen=True, eq=False)

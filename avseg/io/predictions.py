@@ -1,4 +1,5 @@
-"""Dense predictions of a data set on disk: class ids as PNG, run lengths, or logits as NPZ (docs/predictions.md)."""
+"""Dense predictions of a data set on disk: class ids as PNG, run lengths, or logits as NPZ
+(docs/reference/predictions.md)."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class Coding:
 def h264(crf: int = 19) -> Coding:
     """MP4 for browsers; a lower `crf` is better.
 
-    `superfast` costs a third less time than `veryfast` and gives files a third larger (docs/speed.md).
+    `superfast` costs a third less time than `veryfast` and gives files a third larger (docs/results/speed.md).
     """
     # x264's macroblock tree reads memory that was never written; without it equal pictures give equal bytes.
     # Without pictures that wait for later ones, the lengths in the file are those of the pictures they stand by.

@@ -1,4 +1,4 @@
-"""Tracks of a data set as one JSON in the form of YouTube-VIS, written and read (docs/predictions.md)."""
+"""Tracks of a data set as one JSON in the form of YouTube-VIS, written and read (docs/reference/predictions.md)."""
 
 from __future__ import annotations
 

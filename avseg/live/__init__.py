@@ -1,4 +1,5 @@
-"""Masks of a stream while it plays: a camera and a microphone, or any address that FFmpeg opens (docs/live.md)."""
+"""Masks of a stream while it plays: a camera and a microphone, or any address that FFmpeg opens
+(docs/how-to/live.md)."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class AVMConfig:
 
 @dataclass(frozen=True)
 class ContrastConfig:
-    """Contrastive audio-visual pairing (Chen et al. 2024, section 3.3; docs/losses.md)."""
+    """Contrastive audio-visual pairing (Chen et al. 2024, section 3.3; docs/reference/losses.md)."""
 
     weight: float = 1.0
     temperature: float = 0.1
@@ -99,7 +99,8 @@ class ContrastConfig:
 
 @dataclass(frozen=True)
 class SetConfig:
-    """Matching and losses of predicted sets of masks (Cheng et al. 2022; docs/losses.md), as AVISM weighs them."""
+    """Matching and losses of predicted sets of masks (Cheng et al. 2022; docs/reference/losses.md), as AVISM weighs
+    them."""
 
     class_weight: float = 2.0
     """Of the cross-entropy, in matching and in the loss."""
@@ -133,7 +134,8 @@ class SetConfig:
 
 @dataclass(frozen=True)
 class QueryConfig:
-    """Matching and losses of object queries with classes, boxes and masks (Wang et al. 2021; docs/losses.md)."""
+    """Matching and losses of object queries with classes, boxes and masks (Wang et al. 2021;
+    docs/reference/losses.md)."""
 
     class_weight: float = 2.0
     """Of the focal term of classes, in matching and in the loss; so are all below."""

@@ -1,4 +1,4 @@
-"""Metric suites under named protocols. Importing this loads no torch; formulas are in docs/metrics.md."""
+"""Metric suites under named protocols. Importing this loads no torch; formulas are in docs/reference/metrics.md."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def metrics_of(task: Task, suites: Sequence[str], protocols: Sequence[str]) -> l
             raise ValueError(f"no protocol is called {protocol!r}; {did_you_mean(protocol, known_protocols())}")
         if len(wanted) > 1 and not any(suite.has(protocol) for suite in records):
             names = ", ".join(suite.name for suite in records)
-            raise ValueError(f"none of the suites {names} has the protocol {protocol!r} (docs/metrics.md)")
+            raise ValueError(f"none of the suites {names} has the protocol {protocol!r} (docs/reference/metrics.md)")
     return [metric for suite in records for protocol in _own(suite, wanted) for metric in suite(task, protocol)]
 
 

@@ -1,7 +1,7 @@
 """Metrics on plain tensors: masks and label maps of frames, tracks of videos. The arithmetic is that of the suites.
 
 Every function takes one clip, or a list of clips in the order of their data set. `protocol` is one of the suite that
-the docstring names, as in `avseg.metrics.SUITES`; formulas are in docs/metrics.md.
+the docstring names, as in `avseg.metrics.SUITES`; formulas are in docs/reference/metrics.md.
 """
 
 from __future__ import annotations

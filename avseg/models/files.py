@@ -1,4 +1,5 @@
-"""Building models, and keeping them in single files that need nothing else to be opened (docs/file-format.md)."""
+"""Building models, and keeping them in single files that need nothing else to be opened
+(docs/reference/file-format.md)."""
 
 from __future__ import annotations
 

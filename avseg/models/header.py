@@ -1,4 +1,4 @@
-"""The header of a model file: what can be known of a model without torch (docs/file-format.md)."""
+"""The header of a model file: what can be known of a model without torch (docs/reference/file-format.md)."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ class Opening:
 
 @dataclass(frozen=True)
 class FamilySpec:
-    """One family; `avseg.models.FAMILIES` has them by name (docs/extending.md)."""
+    """One family; `avseg.models.FAMILIES` has them by name (docs/how-to/extending.md)."""
 
     name: str
     config: type[ModelConfig]

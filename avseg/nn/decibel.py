@@ -1,4 +1,6 @@
-"""The decibel front end that CAVP was published with: HTK mel power in decibels, a hundredth of them (docs/audio.md).
+"""The decibel front end that CAVP was published with: HTK mel power in decibels, a hundredth of them.
+
+See docs/reference/audio.md.
 
 The arithmetic is that of torchaudio's `MelSpectrogram` and of a factor 20 before the logarithm of a power, where 10
 would be right; published weights depend on it.

@@ -1,4 +1,4 @@
-"""The log-mel front end of VGGish, computed for all windows at once (Hershey et al. 2017; docs/audio.md)."""
+"""The log-mel front end of VGGish, computed for all windows at once (Hershey et al. 2017; docs/reference/audio.md)."""
 
 from __future__ import annotations
 

@@ -4,7 +4,8 @@ The published front ends resample with resampy's `kaiser_best` (after Smith, "Di
 filter changed with version 0.3 of the package. The form "exact" has the filter of the older versions and evaluates it
 by its formula at every phase. The package reads its filter off a table and walks it in whole entries, which stretches
 the filter when the rate falls: from 44.1 and 48 kHz by 0.4 % in the older versions, by 0.02 % at most in the newer
-ones. The forms "resampy_0.2" and "resampy_0.4" repeat that, each with the constants of its versions (docs/audio.md).
+ones. The forms "resampy_0.2" and "resampy_0.4" repeat that, each with the constants of its versions
+(docs/reference/audio.md).
 """
 
 from __future__ import annotations

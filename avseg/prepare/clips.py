@@ -42,7 +42,8 @@ def prepare_clips(source: ClipFolder, raw: Path, out: Path, workers: int = 0) ->
 
     Args:
         source: The data set.
-        raw: Folder with the table, the raw videos and the label files (docs/datasets.md); may be `out` itself.
+        raw: Folder with the table, the raw videos and the label files (docs/reference/datasets.md); may be `out`
+        itself.
         out: Folder to write; every file in it is whole or absent.
         workers: Processes; 0 takes one for every core, 1 stays in this process.
 

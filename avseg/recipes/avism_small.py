@@ -1,4 +1,4 @@
-"""A small AVISM from nothing on long videos of the synthetic world: does it listen (docs/experiments.md)?
+"""A small AVISM from nothing on long videos of the synthetic world: does it listen (docs/results/experiments.md)?
 
 `benchmarks/avism_learns.py` makes the data, trains this and a twin that hears nothing, and judges them.
 """

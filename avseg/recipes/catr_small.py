@@ -1,5 +1,6 @@
-"""A small CATR from nothing on the synthetic world, at the budget of the small dense models (docs/experiments.md).
+"""A small CATR from nothing on the synthetic world, at the budget of the small dense models.
 
+See docs/results/experiments.md.
 `benchmarks/dense_families.py` trains them beside each other and judges them.
 """
 

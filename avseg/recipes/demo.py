@@ -1,4 +1,4 @@
-"""The small model of the demo, trained from nothing on the synthetic world (docs/demo.md)."""
+"""The small model of the demo, trained from nothing on the synthetic world (docs/get-started/demo.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small models of dense families from nothing on the synthetic world, at one budget (docs/experiments.md).
+"""Small models of dense families from nothing on the synthetic world, at one budget (docs/results/experiments.md).
 
 `benchmarks/dense_families.py` trains them beside each other and judges them.
 """

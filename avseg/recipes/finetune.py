@@ -1,4 +1,4 @@
-"""Going on from a model file with data of one's own (docs/training.md)."""
+"""Going on from a model file with data of one's own (docs/how-to/training.md)."""
 
 from __future__ import annotations
 

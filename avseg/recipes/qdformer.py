@@ -1,7 +1,8 @@
 """QDFormer (Li et al., CVPR 2024) on AVSBench: S4, MS3, both together and AVSS, each with three backbones.
 
 Of its training no more than two commands are published. Rates, decay, clipping, augmentation and where the rate falls
-are those of its public ancestor R2VOS; lengths in steps, and which data `avs_1s7m` is, are ours (docs/training.md).
+are those of its public ancestor R2VOS; lengths in steps, and which data `avs_1s7m` is, are ours
+(docs/how-to/training.md).
 """
 
 from __future__ import annotations

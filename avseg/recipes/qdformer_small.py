@@ -1,4 +1,4 @@
-"""A small QDFormer on clips of the synthetic world: is it as the paper says (docs/experiments.md)?
+"""A small QDFormer on clips of the synthetic world: is it as the paper says (docs/results/experiments.md)?
 
 `benchmarks/qdformer_works.py` trains this with and without its parts, and judges what comes of it.
 """

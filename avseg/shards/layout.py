@@ -1,4 +1,4 @@
-"""What lies in a folder of shards (docs/shards.md): names, the index, and the records of clips in tar files."""
+"""What lies in a folder of shards (docs/how-to/shards.md): names, the index, and the records of clips in tar files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is seen and who sounds when in a long video of the world (docs/synthetic.md)."""
+"""Who is seen and who sounds when in a long video of the world (docs/reference/synthetic.md)."""
 
 from __future__ import annotations
 

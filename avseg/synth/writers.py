@@ -102,7 +102,8 @@ def _write_video(clip: SynthClip, layout: ClipLayout, root: Path, place: Place) 
 
 
 def truth_record(clip: SynthClip, place: Place) -> dict[str, Any]:
-    """One clip's entry of `truth.json`; times in seconds, positions as shares of the width (docs/synthetic.md)."""
+    """One clip's entry of `truth.json`; times in seconds, positions as shares of the width
+    (docs/reference/synthetic.md)."""
     facts = zip(clip.track_ids, clip.classes, clip.intervals, clip.positions, clip.sounding, strict=True)
     bodies = [
         {

@@ -1,4 +1,4 @@
-"""The published weights as tables, for the terminal and for docs/weights.md. Imports no torch."""
+"""The published weights as tables, for the terminal and for docs/how-to/weights.md. Imports no torch."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _files(record: Record) -> str:
 
 
 def markdown() -> str:
-    """The tables of docs/weights.md; `avseg weights list --markdown` prints them."""
+    """The tables of docs/how-to/weights.md; `avseg weights list --markdown` prints them."""
     first = [
         ("record", "what it is", "file", "from", "licence", "taken by"),
         *((f"`{r.name}`", r.what, _files(r), r.place, r.licence, _command(r)) for r in published()),

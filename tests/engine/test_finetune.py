@@ -68,7 +68,7 @@ def test_ten_clips_teach_the_model_of_the_demo_a_ninth_class(
     kept, new = (line for line in caplog.messages if line.startswith(("kept of ", "new: ")))
     assert "8 classes (disc, ring, star, cross, triangle and 3 more)" in kept and new == f"new: 1 class ({NAME})"
     assert before[NAME] == 0.0 and after[NAME] >= 0.6
-    # What the ten clips let sound is kept; what they never do may be forgotten (docs/training.md).
+    # What the ten clips let sound is kept; what they never do may be forgotten (docs/how-to/training.md).
     clips = build_dataset(data_config(NAMED), "train")
     taught = {name for index in range(len(clips)) for name in clips.heard_classes(index)} - {NAME}
     old = [name for name in taught if name in after]

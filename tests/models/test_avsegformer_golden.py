@@ -1,4 +1,5 @@
-"""The published network's numbers at full size, through our converter; weights by formulas (docs/golden.md)."""
+"""The published network's numbers at full size, through our converter; weights by formulas
+(docs/explanation/golden.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The published network's numbers, through our converter; weights and inputs by formulas (docs/golden.md)."""
+"""The published network's numbers, through our converter; weights and inputs by formulas
+(docs/explanation/golden.md)."""
 
 from __future__ import annotations
 

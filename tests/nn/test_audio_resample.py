@@ -46,7 +46,7 @@ def test_each_form_gives_the_samples_of_its_version(golden: Any, form: Form, ver
 
 @pytest.mark.parametrize("rate", [44100, 48000])
 def test_what_the_versions_change_of_a_log_mel_lies_in_its_highest_bins(rate: int) -> None:
-    """0.45 at most of white noise (docs/audio.md); below 7.2 kHz both filters let everything through."""
+    """0.45 at most of white noise (docs/reference/audio.md); below 7.2 kHz both filters let everything through."""
     sound = 0.1 * torch.randn(2 * rate, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     old, new, exact = (log_mel_examples(sound, rate, form) for form in ("resampy_0.2", "resampy_0.4", "exact"))
     away = (old - new).abs()

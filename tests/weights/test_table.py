@@ -18,7 +18,7 @@ from avseg.recipes import get_recipe
 from avseg.weights import RECORDS, Record
 from avseg.weights.table import markdown, never_published, published
 
-PAGE = Path(__file__).parents[2] / "docs/weights.md"
+PAGE = Path(__file__).parents[2] / "docs/how-to/weights.md"
 BY_NAME = pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.name)
 
 

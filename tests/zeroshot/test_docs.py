@@ -1,4 +1,4 @@
-"""The tables of docs/zeroshot.md are those of the code."""
+"""The tables of docs/how-to/zeroshot.md are those of the code."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from avseg.models.zeroshot.catalogue import STAGES
 from avseg.models.zeroshot.config import ZeroShotConfig
 
-PAGE = (Path(__file__).parents[2] / "docs" / "zeroshot.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "zeroshot.md").read_text(encoding="utf-8")
 
 
 def test_every_part_stands_in_the_table_with_its_licence_and_size() -> None:

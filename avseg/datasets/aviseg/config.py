@@ -16,7 +16,7 @@ class AVISegConfig(DataConfig):
     audio: Literal["wav", "features"] = "wav"
     """Read the sound, or the vectors of sound that the data set ships."""
     compat: tuple[Literal["replacement"], ...] = ()
-    """Published slips to repeat (docs/datasets.md): `replacement` lets `some_frames` draw a frame twice."""
+    """Published slips to repeat (docs/reference/datasets.md): `replacement` lets `some_frames` draw a frame twice."""
     silent_videos: bool = False
     """Train on videos in which nothing ever sounds as well; the published training leaves them out."""
 

@@ -46,8 +46,8 @@ class FeatureOptions:
     short: Literal["zeros", "silence"] = "zeros"
     """What stands for a second whose sound ends too early: log-mel zeros, as published, or silence."""
     resampling: Literal["exact", "resampy_0.2", "resampy_0.4"] = "resampy_0.2"
-    """How sound is brought to 16 kHz for the features (docs/audio.md): as resampy up to 0.2.2 did, as it does from 0.3
-    on, or exactly. Which version made the shipped features is unknown."""
+    """How sound is brought to 16 kHz for the features (docs/reference/audio.md): as resampy up to 0.2.2 did, as it does
+    from 0.3 on, or exactly. Which version made the shipped features is unknown."""
 
     def __post_init__(self) -> None:
         if self.vggish is None and (self.short, self.resampling) != ("zeros", "resampy_0.2"):

@@ -37,7 +37,7 @@ Short: TypeAlias = Literal["zeros", "silence"]
 followed by silence."""
 RESAMPLING: Form = "resampy_0.2"
 """How a second is brought to 16 kHz. Which version of resampy made the shipped features is unknown; this one has the
-filter that models resample sound with (docs/audio.md)."""
+filter that models resample sound with (docs/reference/audio.md)."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def prepare(raw: Path, out: Path, options: FeatureOptions = FeatureOptions(), wo
 
     Args:
         raw: Folder with train.json, val.json, test.json (those that are there are made) and `movies`, or with the
-            frames and sounds themselves (docs/datasets.md); may be `out` itself.
+            frames and sounds themselves (docs/reference/datasets.md); may be `out` itself.
         out: Folder to write; every file in it is whole or absent.
         options: How features of the sound are made.
         workers: Processes for pictures and sounds; 0 takes one for every core, 1 stays in this process.

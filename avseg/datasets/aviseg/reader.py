@@ -1,6 +1,6 @@
 """AVISeg: long videos at one frame a second, and a track of masks for every object, empty while it is silent.
 
-Guo et al., Audio-Visual Instance Segmentation, CVPR 2025. The layout of the folders is on docs/datasets.md.
+Guo et al., Audio-Visual Instance Segmentation, CVPR 2025. The layout of the folders is on docs/reference/datasets.md.
 """
 
 from __future__ import annotations

@@ -129,7 +129,9 @@ def read_truth(path: Path) -> TruthFile:
         ValueError: no whole JSON, or not in the form of YouTube-VIS.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing; --data.root must be the folder that holds it (docs/datasets.md)")
+        raise FileNotFoundError(
+            f"{path} is missing; --data.root must be the folder that holds it (docs/reference/datasets.md)"
+        )
     content = path.read_bytes()
     # Every byte one character, so that places are those in the file; names are parsed again as UTF-8.
     walk = _Walk(content.decode("latin-1"))
@@ -147,7 +149,9 @@ def read_truth(path: Path) -> TruthFile:
         videos = tuple(_video(entry) for entry in tables["videos"])
         categories = {int(entry["id"]): str(entry["name"]) for entry in tables["categories"]}
     except KeyError as error:
-        raise ValueError(f"{path} has no {error}; wanted the form of YouTube-VIS (docs/datasets.md)") from None
+        raise ValueError(
+            f"{path} has no {error}; wanted the form of YouTube-VIS (docs/reference/datasets.md)"
+        ) from None
     except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ValueError(f"{path} is no whole file of truth ({error}); download or copy it again") from error
     if not categories:

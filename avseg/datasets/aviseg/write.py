@@ -58,7 +58,7 @@ class _Written:
 
 
 def write(root: Path, clips: int, seed: int, options: LongVideoOptions, workers: int = 0) -> WriteSummary:
-    """Write long videos of the world `seed` as AVISeg keeps its own (docs/datasets.md), without audio features.
+    """Write long videos of the world `seed` as AVISeg keeps its own, without audio features.
 
     Args:
         root: The folder; files of the same names are replaced.

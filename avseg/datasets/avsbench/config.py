@@ -16,8 +16,8 @@ class S4Config(DataConfig):
     audio: Literal["wav", "log_mel"] = "wav"
     """Read the sound, or the log-mel pickles that the data set ships."""
     compat: tuple[Literal["audio_window", "audio_hop"], ...] = ()
-    """Published slips to repeat (docs/datasets.md): `audio_window` keeps the end of short sounds and tiles it;
-    `audio_hop` lets frame i hear from 2 i s on."""
+    """Published slips to repeat (docs/reference/datasets.md): `audio_window` keeps the end of short sounds and
+    tiles it; `audio_hop` lets frame i hear from 2 i s on."""
     binary: bool = False
     """Every class is foreground, as it is here anyway."""
 

@@ -1,4 +1,4 @@
-"""The layouts of S4 and MS3 (docs/datasets.md), and the synthetic world in them."""
+"""The layouts of S4 and MS3 (docs/reference/datasets.md), and the synthetic world in them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """S4 and MS3 as one data set: single and multiple sources trained together, the few clips of MS3 several times.
 
-Ours: of `avs_1s7m` no more than the name is published (docs/qdformer.md); we read it as S4 once and MS3 seven times.
+Ours: of `avs_1s7m` no more than the name is published (docs/explanation/qdformer.md); we read it as S4 once and MS3
+seven times.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """AVSBench-object: S4 (single source) and MS3 (multiple sources), five frames and a binary truth each.
 
-Zhou et al., Audio-Visual Segmentation, ECCV 2022. The layout of the folders is on docs/datasets.md.
+Zhou et al., Audio-Visual Segmentation, ECCV 2022. The layout of the folders is on docs/reference/datasets.md.
 """
 
 from __future__ import annotations

@@ -14,7 +14,8 @@ class AVSSConfig(DataConfig):
 
     name: str = "avss"
     compat: tuple[Literal["audio_window"], ...] = ()
-    """Published slips to repeat (docs/datasets.md): `audio_window` keeps the end of short sounds and tiles it."""
+    """Published slips to repeat
+    (docs/reference/datasets.md): `audio_window` keeps the end of short sounds and tiles it."""
     parts: tuple[Literal["v1s", "v1m", "v2"], ...] = ()
     """Only clips of these parts. By default all are read."""
     binary: bool = False

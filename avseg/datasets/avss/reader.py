@@ -1,6 +1,7 @@
 """AVSBench-semantic (AVSS): clips of five or ten frames with labels of 71 classes, as colours or as class ids.
 
-Zhou et al., Audio-Visual Segmentation with Semantics, IJCV 2024. The layout of the folders is on docs/datasets.md.
+Zhou et al., Audio-Visual Segmentation with Semantics, IJCV 2024. The layout of the folders is on
+docs/reference/datasets.md.
 """
 
 from __future__ import annotations

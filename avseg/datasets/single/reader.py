@@ -1,7 +1,7 @@
 """AVSBench-Single+: one picture with a second of sound a sample, in 23 classes or binary ("salient").
 
 Chen et al., A Closer Look at Audio-Visual Semantic Segmentation, 2023. The data were never made public; the layout is
-that of the published reader (docs/datasets.md).
+that of the published reader (docs/reference/datasets.md).
 """
 
 from __future__ import annotations

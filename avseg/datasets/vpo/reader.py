@@ -2,7 +2,7 @@
 
 Chen et al., Unraveling Instance Associations: A Closer Look for Audio-Visual Segmentation, CVPR 2024. One picture and
 three seconds of sound a sample. SS: one object sounds; MS: one or several classes; MSMI: instances that only their
-place tells apart. The layout of the folders is on docs/datasets.md.
+place tells apart. The layout of the folders is on docs/reference/datasets.md.
 """
 
 from __future__ import annotations

@@ -20,7 +20,8 @@ class SynthVideos(ClipDataset):
 
     For training name `some_frames` first in `DataConfig.augment`: the frames are drawn before anything is read, and
     `read(index, geometry, frames)` makes these pictures alone and the sound of their seconds, with silence in between.
-    That is quick enough to train on without a folder (figures in docs/synthetic.md); windows of sound that reach
+    That is quick enough to train on without a folder (figures in docs/reference/synthetic.md); windows of sound that
+    reach
     beyond a frame's own second hear silence there, and a model with such windows should train on files instead.
     """
 

@@ -1,4 +1,4 @@
-"""What a comparison found: tables for the terminal, JSON, CSV and a page (docs/compare.md)."""
+"""What a comparison found: tables for the terminal, JSON, CSV and a page (docs/how-to/compare.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Differences of figures with paired intervals: both sides are scored on the same drawn clips (docs/compare.md)."""
+"""Differences of figures with paired intervals: both sides are scored on the same drawn clips
+(docs/how-to/compare.md)."""
 
 from __future__ import annotations
 

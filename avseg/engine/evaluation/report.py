@@ -1,4 +1,4 @@
-"""What metrics say together: their scores by name, and the report of an evaluation (docs/metrics.md)."""
+"""What metrics say together: their scores by name, and the report of an evaluation (docs/reference/metrics.md)."""
 
 from __future__ import annotations
 

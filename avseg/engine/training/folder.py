@@ -23,7 +23,7 @@ FREE = {
 
 
 class RunFolder:
-    """Names of the files of a run; docs/training.md says what each holds."""
+    """Names of the files of a run; docs/how-to/training.md says what each holds."""
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path)

@@ -48,7 +48,7 @@ def train(
     *,
     resume: bool = True,
 ) -> Path:
-    """Train `model` by `recipe`, or go on from the newest checkpoint in `run_dir` (docs/training.md).
+    """Train `model` by `recipe`, or go on from the newest checkpoint in `run_dir` (docs/how-to/training.md).
 
     Augmentation, sizing and protocol of the labels follow `train_set.config` and `val_set.config`; they stand for
     `recipe.data` and `recipe.val`, also in the recipe.json of the folder. Sets the global seeds of Python, numpy and

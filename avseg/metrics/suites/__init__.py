@@ -52,7 +52,7 @@ class SuiteSpec:
         if not self.has(protocol):
             raise ValueError(
                 f"the suite {self.name} has no protocol {protocol!r}; take {' or '.join(self.protocols)} "
-                "(docs/metrics.md)"
+                "(docs/reference/metrics.md)"
             )
         return self.own_name(protocol)
 

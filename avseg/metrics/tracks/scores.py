@@ -68,7 +68,7 @@ def track_metrics(task: Task, protocol: str, *, silent: Literal["empty", "absent
 
 
 class TrackScores(Resampled):
-    """FSLA, HOTA and mAP with all their parts (docs/metrics.md), from the tracks of whole videos.
+    """FSLA, HOTA and mAP with all their parts (docs/reference/metrics.md), from the tracks of whole videos.
 
     aviseg_upstream: as the published code has them, slips included. A None in a prediction is an empty mask, which is
     what the published writer makes of it: it counts as a detection.

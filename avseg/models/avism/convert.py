@@ -1,4 +1,5 @@
-"""From published AVISM checkpoints to a model of ours, and from detectors to its frame stage (docs/models.md)."""
+"""From published AVISM checkpoints to a model of ours, and from detectors to its frame stage
+(docs/explanation/models.md)."""
 
 from __future__ import annotations
 

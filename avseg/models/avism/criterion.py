@@ -1,6 +1,6 @@
 """What AVISM is trained by: two set criteria, of frames and of clips, and the similarity of their queries.
 
-Formulas and what departs from the published code are in docs/losses.md. Everything is taken in float32.
+Formulas and what departs from the published code are in docs/reference/losses.md. Everything is taken in float32.
 """
 
 from __future__ import annotations

@@ -125,7 +125,8 @@ class AVISM(HearingModel[AVISMOutput]):
 
     def losses(self, output: AVISMOutput, batch: Batch) -> dict[str, Tensor]:
         """`frame_class`, `frame_mask`, `frame_dice`, the same of `clip`, each summed over the supervised layers, and
-        while training `similarity`; and by config `sounding` (docs/losses.md). Points are drawn by `batch.draw` and the
+        while training `similarity`; and by config `sounding` (docs/reference/losses.md). Points are drawn by
+        `batch.draw` and the
         places of the clips."""
         config, device = self.config.criterion, output.valid.device
         with torch.autocast(device.type, enabled=False):

@@ -1,4 +1,4 @@
-"""From the published AVSegFormer checkpoints to a model of ours (docs/avsegformer.md)."""
+"""From the published AVSegFormer checkpoints to a model of ours (docs/explanation/avsegformer.md)."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from avseg.models.config import FIVE_SECONDS, PICTURES, Option, check_dropout, c
 
 @dataclass(frozen=True)
 class CATRLossConfig:
-    """Weights of matching and losses (docs/losses.md)."""
+    """Weights of matching and losses (docs/reference/losses.md)."""
 
     score: float = 1.0
     """Of the cross-entropy that says which query is the sounding object."""

@@ -1,6 +1,6 @@
 """What CATR's queries are trained by: one query a clip is the sounding object, the others are not.
 
-Formulas are in docs/losses.md. Everything is taken in float32. Frames without labels take no part.
+Formulas are in docs/reference/losses.md. Everything is taken in float32. Frames without labels take no part.
 """
 
 from __future__ import annotations

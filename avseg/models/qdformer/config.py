@@ -1,7 +1,7 @@
 """What makes a QDFormer model. Imports no torch.
 
-Much of the method was never published; docs/qdformer.md says which defaults are the paper's, which are those of its
-public ancestor R2VOS, and which are ours.
+Much of the method was never published; docs/explanation/qdformer.md says which defaults are the paper's, which are
+those of its public ancestor R2VOS, and which are ours.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class LocalConfig:
 
 @dataclass(frozen=True)
 class AssemblyConfig:
-    """How queries become a map (docs/qdformer.md)."""
+    """How queries become a map (docs/explanation/qdformer.md)."""
 
     gate: float | None = 0.3
     """Binary: a frame on which the query's class probability is not above this is empty; None: no such gate."""
@@ -160,12 +160,13 @@ class QDFormerConfig(ModelConfig):
     quantiser_weight: float = 0.5
     assembly: AssemblyConfig = _ASSEMBLY
 
-    # Ours: neither the paper nor R2VOS has these (docs/qdformer.md); of the deviation neither tells.
+    # Ours: neither the paper nor R2VOS has these (docs/explanation/qdformer.md); of the deviation neither tells.
     audio_context_layers: int = 0
     """Layers of self-attention over the seconds of a clip before its sound is decomposed."""
     prototype_deviation: float = 0.02
     """Of the numbers of what tokens begin as, prototypes of clips and places of frames. With small ones all tokens may
-    stay alike for long: layers add the same answer to each, beside which they differ little (docs/experiments.md)."""
+    stay alike for long: layers add the same answer to each, beside which they differ little
+    (docs/results/experiments.md)."""
     queries_per_token: int = 1
     sounding_weight: float = 0.0
     """Not published: the factor of a loss that asks the sound of every second alone which classes it is of, so that an

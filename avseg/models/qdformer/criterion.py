@@ -1,6 +1,6 @@
 """What QDFormer's queries are trained by: a matching and losses of classes, boxes and masks at every decoder layer.
 
-Formulas are in docs/losses.md. Everything is taken in float32.
+Formulas are in docs/reference/losses.md. Everything is taken in float32.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ class QDFormer(HearingModel[QDFormerOutput]):
 
     def losses(self, output: QDFormerOutput, batch: Batch) -> dict[str, Tensor]:
         """`mask`, `dice` and by config `class`, `box` and `giou`, each summed over the layers; `codebook`,
-        `commitment`, `distill` and `sounding` once, where there are such (docs/losses.md)."""
+        `commitment`, `distill` and `sounding` once, where there are such (docs/reference/losses.md)."""
         config = self.config
         with torch.autocast(output.valid.device.type, enabled=False):
             grid = (output.mask_logits.shape[-2], output.mask_logits.shape[-1])

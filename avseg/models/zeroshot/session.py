@@ -92,7 +92,8 @@ class ZeroShotSession:
         return [joined(self._name, self._maps, size, self._model.task)]
 
     def notes(self) -> Mapping[str, Any]:
-        """Why what is marked: the parts, what was heard in each second, how each track was found (docs/predict.md)."""
+        """Why what is marked: the parts, what was heard in each second, how each track was found
+        (docs/how-to/predict.md)."""
         parts = {stage: to_dict(getattr(self._config, stage)) for stage in ("tagger", "finder", "follower")}
         return {"parts": parts, "seconds": self._heard(), "tracks": self._found()}
 

@@ -1,4 +1,4 @@
-"""The VPO builder: instances of COCO's form and labelled sounds to VPO-SS, VPO-MS and VPO-MSMI (docs/vpo.md)."""
+"""The VPO builder: instances of COCO's form and labelled sounds to VPO-SS, VPO-MS and VPO-MSMI (docs/how-to/vpo.md)."""
 
 from __future__ import annotations
 

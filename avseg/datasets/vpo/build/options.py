@@ -18,10 +18,10 @@ _OUTSIDE = ("class_map", "persons", "captions", "audios", "workers", "examples",
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """The builder's choices beside its inputs (docs/vpo.md)."""
+    """The builder's choices beside its inputs (docs/how-to/vpo.md)."""
 
     class_map: Path | None = None
-    """JSON of the sound labels of each VPO class. The default is avseg's suggestion (docs/vpo.md)."""
+    """JSON of the sound labels of each VPO class. The default is avseg's suggestion (docs/how-to/vpo.md)."""
     change: tuple[str, ...] = ()
     """Changes of single classes of the map, as `mouse=mouse clicking` or `car=car passing by;race car, auto racing`;
     nothing behind the equals sign leaves a class out."""
