@@ -1,6 +1,7 @@
 """The published scores of tracks, transcribed plainly from their description: the other side.
 
 See docs/reference/metrics.md.
+
 Every metric goes through the run lengths by itself. mAP merges the two masks of every pair of tracks of a class, frame
 by frame, once for what is in both and once for what is in either; HOTA asks for the IoU of every frame class by class;
 FSLA asks for that of every frame once more. Matching is a loop over ranges of area, thresholds, predictions and

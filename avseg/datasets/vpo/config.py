@@ -15,8 +15,8 @@ class VPOConfig(DataConfig):
 
     compat: tuple[Literal["audio_window", "relabel", "mono_flip", "merged_val"], ...] = ()
     """Published slips to repeat (docs/reference/datasets.md): `audio_window` keeps the end of short sounds and
-    tiles it; `relabel` turns cars beside airplanes into airplanes; `mono_flip` mirrors pictures without their sound (published
-    for VPO-SS); `merged_val` makes val and test one split under both names."""
+    tiles it; `relabel` turns cars beside airplanes into airplanes; `mono_flip` mirrors pictures without their
+    sound (published for VPO-SS); `merged_val` makes val and test one split under both names."""
     sounds: Path | None = None
     """The folder of the sounds; by default vggsound_bench/VGGSound/audios below `root`."""
 
