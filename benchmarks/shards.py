@@ -27,7 +27,7 @@ from avseg.config import InputSpec
 from avseg.data import ClipDataset, build_dataset, eval_transforms, make_loader
 from avseg.data.geometry import Geometry
 from avseg.datasets import data_config, folders
-from avseg.io import remote
+from avseg.io import address, remote
 from avseg.io.packed import held
 from avseg.shards.pack import pack
 from avseg.types import Clip
@@ -107,7 +107,7 @@ class SingleFiles(ClipDataset):
     def read(self, index: int, geometry: Geometry | None = None, frames: Sequence[int] | None = None) -> Clip:
         names = [file.name for file in self.dataset.clip_files(index) if file.needed or "label" in file.role]
         files = {
-            str(self.dataset.place_of(name)): partial(remote.read, remote.joined(self.place, name)) for name in names
+            str(self.dataset.place_of(name)): partial(remote.read, address.joined(self.place, name)) for name in names
         }
         with held(files):
             return self.dataset.read(index, geometry, frames)

@@ -10,9 +10,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from avseg.batch.lists import LISTS, read_list
-from avseg.batch.urls import below_scheme, filesystem, is_url, local_path, reached, shown
 from avseg.batch.videos import BatchVideo, checked_id
+from avseg.io.address import below_scheme, is_url, local_path, shown
 from avseg.io.part import VIDEO_SUFFIXES
+from avseg.io.remote import filesystem, reached
 
 log = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ import io
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
-from avseg.batch.urls import below_scheme, is_url, local_path, shown
 from avseg.batch.videos import BatchVideo, checked_id
+from avseg.io.address import below_scheme, is_url, local_path, shown
 from avseg.lazy import imported
 
 LISTS = frozenset((".txt", ".csv", ".parquet"))

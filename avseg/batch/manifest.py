@@ -17,8 +17,8 @@ from typing import Any
 
 from avseg.batch.outcome import Outcome
 from avseg.batch.results import Lines, Results, open_results
-from avseg.batch.urls import shown
 from avseg.batch.videos import BatchVideo
+from avseg.io.address import shown
 from avseg.lazy import imported
 
 TABLE = "manifest.jsonl"

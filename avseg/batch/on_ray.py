@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,19 +15,10 @@ from typing import Any
 from avseg.batch.outcome import Outcome
 from avseg.batch.plan import BatchPlan
 from avseg.batch.runner import Tries, Wanted
-from avseg.batch.urls import is_url, local_path
 from avseg.batch.videos import BatchVideo
 from avseg.config import from_dict, to_dict
-
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-if not os.environ.get("RAY_ADDRESS"):
-    os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # a cluster of this machine alone, which others cannot reach
-
-try:
-    import ray
-    from ray.data import ActorPoolStrategy, DataContext
-except ImportError as error:
-    raise ImportError('ray is not installed; install it with: pip install "avseg[ray]"') from error
+from avseg.io.address import is_url, local_path
+from avseg.ray_cluster import connect, ray
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +28,6 @@ ROUNDS = 3
 """Times that videos without an answer are handed out."""
 RETRIES = 10
 """Of a task whose actor is lost; several may go while it starts anew."""
-STORE = 200 * 2**20
-"""Bytes of the object store of a cluster of this machine: rows are small."""
 
 
 @dataclass(frozen=True)
@@ -108,10 +96,10 @@ class RayRunner:
     def _round(self, wanted: Sequence[Wanted]) -> Iterator[Outcome]:
         videos = [(replace(video, source=_whole(video.source)), again) for video, again in wanted]
         rows = [{"wanted": json.dumps([to_dict(video), again])} for video, again in videos]
-        context = DataContext.get_current()
+        context = ray.data.DataContext.get_current()
         context.max_errored_blocks = -1
         context.enable_progress_bars = False
-        pool = ActorPoolStrategy(min_size=self._pool.least, max_size=min(self._pool.most, len(rows)))
+        pool = ray.data.ActorPoolStrategy(min_size=self._pool.least, max_size=min(self._pool.most, len(rows)))
         found = ray.data.from_items(rows, override_num_blocks=min(len(rows), MOST_BLOCKS)).map_batches(
             RayTries,
             fn_constructor_args=(to_dict(self._plan),),
@@ -132,14 +120,7 @@ class RayRunner:
             ray.shutdown()
 
     def _begin(self) -> None:
-        address = self._pool.address or os.environ.get("RAY_ADDRESS")
-        own = {} if address else {"object_store_memory": STORE, "include_dashboard": False}
-        if not ray.is_initialized():
-            try:
-                ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
-            except (ConnectionError, RuntimeError, ValueError) as error:
-                raise OSError(f"no Ray cluster answers at {address or 'this machine'} ({error})") from error
-            self._begun = True
+        self._begun = connect(self._pool.address) or self._begun
         logging.getLogger("ray.data").setLevel(logging.ERROR)  # progress is ours
         total = ray.cluster_resources()
         for what, each in (("CPU", self._pool.cpus), ("GPU", self._pool.gpus)):

@@ -10,9 +10,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO, Protocol
 
-from avseg.batch.urls import filesystem, is_url, local_path, reached, shown
 from avseg.batch.videos import BatchVideo
+from avseg.io.address import is_url, local_path, shown
 from avseg.io.files import clear_stale, folder_aside, remove, write_aside
+from avseg.io.remote import filesystem, reached
 
 VIDEOS, MANIFEST = "videos", "manifest"
 RESULT = "result.json"

@@ -11,8 +11,8 @@ from typing import Any, Protocol, TypeVar
 
 from avseg.batch.outcome import Outcome
 from avseg.batch.plan import BatchPlan
-from avseg.batch.urls import clean
 from avseg.batch.videos import BatchVideo
+from avseg.io.address import clean
 from avseg.jobs.child import Child
 from avseg.jobs.errors import JobError, JobStopped, WorkerDied
 

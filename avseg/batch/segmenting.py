@@ -18,10 +18,11 @@ import torch
 from avseg.batch.outcome import Outcome
 from avseg.batch.plan import BatchPlan
 from avseg.batch.results import open_results
-from avseg.batch.urls import below_scheme, clean, filesystem, is_url, local_path, reached, shown
 from avseg.batch.videos import BatchVideo
 from avseg.engines.records import Choice
 from avseg.inference.folder import FolderReport
+from avseg.io.address import below_scheme, clean, is_url, local_path, shown
+from avseg.io.remote import filesystem, reached
 from avseg.jobs.errors import EXPECTED, JobStopped, sentence_of
 from avseg.jobs.order import JobProgress
 from avseg.jobs.predicting import Predicting

@@ -6,10 +6,11 @@ import dataclasses
 import inspect
 import typing
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from inspect import Parameter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
@@ -27,7 +28,7 @@ def commands() -> Mapping[str, Callable[..., int] | Group]:
     return {
         "synth": _group("write", "Write synthetic clips in the layout of a data set.", folders.write),
         "prepare": _group("prepare", "Make the folder of a data set from raw videos and label files.", folders.prepare),
-        **{name: _printing(imported(place)) for name, place in own.items()},
+        **{name: _printing(imported(place), runs=True) for name, place in own.items()},
         "check": _group("check", "Print what is missing or wrong in the folder of a data set.", folders.check),
         "view": view,
         "pack": pack,
@@ -70,23 +71,53 @@ def _group(work: folders.Work, what: str, function: Callable[..., Any]) -> Group
         spec = folders.spec_with(name, work)
         options = getattr(spec, f"{work}_options", None)
         named = what.replace("a data set", f"the data set {name} ({spec.what})")
-        return _printing(partial(function, name), named, options)
+        return _printing(partial(function, name), named, options, runs=work == "prepare")
 
     return Group(what, "data set", partial(folders.names_with, work), command)
 
 
-def _printing(function: Callable[..., Any], what: str = "", options: Any = None) -> Callable[..., int]:
+@dataclasses.dataclass(frozen=True)
+class JobRunner:
+    """Where the jobs of a command run."""
+
+    runner: Literal["local", "ray"] = "local"
+    """local: processes of this machine (--workers). ray: tasks on a Ray cluster whose nodes all see the folders."""
+    address: str | None = None
+    """Of --runner ray: a cluster, such as auto or ray://head:10001; default: RAY_ADDRESS, else one of this machine."""
+
+    def __post_init__(self) -> None:
+        if self.runner == "local" and self.address is not None:
+            raise ValueError("--address names a Ray cluster; give --runner ray with it")
+
+    def running(self) -> AbstractContextManager[None]:
+        """In the block jobs run there.
+
+        Raises:
+            ImportError: the extra is not installed.
+        """
+        if self.runner == "local":
+            return nullcontext()
+        run_on_ray = imported("avseg.ray_cluster:run_on_ray")
+        elsewhere: Callable[..., AbstractContextManager[None]] = imported("avseg.prepare.jobs:running_elsewhere")
+        return elsewhere(partial(run_on_ray, address=self.address))
+
+
+def _printing(
+    function: Callable[..., Any], what: str = "", options: Any = None, *, runs: bool = False
+) -> Callable[..., int]:
     """`function` as a command that prints what it returns and ends with the `exit_code` of that.
 
     Args:
         function: Typed; a parameter whose default is a dataclass becomes options without a prefix.
         what: What it does, in place of the first paragraph of its docstring.
         options: A dataclass of the keywords that it takes beside those that it names.
+        runs: Add the options of `JobRunner`.
     """
 
     def command(**given: Any) -> int:
         more = given.pop("options") if options is not None else None
-        report = function(**given, **({} if more is None else vars(more)))
+        with given.pop("where", JobRunner()).running():
+            report = function(**given, **({} if more is None else vars(more)))
         print(report)
         return int(getattr(report, "exit_code", 0))
 
@@ -100,6 +131,9 @@ def _printing(function: Callable[..., Any], what: str = "", options: Any = None)
         flat = dataclasses.is_dataclass(parameter.default)
         hint = Annotated[type(parameter.default), arg(name="")] if flat else hints[parameter.name]
         parameters.append(parameter.replace(kind=Parameter.KEYWORD_ONLY, annotation=hint))
+    if runs:
+        hint = Annotated[JobRunner, arg(name="")]
+        parameters.append(Parameter("where", Parameter.KEYWORD_ONLY, default=JobRunner(), annotation=hint))
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in parameters}
     summary, _, rest = (inspect.getdoc(typed) or "").partition("\n\n")

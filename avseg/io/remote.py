@@ -6,17 +6,17 @@ No message holds them, nor passwords and signatures of URLs.
 
 from __future__ import annotations
 
+import errno
 import os
-import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-import fsspec
-
+from avseg.io.address import clean, shown
 from avseg.io.files import write_aside
+from avseg.lazy import imported
 
 T = TypeVar("T")
 
@@ -27,36 +27,15 @@ WAIT = 0.5
 _FOLDERS = {"file", "local", "sftp", "ssh", "smb", "hdfs", "ftp"}
 """Protocols of file systems with folders, which show files while they are written."""
 _S3 = {"config_kwargs": {"retries": {"max_attempts": 3, "mode": "standard"}, "read_timeout": 60}}
-"""An address that nobody answers is given up within a minute."""
+"""Gives an address that does not answer up within a minute."""
 _DENIED = ("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "TokenRetrievalError")
 """Errors of back ends that find no key."""
-_SECRET = re.compile(r"KEY|SECRET|TOKEN|PASSWORD", re.IGNORECASE)
-"""Names of environment variables that hold keys."""
-_KEY = re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}\b")
-_SCHEME = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]+://")
-_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://[^\s'\"<>()]+")
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_READS = ("read", "reached")
 
 
 class RemoteError(OSError):
     """A remote place that cannot be read or written; the message is one sentence."""
-
-
-def is_remote(place: str | Path) -> bool:
-    """Whether it names a place by its scheme; one letter before the colon is a drive."""
-    return isinstance(place, str) and _SCHEME.match(place) is not None
-
-
-def joined(place: str, *names: str) -> str:
-    """A place below another."""
-    head, query, tail = place.partition("?")
-    return "/".join([head.rstrip("/"), *names]) + query + tail
-
-
-def shown(place: str) -> str:
-    """A place as messages have it: without a user, a password or what stands behind a question mark."""
-    scheme, _, rest = place.partition("://")
-    host, slash, path = rest.partition("?")[0].partition("/")
-    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
 
 
 def read(place: str, begin: int | None = None, end: int | None = None) -> bytes:
@@ -64,11 +43,12 @@ def read(place: str, begin: int | None = None, end: int | None = None) -> bytes:
 
     Raises:
         FileNotFoundError: no such file.
-        RemoteError: the place cannot be reached or denies it, or gives other bytes than asked for.
+        PermissionError, OSError: the place denies it or cannot be reached.
+        RemoteError: the place gives other bytes than asked for.
     """
 
     def work() -> bytes:
-        system, path = _opened(place)
+        system, path = filesystem(place)
         content: bytes = system.cat_file(path, start=begin, end=end)
         return content
 
@@ -82,11 +62,11 @@ def size(place: str) -> int:
     """Bytes of a file.
 
     Raises:
-        FileNotFoundError, RemoteError: as `read`.
+        FileNotFoundError, PermissionError, RemoteError: as `read`.
     """
 
     def work() -> int:
-        system, path = _opened(place)
+        system, path = filesystem(place)
         found = system.info(path)["size"]
         if found is None:
             raise RemoteError(f"{shown(place)} does not say how large it is; take a server that gives Content-Length")
@@ -99,11 +79,11 @@ def exists(place: str) -> bool:
     """Whether a file or folder is there.
 
     Raises:
-        RemoteError: the place cannot be reached or denies it.
+        PermissionError, RemoteError: the place denies it or cannot be reached.
     """
 
     def work() -> bool:
-        system, path = _opened(place)
+        system, path = filesystem(place)
         try:
             system.info(path)
         except FileNotFoundError:
@@ -117,11 +97,11 @@ def listed(place: str) -> list[str]:
     """The names of the files in a folder, in order; empty where there is no such folder.
 
     Raises:
-        RemoteError: the place cannot be reached or denies it.
+        PermissionError, RemoteError: the place denies it or cannot be reached.
     """
 
     def work() -> list[str]:
-        system, path = _opened(place)
+        system, path = filesystem(place)
         system.invalidate_cache()
         try:
             found = system.ls(path, detail=True)
@@ -136,9 +116,9 @@ def write(place: str, content: bytes) -> None:
     """Write a file, whole or not at all.
 
     Raises:
-        RemoteError: the place cannot be reached or denies it.
+        PermissionError, RemoteError: the place denies it or cannot be reached.
     """
-    with _sentences(place, "written"), _aside(place) as (system, path):
+    with reached(place, "written"), _aside(place) as (system, path):
         system.pipe_file(path, content)
 
 
@@ -146,9 +126,9 @@ def upload(path: Path, place: str) -> None:
     """Copy a file of this machine to a place, whole or not at all.
 
     Raises:
-        RemoteError: the place cannot be reached or denies it.
+        PermissionError, RemoteError: the place denies it or cannot be reached.
     """
-    with _sentences(place, "written"), _aside(place) as (system, target):
+    with reached(place, "written"), _aside(place) as (system, target):
         system.put_file(str(path), target)
 
 
@@ -156,11 +136,11 @@ def download(place: str, path: Path) -> None:
     """Copy a file from a place to this machine, whole or not at all.
 
     Raises:
-        FileNotFoundError, RemoteError: as `read`.
+        FileNotFoundError, PermissionError, RemoteError: as `read`.
     """
 
     def work() -> None:
-        system, source = _opened(place)
+        system, source = filesystem(place)
         with write_aside(path) as aside:
             system.get_file(source, str(aside))
 
@@ -171,24 +151,29 @@ def remove(place: str) -> None:
     """Remove a file; nothing where there is none.
 
     Raises:
-        RemoteError: the place cannot be reached or denies it.
+        PermissionError, RemoteError: the place denies it or cannot be reached.
     """
-    with _sentences(place, "removed"):
-        system, path = _opened(place)
+    with reached(place, "removed"):
+        system, path = filesystem(place)
         if system.exists(path):
             system.rm_file(path)
 
 
-def _opened(place: str) -> tuple[Any, str]:
-    """The file system of a place, and what it calls it. A forked process gets file systems of its own."""
+def filesystem(place: str) -> tuple[Any, str]:
+    """The fsspec file system of a place, and the path there. A forked process gets file systems of its own.
+
+    Raises:
+        ImportError: the package for such places is not installed.
+        RemoteError: fsspec knows no such places.
+    """
+    options = _S3 if place.startswith(("s3://", "s3a://")) else {}
     try:
-        system, path = fsspec.core.url_to_fs(place, **(_S3 if place.startswith(("s3://", "s3a://")) else {}))
+        system, path = imported("fsspec.core:url_to_fs")(place, **options)
     except ImportError as error:
-        raise RemoteError(
-            f'{shown(place)} needs a package that is missing ({error}); pip install "avseg[remote]"'
-        ) from None
+        extra = 'pip install "avseg[remote]"'
+        raise ImportError(f"{shown(place)} cannot be opened: {clean(str(error))}; for s3:// {extra}") from None
     except ValueError as error:
-        raise RemoteError(f"{shown(place)} is no place that fsspec knows ({error})") from None
+        raise RemoteError(f"{shown(place)} is no address that can be opened ({clean(str(error))})") from None
     return system, str(path)
 
 
@@ -196,7 +181,7 @@ def _opened(place: str) -> tuple[Any, str]:
 def _aside(place: str) -> Iterator[tuple[Any, str]]:
     """The file system of a place, and where to write. Object stores show an object once all of it is there; in others
     it is written beside its place first."""
-    system, path = _opened(place)
+    system, path = filesystem(place)
     if not _FOLDERS & set([system.protocol] if isinstance(system.protocol, str) else system.protocol):
         yield system, path
         return
@@ -207,7 +192,7 @@ def _aside(place: str) -> Iterator[tuple[Any, str]]:
 
 
 def _tried(place: str, what: str, work: Callable[[], T]) -> T:
-    with _sentences(place, what):
+    with reached(place, what):
         for wait in (WAIT * 2**number for number in range(TRIES - 1)):
             try:
                 return work()
@@ -227,27 +212,34 @@ def _is_final(error: Exception) -> bool:
 
 
 @contextmanager
-def _sentences(place: str, what: str) -> Iterator[None]:
+def reached(place: str, what: str = "reached") -> Iterator[None]:
+    """Errors of the block become one sentence without keys: `place` cannot be `what`.
+
+    Raises:
+        FileNotFoundError: there is no such file, bucket or folder.
+        PermissionError: the keys do not open it.
+        OSError: the disk of this machine is full; keeps its number.
+        RemoteError: anything else.
+    """
     try:
         yield
-    except RemoteError:
+    except (RemoteError, ImportError):
         raise
     except FileNotFoundError:
-        why = "is not there" if what == "read" else f"cannot be {what}, there is no such bucket or folder"
-        raise FileNotFoundError(f"{shown(place)} {why}") from None
+        why = f"cannot be {what}: there is no such bucket or folder"
+        raise FileNotFoundError(f"{shown(place)} {'is not there' if what in _READS else why}") from None
     except Exception as error:  # noqa: BLE001 every back end has its own
+        if isinstance(error, OSError) and error.errno in _FULL:
+            raise OSError(error.errno, os.strerror(error.errno)) from None
+        reason = _reason(error)
         if isinstance(error, PermissionError) or type(error).__name__ in _DENIED:
-            raise RemoteError(
-                f"{shown(place)} cannot be {what}, access is denied ({_reason(error)}); check the key (of S3: "
-                "AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)"
+            raise PermissionError(
+                f"{shown(place)} cannot be {what}: access is denied ({reason}); check the keys (of S3: AWS_PROFILE, "
+                "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the role of this machine)"
             ) from None
-        raise RemoteError(f"{shown(place)} cannot be {what} ({_reason(error)})") from None
+        raise RemoteError(f"{shown(place)} cannot be {what} ({reason})") from None
 
 
 def _reason(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = _KEY.sub("***", _URL.sub(lambda found: shown(found[0]), lines[0] if lines else ""))
-    for name, value in os.environ.items():
-        if _SECRET.search(name) and len(value) > 7:
-            text = text.replace(value, "***")
+    text = clean(str(error))
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
@@ -19,6 +20,9 @@ from avseg.progress import tracked
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+Runner = Callable[[Callable[[Any], Any], Sequence[Any]], Iterator[tuple[int, Any]]]
+"""Gives (number of the job, result) as jobs finish: `run_on_ray` does."""
+_ELSEWHERE: ContextVar[Runner | None] = ContextVar("elsewhere", default=None)
 PATIENCE = 5.0
 """Seconds that a process whose parent has gone is given to remove what it has half-written."""
 
@@ -40,9 +44,23 @@ def run_jobs(
     Raises:
         RuntimeError: a process was ended from outside.
     """
+    elsewhere = _ELSEWHERE.get()
     processes = min(workers or os.cpu_count() or 1, max(len(jobs), 1))
-    results = enumerate(map(work, jobs)) if processes == 1 else _in_processes(work, jobs, processes)
+    if elsewhere is not None:
+        results = elsewhere(work, jobs)
+    else:
+        results = enumerate(map(work, jobs)) if processes == 1 else _in_processes(work, jobs, processes)
     yield from tracked(results, title, unit, len(jobs))
+
+
+@contextmanager
+def running_elsewhere(runner: Runner) -> Iterator[None]:
+    """In the block `run_jobs` gives its jobs to `runner`, and `workers` has no effect."""
+    token = _ELSEWHERE.set(runner)
+    try:
+        yield
+    finally:
+        _ELSEWHERE.reset(token)
 
 
 def _in_processes(work: Callable[[Job], Result], jobs: Sequence[Job], processes: int) -> Iterator[tuple[int, Result]]:

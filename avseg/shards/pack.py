@@ -17,8 +17,9 @@ from avseg.data.base import ClipDataset, EmptySplitError
 from avseg.data.config import DataConfig
 from avseg.data.packing import ClipFile
 from avseg.datasets import SPLITS, build_dataset
+from avseg.io.address import has_scheme, joined, shown
 from avseg.io.files import folder_aside
-from avseg.io.remote import exists, is_remote, joined, shown, upload
+from avseg.io.remote import exists, upload
 from avseg.progress import Progress
 from avseg.shards.layout import (
     CLIPS,
@@ -91,13 +92,13 @@ def pack(config: DataConfig, out: str, *, splits: Sequence[str] = SPLITS, shard_
         raise ValueError(f"there is no clip in {', '.join(splits)} of {config.root}, so there is nothing to pack")
     with _place(out) as (folder, sent):
         index = _Packing(config.name, folder, sent, shard_megabytes * MEGABYTE).run(sets)
-    return PackSummary(config.name, shown(out) if is_remote(out) else out, index)
+    return PackSummary(config.name, shown(out) if has_scheme(out) else out, index)
 
 
 @contextmanager
 def _place(out: str) -> Iterator[tuple[Path, Sent]]:
     """A folder to write to, and what is done with each file; the index comes last, and makes the shards readable."""
-    if is_remote(out):
+    if has_scheme(out):
         if exists(joined(out, INDEX)):
             raise ValueError(f"{shown(out)} holds shards already; name a new place")
         with TemporaryDirectory(prefix="avseg-pack-") as name:

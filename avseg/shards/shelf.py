@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from avseg.io import remote
+from avseg.io import address, remote
 from avseg.io.files import cache_folder, folder_aside, inside
 from avseg.io.packed import Read
 from avseg.shards.layout import BLOCK, CLIPS, INDEX, NAMES, TABLES, PackedFile, PackIndex, SideFile, padded, read_head
@@ -39,7 +39,7 @@ class Shelf:
             ValueError: an index that is damaged or does not fit the shards.
             OSError: the place cannot be reached.
         """
-        self.place, self.remote = place, remote.is_remote(place)
+        self.place, self.remote = place, address.has_scheme(place)
         if not self.remote and not Path(place).is_dir():
             raise FileNotFoundError(f"the folder {place} of shards does not exist (--data.shards)")
         try:
@@ -56,7 +56,7 @@ class Shelf:
 
     def shown(self, name: str) -> str:
         """A file as messages have it."""
-        return remote.joined(remote.shown(self.place), name) if self.remote else str(Path(self.place, name))
+        return address.joined(address.shown(self.place), name) if self.remote else str(Path(self.place, name))
 
     def tables(self) -> Path:
         """A folder on this machine with the tables of the data set, unpacked once.
@@ -145,7 +145,7 @@ class Shelf:
 
     def _file(self, name: str, begin: int | None = None, end: int | None = None) -> bytes:
         if self.remote:
-            return remote.read(remote.joined(self.place, name), begin, end)
+            return remote.read(address.joined(self.place, name), begin, end)
         with Path(self.place, name).open("rb", buffering=0) as file:
             if begin is None or end is None:
                 return file.read()

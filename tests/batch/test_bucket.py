@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,48 +17,21 @@ import pytest
 from avseg.batch import BatchPlan, read_manifest, run_batch, unpack
 from avseg.batch.run import BatchReport
 from batch_films import FPS, InThisProcess, files_of, films, predicted
-from extras import needs
+from buckets import KEY, SECRET, forget_connections, keys_for, s3_server
 
 pytestmark = pytest.mark.extra
-
-SECRET = "a-secret-of-this-test-alone"
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    """Its address."""
-    needs("s3fs")
-    needs("moto")
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-            break
-        except OSError:
-            assert process.poll() is None
-            time.sleep(0.05)
-    yield f"http://127.0.0.1:{port}"
-    process.kill()
-    process.wait()
+    with s3_server() as address:
+        yield address
 
 
 @pytest.fixture(autouse=True)
 def _address(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    given = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_ENDPOINT_URL": server}
-    for name, value in {**given, "AWS_DEFAULT_REGION": "us-east-1"}.items():
-        monkeypatch.setenv(name, value)
-    yield
-    forget()
-
-
-def forget() -> None:
-    from s3fs import S3FileSystem
-
-    S3FileSystem.clear_instance_cache()
+    with keys_for(server, monkeypatch):
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -158,16 +130,16 @@ def test_denied_and_unreachable_places_are_one_sentence_without_keys(
     with pytest.raises(FileNotFoundError, match="s3://nowhere/clips"):
         batch("nowhere")
     keys_that_count(server, "0")
-    forget()
+    forget_connections()
     try:
-        with pytest.raises(PermissionError, match="s3://denied/clips: access is denied") as denied:
+        with pytest.raises(PermissionError, match="s3://denied/clips cannot be reached: access is denied") as denied:
             batch("denied")
     finally:
         keys_that_count(server, "inf")
-    forget()
+    forget_connections()
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     with pytest.raises(OSError, match="s3://denied/clips cannot be reached") as lost:
         batch("denied")
     for error in (denied, lost):
         told = str(error.value)
-        assert SECRET not in told and "AKIAIOSFODNN7EXAMPLE" not in told and "\n" not in told
+        assert SECRET not in told and KEY not in told and "\n" not in told

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from avseg.batch.inputs import find_batch_videos
-from avseg.batch.urls import clean, shown
 from avseg.batch.videos import part_of_id
+from avseg.io.address import clean, shown
 
 
 @pytest.fixture
@@ -104,3 +104,4 @@ def test_keys_are_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     assert clean(text) == "cannot open https://host/a.mp4 (*** of ***)"
     assert shown("s3://bucket/a b.mp4") == "s3://bucket/a b.mp4"
+    assert shown("https://me:pass@host/a b.mp4?X-Amz-Signature=abcdef") == "https://host/a b.mp4"

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import functools
-import os
-import socket
-import subprocess
-import sys
 import threading
-import time
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -21,10 +16,10 @@ from avseg.data import make_loader
 from avseg.datasets import build_dataset, data_config, folders
 from avseg.io import remote
 from avseg.shards.pack import pack
+from buckets import KEY, SECRET, keys_for, s3_server
 from extras import needs
 
 pytestmark = pytest.mark.extra
-SECRET = "a-secret-of-this-test-alone"
 
 
 @pytest.fixture(scope="module")
@@ -116,32 +111,11 @@ def test_a_server_that_knows_no_parts_is_refused(without_parts: str) -> None:
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The address of an empty bucket."""
-    needs("s3fs")
-    needs("moto")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    address = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": SECRET}
-    more = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "AWS_DEFAULT_REGION": "us-east-1"}
-    for name, value in {**address, **more}.items():
-        monkeypatch.setenv(name, value)
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-            break
-        except OSError:
-            assert process.poll() is None
-            time.sleep(0.05)
-    from s3fs import S3FileSystem
+    with s3_server() as server, keys_for(server, monkeypatch):
+        from s3fs import S3FileSystem
 
-    S3FileSystem.clear_instance_cache()
-    S3FileSystem().mkdir("clips")
-    yield "s3://clips"
-    process.kill()
-    process.wait()
-    S3FileSystem.clear_instance_cache()
+        S3FileSystem().mkdir("clips")
+        yield "s3://clips"
 
 
 def test_a_bucket_holds_shards_and_checkpoints(
@@ -163,6 +137,6 @@ def test_a_bucket_holds_shards_and_checkpoints(
     assert (tmp_path / "there" / "step.pt").read_bytes() == b"content"
     remote.remove(f"{bucket}/run/checkpoints/step-000000002.pt")
     assert not remote.exists(f"{bucket}/run/checkpoints/step-000000002.pt")
-    with pytest.raises(OSError, match=r"s3://none/s4/.* cannot be written, there is no such bucket") as error:
+    with pytest.raises(OSError, match=r"s3://none/s4/.* cannot be written: there is no such bucket") as error:
         pack(data_config("s4", root=made / "files"), "s3://none/s4")
-    assert SECRET not in str(error.value) and os.environ["AWS_ACCESS_KEY_ID"] not in str(error.value)
+    assert SECRET not in str(error.value) and KEY not in str(error.value)

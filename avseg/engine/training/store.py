@@ -9,7 +9,7 @@ from pathlib import Path
 from avseg.engine.config import Recipe
 from avseg.engine.training.checkpoint import KEEP, newest_checkpoint
 from avseg.engine.training.folder import RunFolder
-from avseg.io import remote
+from avseg.io import address, remote
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ class RunStore:
         Raises:
             ValueError: no place that has a scheme.
         """
-        if not remote.is_remote(place):
+        if not address.has_scheme(place):
             raise ValueError(
                 f"train.store is {place!r}, wanted a place such as s3://bucket/run; a folder that all machines see is "
                 "named by --out"
@@ -62,10 +62,10 @@ class RunStore:
         names = set(remote.listed(self.place))
         if self.folder.recipe.name in names:
             written = remote.read(self._at(self.folder.recipe.name))
-            self.folder.refuse_other(recipe, written, remote.shown(self.place))
+            self.folder.refuse_other(recipe, written, address.shown(self.place))
             if not resume:
                 raise ValueError(
-                    f"{remote.shown(self.place)} holds a run that has begun; let it resume, or choose another place"
+                    f"{address.shown(self.place)} holds a run that has begun; let it resume, or choose another place"
                 )
         newest, own = self.newest(), newest_checkpoint(self.folder.checkpoints)
         if newest is None or (own is not None and own.name >= newest):
@@ -74,7 +74,7 @@ class RunStore:
         for name in sorted(names):
             remote.download(self._at(name), self.folder.path / name)
         self.fetch(self.folder.checkpoints / newest)
-        log.info("the checkpoint %s was brought from %s", newest, remote.shown(self.place))
+        log.info("the checkpoint %s was brought from %s", newest, address.shown(self.place))
 
     def fetch(self, checkpoint: Path) -> None:
         """Copy a checkpoint to this machine.
@@ -105,7 +105,7 @@ class RunStore:
         except OSError as error:
             raise OSError(
                 f"the run is finished in {self.folder.path}, but not copied ({error}); copy the folder to "
-                f"{remote.shown(self.place)} yourself"
+                f"{address.shown(self.place)} yourself"
             ) from error
 
     def _send_changed(self) -> None:
@@ -121,7 +121,7 @@ class RunStore:
         return [name for name in remote.listed(self._at(CHECKPOINTS)) if _CHECKPOINT.fullmatch(name)]
 
     def _at(self, *names: str) -> str:
-        return remote.joined(self.place, *names)
+        return address.joined(self.place, *names)
 
 
 def has_begun(folder: RunFolder, place: str | None) -> bool:

@@ -1,0 +1,43 @@
+"""Data sets made by the tasks of a Ray cluster: the files are those of one process."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from avseg.cli import main
+from avseg.datasets import folders
+from extras import needs
+from ray_work import end_once, refuse
+
+pytestmark = pytest.mark.extra
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    needs("ray")
+    monkeypatch.chdir(tmp_path)
+    folders.write("s4", Path("raw"), 6, seed=0, size=(32, 40), workers=1)
+
+
+def files(folder: str) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()}
+
+
+def test_prepare_gives_the_files_of_one_process(capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["data", "prepare", "s4", "--raw", "raw"]
+    assert main([*command, "--root", "one", "--workers", "1"]) == 0
+    assert main([*command, "--root", "ray", "--runner", "ray"]) == 0
+    assert files("one") == files("ray") and len(files("one")) > 30
+    assert "6" in capsys.readouterr().out
+
+
+def test_lost_processes_are_begun_again_and_errors_come_through() -> None:
+    from avseg.ray_cluster import run_on_ray
+
+    found = dict(run_on_ray(end_once, [Path("a"), Path("b")]))
+    assert sorted(found) == [0, 1] and os.getpid() not in found.values()
+    with pytest.raises(ValueError, match="a is refused"):
+        list(run_on_ray(refuse, ["a"]))
