@@ -221,13 +221,13 @@ def avism_frames(quick: bool) -> Work:
 
 
 def step_of(model: Any, batch: Batch, precision: str = "fp32") -> Work:
-    """As the training loop makes it: forward and losses in the trainer's precision, backward, Adam."""
+    """As the training loop makes it: forward and losses in the trainer's precision, backward, fused Adam."""
     home = "avseg.engine.training" if NEW else "avseg.engine.setup"
     make = imported(f"{home}.accelerator:make_accelerator" if NEW else f"{home}:make_accelerator")
     objective = imported(f"{home}.objective:Objective" if NEW else f"{home}:Objective")
     config = imported("avseg.engine.config:TrainConfig")(precision=precision, trackers=())
     accelerator = make(config, model, Path())
-    optimiser = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=1e-6)
+    optimiser = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=1e-6, fused=True)
     trained, optimiser = accelerator.prepare(objective(model), optimiser)
     trained.train()
 
