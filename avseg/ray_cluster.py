@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from avseg.prepare.jobs import in_one_thread
+
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 if not os.environ.get("RAY_ADDRESS"):
     os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # a cluster of this machine alone, which others cannot reach
@@ -116,4 +118,4 @@ def _do(folder: str, work: Callable[[Job], Result], job: Job) -> Result:
             f"a node of the cluster does not see {folder} ({error.strerror}); --runner ray wants folders that all "
             "nodes see"
         ) from error
-    return work(job)
+    return in_one_thread(work, job)

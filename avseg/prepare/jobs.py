@@ -16,6 +16,7 @@ from functools import partial
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
+from avseg.lazy import imported
 from avseg.progress import tracked
 
 Job = TypeVar("Job")
@@ -49,8 +50,16 @@ def run_jobs(
     if elsewhere is not None:
         results = elsewhere(work, jobs)
     else:
-        results = enumerate(map(work, jobs)) if processes == 1 else _in_processes(work, jobs, processes)
+        alone = partial(in_one_thread, work)
+        results = enumerate(map(alone, jobs)) if processes == 1 else _in_processes(work, jobs, processes)
     yield from tracked(results, title, unit, len(jobs))
+
+
+def in_one_thread(work: Callable[[Job], Result], job: Job) -> Result:
+    """`work(job)` by one thread of PyTorch: with more, the last bits of resized pictures differ (findings)."""
+    one_thread = imported("avseg.device:one_thread")
+    with one_thread():
+        return work(job)
 
 
 @contextmanager

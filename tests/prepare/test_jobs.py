@@ -10,6 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
+
+from avseg.prepare.jobs import run_jobs
 
 PROGRAM = Path(__file__).parent / "many_jobs.py"
 
@@ -77,3 +80,15 @@ def test_a_killed_worker_is_told_in_one_sentence(program: subprocess.Popen[str],
     _, said = program.communicate(timeout=30)
     assert program.returncode == 1
     assert said.strip().splitlines()[-1].startswith("RuntimeError: a worker process ended in the middle of its work")
+
+
+def threads_of(_: int) -> int:
+    return torch.get_num_threads()
+
+
+def test_jobs_have_one_thread_in_this_process_and_in_others() -> None:
+    """Resized pictures would differ by a level otherwise."""
+    before = torch.get_num_threads()
+    for workers in (1, 2):
+        assert dict(run_jobs(threads_of, [0, 1], workers, "count")) == {0: 1, 1: 1}
+    assert torch.get_num_threads() == before

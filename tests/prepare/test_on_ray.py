@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from avseg.cli import main
+from avseg.cli import run
 from avseg.datasets import folders
 from extras import needs
 from ray_work import end_once, refuse
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.extra
 def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     needs("ray")
     monkeypatch.chdir(tmp_path)
-    folders.write("s4", Path("raw"), 6, seed=0, size=(32, 40), workers=1)
+    folders.write("s4", Path("raw"), 6, seed=0, size=(32, 40), video=True, workers=1)
 
 
 def files(folder: str) -> dict[str, bytes]:
@@ -28,15 +28,17 @@ def files(folder: str) -> dict[str, bytes]:
 
 def test_prepare_gives_the_files_of_one_process(capsys: pytest.CaptureFixture[str]) -> None:
     command = ["data", "prepare", "s4", "--raw", "raw"]
-    assert main([*command, "--root", "one", "--workers", "1"]) == 0
-    assert main([*command, "--root", "ray", "--runner", "ray"]) == 0
+    assert run([*command, "--root", "one", "--workers", "1"]) == 0
+    assert run([*command, "--root", "ray", "--runner", "ray"]) == 0
     assert files("one") == files("ray") and len(files("one")) > 30
     assert "6" in capsys.readouterr().out
 
 
-def test_lost_processes_are_begun_again_and_errors_come_through() -> None:
+def test_lost_processes_are_begun_again_and_errors_come_through(monkeypatch: pytest.MonkeyPatch) -> None:
     from avseg.ray_cluster import run_on_ray
 
+    paths = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))  # processes of the cluster import the jobs
     found = dict(run_on_ray(end_once, [Path("a"), Path("b")]))
     assert sorted(found) == [0, 1] and os.getpid() not in found.values()
     with pytest.raises(ValueError, match="a is refused"):
