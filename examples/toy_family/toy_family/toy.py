@@ -7,8 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from avseg.data.base import ClipDataset
-from avseg.models.base import Model
-from avseg.models.dense import dense_predictions, dense_targets, sized
+from avseg.models.dense import DenseModel, dense_targets, sized
 from avseg.nn.audio import log_mel_windows
 from avseg.types import Clip, DenseTarget, Task
 from toy_family import ToyConfig
@@ -16,7 +15,7 @@ from toy_family import ToyConfig
 Output = namedtuple("Output", "logits")  # (B, T, 1, H, W)
 
 
-class Toy(Model):
+class Toy(DenseModel):
     Config, tasks = ToyConfig, frozenset({"binary"})
 
     def __init__(self, config, task):
@@ -34,9 +33,6 @@ class Toy(Model):
         labels = torch.stack([target.labels for target in dense_targets(batch)])[known]
         logits = sized(output.logits[known], labels.shape[1:])[:, 0]
         return {"mask": F.binary_cross_entropy_with_logits(logits, (labels == 1).float())}
-
-    def postprocess(self, output, batch):
-        return dense_predictions(output.logits, batch)
 
 
 class Beeps(ClipDataset):
