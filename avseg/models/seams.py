@@ -47,6 +47,8 @@ class Seam:
     apart: bool = True
     """Whether the first axis of all tensors counts groups that do not see each other, so that they can be computed some
     at a time. Otherwise engines take the part of a file alone; of a model PyTorch computes it."""
+    decides: bool = False
+    """Whether it compares numbers with thresholds, as masked attention does. Rounding then moves a few outputs far."""
 
 
 DEFAULT_SEAMS: Mapping[str, Seam] = {"network": Seam(outputs=("logits",)), "audio_network": Seam(outputs=("vectors",))}

@@ -37,7 +37,7 @@ def _watched(run: Runner, queries: Tensor, audio: Tensor) -> Watched:
 
 
 SEAMS = {
-    "network.look": Seam(_look, _looked, ("queries", "mask_features"), ("images", "audio")),
+    "network.look": Seam(_look, _looked, ("queries", "mask_features"), ("images", "audio"), decides=True),
     "network.watch": Seam(_watch, _watched, ("class_logits", "mask_embeddings"), ("queries", "audio"), apart=False),
     "audio_network": DEFAULT_SEAMS["audio_network"],
 }
