@@ -74,7 +74,7 @@ def test_compare_models() -> None:
 def test_your_method() -> None:
     name = "your_method"
     assert "small" in shown(name, "FAMILIES.add")["text/plain"]
-    assert "(2, 5, 1, 32, 32)" in shown(name, "model.losses(")["text/plain"]
+    assert "(2, 5, 1, 112, 112)" in shown(name, "model.losses(")["text/plain"]
     assert "J" in shown(name, "avseg.evaluate")["text/plain"]
     assert shown(name, "Segmenter(best")["text/plain"].startswith("Result('film'")
 
