@@ -17,7 +17,7 @@ from avseg.prepare.jobs import run_jobs
 from avseg.prepare.report import CheckReport, Fault
 from avseg.types import IGNORE
 
-WHERE = "docs/reference/datasets.md says how videos, masks and annotation files lie in the folder"
+WHERE = "docs/how-to/own-data.md says how videos, masks and annotation files lie in the folder"
 
 
 @dataclass

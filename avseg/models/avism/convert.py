@@ -1,5 +1,5 @@
 """From published AVISM checkpoints to a model of ours, and from detectors to its frame stage
-(docs/explanation/models.md)."""
+(docs/how-to/convert.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the state dict that CATR's training script saves to a model of ours (docs/explanation/models.md)."""
+"""From the state dict that CATR's training script saves to a model of ours (docs/how-to/convert.md)."""
 
 from __future__ import annotations
 

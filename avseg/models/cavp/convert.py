@@ -1,4 +1,4 @@
-"""From published CAVP checkpoints to a model of ours (docs/explanation/models.md)."""
+"""From published CAVP checkpoints to a model of ours (docs/how-to/convert.md)."""
 
 from __future__ import annotations
 

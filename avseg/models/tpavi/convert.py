@@ -1,4 +1,4 @@
-"""From the published TPAVI checkpoints to a model of ours (docs/explanation/models.md)."""
+"""From the published TPAVI checkpoints to a model of ours (docs/how-to/convert.md)."""
 
 from __future__ import annotations
 
