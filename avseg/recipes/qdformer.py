@@ -2,7 +2,7 @@
 
 Of its training no more than two commands are published. Rates, decay, clipping, augmentation and where the rate falls
 are those of its public ancestor R2VOS; lengths in steps, and which data `avs_1s7m` is, are ours
-(docs/how-to/training.md).
+(docs/reference/recipes.md).
 """
 
 from __future__ import annotations
