@@ -159,8 +159,10 @@ def measure(options: Namespace) -> Stages:
 
 
 def days(videos: int, rate: Rate) -> str:
-    """Hours below two days, days above."""
+    """Minutes below an hour, hours below two days, days above."""
     hours = videos / rate.per_hour
+    if hours < 1:
+        return f"{60 * hours:,.1f} min"
     return f"{hours:,.1f} h" if hours < 48 else f"{hours / 24:,.1f} days"
 
 
