@@ -6,7 +6,7 @@ decay; gradients of norm 0.01 at most.
 
 The published checkpoints are repeated with what their code does and their paper does not say: the similarity term
 counts 1.0 (configured as 0.5), what is silent in the first frame of a clip has the class "no object", and frames are
-drawn with replacement. For new work take `similarity_weight` 0.5, and leave both others out (docs/reference/recipes.md).
+drawn with replacement. For new work take `similarity_weight` 0.5 and neither of the others (docs/reference/recipes.md).
 """
 
 from __future__ import annotations

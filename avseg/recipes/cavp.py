@@ -5,7 +5,7 @@ that, falling as (1 - x)^0.9 one step late; the audio network by Adam at 1e-3 wi
 step. Weights of backbone and decoder decay, their biases and norms do not; projector and fusion decay whole. A run is
 judged every five epochs and after each from 50 on, on the set's own val split (the authors chose by the test split).
 
-The published VPO runs were of two processes with 8 clips each and a rate of 5e-4 for each; see docs/reference/recipes.md.
+The published VPO runs were of two processes with 8 clips each and a rate of 5e-4 for each: docs/reference/recipes.md.
 """
 
 from __future__ import annotations
