@@ -87,7 +87,7 @@ def described(checkpoint: Path, out: Path) -> str:
     }
     if "tensors_taken" in notes:
         rows["tensors"] = (
-            f"{notes['tensors_taken']} taken, {notes['tensors_dropped']} dropped (see docs/explanation/models.md)"
+            f"{notes['tensors_taken']} taken, {notes['tensors_dropped']} dropped (see docs/how-to/convert.md)"
         )
     lines = [f"{out} is made of {checkpoint}"]
     lines += [f"  {name:<9} {value}" for name, value in rows.items() if value]

@@ -26,7 +26,7 @@ def initialise(model: Model[Any], *, model_file: str | Path | None = None, **fil
             or of a ResNet with a deep stem (64, 64, 128 channels; timm's `resnet50s`, `resnet101s`); also a ResNet as
             detectors name it (`stem.conv1`, `res2`; a pickle of arrays), the published Swin, and of `video_swin_tiny`
             torchvision's Video Swin (`swin3d_t`). `vggish`: the published VGGish weights.
-            See docs/explanation/models.md.
+            See docs/reference/models.md.
 
     Returns:
         Names in the files that found no place.

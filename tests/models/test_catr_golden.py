@@ -229,7 +229,7 @@ def norm_of(module: nn.Module) -> float:
 
 
 def test_parameters_by_part(golden: Any) -> None:
-    """Those of the published network, without what is dead in it (docs/explanation/models.md)."""
+    """Those of the published network, without what is dead in it (docs/explanation/catr.md)."""
     neck, fusions = {"r50": 33_033_216, "pvt": 8_850_432}, 9 * 94_080
     for name, backbone in (("r50", 23_508_032), ("pvt", 81_443_008)):
         with torch.device("meta"):

@@ -1,7 +1,7 @@
 """Where picture and sound meet: the pixels ask one sound, at the cost of a thin product.
 
 With v_i the pixel features, a the sound, h heads of d = D / h channels and s = d^(-1/2) (Chen et al. 2024, section 3.2;
-docs/explanation/models.md):
+docs/explanation/cavp.md):
 
     p_i = W2 gelu(W1 v_i + b1) + b2                      the visual projector
     x_i = E_v p_i + e_v,   y = E_a a + e_a               (with `coordinates`: x_i = E_v p_i + e_v + C (x, y)_i)
