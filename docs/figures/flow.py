@@ -27,7 +27,9 @@ COLOURS = {
 """Fill and border of what works on pictures, on sound, on both; and of what goes in and out."""
 Route = tuple[list[tuple[int, int]], tuple[int, int, str]]
 """The points of an arrow, and where its label stands: x, y and the anchor of the text."""
-FONT = "font-family='system-ui, -apple-system, Segoe UI, Roboto, Helvetica, Arial, sans-serif'"
+LEGEND = (24, "picture", "pictures"), (124, "sound", "sound"), (208, "both", "both"), (284, "data", "input, output")
+GROUND = "#f7f8f6"
+FONT = "font-size='12.5' font-family='system-ui, -apple-system, Segoe UI, Roboto, Helvetica, Arial, sans-serif'"
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,12 @@ class Flow:
     arrows: tuple[Arrow, ...]
 
 
+def _chain(text: str) -> tuple[Arrow, ...]:
+    """Arrows from box to box: a box, the label of the arrow, the next box, and so on, with > between them."""
+    words = text.split(" > ")
+    return tuple(Arrow(words[k], words[k + 2], words[k + 1]) for k in range(0, len(words) - 2, 2))
+
+
 FLOWS = (
     Flow(
         "tpavi",
@@ -95,15 +103,10 @@ FLOWS = (
             Box("logits", 6, WHOLE, "data", "Logits of each picture"),
         ),
         (
-            Arrow("pictures", "backbone", "(5, 3, 224, 224)"),
-            Arrow("backbone", "neck", "strides 4, 8, 16, 32"),
-            Arrow("neck", "attention", "4 × (5, 256, h, w)"),
-            Arrow("sound", "mel", "(1, S)"),
-            Arrow("mel", "vggish", "(5, 1, 96, 64)"),
-            Arrow("vggish", "attention", "(5, 128)"),
-            Arrow("attention", "decoder", "4 × (5, 256, h, w)"),
-            Arrow("decoder", "head", "(5, 256, 112, 112)"),
-            Arrow("head", "logits", "(5, C, 224, 224)"),
+            *_chain("pictures > (5, 3, 224, 224) > backbone > strides 4, 8, 16, 32 > neck"),
+            *_chain("neck > 4 × (5, 256, h, w) > attention > 4 × (5, 256, h, w) > decoder"),
+            *_chain("decoder > (5, 256, 112, 112) > head > (5, C, 224, 224) > logits"),
+            *_chain("sound > (1, S) > mel > (5, 1, 96, 64) > vggish > (5, 128) > attention"),
         ),
     ),
     Flow(
@@ -122,18 +125,15 @@ FLOWS = (
             Box("logits", 5, WHOLE, "data", "Logits of the picture"),
         ),
         (
-            Arrow("picture", "backbone", "(3, 224, 224)"),
-            Arrow("sound", "vggish", "(1, 96, 64)"),
-            Arrow("backbone", "encoder", "1/8, 1/16, 1/32"),
-            Arrow("vggish", "queries", "(256)"),
+            *_chain("picture > (3, 224, 224) > backbone > 1/8, 1/16, 1/32 > encoder"),
+            *_chain("sound > (1, 96, 64) > vggish > (256) > queries"),
             Arrow("backbone", "feature", "1/4", lane="left", label_at=0.62),
             Arrow("encoder", "feature", "1/8", x=80),
             Arrow("vggish", "feature", lane="middle"),
-            Arrow("encoder", "decoder", "(1029, 256)"),
+            *_chain("encoder > (1029, 256) > decoder"),
             Arrow("queries", "decoder", "(300, 256)", x=345),
-            Arrow("feature", "head", "(256, 56, 56)"),
-            Arrow("decoder", "head", "(300, 256)"),
-            Arrow("head", "logits", "(C, 224, 224)"),
+            *_chain("feature > (256, 56, 56) > head > (C, 224, 224) > logits"),
+            *_chain("decoder > (300, 256) > head"),
         ),
     ),
     Flow(
@@ -153,16 +153,9 @@ FLOWS = (
             Box("contrast", 5, RIGHT, "both", "Contrastive loss\nin training"),
         ),
         (
-            Arrow("picture", "backbone", "(3, H, W)"),
-            Arrow("backbone", "decoder", "2 or 4 maps"),
-            Arrow("decoder", "projector", "(D, H/4, W/4)"),
-            Arrow("projector", "fusion", "(D, H/4, W/4)"),
-            Arrow("sound", "mel", "(A, S)"),
-            Arrow("mel", "audio", "(A, L, 64)"),
-            Arrow("audio", "fusion", "(D)"),
-            Arrow("fusion", "classifier", "(D, H/4, W/4)"),
-            Arrow("fusion", "contrast", "(D, H/4, W/4)"),
-            Arrow("classifier", "logits", "(K + 1, H/4, W/4)"),
+            *_chain("picture > (3, H, W) > backbone > 2 or 4 maps > decoder > (D, H/4, W/4) > projector"),
+            *_chain("projector > (D, H/4, W/4) > fusion > (D, H/4, W/4) > classifier > (K + 1, H/4, W/4) > logits"),
+            *_chain("sound > (A, S) > mel > (A, L, 64) > audio > (D) > fusion > (D, H/4, W/4) > contrast"),
         ),
     ),
     Flow(
@@ -189,17 +182,12 @@ FLOWS = (
             Box("tracks", 7, WHOLE, "data", "Tracks\nclass, score, a mask in each frame or none"),
         ),
         (
-            Arrow("pictures", "backbone", "(T, 3, H, W)"),
-            Arrow("backbone", "pixels", "strides 4 to 32"),
-            Arrow("sound", "vggish", "(T, 1, 96, 64)"),
-            Arrow("vggish", "frames", "(T, 128)"),
-            Arrow("pixels", "frames", "1/32, 1/16, 1/8"),
+            *_chain("pictures > (T, 3, H, W) > backbone > strides 4 to 32 > pixels > 1/32, 1/16, 1/8 > frames"),
+            *_chain("sound > (T, 1, 96, 64) > vggish > (T, 128) > frames"),
             Arrow("pixels", "masks", "(T, 256, H/4, W/4)", lane="left", label_at=0.42),
             Arrow("vggish", "windows", lane="right"),
-            Arrow("frames", "windows", "(T, 100, 256)"),
-            Arrow("windows", "clips", "(T, 100, 256) and (T, 256)"),
-            Arrow("clips", "masks", "(100, 256) and (100, K + 1)"),
-            Arrow("masks", "tracks", "(100, T, H/4, W/4)"),
+            *_chain("frames > (T, 100, 256) > windows > (T, 100, 256) and (T, 256) > clips"),
+            *_chain("clips > (100, 256) and (100, K + 1) > masks > (100, T, H/4, W/4) > tracks"),
         ),
     ),
     Flow(
@@ -221,20 +209,13 @@ FLOWS = (
             Box("logits", 7, WHOLE, "data", "Mask of the best query of each picture"),
         ),
         (
-            Arrow("pictures", "backbone", "(5, 3, 448, 448)"),
-            Arrow("backbone", "neck", "strides 8, 16, 32"),
-            Arrow("sound", "vggish", "(5, 1, 96, 64)"),
-            Arrow("vggish", "project", "(5, 128)"),
-            Arrow("neck", "tokens", "(5, 256, 56, 56)"),
-            Arrow("project", "tokens", "(5, 256)"),
-            Arrow("tokens", "temporal", "(5, 3141, 256)"),
-            Arrow("tokens", "spatial", "(5, 3141, 256)"),
-            Arrow("temporal", "features", "(5, 256, 56, 56)"),
-            Arrow("spatial", "queries", "(5, 3141, 256)"),
+            *_chain("pictures > (5, 3, 448, 448) > backbone > strides 8, 16, 32 > neck"),
+            *_chain("neck > (5, 256, 56, 56) > tokens > (5, 3141, 256) > temporal > (5, 256, 56, 56) > features"),
+            *_chain("sound > (5, 1, 96, 64) > vggish > (5, 128) > project > (5, 256) > tokens"),
+            *_chain("tokens > (5, 3141, 256) > spatial > (5, 3141, 256) > queries"),
             Arrow("neck", "features", "1/16, 1/32", lane="left", label_at=0.87),
-            Arrow("features", "masks", "(5, 64, 28, 28)"),
-            Arrow("queries", "masks", "(5, 50, 64)"),
-            Arrow("masks", "logits", "(5, 50, 28, 28) → (5, 1, 28, 28)"),
+            *_chain("features > (5, 64, 28, 28) > masks > (5, 50, 28, 28) → (5, 1, 28, 28) > logits"),
+            *_chain("queries > (5, 50, 64) > masks"),
         ),
     ),
     Flow(
@@ -255,22 +236,20 @@ FLOWS = (
             Box("map", 7, WHOLE, "data", "A binary or semantic map of each picture"),
         ),
         (
-            Arrow("pictures", "backbone", "(T, 3, H, W)"),
-            Arrow("sound", "audio", "(T, 1, 96, 64)"),
-            Arrow("audio", "global", "(T, 256)"),
+            *_chain("pictures > (T, 3, H, W) > backbone"),
+            *_chain("sound > (T, 1, 96, 64) > audio > (T, 256) > global"),
             Arrow("audio", "local", lane="right"),
             Arrow("backbone", "fusion", "1/8 to 1/64", x=80),
             Arrow("backbone", "pixels", "1/4", lane="left", label_at=0.85),
             Arrow("global", "fusion", "(5, 256)", side="left"),
             Arrow("global", "pixels", lane="middle"),
-            Arrow("global", "local", "(5, 256)"),
-            Arrow("fusion", "encoder", "4 maps of 256"),
+            *_chain("global > (5, 256) > local"),
+            *_chain("fusion > 4 maps of 256 > encoder"),
             Arrow("encoder", "pixels", "1/8 to 1/32", x=80),
-            Arrow("encoder", "decoder"),
+            *_chain("encoder >  > decoder"),
             Arrow("local", "decoder", "(T, 5, 256)", x=360),
-            Arrow("pixels", "heads", "(T, 256, H/4, W/4)"),
-            Arrow("decoder", "heads", "(T, 5, 256)"),
-            Arrow("heads", "map", "(T, C, H/4, W/4)"),
+            *_chain("pixels > (T, 256, H/4, W/4) > heads > (T, C, H/4, W/4) > map"),
+            *_chain("decoder > (T, 5, 256) > heads"),
         ),
     ),
     Flow(
@@ -288,16 +267,12 @@ FLOWS = (
             Box("out", 7, WHOLE, "data", "Tracks, one mask, or classes"),
         ),
         (
-            Arrow("sound", "tagger", "(S, samples)"),
-            Arrow("tagger", "names", "(S, labels)"),
-            Arrow("names", "gate", "(S, nouns)"),
+            *_chain("sound > (S, samples) > tagger > (S, labels) > names > (S, nouns) > gate"),
             Arrow("pictures", "finder", "some: (3, H, W)", x=110),
             Arrow("pictures", "follower", "all", lane="left", label_at=0.93),
-            Arrow("gate", "finder", "nouns"),
+            *_chain("gate > nouns > finder"),
             Arrow("gate", "switch", "(S, nouns)", x=322),
-            Arrow("finder", "follower", "boxes (n, 4)"),
-            Arrow("follower", "switch", "tracks of masks (H, W)"),
-            Arrow("switch", "out"),
+            *_chain("finder > boxes (n, 4) > follower > tracks of masks (H, W) > switch >  > out"),
         ),
     ),
 )
@@ -306,10 +281,9 @@ FLOWS = (
 def make(out: Path) -> list[Path]:
     """Write one drawing a method, `flow-NAME.svg`, into a folder; their paths."""
     out.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for flow in FLOWS:
-        paths.append(out / f"flow-{flow.name}.svg")
-        paths[-1].write_text(drawn(flow), encoding="utf-8", newline="\n")
+    paths = [out / f"flow-{flow.name}.svg" for flow in FLOWS]
+    for path, flow in zip(paths, FLOWS, strict=True):
+        path.write_text(drawn(flow), encoding="utf-8", newline="\n")
     return paths
 
 
@@ -325,7 +299,7 @@ def drawn(flow: Flow) -> str:
         f"<title>{label}</title>",
         "<defs><marker id='tip' viewBox='0 0 8 8' refX='7' refY='4' markerWidth='8' markerHeight='8' orient='auto' "
         "markerUnits='userSpaceOnUse'><path d='M0 0L8 4L0 8z' fill='#3a4650'/></marker></defs>",
-        f"<rect width='{WIDTH}' height='{height}' rx='10' fill='#f7f8f6'/>",
+        f"<rect width='{WIDTH}' height='{height}' rx='10' fill='{GROUND}'/>",
     ]
     routes = [_route(arrow, boxes, tops) for arrow in flow.arrows]
     parts += [
@@ -380,43 +354,33 @@ def _lane(arrow: Arrow, source: Box, target: Box, tops: Mapping[int, int]) -> Ro
 def _boxed(box: Box, top: int) -> str:
     left, right = box.sides
     fill, border = COLOURS[box.kind]
-    middle, y = (left + right) // 2, top + 6 + 13
+    middle, y = (left + right) // 2, top + 19
     title, *details = box.text.split("\n")
-    lines = [
-        f"<text x='{middle}' y='{y}' text-anchor='middle' font-size='14' font-weight='600' fill='#15202a'>"
-        f"{escape(title)}</text>"
-    ]
-    lines += [
-        f"<text x='{middle}' y='{y + 2 + DETAIL * (k + 1)}' text-anchor='middle' font-size='12.5' fill='#2b3843'>"
-        f"{escape(line)}</text>"
-        for k, line in enumerate(details)
-    ]
-    shape = (
-        f"<rect x='{left}' y='{top}' width='{right - left}' height='{box.height}' rx='6' fill='{fill}' "
-        f"stroke='{border}' stroke-width='1.4'/>"
+    centred = "text-anchor='middle' fill='#15202a'"
+    return "\n".join(
+        [
+            f"<rect x='{left}' y='{top}' width='{right - left}' height='{box.height}' rx='6' fill='{fill}' "
+            f"stroke='{border}' stroke-width='1.4'/>",
+            _text(middle, y, title, f"{centred} font-size='14' font-weight='600'"),
+            *(_text(middle, y + 2 + DETAIL * k, line, centred) for k, line in enumerate(details, 1)),
+        ]
     )
-    return "\n".join([shape, *lines])
 
 
 def _labelled(label: str, place: tuple[int, int, str]) -> str:
-    x, y, anchor = place
-    return (
-        f"<text x='{x}' y='{y}' text-anchor='{anchor}' font-size='12.5' fill='#15202a' stroke='#f7f8f6' "
-        f"stroke-width='4' stroke-linejoin='round' paint-order='stroke'>{escape(label)}</text>"
-    )
+    halo = f"stroke='{GROUND}' stroke-width='4' stroke-linejoin='round' paint-order='stroke'"
+    return _text(place[0], place[1], label, f"text-anchor='{place[2]}' fill='#15202a' {halo}")
+
+
+def _text(x: int, y: int, text: str, style: str) -> str:
+    return f"<text x='{x}' y='{y}' {style}>{escape(text)}</text>"
 
 
 def _legend(top: int) -> str:
-    places = (
-        (24, "picture", "pictures"),
-        (124, "sound", "sound"),
-        (208, "both", "both"),
-        (284, "data", "input, output"),
-    )
     return "\n".join(
         f"<rect x='{x}' y='{top}' width='14' height='12' rx='3' fill='{COLOURS[kind][0]}' stroke='{COLOURS[kind][1]}'/>"
-        f"<text x='{x + 20}' y='{top + 11}' font-size='12' fill='#2b3843'>{name}</text>"
-        for x, kind, name in places
+        + _text(x + 20, top + 11, name, "fill='#15202a'")
+        for x, kind, name in LEGEND
     )
 
 
