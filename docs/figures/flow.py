@@ -248,7 +248,7 @@ FLOWS = (
             Arrow("encoder", "pixels", "1/8 to 1/32", x=80),
             *_chain("encoder >  > decoder"),
             Arrow("local", "decoder", "(T, 5, 256)", x=360),
-            *_chain("pixels > (T, 256, H/4, W/4) > heads > (T, C, H/4, W/4) > map"),
+            *_chain("pixels > (T, 256, H/4, W/4) > heads > (T, 5, H/4, W/4) → (T, C, H, W) > map"),
             *_chain("decoder > (T, 5, 256) > heads"),
         ),
     ),
