@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from avseg.prepare.jobs import in_one_thread
+from avseg.lazy import imported
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 if not os.environ.get("RAY_ADDRESS"):
@@ -118,4 +118,6 @@ def _do(folder: str, work: Callable[[Job], Result], job: Job) -> Result:
             f"a node of the cluster does not see {folder} ({error.strerror}); --runner ray wants folders that all "
             "nodes see"
         ) from error
-    return in_one_thread(work, job)
+    one_thread = imported("avseg.device:one_thread")
+    with one_thread():
+        return work(job)
