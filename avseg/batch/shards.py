@@ -21,7 +21,7 @@ from avseg.progress import Progress
 log = logging.getLogger(__name__)
 
 LINES = "masks.jsonl"
-"""Run lengths in the folder of a video (docs/how-to/predict.md)."""
+"""Run lengths in the folder of a video (docs/reference/result.md)."""
 TOGETHER = 32
 """Videos whose files are read at once."""
 AGAIN = 5

@@ -102,7 +102,7 @@ def predict_paths(
         inputs: see `find_videos`.
         model: see `avseg.models.load_model`; a `ModelSource` holds choices too.
         out: one folder a video is written here.
-        save: what is written of each video, by kind (docs/how-to/predict.md).
+        save: what is written of each video, by kind (docs/how-to/save.md).
         overlay: write overlay.mp4; None and a `Style` (avseg.inference.export.style), which says how: as `save` says.
         masks: how masks are stored, `png`, `rle` or `npz`; `usual`: as PNG where `save` names masks; None: not at all.
         overwrite: see `predict_folder`.

@@ -1,4 +1,4 @@
-"""A result read back from the folder that `avseg predict` or `Result.save` wrote (docs/how-to/predict.md)."""
+"""A result read back from the folder that `avseg predict` or `Result.save` wrote (docs/reference/result.md)."""
 
 from __future__ import annotations
 

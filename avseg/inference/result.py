@@ -46,7 +46,7 @@ class Result:
     measured: Measured
     """Of the video or clip."""
     explanation: Mapping[str, Any] = field(default_factory=dict)
-    """Why the model predicted what it did (docs/how-to/predict.md); empty where it does not tell."""
+    """Why the model predicted what it did (docs/reference/result.md); empty where it does not tell."""
 
     @classmethod
     def load(cls, folder: str | Path, video: str | Path | None = None, audio: str | Path | None = None) -> Result:
@@ -191,7 +191,7 @@ class Result:
             folder: It is made.
             masks: their form, `png`, `rle` or `npz`; `usual`: PNG where `save` names masks; None: none.
             overlay: write overlay.mp4; None: as `save` says; a `Style`: so too, painted in this way.
-            save: kinds of output (docs/how-to/predict.md).
+            save: kinds of output (docs/how-to/save.md).
 
         Raises:
             ValueError: a kind that there is not, or one that gathers the videos of a run.

@@ -35,7 +35,7 @@ class Session(Protocol):
         """One prediction with masks of `size` (H, W) of all frames that were not answered; none where all were."""
 
     def notes(self) -> Mapping[str, Any]:
-        """Why the model predicted what it did, in plain JSON (docs/how-to/predict.md); final after `finish`. Empty
+        """Why the model predicted what it did, in plain JSON (docs/reference/result.md); final after `finish`. Empty
         where it does not tell."""
 
 

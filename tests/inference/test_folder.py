@@ -256,7 +256,7 @@ def test_a_result_saves_itself_like_the_folder_run_does(videos: Path, tmp_path: 
 
 
 def test_the_documented_example_has_the_schema() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "how-to" / "predict.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "result.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
     check(json.loads(example), SCHEMA)
 

@@ -31,7 +31,7 @@ def schema(value: Any, path: str = "") -> set[str]:
 
 
 def test_an_explanation_has_the_documented_form(tmp_path: Path) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "how-to" / "predict.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "result.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"```\n(\{\"parts\".*?)```", page, re.DOTALL)
     documented = {re.sub(r"^parts\.\w+", "parts.PART", line) for line in schema(json.loads(example))}
     video = record(tmp_path / "film.mp4", 3.0, (1.0,))

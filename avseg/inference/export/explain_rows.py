@@ -1,5 +1,5 @@
 """The rows of an explanation's chart, read off its plain JSON
-(docs/how-to/predict.md); what is missing is passed over."""
+(docs/reference/result.md); what is missing is passed over."""
 
 from __future__ import annotations
 

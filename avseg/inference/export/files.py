@@ -1,4 +1,4 @@
-"""Results on disk: result.json, masks and the overlay video, written frame by frame (docs/how-to/predict.md)."""
+"""Results on disk: result.json, masks and the overlay video, written frame by frame (docs/reference/result.md)."""
 
 from __future__ import annotations
 

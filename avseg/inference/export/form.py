@@ -1,4 +1,4 @@
-"""The form of result.json, as far as readers count on it (docs/how-to/predict.md): what in it is not so."""
+"""The form of result.json, as far as readers count on it (docs/reference/result.md): what in it is not so."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ class ZeroShotSession:
 
     def notes(self) -> Mapping[str, Any]:
         """Why what is marked: the parts, what was heard in each second, how each track was found
-        (docs/how-to/predict.md)."""
+        (docs/reference/result.md)."""
         parts = {stage: to_dict(getattr(self._config, stage)) for stage in ("tagger", "finder", "follower")}
         return {"parts": parts, "seconds": self._heard(), "tracks": self._found()}
 
