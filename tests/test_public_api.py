@@ -1,7 +1,7 @@
-"""The public API of a released minor version still imports: names, parameters, commands, recipes and entry points.
+"""The public API of each minor version still imports: names, parameters, commands, recipes and entry points.
 
 `golden/house/public_api_0.1.json` is the written list of 0.1. A name leaves it only after the deprecation period that
-CONTRIBUTING.md describes. To record the API of a new minor version: `python tests/test_public_api.py 0.2`.
+CONTRIBUTING.md describes. `python tests/test_public_api.py 0.2` writes the list of a new minor version.
 """
 
 from __future__ import annotations
@@ -80,21 +80,28 @@ def kept(version: str) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("door", DOORS)
-def test_names_of_0_1_import(door: str) -> None:
+VERSIONS = sorted(path.stem.removeprefix("public_api_") for path in LISTS.glob("public_api_*.json"))
+
+
+def listed(kind: str) -> list[tuple[str, str]]:
+    return [(version, name) for version in VERSIONS for name in sorted(kept(version)[kind])]
+
+
+@pytest.mark.parametrize(("version", "door"), listed("names"))
+def test_names_still_import(version: str, door: str) -> None:
     for package in NEEDED.get(door, ()):
         needs(package)
     module = importlib.import_module(door)
-    lost = [name for name in kept("0.1")["names"][door] if not hasattr(module, name)]
+    lost = [name for name in kept(version)["names"][door] if not hasattr(module, name)]
     assert not lost, f"{door} has lost {lost}: deprecate public names first (CONTRIBUTING.md)"
 
 
-@pytest.mark.parametrize("name", sorted(kept("0.1")["parameters"]))
-def test_calls_of_0_1_are_still_accepted(name: str) -> None:
+@pytest.mark.parametrize(("version", "name"), listed("parameters"))
+def test_calls_are_still_accepted(version: str, name: str) -> None:
     """Every parameter is there, positional ones in their order; a new one has a default value."""
     value = imported(f"avseg:{name.partition('.')[0]}")
     value = getattr(value, name.partition(".")[2]) if "." in name else value
-    then, now = kept("0.1")["parameters"][name], parameters(value)
+    then, now = kept(version)["parameters"][name], parameters(value)
     positional = then[: then.index("*")] if "*" in then else then
     assert now[: len(positional)] == positional
     assert set(then) - {"*"} <= set(now)
@@ -103,16 +110,17 @@ def test_calls_of_0_1_are_still_accepted(name: str) -> None:
     assert [p.name for p in new if p.default is inspect.Parameter.empty] == []
 
 
-@pytest.mark.parametrize("name", sorted(kept("0.1")["members"]))
-def test_members_of_0_1_are_there(name: str) -> None:
-    lost = set(kept("0.1")["members"][name]) - set(members(imported(f"avseg:{name}")))
+@pytest.mark.parametrize(("version", "name"), listed("members"))
+def test_members_are_still_there(version: str, name: str) -> None:
+    lost = set(kept(version)["members"][name]) - set(members(imported(f"avseg:{name}")))
     assert not lost, f"avseg.{name} has lost {sorted(lost)}"
 
 
-def test_commands_recipes_and_entry_points_of_0_1_are_there() -> None:
-    assert set(kept("0.1")["commands"]) <= set(commands())
-    assert set(kept("0.1")["recipes"]) <= set(RECIPES)
-    assert set(kept("0.1")["entry_points"]) <= {imported(address).group for address in REGISTRIES}
+@pytest.mark.parametrize("version", VERSIONS)
+def test_commands_recipes_and_entry_points_are_still_there(version: str) -> None:
+    assert set(kept(version)["commands"]) <= set(commands())
+    assert set(kept(version)["recipes"]) <= set(RECIPES)
+    assert set(kept(version)["entry_points"]) <= {imported(address).group for address in REGISTRIES}
 
 
 def test_parameters_are_told_by_kind() -> None:
