@@ -12,6 +12,7 @@ import inspect
 import json
 import sys
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,7 @@ def test_calls_are_still_accepted(version: str, name: str) -> None:
     value = imported(f"avseg:{name.partition('.')[0]}")
     value = getattr(value, name.partition(".")[2]) if "." in name else value
     then, now = kept(version)["parameters"][name], parameters(value)
-    positional = then[: then.index("*")] if "*" in then else then
+    positional = [*takewhile(lambda word: not word.startswith("*"), then)]
     assert now[: len(positional)] == positional
     assert set(then) - {"*"} <= set(now)
     kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)

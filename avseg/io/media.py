@@ -187,11 +187,18 @@ def _opened(path: Path) -> Any:
     """The container; where a usual look finds no sound, after a longer one: streams may begin late."""
     import av
 
-    found: Any = av.open(str(path.resolve()), options=OPTIONS, metadata_errors="ignore")
+    found: Any = av.open(str(path.resolve()), options=OPTIONS, **any_metadata())
     if any(can_be_decoded(sound) and sound.codec_context.sample_rate for sound in found.streams.audio):
         return found
     found.close()
-    return av.open(str(path.resolve()), options=OPTIONS | LONG_LOOK, metadata_errors="ignore")
+    return av.open(str(path.resolve()), options=OPTIONS | LONG_LOOK, **any_metadata())
+
+
+def any_metadata() -> dict[str, Any]:
+    """Arguments of `av.open` that let files with titles in broken UTF-8 open. PyAV 19 opens them without arguments."""
+    import av
+
+    return {"metadata_errors": "ignore"} if int(av.__version__.partition(".")[0]) < 19 else {}
 
 
 def _picture_or_none(container: Any, path: Path) -> Any | None:

@@ -43,13 +43,13 @@ def orientation_of(frame: Any) -> Orientation:
 def _matrix_of(frame: Any) -> tuple[float, float, float, float]:
     """a, b, c and d of its display matrix."""
     try:
-        held = [bytes(item) for item in frame.side_data if "DISPLAYMATRIX" in str(item.type)]
+        held = frame.side_data.get("DISPLAYMATRIX")
     except ValueError:
         # PyAV opens none of a frame's data where it knows the kind of one of them not (EXIF, views of a stereo
         # picture); it still tells by how many degrees the frame is turned, but not whether it is mirrored.
         cosine, sine = math.cos(math.radians(frame.rotation)), math.sin(math.radians(frame.rotation))
         return cosine, -sine, sine, cosine
-    if not held:
+    if held is None:
         return 1.0, 0.0, 0.0, 1.0
-    a, b, _, c, d = np.frombuffer(held[0], dtype=np.int32)[:5].tolist()
+    a, b, _, c, d = np.frombuffer(held, dtype=np.int32)[:5].tolist()
     return a, b, c, d

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import av
 
-from avseg.io.media import OPTIONS, MediaError
+from avseg.io.media import OPTIONS, MediaError, any_metadata
 
 NETWORK = "http,https,httpproxy,tcp,tls,crypto,rtsp,rtsps,rtp,srtp,udp,rtmp,rtmps,srt,data"
 """Protocols of an address; a playlist behind it may not open files of this machine."""
@@ -46,8 +46,8 @@ class Input:
                 self.address,
                 format=self.format,
                 options=dict(self.options),
-                metadata_errors="ignore",
                 timeout=(OPENING, SILENCE),
+                **any_metadata(),
             )
         except (av.error.FFmpegError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
