@@ -145,7 +145,7 @@ def zeroshot_table() -> str:
         parts = {stage: getattr(config, stage) for stage in STAGES}
         kinds = {stage: STAGES[stage].find(part.kind) for stage, part in parts.items()}
         files = [
-            next(file for file in kinds[stage].checkpoints if file.id == part.weights) for stage, part in parts.items()
+            next(file for file in kinds[stage].checkpoints if file.id == part.checkpoint) for stage, part in parts.items()
         ]
         opens = f"zeroshot-{name}"
         lines.append(
