@@ -22,7 +22,7 @@ import yaml
 
 from avseg.models import FAMILIES
 from avseg.models.record import NOT_STATED, Record
-from avseg.models.zeroshot.catalogue import STAGES
+from avseg.models.zeroshot.catalogue import STAGES, Checkpoint
 from avseg.recipes import get_recipe
 from avseg.weights import RECORDS
 
@@ -84,12 +84,9 @@ def record_of(row: Row) -> Record | None:
 
 
 def weights_cell(row: Row) -> str:
-    """Whether official weights exist, and their licence."""
+    """The record of official weights, if there are any."""
     record = record_of(row)
-    if record is None or not record.published:
-        return "never published"
-    word = "licence " if record.licence == NOT_STATED else ""
-    return f"`{record.name}`, {word}{record.licence}"
+    return f"`{record.name}`" if record is not None and record.published else "never published"
 
 
 def table(rows: list[list[str]]) -> str:
@@ -107,7 +104,7 @@ def family_table(family: str) -> str:
         lines[0][3:3] = ["a frame", "memory"]
     for row in rows:
         learn, frozen = parameters(row["recipe"])
-        figures = ", ".join(f"{name} {value:g}" for name, value in row.get("figures", {}).items())
+        figures = ", ".join(f"{name} {value}" for name, value in row.get("figures", {}).items())
         if figures:
             source = told()["sources"][row["source"]]
             sources += [source] if source not in sources else []
@@ -137,27 +134,28 @@ def commands_of(family: str) -> str:
     return table(lines) if len(lines) > 1 else ""
 
 
-def zeroshot_table() -> str:
-    """The two settings that open by name, with the parts that they take."""
-    lines = [["name", "parts", "parameters", "download", "licences", "get"]]
+def zeroshot_parts() -> list[tuple[str, list[Checkpoint]]]:
+    """The settings that open by name, with the open weights of their parts."""
+    found = []
     for name, preset in FAMILIES["zeroshot"].presets.items():
-        config = preset()
-        parts = {stage: getattr(config, stage) for stage in STAGES}
-        kinds = {stage: STAGES[stage].find(part.kind) for stage, part in parts.items()}
+        parts = preset().parts
         files = [
-            next(file for file in kinds[stage].checkpoints if file.id == part.checkpoint) for stage, part in parts.items()
+            next(file for file in STAGES[stage].find(part.kind).checkpoints if file.id == part.checkpoint)
+            for stage, part in parts.items()
         ]
-        opens = f"zeroshot-{name}"
-        lines.append(
-            [
-                f"`{opens}`",
-                ", ".join(f"`{file.id}`" for file in files),
-                f"{sum(file.parameters for file in files)} M",
-                f"{sum(file.megabytes for file in files) / 1000:.1f} GB",
-                ", ".join(file.licence for file in files),
-                f"`avseg weights fetch {opens}`",
-            ]
-        )
+        found.append((f"zeroshot-{name}", files))
+    return found
+
+
+def zeroshot_table() -> str:
+    """Those settings: parts, sizes, licences, and how to get them."""
+    lines = [["name", "parts", "parameters", "download", "licences", "command"]]
+    for name, files in zeroshot_parts():
+        cells = [f"`{name}`", ", ".join(f"`{file.id}`" for file in files)]
+        cells += [f"{sum(file.parameters for file in files)} M"]
+        cells += [f"{sum(file.megabytes for file in files) / 1000:.1f} GB"]
+        cells += [", ".join(file.licence for file in files), f"`avseg weights fetch {name}`"]
+        lines.append(cells)
     return table(lines)
 
 
@@ -180,13 +178,11 @@ def readme_table() -> str:
     lines = [["method", "gives", "settings", "parameters", "official weights", "paper"]]
     for family in told()["family"]:
         spec, rows = FAMILIES[family["name"]], rows_of(family["name"])
-        counts = sorted(sum(parameters(row["recipe"])) for row in rows)
-        if counts:
-            count = f"{counts[0] / 1e6:.0f} to {counts[-1] / 1e6:.0f} M"
-            known = list(dict.fromkeys(row["setting"].split(",")[0] for row in rows if has_weights(row)))
-            weights = ", ".join(known) if known else "none"
-        else:
-            count, weights = "305 to 340 M", "open parts"
+        counts = [sum(parameters(row["recipe"])) / 1e6 for row in rows] or [sum(file.parameters for file in files)
+                  for _, files in zeroshot_parts()]  # fmt: skip
+        known = list(dict.fromkeys(row["setting"].split(",")[0] for row in rows if has_weights(row)))
+        weights = ", ".join(known) or ("none" if rows else "open weights of the parts")
+        count = " to ".join(dict.fromkeys(f"{number:.0f}" for number in (min(counts), max(counts)))) + " M"
         link = f"[{family['title']}](docs/{family['page']})"
         lines.append([link, family["gives"], spec.settings, count, weights, spec.paper])
     return table(lines)
@@ -245,8 +241,9 @@ def first_sentence(page: Path) -> str:
     for block in re.split(r"\n\s*\n", text):
         if re.match(r"\s*(#|\||!\[|:::|[-*] |\d+\. |$)", block):
             continue
-        plain = re.sub(r"\[([^\]]*)\]\([^)]*\)|[*`]", lambda found: found[1] or "", " ".join(block.split()))
-        return re.split(r"(?<=[.!?:]) (?=[A-Z])", plain)[0].rstrip(":")
+        pattern = r"`([^`]*)`|\[([^\]]*)\]\([^)]*\)|\*+"
+        plain = re.sub(pattern, lambda found: found[1] or found[2] or "", " ".join(block.split())).replace("`", "")
+        return re.split(r"(?<=[.!?]) (?=[A-Z]|avseg )", plain)[0].rstrip(":")
     return ""
 
 
