@@ -99,7 +99,9 @@ def family_table(family: str) -> str:
     rows = rows_of(family)
     timed = all("milliseconds" in found for found in measured()["rows"].values())
     sources: list[str] = []
-    lines = [["setting", "backbone", "parameters", "published figures", "suite, protocol", "official weights", "recipe"]]
+    lines = [
+        ["setting", "backbone", "parameters", "published figures", "suite, protocol", "official weights", "recipe"]
+    ]
     if timed:
         lines[0][3:3] = ["a frame", "memory"]
     for row in rows:
