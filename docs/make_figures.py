@@ -42,9 +42,9 @@ from avseg.synth.soundtrack import render_sound
 
 DOCS = Path(__file__).resolve().parent
 IMAGES = DOCS / "images"
-MASKS = 5.0
+MASKS = 4.0
 """A second, in the film."""
-SIZE = (216, 384)
+SIZE = (189, 336)
 """(H, W) of a picture of the film here."""
 STRIP, ROW, GAP = 56, 12, 4
 """Heights in pixels: of the spectrum, of an object's bar, of the space between them."""
