@@ -42,9 +42,9 @@ from avseg.synth.soundtrack import render_sound
 
 DOCS = Path(__file__).resolve().parent
 IMAGES = DOCS / "images"
-MASKS = 4.0
+MASKS = 5.0
 """A second, in the film."""
-SIZE = (189, 336)
+SIZE = (252, 448)
 """(H, W) of a picture of the film here."""
 STRIP, ROW, GAP = 56, 12, 4
 """Heights in pixels: of the spectrum, of an object's bar, of the space between them."""
@@ -107,14 +107,14 @@ def cursor(bar: Picture, time: float) -> Picture:
     return marked
 
 
-def save_gif(frames: list[Image.Image], path: Path, colours: int = 96) -> None:
-    """One palette for all frames, without dithering: small, and nothing flickers."""
+def save_gif(frames: list[Image.Image], path: Path, colours: int = 192) -> None:
+    """One palette for all frames, which keeps the colours of small areas, without dithering: nothing flickers."""
     width, height = frames[0].size
     every = frames[:: max(len(frames) // 8, 1)]
     joined = Image.new("RGB", (width, height * len(every)))
     for place, frame in enumerate(every):
         joined.paste(frame, (0, place * height))
-    shared = joined.quantize(colours, dither=Image.Dither.NONE)
+    shared = joined.quantize(colours, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     small = [frame.quantize(palette=shared, dither=Image.Dither.NONE) for frame in frames]
     small[0].save(path, save_all=True, append_images=small[1:], duration=round(1000 / MASKS), loop=0, optimize=True)
 
