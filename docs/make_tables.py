@@ -161,18 +161,12 @@ def zeroshot_table() -> str:
     return table(lines)
 
 
-def page_of(family: Row) -> str:
-    """The page of a method, or the page of all methods while it has none of its own."""
-    page: str = family["page"]
-    return page if (DOCS / page).exists() else "explanation/models.md"
-
-
 def page_tables() -> str:
     """What stands between the marks of choose-a-model.md."""
     parts = []
     for family in told()["family"]:
         name = family["name"]
-        link = f"[{family['title']}](../{page_of(family)})".replace("(../how-to/", "(")
+        link = f"[{family['title']}](../{family['page']})".replace("(../how-to/", "(")
         paper = FAMILIES[name].paper
         head = f"### {family['title']}\n\n{link}, {paper}: {family['gives']}."
         parts += [head, zeroshot_table()] if name == "zeroshot" else [head, family_table(name)]
@@ -191,7 +185,7 @@ def readme_table() -> str:
         known = list(dict.fromkeys(row["setting"].split(",")[0] for row in rows if has_weights(row)))
         weights = ", ".join(known) or ("none" if rows else "open weights of the parts")
         count = " to ".join(dict.fromkeys(f"{number:.0f}" for number in (min(counts), max(counts)))) + " M"
-        link = f"[{family['title']}](docs/{page_of(family)})"
+        link = f"[{family['title']}](docs/{family['page']})"
         lines.append([link, family["gives"], spec.settings, count, weights, spec.paper])
     return table(lines)
 
