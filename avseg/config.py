@@ -122,8 +122,11 @@ class ModelConfig:
     Options: ClassVar[type[SessionOptions]] = SessionOptions
     """What may be changed of a prediction. No model file holds it; those of earlier versions did."""
     input: InputSpec = InputSpec()
+    """How pictures are sized."""
     audio: AudioWindow = AudioWindow()
+    """Which sound belongs to a frame."""
     temporal: Temporal = Temporal()
+    """How many frames the network sees together."""
 
     @property
     def hears(self) -> bool:

@@ -43,6 +43,10 @@ class Option:
     required: bool = False
     nullable: bool = False
     """Whether `None` is a value."""
+    default: Any = dataclasses.field(default=None, compare=False)
+    """Its value where it is not given; `inspect.Parameter.empty` where it is required."""
+    help: str = dataclasses.field(default="", compare=False)
+    """What it does, of a field of a dataclass; the parameters of a function have theirs in its docstring."""
 
     @property
     def shown(self) -> str:
@@ -84,17 +88,24 @@ def _options(kind: Any, instance: Any, prefix: tuple[str, ...], hidden: Hidden) 
     else:
         parameters = [p for p in fields_of(kind, instance) if not is_hidden(kind, p.name, hidden)]
     for parameter in parameters:
-        yield from _of_parameter(parameter, prefix, hidden)
+        yield from options_in(parameter, prefix, hidden)
 
 
-def _of_parameter(parameter: Parameter, prefix: tuple[str, ...], hidden: Hidden) -> Iterator[Option]:
+def options_in(parameter: Parameter, prefix: tuple[str, ...], hidden: Hidden) -> Iterator[Option]:
+    """The option of a parameter, or those of its fields if it has fields.
+
+    Args:
+        parameter: of a function or a dataclass.
+        prefix: names that stand before its own, as `data` in `--data.name`.
+        hidden: fields that have no option.
+    """
     named = setting(parameter.hint, "name")
     path = (*prefix, parameter.name if named is None else named) if named != "" else prefix
     if not is_config(parameter.hint, parameter.default):
         yield _option(parameter, path)
     elif isinstance(parameter.default, dict):
         for key, value in parameter.default.items():
-            yield from _of_parameter(Parameter(str(key), type(value), value), path, hidden)
+            yield from options_in(Parameter(str(key), type(value), value), path, hidden)
     elif parameter.default is not None:
         kind = without_none(stripped(parameter.hint)[0])
         given = isinstance(parameter.default, kind)
@@ -120,6 +131,8 @@ def _option(parameter: Parameter, path: tuple[str, ...]) -> Option:
         positional=positional,
         required=parameter.default is inspect.Parameter.empty,
         nullable=base is not without_none(base),
+        default=parameter.default,
+        help=parameter.help or "",
     )
 
 

@@ -17,8 +17,11 @@ class GroupConfig:
     lr: float | None = None
     """Its own base rate, not a factor."""
     weight_decay: float | None = None
+    """Its own weight decay."""
     schedule: Literal["constant", "poly", "cosine", "steps"] | None = None
+    """Its own schedule."""
     algorithm: Literal["adam", "adamw", "sgd"] | None = None
+    """Its own optimiser."""
     decay: Literal["all", "weights", "layers"] | None = None
     """Which parameters decay: all; only those of more than one dimension (`weights`: no biases, no norms); or those of
     all layers but norms, embeddings and tables of relative position (`layers`: biases of the others do)."""

@@ -23,16 +23,21 @@ from avseg.models.seams import Seam, Tensors, called, with_runners
 def with_engine(model: Model[Any], engine: str = AUTO, precision: str = AUTO, device: str = "cpu") -> Model[Any]:
     """The model with its network computed by an engine, to predict with; it shares the weights of `model`.
 
-    >>> fast = with_engine(load_model("model.safetensors"), "openvino", "bf16")  # doctest: +SKIP
-
     Args:
         model: any model, which stays as it is.
-        engine, precision: see `avseg.engines.choice.choose`.
+        engine: `torch`, `openvino`, `onnxruntime` or `auto`; see `avseg.engines.choose`.
+        precision: `fp32`, `bf16`, `fp16`, `int8` or `auto`; see `avseg.engines.choose`.
         device: where the model is.
+
+    Returns:
+        A model of the same class. Nothing is compiled before its first prediction.
 
     Raises:
         ImportError: the engine is not installed.
         ValueError: an engine or a precision that is not for this model or device.
+
+    Examples:
+        >>> fast = with_engine(load_model("model.safetensors"), "openvino", "bf16")  # doctest: +SKIP
     """
     place = torch.device(device)
     return attached(model, choose(model, place, engine, precision), place)

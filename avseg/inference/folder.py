@@ -106,7 +106,9 @@ def predict_paths(
         overlay: write overlay.mp4; None and a `Style` (avseg.inference.export.style), which says how: as `save` says.
         masks: how masks are stored, `png`, `rle` or `npz`; `usual`: as PNG where `save` names masks; None: not at all.
         overwrite: see `predict_folder`.
-        start, end, audio: see `avseg.io.excerpt.excerpt`.
+        start: begin of the part of every video that is used, in s or as `1:02.5`; None: its first picture.
+        end: end of that part on the clock of the video; None: its last picture.
+        audio: a file whose sound stands in place of the videos' own; None: their own.
         segmenter: `fps`, `device`, `classes`, `threshold`, `options`, `engine` and `precision` of `Segmenter`, and the
             `memory` of its `within`.
 

@@ -66,7 +66,9 @@ class ContrastConfig:
     """Contrastive audio-visual pairing (Chen et al. 2024, section 3.3; docs/reference/losses.md)."""
 
     weight: float = 1.0
+    """Of the term."""
     temperature: float = 0.1
+    """By which similarities are divided."""
     views: int = 512
     """Pixels drawn of every class that has as many; classes with fewer are left out."""
     overwrite: float = 0.5
@@ -107,6 +109,7 @@ class SetConfig:
     mask_weight: float = 5.0
     """Of the binary cross-entropy of points."""
     dice_weight: float = 5.0
+    """Of the Dice loss of points."""
     no_object_weight: float = 0.1
     """Of the class "no object" within the cross-entropy."""
     points: int = 12544
@@ -142,9 +145,11 @@ class QueryConfig:
     box_weight: float = 5.0
     """Of the L1 distance of boxes."""
     giou_weight: float = 2.0
+    """Of the generalised IoU of boxes."""
     mask_weight: float = 2.0
     """Of the focal term of masks."""
     dice_weight: float = 5.0
+    """Of the Dice loss of masks."""
     alpha: float = 0.25
     """Of focal terms: the weight of positives, 1 - alpha that of negatives."""
     gamma: float = 2.0

@@ -41,12 +41,6 @@ PerTrack: TypeAlias = Sequence[float] | Sequence[int] | Tensor | Sequence[Sequen
 def j_score(pred: Clips, target: Clips, *, protocol: str = "published", group: int | None = None) -> float:
     """J, the mean IoU of foreground masks, from 0 to 1 (suite `avsbench_object`: published, repaired, cavp).
 
-    >>> import torch
-    >>> pred = torch.tensor([[[1, 1, 0, 0]], [[0, 0, 0, 0]]])  # two frames of 1 x 4 pixels
-    >>> target = torch.tensor([[[1, 0, 0, 0]], [[0, 0, 0, 0]]])
-    >>> j_score(pred, target, protocol="repaired")  # 1/2, and 1 for silence that is seen as such
-    0.75
-
     Args:
         pred: Masks, one clip (T, H, W) or a list of them. Of bool or whole numbers everything but 0 is foreground, of
             probabilities (float) what is above 0.5.
@@ -56,6 +50,13 @@ def j_score(pred: Clips, target: Clips, *, protocol: str = "published", group: i
 
     Raises:
         ValueError: shapes that differ, no clip, or a protocol that the suite does not have.
+
+    Examples:
+        >>> import torch
+        >>> pred = torch.tensor([[[1, 1, 0, 0]], [[0, 0, 0, 0]]])  # two frames of 1 x 4 pixels
+        >>> target = torch.tensor([[[1, 0, 0, 0]], [[0, 0, 0, 0]]])
+        >>> j_score(pred, target, protocol="repaired")  # 1/2, and 1 for silence that is seen as such
+        0.75
     """
     metric = ForegroundIoU(OBJECT.checked(protocol), group)
     for index, (mask, labels) in enumerate(_clips(pred, target)):
@@ -69,13 +70,6 @@ def f_score(pred: Clips, target: Clips, *, protocol: str = "published", group: i
 
     Frames whose target is empty are left out.
 
-    >>> import torch
-    >>> pred = torch.tensor([[[0.9, 0.6, 0.2, 0.1]]])  # a frame of 1 x 4 pixels
-    >>> f_score(pred, torch.tensor([[[1, 1, 0, 0]]]), protocol="repaired")
-    1.0
-    >>> round(f_score(pred, torch.tensor([[[1, 0, 1, 0]]]), protocol="repaired"), 3)  # best above 0.6
-    0.812
-
     Args:
         pred: Probabilities of the foreground in [0, 1], one clip (T, H, W) or a list of them.
         target: The same shapes, masks or labels; pixels labelled 255 do not count.
@@ -84,6 +78,14 @@ def f_score(pred: Clips, target: Clips, *, protocol: str = "published", group: i
 
     Raises:
         ValueError: shapes that differ, values outside [0, 1], no clip, or a protocol that the suite does not have.
+
+    Examples:
+        >>> import torch
+        >>> pred = torch.tensor([[[0.9, 0.6, 0.2, 0.1]]])  # a frame of 1 x 4 pixels
+        >>> f_score(pred, torch.tensor([[[1, 1, 0, 0]]]), protocol="repaired")
+        1.0
+        >>> round(f_score(pred, torch.tensor([[[1, 0, 1, 0]]]), protocol="repaired"), 3)  # best above 0.6
+        0.812
     """
     metric = ForegroundF(OBJECT.checked(protocol), group)
     for index, (probabilities, labels) in enumerate(_clips(pred, target)):
@@ -102,12 +104,6 @@ def miou(pred: Clips, target: Clips, num_classes: int, *, protocol: str = "publi
 
     The IoU of a class is its mean over the frames in which it is true or predicted; then comes the mean over classes.
 
-    >>> import torch
-    >>> pred = torch.tensor([[[0, 0, 1, 2]]])  # a frame of 1 x 4 pixels
-    >>> target = torch.tensor([[[0, 0, 1, 1]]])
-    >>> miou(pred, target, num_classes=3, protocol="repaired")  # of the classes 0 and 1, which occur in the target
-    0.75
-
     Args:
         pred: Class ids 0..num_classes-1, one clip (T, H, W) or a list of them.
         target: The same shapes; pixels labelled 255 are ignored (published: what is predicted there counts).
@@ -116,6 +112,13 @@ def miou(pred: Clips, target: Clips, num_classes: int, *, protocol: str = "publi
 
     Raises:
         ValueError: shapes that differ, other class ids, no clip, or a protocol that the suite does not have.
+
+    Examples:
+        >>> import torch
+        >>> pred = torch.tensor([[[0, 0, 1, 2]]])  # a frame of 1 x 4 pixels
+        >>> target = torch.tensor([[[0, 0, 1, 1]]])
+        >>> miou(pred, target, num_classes=3, protocol="repaired")  # of the classes 0 and 1, which occur in the target
+        0.75
     """
     metric = SemanticScores(num_classes, SEMANTIC.checked(protocol))
     for index, (chosen, labels) in enumerate(_clips(pred, target)):
@@ -138,15 +141,6 @@ def hota(
 ) -> dict[str, float]:
     """HOTA and its parts, from 0 to 1: HOTA, DetA, AssA, DetRe, DetPr, AssRe, AssPr, LocA (suite `aviseg`).
 
-    >>> import torch
-    >>> track = torch.zeros(4, 6, 8, dtype=torch.bool)  # four frames of 6 x 8 pixels
-    >>> track[:, :3, :4] = True
-    >>> late = track.clone()
-    >>> late[:2] = False  # half of the frames are missed
-    >>> figures = hota([late], [track], protocol="aviseg")
-    >>> figures["HOTA"], figures["DetA"], figures["DetPr"]
-    (0.5, 0.5, 1.0)
-
     Args:
         pred: The predicted tracks of a video: bool (N, T, H, W), or a list of N tensors (T, H, W); or a list of such
             videos. A frame without a pixel is silent.
@@ -158,6 +152,16 @@ def hota(
 
     Raises:
         ValueError: frames or sizes that differ, no video, or a protocol that the suite does not have.
+
+    Examples:
+        >>> import torch
+        >>> track = torch.zeros(4, 6, 8, dtype=torch.bool)  # four frames of 6 x 8 pixels
+        >>> track[:, :3, :4] = True
+        >>> late = track.clone()
+        >>> late[:2] = False  # half of the frames are missed
+        >>> figures = hota([late], [track], protocol="aviseg")
+        >>> figures["HOTA"], figures["DetA"], figures["DetPr"]
+        (0.5, 0.5, 1.0)
     """
     return _track_figures(HOTA, pred, target, (None, pred_classes, target_classes), num_classes, protocol)
 
@@ -176,15 +180,16 @@ def fsla(
     FSLAn, FSLAs and FSLAm are of the frames with no, one and several true tracks; the protocol aviseg leaves out those
     of which there is no frame.
 
-    >>> import torch
-    >>> track = torch.zeros(4, 6, 8, dtype=torch.bool)
-    >>> track[1:, :3, :4] = True  # silent in the first of four frames
-    >>> late = track.clone()
-    >>> late[1] = False
-    >>> fsla([late], [track], protocol="aviseg")
-    {'FSLA': 0.75, 'FSLAn': 1.0, 'FSLAs': 0.6666666666666666}
-
     Args and errors are those of `hota`.
+
+    Examples:
+        >>> import torch
+        >>> track = torch.zeros(4, 6, 8, dtype=torch.bool)
+        >>> track[1:, :3, :4] = True  # silent in the first of four frames
+        >>> late = track.clone()
+        >>> late[1] = False
+        >>> fsla([late], [track], protocol="aviseg")
+        {'FSLA': 0.75, 'FSLAn': 1.0, 'FSLAs': 0.6666666666666666}
     """
     return _track_figures(FSLA, pred, target, (None, pred_classes, target_classes), num_classes, protocol)
 
@@ -203,19 +208,20 @@ def video_map(
 
     The protocol aviseg leaves out ranges of areas without a true track, where aviseg_upstream has -1.
 
-    >>> import torch
-    >>> track = torch.zeros(4, 6, 8, dtype=torch.bool)
-    >>> track[:, :3, :4] = True
-    >>> other = track.flip(2)  # a false track
-    >>> video_map([track, other], [track], scores=[0.9, 0.8], protocol="aviseg")
-    {'mAP': 1.0, 'mAP_s': 1.0, 'AR': 1.0}
-    >>> video_map([track, other], [track], scores=[0.8, 0.9], protocol="aviseg")["mAP"]
-    0.5
-
     Args:
         pred: As in `hota`, which says of all other arguments and of errors as well.
         target: As in `hota`.
         scores: A number for every predicted track, the surest the greatest.
+
+    Examples:
+        >>> import torch
+        >>> track = torch.zeros(4, 6, 8, dtype=torch.bool)
+        >>> track[:, :3, :4] = True
+        >>> other = track.flip(2)  # a false track
+        >>> video_map([track, other], [track], scores=[0.9, 0.8], protocol="aviseg")
+        {'mAP': 1.0, 'mAP_s': 1.0, 'AR': 1.0}
+        >>> video_map([track, other], [track], scores=[0.8, 0.9], protocol="aviseg")["mAP"]
+        0.5
     """
     return _track_figures(MAP, pred, target, (scores, pred_classes, target_classes), num_classes, protocol)
 

@@ -58,11 +58,12 @@ __getattr__, __dir__ = attach(__name__, _HOMES)
 def list_models(family: str | None = None) -> list[str]:
     """The names of all families, or of the published settings of one, as `create_model` takes them.
 
-    >>> list_models("tpavi")
-    ['s4', 'ms3', 'avss']
-
     Raises:
         ValueError: an unknown family.
+
+    Examples:
+        >>> list_models("tpavi")
+        ['s4', 'ms3', 'avss']
     """
     return list(FAMILIES) if family is None else list(FAMILIES.find(family).presets)
 

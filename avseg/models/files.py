@@ -40,9 +40,6 @@ def build_model(config: ModelConfig, task: Task) -> Model[Any]:
 def create_model(family: str, preset: str | None = None, task: Task | None = None, **changes: Any) -> Model[Any]:
     """A model with fresh weights of a published setting.
 
-    >>> create_model("tpavi", preset="ms3", backbone="resnet50").task.kind
-    'binary'
-
     Args:
         family: a name of `avseg.list_models()`.
         preset: a name of `avseg.list_models(family)`; by default the first of them.
@@ -51,6 +48,10 @@ def create_model(family: str, preset: str | None = None, task: Task | None = Non
 
     Raises:
         ValueError: an unknown family, setting or field, fields that contradict each other, or no task.
+
+    Examples:
+        >>> create_model("tpavi", preset="ms3", backbone="resnet50").task.kind
+        'binary'
     """
     spec = FAMILIES.find(family)
     config, chosen = spec.preset(preset, **changes), spec.find_preset(preset)

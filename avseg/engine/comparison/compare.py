@@ -55,7 +55,11 @@ def compare(
     anew for the same drawn clips. Figures of a protocol that takes means over groups of clips are drawn by groups.
 
     Args:
-        protocol, suites: As `evaluate_file` has them.
+        a: The first model.
+        b: The second model; positive differences mean that its figures are higher.
+        dataset: Clips with ground truth.
+        protocol: One or several, as `evaluate_file` takes them.
+        suites: Metric suites, as `evaluate_file` takes them.
         names: What the two are called.
         options: Default: `ComparisonOptions()`.
         progress: Show bars on a terminal, lines elsewhere.
@@ -87,8 +91,9 @@ def compare_files(
     """Compare two models or JSONs of tracks on a split of a data set, or two folders that `avseg evaluate --out` wrote.
 
     Args:
-        a, b: Files of models, Hub ids, `demo`, or tracks in the form of YouTube-VIS; or both folders of evaluations,
-            which say themselves what they are of, and which are not predicted again.
+        a: A model file, a Hub id, `demo`, or tracks in the form of YouTube-VIS. Or the folder of an evaluation, which
+            names its own data and is not predicted again.
+        b: The same; a folder where `a` is one.
         data: The data set; not of folders.
         split: By default test.
         protocol: One or several, by default published.

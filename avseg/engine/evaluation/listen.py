@@ -114,11 +114,15 @@ def listen(
     """Score a model under every scenario in one pass; of tracks and classes everything that is marked counts.
 
     Args:
+        model: A model that hears sound.
         dataset: A data set under scenarios.
         protocols: Of J and F, and of the suite `avsbench_robust`: published, repaired; by default J and F repaired, and
             no suite.
         suite: Off: the scores of the suite are not wanted.
-        batch_size, device, workers, progress: As `evaluate` has them.
+        batch_size: Clips predicted together.
+        device: auto (CUDA, else MPS, else CPU), or a torch device.
+        workers: Processes that read clips; 0: this one.
+        progress: Show a bar on a terminal, lines elsewhere.
 
     Raises:
         ValueError: a model that hears nothing but shipped features, an unknown protocol, a suite without any of its

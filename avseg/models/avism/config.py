@@ -54,15 +54,21 @@ class AVISMConfig(ModelConfig):
     width: int = 256
     """Channels of maps, queries and masks."""
     heads: int = 8
+    """Heads of every attention."""
     feedforward: int = 2048
     """Inner width of the two decoders' layers; the pixel decoder's is `pixel_feedforward`."""
     pixel_feedforward: int = 1024
+    """Inner width of the pixel decoder's layers."""
     pixel_layers: int = 6
     """Layers of deformable attention."""
     frame_queries: int = 100
+    """Queries of a frame."""
     frame_layers: int = 9
+    """Layers of the frame decoder."""
     clip_queries: int = 100
+    """Queries of a clip."""
     clip_layers: int = 3
+    """Layers of the clip decoder."""
     object_layers: int = 6
     """Layers of the window attention among frame queries, and as many of sound over objects."""
     window: int = 6
@@ -73,7 +79,9 @@ class AVISMConfig(ModelConfig):
     """`none` wants clips with audio features (T, audio_width), as AVISeg ships them; `vggish` (frozen) and `small`
     (learns) make them from sound."""
     audio_width: int = 128
+    """Channels of the audio features."""
     criterion: SetConfig = _CRITERION
+    """Matching and losses."""
     frames_at_once: int = 18
     """Pictures in one call of the frame stage."""
 

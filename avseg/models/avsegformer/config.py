@@ -36,6 +36,7 @@ class AVSegFormerConfig(ModelConfig):
     width: int = 256
     """Channels of maps, queries and masks."""
     heads: int = 8
+    """Heads of every attention."""
     queries: int = 300
     """The mask head weighs each by its place, so that a model has as many as it was trained with."""
     learnable_queries: bool = True
@@ -43,15 +44,19 @@ class AVSegFormerConfig(ModelConfig):
     generator: Literal["attention", "repeat"] = "attention"
     """How sound becomes queries: a table that attends to it, or its vector over and over, as before 2023-08-14."""
     generator_layers: int = 6
+    """Layers of the query generator."""
     generator_inner: int = 1024
+    """Inner width of the query generator's layers."""
     encoder_layers: int = 6
     """Layers of deformable attention among the maps at strides 8, 16, 32."""
     points: int = 4
     """Samples that a head takes of each map."""
     decoder_layers: int = 6
+    """Layers of the decoder."""
     inner: int = 2048
     """Inner width of the layers of encoder and decoder."""
     dropout: float = 0.1
+    """Dropout of the encoder and the decoder."""
     mlp_width: int = 2048
     """Inner channels of the three linear maps between the queries' maps and the mask feature."""
     head_widths: tuple[int, int] = (128, 32)

@@ -16,8 +16,11 @@ class CATRLossConfig:
     score: float = 1.0
     """Of the cross-entropy that says which query is the sounding object."""
     dice: float = 5.0
+    """Of the Dice loss of masks."""
     focal: float = 5.0
+    """Of the focal loss of masks."""
     bce: float = 4.0
+    """Of the binary cross-entropy of masks."""
     no_object: float = 0.1
     """Of the queries without an object, within the cross-entropy."""
     cost_score: float = 2.0
@@ -56,16 +59,19 @@ class CATRConfig(ModelConfig):
     width: int = 256
     """Channels of maps, tokens and queries."""
     heads: int = 8
+    """Heads of every attention."""
     queries: int = 50
     """Object queries of a frame."""
     encoder_layers: int = 3
     """Of the spatial encoder; the temporal one has three, since its gates join three."""
     decoder_layers: int = 3
+    """Layers of the decoder."""
     inner: int = 2048
     """Width of the feed-forward layers of the spatial encoder and the decoder, between their linear maps."""
     temporal_inner: int = 2048
     """The same of the temporal encoder."""
     dropout: float = 0.1
+    """Dropout of the transformer layers and of the projection of sound."""
     mask_width: int = 64
     """Channels of the mask features; queries are mapped to as many."""
     audio_network: Literal["vggish", "small"] = "vggish"
@@ -73,6 +79,7 @@ class CATRConfig(ModelConfig):
     audio_width: int = 128
     """Channels of the audio embedding; 128 for VGGish."""
     criterion: CATRLossConfig = _LOSSES
+    """Weights of matching and losses."""
 
     # Published slips and oddities, each beside its repair.
     product: Literal["squared", "single"] = "squared"

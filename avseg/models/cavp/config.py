@@ -32,6 +32,7 @@ class CAVPConfig(ModelConfig):
     output_stride: Literal[8, 16] = 8
     """Of the deep ResNets' coarsest map: 8 for VPO, 16 for AVSBench. Weights do not tell it; others have 32."""
     decoder: Decoder = "deeplab"
+    """The decoder of the pictures."""
     aspp_width: int = 256
     """DeepLabV3+: channels of the pyramid's output, 256 with ResNets, 64 with PVT."""
     detail_width: int = 48

@@ -55,12 +55,14 @@ class LocalConfig:
     """Local calibration: tokens of each frame, made from its sound given the clip's tokens."""
 
     layers: int = 3
+    """Layers of local calibration."""
     query: Literal["global", "learned"] = "global"
     """What a frame's tokens begin as: the clip's quantised tokens plus what is learnt of each place, or the latter
     alone, so that the clip's tokens reach no object query (the ablation "local only")."""
     memory: Literal["frame", "frame+global", "window"] = "frame"
     """What they look at: the frame's sound; that and the clip's tokens; or the sound of `window` frames around it."""
     window: int = 3
+    """Frames around a frame whose sound is seen with the memory `window`."""
     stop_gradient: bool = True
     """Nothing flows back into the clip's tokens through these."""
     distill_weight: float = 0.0
@@ -121,23 +123,32 @@ class QDFormerConfig(ModelConfig):
     """`none` wants clips with audio features (T, audio_width) or, of S parts of each second, (T, S, audio_width);
     `vggish` (frozen) and `small` (learns) make one vector a second from sound."""
     audio_width: int = 128
+    """Channels of the audio embedding; 128 for VGGish."""
     width: int = 256
     """C, the channels of maps, tokens and queries."""
     heads: int = 8
+    """Heads of every attention."""
     feedforward: int = 2048
+    """Inner width of all transformer layers."""
     dropout: float = 0.1
+    """Dropout of the transformer layers."""
     decompose: bool = True
     """Global decomposition. Otherwise one token a frame, the sound itself and not quantised, for all queries, whatever
     `local_calibration` says; and the clip's mean, quantised with `quantise`, for fusion."""
     tokens: int = 5
     """N."""
     decomposition_layers: int = 3
+    """Layers of the global decomposition."""
     quantise: bool = True
+    """Tokens are replaced by their nearest codes."""
     codebook: CodebookConfig = _CODEBOOK
+    """The codes and how they move."""
     local_calibration: bool = True
     """Otherwise the clip's tokens are the object queries of every frame."""
     local: LocalConfig = _LOCAL
+    """How the tokens of a frame are made."""
     early_fusion: bool = True
+    """Every pixel attends to the tokens before the encoder; the answer is its factor."""
     token_position: Literal["none", "sine", "learned"] = "none"
     """Added to the tokens where pictures look for them in early fusion."""
     encoder_layers: int = 4
@@ -149,7 +160,10 @@ class QDFormerConfig(ModelConfig):
     dual_pool: Literal["adaptive3", "mean", "attention"] = "adaptive3"
     """How N tokens become the three filters of the dual pixel decoder."""
     decoder_layers: int = 4
+    """Layers of the decoder."""
     box_refine: bool = True
+    """Each layer of the decoder has box and class heads of its own and begins at the boxes of the layer before it;
+    otherwise all layers share one of each."""
     class_layers: int = 2
     """Of the class head; R2VOS has 1."""
     mask_channels: int = 8
@@ -157,8 +171,11 @@ class QDFormerConfig(ModelConfig):
     relative_unit: float = 1.0
     """Pixels by which relative coordinates are divided before the mask head sees them; 64 brings them to order one."""
     criterion: QueryConfig = _CRITERION
+    """Matching and losses."""
     quantiser_weight: float = 0.5
+    """Of the terms of the codebook."""
     assembly: AssemblyConfig = _ASSEMBLY
+    """How queries become a map."""
 
     # Ours: neither the paper nor R2VOS has these (docs/explanation/qdformer.md); of the deviation neither tells.
     audio_context_layers: int = 0
@@ -168,6 +185,7 @@ class QDFormerConfig(ModelConfig):
     stay alike for long: layers add the same answer to each, beside which they differ little
     (docs/results/experiments.md)."""
     queries_per_token: int = 1
+    """Object queries that a token makes."""
     sounding_weight: float = 0.0
     """Not published: the factor of a loss that asks the sound of every second alone which classes it is of, so that an
     audio network learns from the first step on. 0 leaves it out."""

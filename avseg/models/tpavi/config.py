@@ -32,6 +32,7 @@ class TPAVIConfig(ModelConfig):
     stages: tuple[int, ...] = (0, 1, 2, 3)
     """Stages with attention, 0 the finest; none: a picture-only network."""
     audio_attention: bool = True
+    """Whether pictures attend to the sound."""
     self_attention: bool = False
     """With both, a stage's map is the mean of the two results, which share their weights."""
     align_bias: bool = True

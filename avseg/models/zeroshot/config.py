@@ -156,8 +156,11 @@ class ZeroShotConfig(ModelConfig):
     music: Literal["ignore", "instruments"] = "ignore"
     """What music without an instrument of its own means: nothing, or any musical instrument."""
     gate: GateConfig = GateConfig()
+    """When a noun counts as sounding."""
     find: FindConfig = FindConfig()
+    """When the finder looks, and which boxes begin tracks."""
     follow: FollowConfig = FollowConfig()
+    """How long tracks are followed."""
 
     def __post_init__(self) -> None:
         check_choices(self, "a zero-shot model")
