@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from avseg.host import sent
 
 IGNORE = 255
-"""The class id of pixels that are not judged."""
+"""The class id of ignored pixels, which no metric counts."""
 
 
 class Rle(TypedDict):
@@ -37,14 +37,26 @@ def check_tensor(what: str, tensor: Tensor, shape: Sequence[int | str], dtype: t
 
 @dataclass(frozen=True, eq=False)
 class DenseTarget:
-    """Truth of a binary or semantic clip."""
+    """Ground truth of a clip for a binary or semantic task.
+
+    Raises:
+        ValueError: A tensor of another shape or type.
+
+    Examples:
+        >>> import torch
+        >>> from avseg import DenseTarget
+        >>> labels = torch.zeros(2, 64, 64, dtype=torch.int64)
+        >>> target = DenseTarget(labels, torch.tensor([True, False]))  # only the first frame has labels
+        >>> target.padded(5).labels.shape[0]
+        5
+    """
 
     labels: Tensor
-    """(T, H, W) int64; 0 background, 1..K foreground, 255 ignored."""
+    """(T, H, W) int64; 0 is background, 1..K are foreground classes, 255 is ignored."""
     annotated: Tensor
     """(T,) bool, the frames whose labels exist on disk."""
     sounding: Tensor | None = None
-    """(T, K') bool over the data set's own classes, also where labels are binary."""
+    """(T, K') bool, which classes of the data set sound; binary labels may have it too."""
 
     def __post_init__(self) -> None:
         check_tensor("target labels", self.labels, ("T", "H", "W"), torch.int64)
@@ -69,16 +81,27 @@ class DenseTarget:
 
 @dataclass(frozen=True, eq=False)
 class InstanceTarget:
-    """Truth of a clip of N tracked objects."""
+    """Ground truth of a clip of N tracked objects.
+
+    Raises:
+        ValueError: A tensor of another shape or type.
+
+    Examples:
+        >>> import torch
+        >>> from avseg import InstanceTarget
+        >>> masks, one = torch.zeros(1, 2, 8, 8, dtype=torch.bool), torch.ones(1, dtype=torch.int64)
+        >>> InstanceTarget(masks, classes=one, track_ids=one, annotated=torch.ones(2, dtype=torch.bool)).masks.shape[0]
+        1
+    """
 
     masks: Tensor
-    """(N, T, H, W) bool; empty at t: silent or unseen at t."""
+    """(N, T, H, W) bool; a mask is empty in frames in which the object is silent or unseen."""
     classes: Tensor
     """(N,) int64, 1..K."""
     track_ids: Tensor
     """(N,) int64."""
     annotated: Tensor
-    """(T,) bool."""
+    """(T,) bool, the frames with labels."""
 
     def __post_init__(self) -> None:
         check_tensor("target masks", self.masks, ("N", "T", "H", "W"), torch.bool)
@@ -101,7 +124,7 @@ class InstanceTarget:
 
 @dataclass(frozen=True, eq=False)
 class TrackTarget:
-    """Truth of a long clip of N tracked objects as run lengths: what a data set reads, and what metrics judge by."""
+    """Ground truth of a long clip of N tracked objects as run lengths, as data sets read it and metrics take it."""
 
     masks: list[list[Rle | None]]
     """N tracks of T entries, in the order of the file; None: silent or unseen."""

@@ -23,10 +23,18 @@ from avseg.targets import check_tensor, padded_frames
 
 @dataclass(frozen=True)
 class Task:
-    """The kind of target and prediction, and the names of the foreground classes (none for binary)."""
+    """What a model predicts: the kind of prediction, and the names of the foreground classes.
+
+    Examples:
+        >>> from avseg import Task
+        >>> Task("binary").channels, Task("semantic", ("dog", "guitar")).channels
+        (1, 3)
+    """
 
     kind: Literal["binary", "semantic", "instance"]
+    """`binary` and `semantic` tasks have label maps; `instance` tasks have tracked objects."""
     classes: tuple[str, ...] = ()
+    """Foreground names; `classes[i - 1]` is that of class id i. Binary tasks have none."""
 
     def __post_init__(self) -> None:
         if self.kind not in ("binary", "semantic", "instance"):
@@ -39,32 +47,45 @@ class Task:
 
     @property
     def channels(self) -> int:
-        """Channels of a dense network's logits: 1 (sigmoid) for binary, K + 1 (softmax) otherwise."""
+        """Channels of a dense network's logits: 1 (sigmoid) for binary tasks, K + 1 (softmax) for others."""
         return len(self.classes) + 1 if self.classes else 1
 
     def to_dict(self) -> dict[str, Any]:
+        """Convert to plain JSON types."""
         return {"kind": self.kind, "classes": list(self.classes)}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Task:
+        """Make a task from what `to_dict` gave."""
         return cls(values["kind"], tuple(values.get("classes", ())))
 
 
 @dataclass(frozen=True, eq=False)
 class DensePrediction:
-    """What a dense model says of a clip; pictures of it are made when somebody looks."""
+    """The prediction of a binary or semantic model for one clip.
+
+    It keeps logits at the network's resolution; each method makes a full-size picture of one frame when it is called.
+
+    Examples:
+        >>> import torch
+        >>> from avseg import DensePrediction
+        >>> prediction = DensePrediction("clip", torch.tensor([[[[4.0, -4.0]]]]), size=(1, 2))  # one frame of 1 x 2
+        >>> prediction.labels(0).tolist(), prediction.foreground(0).round(decimals=2).tolist()
+        ([[1, 0]], [[0.9800000190734863, 0.019999999552965164]])
+    """
 
     id: str
+    """The id of the clip."""
     logits: Tensor
     """(T, C, h, w) at the network's resolution; C = 1 (sigmoid) or K + 1 (softmax)."""
     size: tuple[int, int]
-    """(H, W) wanted back."""
+    """(H, W) of the pictures that the methods make."""
 
     def __post_init__(self) -> None:
         check_tensor("prediction logits", self.logits, ("T", "C", "h", "w"))
 
     def full_logits(self, frame: int) -> Tensor:
-        """(C, H, W) float32 logits of one frame at the wanted size, bilinear where that differs."""
+        """(C, H, W) float32 logits of one frame, resized bilinearly to `size`."""
         return _sized(self.logits[frame].float(), self.size)
 
     def probabilities(self, frame: int) -> Tensor:
@@ -73,12 +94,12 @@ class DensePrediction:
         return logits.sigmoid() if logits.shape[0] == 1 else logits.softmax(0)
 
     def foreground(self, frame: int) -> Tensor:
-        """(H, W) probability that a pixel belongs to anything that sounds."""
+        """(H, W) probabilities that a pixel belongs to any sounding object."""
         probabilities = self.probabilities(frame)
         return probabilities[0] if probabilities.shape[0] == 1 else 1 - probabilities[0]
 
     def labels(self, frame: int, threshold: float = 0.5) -> Tensor:
-        """(H, W) int64 class ids of one frame; `threshold` is the binary one (strictly above it is foreground)."""
+        """(H, W) int64 class ids of one frame; in binary tasks, probabilities above `threshold` are foreground."""
         if self.logits.shape[1] == 1:
             return (self.probabilities(frame)[0] > threshold).long()
         logits = self.logits[frame].float()
@@ -99,11 +120,19 @@ def _sized(logits: Tensor, size: tuple[int, int]) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class InstancePrediction:
-    """What an instance model says of a clip: N tracks of T entries."""
+    """The prediction of an instance model for one clip: N tracks of T frames.
+
+    Examples:
+        >>> import torch
+        >>> from avseg import InstancePrediction
+        >>> mask, one = {"size": [1, 2], "counts": "01"}, torch.ones(1, dtype=torch.int64)
+        >>> InstancePrediction("clip", [[mask, None]], one.float(), one, one, size=(1, 2)).masks[0][1]  # silent
+    """
 
     id: str
+    """The id of the clip."""
     masks: list[list[Rle | None]]
-    """N tracks of T entries; None (silent) is not the same as an empty mask."""
+    """N tracks of T entries. None stands for a silent frame and differs from an empty mask."""
     scores: Tensor
     """(N,) float32."""
     classes: Tensor
@@ -111,6 +140,7 @@ class InstancePrediction:
     track_ids: Tensor
     """(N,) int64."""
     size: tuple[int, int]
+    """(H, W) of the masks."""
 
     def __post_init__(self) -> None:
         for name in ("scores", "classes", "track_ids"):
@@ -122,10 +152,12 @@ Prediction: TypeAlias = DensePrediction | InstancePrediction
 
 @dataclass(frozen=True)
 class Draw:
-    """Seed and epoch, for models that draw while training."""
+    """Seed and epoch, for models that draw random numbers in training."""
 
     seed: int
+    """The seed of the run."""
     epoch: int
+    """The epoch, from 0."""
 
     def generator(self, *more: int) -> torch.Generator:
         """A CPU generator that follows (seed, epoch, *more)."""
@@ -137,25 +169,41 @@ class Draw:
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """Frames, their times, and sound on the same clock."""
+    """One clip: frames, their times, and sound on the same clock.
+
+    Raises:
+        ValueError: A tensor of another shape or type, more than two channels of sound, or a target or audio features
+            for another number of frames.
+
+    Examples:
+        >>> import torch
+        >>> from avseg import Clip
+        >>> frames = torch.zeros(5, 3, 224, 224, dtype=torch.uint8)
+        >>> clip = Clip("silent", frames, torch.arange(5.0, dtype=torch.float64), torch.zeros(1, 80000), 16000)
+        >>> clip.rate, clip.end, clip.result_size, clip.take([0, 2]).times.tolist()
+        (1.0, 5.0, (224, 224), [0.0, 2.0])
+    """
 
     id: str
+    """A name that is unique in its data set."""
     frames: Tensor
     """(T, 3, H, W) uint8 RGB."""
     times: Tensor
-    """(T,) float64 s, the nominal time of each frame, from which its window of sound is counted."""
+    """(T,) float64 s, the nominal time of each frame; its window of sound is placed relative to this time."""
     audio: Tensor
-    """(A, S) float32 in [-1, 1]; A = 1, or 2 = (left, right)."""
+    """(A, S) float32 in [-1, 1]; A = 1 (mono) or 2 (left, right)."""
     sample_rate: int
+    """Hz of the sound."""
     audio_start: float = 0.0
-    """s, time of the first sample; sound may reach past the frames on both sides."""
+    """Time of the first sample in s; sound may begin before the first frame and end after the last."""
     target: Target | None = None
+    """The ground truth, if there is one."""
     audio_features: Tensor | None = None
-    """(T, ...) shipped log-mel patches or embeddings, used instead of audio."""
+    """(T, ...) log-mel patches or embeddings that a data set ships, used in place of the sound."""
     output_size: tuple[int, int] | None = None
-    """(H, W) wanted back; default: that of frames."""
+    """(H, W) of predictions; None is the size of the frames."""
     shown: Tensor | None = None
-    """(T,) float64 s, when each frame is shown, where that is not its nominal time: a method may take the picture at
+    """(T,) float64 s, when each frame is shown, if that differs from its nominal time: a method may take the picture at
     another moment of its window (`avseg.config.Temporal.shown_after`)."""
 
     def __post_init__(self) -> None:
@@ -178,29 +226,29 @@ class Clip:
 
     @property
     def result_size(self) -> tuple[int, int]:
-        """(H, W) of what is predicted: `output_size`, or that of frames."""
+        """(H, W) of predictions: `output_size`, or the size of the frames."""
         return self.output_size or (self.frames.shape[2], self.frames.shape[3])
 
     @property
     def shown_at(self) -> Tensor:
-        """(T,) float64 s, when each frame is shown."""
+        """(T,) float64 times in s at which the frames are shown."""
         return self.times if self.shown is None else self.shown
 
     @property
     def rate(self) -> float:
-        """Frames a second, on average; 1 where there is but one."""
+        """Frames per second on average; 1 for a clip of one frame."""
         span = float(self.shown_at[-1] - self.shown_at[0])
         return (len(self.frames) - 1) / span if span > 0 else 1.0
 
     @property
     def end(self) -> float:
-        """s, the end of the last frame: a usual step after it began, or before that the end of the sound."""
+        """End of the last frame in s: one average step after its begin, or the end of the sound if that is earlier."""
         last = float(self.shown_at[-1])
         sound = self.audio_start + self.audio.shape[1] / self.sample_rate
         return min(last + 1 / self.rate, sound if sound > last else math.inf)
 
     def take(self, frames: Sequence[int]) -> Clip:
-        """Picture, features and target of some frames; the sound stays whole, windows are cut by time."""
+        """Keep some frames with their features and targets; the sound stays whole, since windows are cut by time."""
         index = torch.as_tensor(list(frames), dtype=torch.int64)
         return replace(
             self,
@@ -214,37 +262,54 @@ class Clip:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """B clips of T frames, padded to one shape."""
+    """B clips of T frames, padded to one shape.
+
+    Examples:
+        >>> import torch
+        >>> from avseg import Batch, Clip
+        >>> def clip(name, frames):
+        ...     pictures = torch.zeros(frames, 3, 32, 32, dtype=torch.uint8)
+        ...     return Clip(name, pictures, torch.arange(frames).double(), torch.zeros(1, 16000 * frames), 16000)
+        >>> batch = Batch.collate([clip("short", 1), clip("long", 2)])
+        >>> len(batch), tuple(batch.frames.shape), batch.valid.tolist()
+        (2, (2, 2, 3, 32, 32), [[True, False], [True, True]])
+    """
 
     ids: list[str]
+    """(B,) ids of the clips."""
     frames: Tensor
     """(B, T, 3, H, W) uint8, zero-padded right and below."""
     times: Tensor
-    """(B, T) float64."""
+    """(B, T) float64 s, the nominal times of the frames."""
     valid: Tensor
-    """(B, T) bool, false on padded frames."""
+    """(B, T) bool, False for padded frames."""
     sizes: Tensor
     """(B, 2) int64, (H, W) before padding."""
     audio: Tensor
     """(B, A, S) float32, zero-padded at the end."""
     audio_lengths: Tensor
-    """(B,) int64 samples."""
+    """(B,) int64, samples before padding."""
     audio_start: Tensor
-    """(B,) float64 s."""
+    """(B,) float64 s, times of the first samples."""
     sample_rate: int
+    """Hz of the sound."""
     output_sizes: list[tuple[int, int]]
+    """(H, W) of the predictions of each clip."""
     targets: list[Target] | None = None
+    """Ground truth of each clip, padded to T frames."""
     audio_features: Tensor | None = None
+    """(B, T, ...) audio features, zero-padded."""
     draw: Draw | None = None
+    """Seed and epoch, which a loader adds for training."""
     index: list[int] = field(default_factory=list)
-    """Places of the clips in their data set, where a loader made the batch."""
+    """Places of the clips in their data set, if a loader made the batch."""
 
     @classmethod
     def collate(cls, clips: Sequence[Clip], frames: int | None = None) -> Batch:
-        """Stack clips; `frames` pads every clip to this many, else to the longest.
+        """Stack clips and pad them to `frames` frames, or to the longest clip.
 
         Raises:
-            ValueError: no clips, more frames than wanted, or clips that differ in rate, channels or kind of features.
+            ValueError: No clip, a clip with more frames, or clips that differ in sample rate, channels or features.
         """
         if not clips:
             raise ValueError("a batch needs at least one clip, got none")
@@ -278,12 +343,12 @@ class Batch:
 
     @property
     def judged(self) -> Tensor:
-        """(B, T) bool, the frames that exist and are annotated; of a batch with truth."""
+        """(B, T) bool, the frames that exist and are annotated; only for batches with targets."""
         annotated = torch.stack([on_host(target.annotated) for target in self.targets or []])
         return sent(annotated & on_host(self.valid), self.valid.device)
 
     def to(self, device: torch.device | str) -> Batch:
-        """The same batch on another device; the host goes on to know it (`avseg.host`)."""
+        """Copy the batch to a device; the host keeps its own copy of flags (`avseg.host`)."""
         moved: dict[str, Any] = {
             f.name: sent(getattr(self, f.name), device)
             for f in fields(self)

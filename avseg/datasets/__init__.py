@@ -51,7 +51,13 @@ __all__ = [
 
 
 def list_datasets() -> list[str]:
-    """The names of all data sets, those of installed packages and plug-ins included."""
+    """List the names of all data sets, those of installed packages and plug-ins included.
+
+    Examples:
+        >>> from avseg import list_datasets
+        >>> "s4" in list_datasets(), "aviseg" in list_datasets()
+        (True, True)
+    """
     return list(DATASETS)
 
 
@@ -61,10 +67,19 @@ def spec_of(config: DataConfig) -> DatasetSpec:
 
 
 def data_config(name: str, **options: Any) -> DataConfig:
-    """The config of a data set: `data_config("s4", root=DIR, audio="log_mel")`.
+    """Make the config of a data set.
+
+    Args:
+        name: A name of `avseg.list_datasets()`.
+        options: Fields of its config.
 
     Raises:
-        ValueError: an unknown name, an option that the data set does not have, or a word that is no choice.
+        ValueError: An unknown name, an option that the data set does not have, or a word that is no choice.
+
+    Examples:
+        >>> from avseg.datasets import data_config
+        >>> data_config("s4", root="AVSBench", audio="log_mel").audio
+        'log_mel'
     """
     kind = DATASETS.find(name).config
     _refuse([option for option in options if option not in defaults_of(kind)], name)
@@ -142,12 +157,28 @@ def _defaults(option: str) -> list[Any]:
 
 
 def build_dataset(config: DataConfig, split: str, root: Path | None = None) -> ClipDataset:
-    """The `split` (train, val, test) of the data set that `config` names; `root` overrides `config.root`.
+    """Open a split of a data set.
+
+    Args:
+        config: The data set and how it is read, as `avseg.datasets.data_config` makes it.
+        split: `train`, `val` or `test`.
+        root: The folder of the data set, in place of `config.root`.
+
+    Returns:
+        The data set; `dataset[i]` reads a `Clip`.
 
     Raises:
-        ValueError: an unknown name or split, an option of another data set, no folder, or a table (CSV) that does not
+        ValueError: An unknown name or split, an option of another data set, no folder, or a table (CSV) that does not
             fit the data set.
-        FileNotFoundError: no such folder, or one without the table of the data set.
+        FileNotFoundError: The folder does not exist, or it lacks the table of the data set.
+
+    Examples:
+        >>> from avseg import build_dataset
+        >>> from avseg.datasets import data_config
+        >>> dataset = build_dataset(data_config("synth", held_out_clips=8, frames=2, size=64), "test")
+        >>> clip = dataset[0]
+        >>> len(dataset), tuple(clip.frames.shape), clip.sample_rate
+        (8, (2, 3, 64, 64), 16000)
     """
     if not config.name:
         raise ValueError(f"no data set is named; give --data.name, one of {', '.join(DATASETS)}")

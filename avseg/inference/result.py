@@ -30,36 +30,52 @@ CONTAINERS = (".mp4", ".m4v", ".mov", ".mkv")
 
 @dataclass(frozen=True)
 class Result:
-    """All sounding objects of one video or clip; masks are kept run-length encoded and unpacked when looked at.
+    """The sounding objects of one video or clip: masks, classes, scores and times.
 
-    `len(result)`, `result[3]`, `result[2:5]` and iteration give its frames.
+    `len(result)`, `result[3]`, `result[2:5]` and iteration give its frames. Masks stay run-length encoded in memory;
+    each access decodes them.
+
+    Examples:
+        >>> import torch
+        >>> from avseg import Clip, Segmenter
+        >>> black = torch.zeros(2, 3, 32, 48, dtype=torch.uint8)  # two pictures of 32 x 48 pixels
+        >>> clip = Clip("black", black, torch.tensor([0.0, 1.0]).double(), torch.zeros(1, 32000), 16000)
+        >>> result = Segmenter("demo", device="cpu").predict(clip)
+        >>> result.id, result.size, len(result), result.times.tolist()
+        ('black', (32, 48), 2, [0.0, 1.0])
+        >>> result[0].labels.shape, result[0].objects  # nothing sounds
+        ((32, 48), ())
     """
 
     id: str
     frames: tuple[FrameResult, ...]
     task: Task
     fps: float
-    """Masks a second."""
+    """Masks per second."""
     model: str
+    """Name of the model."""
     source: Source
-    """The video, by what its file says, or the clip; of a loaded result what it says of the video."""
+    """What was segmented: facts of the video file, the clip, or what a loaded result says of its video."""
     measured: Measured
-    """Of the video or clip."""
+    """Frame rate, duration and damaged packets of the video or clip."""
     explanation: Mapping[str, Any] = field(default_factory=dict)
-    """Why the model predicted what it did (docs/reference/result.md); empty where it does not tell."""
+    """Why the model predicted what it did, as plain JSON types; empty for models without explanations."""
 
     @classmethod
     def load(cls, folder: str | Path, video: str | Path | None = None, audio: str | Path | None = None) -> Result:
-        """The result in a folder that `avseg predict` or `save` wrote; scores have the four decimals of its JSON.
+        """Read a result from a folder that `avseg predict` or `Result.save` wrote.
+
+        Scores have the four decimals of result.json.
 
         Args:
-            folder: With result.json and masks.
-            video: The file that was segmented; without it there is no overlay.
-            audio: The file whose sound was given in place of its own, where there was one.
+            folder: The folder with result.json and masks.
+            video: The file that was segmented; `save_video` needs it.
+            audio: The file whose sound replaced the video's own, if there was one.
 
         Raises:
-            ValueError: no result of avseg, one without masks, masks that do not fit, or another video.
-            FileNotFoundError: no such folder or mask.
+            ValueError: The folder holds no result of avseg, its masks are missing or do not fit, or the video is
+                another one.
+            FileNotFoundError: The folder or a mask does not exist.
         """
         return cls(**vars(load_result(Path(folder), *(None if one is None else Path(one) for one in (video, audio)))))
 
@@ -83,13 +99,16 @@ class Result:
         return self.frames[index]
 
     def plot(self) -> Image:
-        """A picture: a timeline of what sounds when, and up to six frames with their masks (grey without the video)."""
+        """Draw a timeline of what sounds when, and up to six frames with their masks.
+
+        Frames are grey if the video is not at hand.
+        """
         return views.plot_of(self)
 
     def to_pandas(self) -> Any:
-        """A pandas DataFrame with a row for each object of each frame.
+        """Make a pandas DataFrame with a row for each object of each frame.
 
-        Its columns: frame, time (s), id, class_id, class, score, area (pixels), left, top, width, height.
+        Its columns are frame, time (s), id, class_id, class, score, area (pixels), left, top, width and height.
 
         Raises:
             ImportError: pandas is not installed.
@@ -97,8 +116,10 @@ class Result:
         return views.to_pandas(self)
 
     def to_supervision(self) -> list[Any]:
-        """`supervision.Detections` of every frame: boxes along the edges of pixels, masks, scores, class ids (1..K) and
-        names; of models that track the ids of the tracks.
+        """Make one `supervision.Detections` for every frame.
+
+        Each holds boxes along the edges of pixels, masks, scores, class ids (1..K) and names. Models that track also
+        give the ids of the tracks.
 
         Raises:
             ImportError: supervision is not installed.
@@ -107,17 +128,17 @@ class Result:
 
     @property
     def size(self) -> tuple[int, int]:
-        """(H, W)."""
+        """(H, W) of the video, in pixels."""
         return self.source.result_size if isinstance(self.source, Clip) else (self.source.height, self.source.width)
 
     @property
     def duration(self) -> float:
-        """s, the end of the last picture."""
+        """End of the last picture, in s."""
         return self.measured.duration
 
     @property
     def times(self) -> NDArray[np.float64]:
-        """(T,) s, when the segmented pictures are shown."""
+        """(T,) times in s at which the segmented pictures are shown."""
         return np.array([frame.time for frame in self.frames], np.float64)
 
     @property
@@ -132,18 +153,18 @@ class Result:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes that are detected, in the order of their ids."""
+        """Names of the detected classes, in the order of their ids."""
         names = {one.class_id: one.name for frame in self.frames for one in frame.objects}
         return tuple(names[i] for i in sorted(names))
 
     @property
     def tracks(self) -> tuple[Track, ...]:
-        """All that was tracked, best first; empty for models that do not track."""
+        """All tracks, best first; empty for models that do not track."""
         return self.frames[0].tracks if self.frames else ()
 
     @property
     def scores(self) -> dict[int, NDArray[np.float64]]:
-        """By object id: (T,) its score in each frame, 0 where it is not detected."""
+        """By object id: its (T,) scores in all frames, 0 in frames without it."""
         ids = sorted({one.id for frame in self.frames for one in frame.objects})
         table = {i: np.zeros(len(self.frames)) for i in ids}
         for t, frame in enumerate(self.frames):
@@ -153,19 +174,28 @@ class Result:
 
     @property
     def sounding(self) -> list[dict[str, Any]]:
-        """When each object sounds: dicts of id, class_id, class and intervals [[begin, end], ...] in s; of a model that
-        tracks, every track, with its score."""
+        """When each object sounds: dicts of id, class_id, class and intervals [[begin, end], ...] in s.
+
+        A model that tracks gives an entry for every track, with its score.
+        """
         intervals = Intervals()
         for frame in self.frames:
             intervals.add(frame)
         return intervals.closed(self.duration)
 
     def save_video(self, path: str | Path, style: Style = PLAIN) -> Path:
-        """Write the video with the masks painted in, at its own frame rate and with its own sound, as MP4.
+        """Write the video with masks painted in, with its own frame rate and sound.
+
+        Args:
+            path: The file, which ends in .mp4, .m4v, .mov or .mkv.
+            style: How masks are painted.
+
+        Returns:
+            The path.
 
         Raises:
-            MediaError: a loaded result whose video is not at hand.
-            ValueError: another suffix than that of MP4 or its kin (.m4v, .mov, .mkv), or a style that is none.
+            MediaError: The video of a loaded result is not at hand.
+            ValueError: The file has another suffix, or `style` is not a `Style`.
         """
         if Path(path).suffix.lower() not in CONTAINERS:
             raise ValueError(f"{path} is no name for the overlay; give one that ends in {', '.join(CONTAINERS)}")
@@ -183,19 +213,24 @@ class Result:
         overlay: OverlayChoice = None,
         save: Sequence[str] = ("masks",),
     ) -> Path:
-        """Write result.json and what is wanted beside it into `folder`.
+        """Write result.json, masks and other outputs into a folder.
 
-        They take the place of a result that was there; other files of the folder stay.
+        A result that was there is replaced; other files in the folder stay.
 
         Args:
-            folder: It is made.
-            masks: their form, `png`, `rle` or `npz`; `usual`: PNG where `save` names masks; None: none.
-            overlay: write overlay.mp4; None: as `save` says; a `Style`: so too, painted in this way.
-            save: kinds of output (docs/how-to/save.md).
+            folder: The folder, which is made if it is missing.
+            masks: The form of the masks: `png`, `rle` or `npz`. `usual` writes PNG if `save` names masks; None writes
+                no masks.
+            overlay: Whether overlay.mp4 is written. None, or a `Style`, leaves that to `save`; a `Style` also says how
+                masks are painted.
+            save: Kinds of output, as `avseg predict --save` takes them.
+
+        Returns:
+            The folder.
 
         Raises:
-            ValueError: a kind that there is not, or one that gathers the videos of a run.
-            MediaError: a loaded result whose video is not at hand, and more than masks is wanted.
+            ValueError: A kind of output does not exist, or it gathers the videos of a whole run.
+            MediaError: The video of a loaded result is not at hand, and more than masks is wanted.
         """
         chosen = choose(save, overlay, masks)
         gathered = [kind for kind in chosen.more if kind.startswith(GATHERED)]
@@ -208,10 +243,12 @@ class Result:
         return save_frames(Path(folder), self.source, self.frames, self.measured, header, self.explanation)
 
     def to_prediction(self) -> InstancePrediction:
-        """The tracks as `avseg.io.youtube_vis` writes them and metrics judge them; None where a track is silent.
+        """Convert the tracks to an `InstancePrediction`, which metrics and `avseg.io.youtube_vis` take.
+
+        The mask of a silent frame is None.
 
         Raises:
-            ValueError: a model that does not track.
+            ValueError: The model does not track.
         """
         table = TrackTable(self.id)
         for frame in self.frames:
@@ -219,5 +256,8 @@ class Result:
         return table.prediction(self.task)
 
     def to_coco(self) -> dict[str, Any]:
-        """Images (one a frame), annotations (RLE) and categories in the form of COCO; times are of the whole video."""
+        """Convert the result to a dictionary in the form of COCO: one image per frame, annotations (RLE), categories.
+
+        Times are those of the whole video, also if a part of it was segmented.
+        """
         return coco.to_coco(self.id, self.frames, self.task, begin_of(self.source))

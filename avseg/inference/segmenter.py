@@ -49,7 +49,17 @@ class _Moment(NamedTuple):
 
 
 class Segmenter:
-    """Marks what sounds in any video; knows no family of models, only what their config says of time and size."""
+    """Segments the sounding objects of videos, clips and frames in memory, with a model of any family.
+
+    Examples:
+        >>> import numpy as np
+        >>> from avseg import Segmenter
+        >>> segmenter = Segmenter("demo", fps=1, device="cpu")
+        >>> frames = np.zeros((3, 64, 64, 3), np.uint8)  # 3 s of black pictures
+        >>> result = segmenter.predict(frames=frames, audio=np.zeros(48000, np.float32), fps=1, sample_rate=16000)
+        >>> len(result), result.size, result.masks[0].shape, result.sounding
+        (3, (64, 64), (64, 64), [])
+    """
 
     def __init__(
         self,
@@ -66,23 +76,23 @@ class Segmenter:
     ) -> None:
         """
         Args:
-            model: any model of `avseg.models`, or what `avseg.models.load_model` opens: a file, a Hub id, `demo` ...
-            fps: masks a second of video; by default 5, and of models that see whole clips the rate they were published
-                with.
+            model: A model, or anything that `avseg.load_model` opens: a file, a Hub id, `demo`.
+            fps: Masks per second of video. The default is 5; models that see a whole clip have their published rate.
             device: `auto` (CUDA, then MPS, then CPU), or a torch device.
-            name: what results call the model; by default its file or, of one that is given as such, its family.
-            classes: only these are told of; names, or one text with commas between them. None: all.
-            threshold: objects whose score is not above this are left out: tracks of models that track, of the others
-                the mask of each frame by itself. None: as the model does without.
-            options: what to change of how the model predicts, by name, as its family has it: `{"candidates": 50}`.
-            engine: what computes the network: `torch`, `openvino` or `onnxruntime`; `auto`: OpenVINO for large networks
-                on a CPU where it is installed (`avseg.engines.choose`).
-            precision: `fp32`, `bf16` or `fp16`; `auto`: bf16 with OpenVINO where the CPU has units for it.
+            name: The name of the model in results. The default is its file, or the family of a model in memory.
+            classes: Names of the classes to report, as a list or as one text with commas. None reports all.
+            threshold: Objects with this score or less are left out. Models that track score tracks; other models score
+                the mask of each frame. None keeps the model's own threshold.
+            options: Options of the model's family by name, such as `{"candidates": 50}`.
+            engine: What computes the network: `torch`, `openvino` or `onnxruntime`. `auto` takes OpenVINO for large
+                networks on a CPU if it is installed, and PyTorch otherwise (`avseg.engines.choose`).
+            precision: `fp32`, `bf16`, `fp16`, or `int8` for a file that was exported so. `auto` takes bf16 with
+                OpenVINO on a CPU that supports it.
 
         Raises:
-            ImportError: an engine that is not installed.
-            ValueError: classes that the model does not know, a threshold that no score can have, a rate or options that
-                do not fit the model, a device that is not there, or an engine or precision that is not for them.
+            ImportError: The engine is not installed.
+            ValueError: The model does not have a class, an option or the rate; no score can reach the threshold; the
+                device does not exist; or the engine or the precision does not support model and device.
         """
         if isinstance(model, (str, PathLike)):
             name = name or Path(model).name
@@ -109,14 +119,17 @@ class Segmenter:
         return f"Segmenter({self.name!r}, family={family!r}, fps={self.fps:g}, device={device!r})"
 
     def within(self, memory: str | int | None) -> Segmenter:
-        """Let predictions keep to a budget of memory; returns itself.
+        """Limit the memory of predictions, and return this Segmenter.
 
         Args:
-            memory: what this process, on a GPU its tensors, may take in all, as bytes or `2GiB`: the network sees as
-                many pictures at once as fit, at least one group. None: as many as the model likes.
+            memory: The limit in bytes or as `2GiB`, for the process on a CPU and for the tensors on a GPU. The network
+                sees as many pictures at once as fit, but at least one group. None sets no limit.
+
+        Returns:
+            This Segmenter.
 
         Raises:
-            ValueError: a text that is no size.
+            ValueError: A text that is not a size.
         """
         self.memory = None if memory is None else bytes_of(memory)
         return self
@@ -131,11 +144,18 @@ class Segmenter:
         download: Download = False,
         **options: Any,
     ) -> Segmenter:
-        """The model in a file, a folder or under a Hub id, or one that opens by name.
+        """Load a model and make a Segmenter of it.
 
         Args:
-            source, task, choices, download: see `avseg.models.load_model`.
-            options: those of the constructor.
+            source: A file, a folder, a Hub id, `demo`, or the name of a model without a file, such as `zeroshot`.
+            task: The task of a model that opens by name; files have their own.
+            choices: Choices of a model that opens by name, such as `{"vocabulary": "dog,guitar"}`.
+            download: Whether missing open weights are fetched; a function is asked first.
+            options: Arguments of `Segmenter`.
+
+        Raises:
+            FileNotFoundError: No such file, name or Hub id, or open weights that are missing.
+            ValueError: The file holds no model, or an argument of `Segmenter` does not fit it.
         """
         model = load_model(source, task=task, choices=choices, download=download)
         return cls(model, **{"name": Path(source).name, **options})
@@ -169,23 +189,26 @@ class Segmenter:
         start: float | str | None = None,
         end: float | str | None = None,
     ) -> Result | list[Result]:
-        """All sounding objects of a video file, a clip, or frames in memory; masks run-length encoded in memory.
+        """Segment the sounding objects of a video file, a clip, or frames in memory.
 
         Args:
-            video: a file, a clip, or a list of them, which gives a list of results. With `audio` also a picture file,
-                which is shown as long as the sound lasts.
-            frames: in place of `video`: (T, H, W, 3) or (T, 3, H, W) uint8, or any iterable of pictures (H, W, 3)
-                uint8, of which only those are kept that masks are made of. The first one is shown at 0 s.
-            audio: of `frames`: (S,) or (A, S), float in [-1, 1] or int16, from the first picture on; None: silence. Of
-                a file: another file, whose sound stands in place of its own.
-            fps: of `frames`: pictures a second. (Masks a second are those of the Segmenter.)
-            sample_rate: of the sound of `frames`, in Hz.
-            start, end: of a file: the part that is looked at, in s or as `1:02.5`. All times of the result count from
-                its start.
+            video: A file, a clip, or a list of them, which gives a list of results. With `audio` it may be a picture
+                file, which is shown as long as the sound lasts.
+            frames: Pictures in place of `video`: (T, H, W, 3) or (T, 3, H, W) uint8, or any iterable of pictures
+                (H, W, 3) uint8. The first one is shown at 0 s. Pictures without a mask are not kept in memory.
+            audio: With `frames`: samples (S,) or (A, S), float in [-1, 1] or int16, which begin with the first picture;
+                None is silence. With a file: another file whose sound replaces its own.
+            fps: Pictures per second of `frames`. `Segmenter(..., fps=)` sets the masks per second.
+            sample_rate: Hz of the samples in `audio`.
+            start: Where the part of a file begins, in s or as `1:02.5`. All times of the result count from here.
+            end: Where the part ends, on the clock of the file.
+
+        Returns:
+            The result, whose masks are run-length encoded in memory; for a list, a list of results.
 
         Raises:
-            MediaError: a file that is no video, or mono sound where the model hears left and right.
-            ValueError: frames or sound that cannot be used, or arguments that do not go together.
+            MediaError: The file is no video, or its sound is mono and the model needs left and right.
+            ValueError: Frames or sound cannot be used, or arguments contradict each other.
         """
         if video is not None and frames is not None:
             raise ValueError("both a video and frames are given; give one of them")
@@ -251,18 +274,27 @@ class Segmenter:
         start: float | str | None = None,
         end: float | str | None = None,
     ) -> FrameStream:
-        """Frame by frame, in memory that does not grow with the video's length.
+        """Segment a video file frame by frame, in memory that does not grow with its length.
 
-        A model that tracks objects goes through the whole video before the first frame comes; what it keeps of each
-        frame is small. Only a model that sees whole clips and does not track needs memory for all pictures.
+        A model that tracks objects reads the whole video before it gives the first frame, and keeps little of each
+        frame. Only a model that sees whole clips and does not track needs memory for all pictures.
+
+        Args:
+            video: A file; with `audio` it may be a picture file.
+            audio: Another file whose sound replaces the video's own.
+            start: Where the part begins, in s or as `1:02.5`. All times of the results count from here.
+            end: Where the part ends, on the clock of the file.
+
+        Returns:
+            An iterator of `FrameResult`, in order.
 
         Raises:
-            MediaError: a file that is no video, or mono sound where the model hears left and right.
+            MediaError: The file is no video, or its sound is mono and the model needs left and right.
         """
         return self.frames_of(excerpt(video, start, end, audio))
 
     def frames_of(self, info: VideoInfo) -> FrameStream:
-        """The same, of a video that was probed before."""
+        """Segment a probed video frame by frame; see `stream`."""
         session = self.session()
         pictures, span = pictures_of(info, self.plan), self.plan.span(session.frames_at_once)
         clips = clips_of(info, self.model.config, self.plan, span, pictures)
@@ -271,12 +303,12 @@ class Segmenter:
         return FrameStream(results, pictures, lambda: self.only.of_notes(session.notes()), shared)
 
     def last_of(self, session: Session, clip: Clip, index: int) -> FrameResult:
-        """The last frame of a clip that the model sees as one group, such as the newest picture of a stream.
+        """Segment the last frame of a clip that the model sees as one group, such as the newest picture of a stream.
 
         Args:
-            session: that answers every group by itself, see `avseg.models.session.EachGroup`.
-            clip: sized for the network.
-            index: of the frame in the stream.
+            session: A session that answers every group by itself (`avseg.models.session.EachGroup`).
+            clip: A clip at the size of the network.
+            index: The place of the frame in the stream.
         """
         (prediction,) = session.step(Batch.collate([clip]).to(self.device))
         objects = self.only.of_all(objects_in(prediction, len(clip.times) - 1, self.model.task))
@@ -284,13 +316,13 @@ class Segmenter:
         return FrameResult(index, float(clip.shown_at[-1]), sound, prediction.size, objects)
 
     def session(self) -> Session:
-        """A new video's way through the model, in the engine and with the options that were chosen."""
+        """A session of the model for one video, with the engine and the options of this Segmenter."""
         session = self._runs.session(self.options)
         session.budget = Budget(self.memory, self.device)
         return session
 
     def describe(self) -> dict[str, Any]:
-        """What result.json says of the model."""
+        """The entry `model` of result.json."""
         return {
             "name": self.name,
             "family": self.model.config.family,

@@ -56,10 +56,13 @@ __getattr__, __dir__ = attach(__name__, _HOMES)
 
 
 def list_models(family: str | None = None) -> list[str]:
-    """The names of all families, or of the published settings of one, as `create_model` takes them.
+    """List the names of all families, or of the published settings of one, as `create_model` takes them.
+
+    Args:
+        family: The family whose settings are listed; None lists the families.
 
     Raises:
-        ValueError: an unknown family.
+        ValueError: An unknown family.
 
     Examples:
         >>> list_models("tpavi")

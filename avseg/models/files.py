@@ -29,25 +29,42 @@ EXPORTED = (".onnx", ".xml", ".pt2")
 
 
 def build_model(config: ModelConfig, task: Task) -> Model[Any]:
-    """A model with fresh weights.
+    """Make a model with fresh weights from a config.
+
+    Args:
+        config: The config of a family, such as `TPAVIConfig`.
+        task: What the model predicts.
+
+    Returns:
+        The model, on the CPU and in training mode.
 
     Raises:
-        ValueError: an unknown family, a config that contradicts itself, a task the family does not solve.
+        ValueError: An unknown family, a config that contradicts itself, or a task that the family does not solve.
+
+    Examples:
+        >>> from avseg import Task, build_model
+        >>> from avseg.models.tpavi.config import TPAVIConfig
+        >>> model = build_model(TPAVIConfig(backbone="resnet18", audio_network="small"), Task("binary"))
+        >>> model.task.channels
+        1
     """
     return FAMILIES.find(config.family).model_class()(config, task)
 
 
 def create_model(family: str, preset: str | None = None, task: Task | None = None, **changes: Any) -> Model[Any]:
-    """A model with fresh weights of a published setting.
+    """Make a model with fresh weights from a published setting.
 
     Args:
-        family: a name of `avseg.list_models()`.
-        preset: a name of `avseg.list_models(family)`; by default the first of them.
-        task: by default that of the setting, where it has one of its own.
-        changes: fields of the family's config that depart from the setting.
+        family: A name of `avseg.list_models()`.
+        preset: A name of `avseg.list_models(family)`. The default is the first of them.
+        task: What the model predicts. The default is the task of the setting, if it has one.
+        changes: Fields of the family's config that differ from the setting.
+
+    Returns:
+        The model, on the CPU and in training mode.
 
     Raises:
-        ValueError: an unknown family, setting or field, fields that contradict each other, or no task.
+        ValueError: An unknown family, setting or field, fields that contradict each other, or no task.
 
     Examples:
         >>> create_model("tpavi", preset="ms3", backbone="resnet50").task.kind
@@ -63,15 +80,25 @@ def create_model(family: str, preset: str | None = None, task: Task | None = Non
 
 
 def save_model(model: Model[Any], path: str | Path, notes: Mapping[str, str] | None = None) -> Path:
-    """Write weights, config and task to one file, which is whole or absent; what belongs to a run stays out.
+    """Write weights, config and task to one file.
+
+    The file is whole or absent, whatever interrupts the call. Buffers that belong to a training run are left out.
 
     Args:
-        model: any model, also compiled; the file is the same.
-        path: the file, usually ending in .safetensors.
-        notes: strings that stand in the header beside those of `model.descent`, or in their place.
+        model: A model; a compiled one gives the same file.
+        path: The file, usually with the suffix .safetensors.
+        notes: Strings for the header; they are added to those of `model.descent` and replace those of the same name.
 
     Returns:
         The path.
+
+    Examples:
+        >>> from tempfile import TemporaryDirectory
+        >>> from avseg import load_model, save_model
+        >>> with TemporaryDirectory() as folder:
+        ...     path = save_model(load_model("demo"), f"{folder}/model.safetensors", {"origin": "the demo"})
+        ...     load_model(path).descent
+        {'origin': 'the demo'}
     """
     path, family = Path(path), model.config.family
     source = FAMILIES.source(family)
@@ -100,21 +127,31 @@ def load_model(
     choices: Mapping[str, Any] | None = None,
     download: Download = False,
 ) -> Model[Any]:
-    """A model in evaluation mode, from a file or by its name.
+    """Load a model from a file or by its name.
 
     Args:
-        source: a file, also one of `avseg export`, a folder with `model.safetensors`, a Hugging Face Hub id, `demo`, or
-            a name of `avseg.models.opening.opening_names()`, whose models take open weights from the Hub's cache.
-        device: where it works.
-        task: of a model that opens by name; files have their own.
-        choices: of a model that opens by name, such as {"vocabulary": "dog,guitar"}.
-        download: whether open weights that are missing are fetched; a function is asked first.
+        source: A file (`avseg export` writes such files too), a folder with `model.safetensors`, a Hugging Face Hub id,
+            `demo`, or a name of `avseg.models.opening.opening_names()`. Models with such a name take open weights from
+            the Hub's cache.
+        device: A torch device.
+        task: The task of a model that opens by name; files have their own.
+        choices: Choices of a model that opens by name, such as `{"vocabulary": "dog,guitar"}`.
+        download: Whether missing open weights are fetched; a function is asked first.
+
+    Returns:
+        The model in evaluation mode, on the device.
 
     Raises:
-        FileNotFoundError: neither a name, nor a path, nor a Hub id that can be had; or open weights that are missing.
-        ImportError: a model that opens by name wants packages that are not installed.
-        ValueError: not a model file, a newer format, an unknown family, weights that do not fit the config, or choices
-            that the model does not have.
+        FileNotFoundError: No file, name or Hub id is called so, or open weights are missing.
+        ImportError: A model that opens by name needs packages that are not installed.
+        ValueError: The file is no model file or has a newer format, its family is unknown, its weights do not fit its
+            config, or the model does not have the choices.
+
+    Examples:
+        >>> from avseg import load_model
+        >>> model = load_model("demo")
+        >>> model.config.family, model.task.kind, model.training
+        ('tpavi', 'semantic', False)
     """
     if not isinstance(source, ModelSource):
         source = ModelSource(source if isinstance(source, str) else Path(source), choices or {}, download)

@@ -46,24 +46,38 @@ def evaluate(
     workers: int = 0,
     progress: bool = False,
 ) -> dict[str, float]:
-    """Predict every clip of `dataset` and score it; the scores by name.
+    """Predict every clip of a data set and score the predictions.
 
-    Where a process group exists every process must call this; each evaluates its share, and all get the same scores, to
-    the last bit those of a single process.
+    In a process group every process must call this function. Each one evaluates its share, and all return the same
+    scores, equal to those of a single process to the last bit.
 
     Args:
-        metrics: Fresh ones, which keep the clips' rows; those of several suites and protocols share one pass. By
-            default those of the data set's own suite.
-        protocol: Of the default metrics: `published` where none is named.
-        batch_size: Clips predicted together; no protocol depends on it.
-        device: auto (CUDA, else MPS, else CPU), or a torch device.
-        transforms: Default: the data set's evaluation transforms for this model and the metrics' protocols.
-        workers: Processes that read clips; 0: this one.
-        progress: Show a bar on a terminal, lines elsewhere.
+        model: The model; it is moved to the device.
+        dataset: Clips with ground truth.
+        metrics: New metrics, as `avseg.metrics.metrics_of` makes them; several suites and protocols share one pass. The
+            default is the data set's own suite.
+        protocol: The protocol of the default metrics; None is `published`.
+        batch_size: Clips predicted together. The scores do not depend on it.
+        device: `auto` (CUDA, then MPS, then CPU), or a torch device.
+        transforms: Applied to every clip. The default is the data set's evaluation transforms for this model and the
+            protocols.
+        workers: Processes that read clips; 0 reads them in this one.
+        progress: Show a bar on a terminal, and lines elsewhere.
+
+    Returns:
+        The scores by name. With several suites or protocols the names are `suite/protocol/score`.
 
     Raises:
-        ValueError: no metric, protocols that want labels of different sizes, clips without truth, no clip at all,
-            batches of none, or a protocol beside metrics, which have their own.
+        ValueError: No metric, no clip, clips without ground truth, protocols that need labels of different sizes, a
+            batch size below 1, or a protocol although metrics are given.
+
+    Examples:
+        >>> from avseg import build_dataset, evaluate, load_model
+        >>> from avseg.data import data_config
+        >>> config = data_config("synth", kind="semantic", held_out_clips=2, frames=2, size=64)
+        >>> scores = evaluate(load_model("demo"), build_dataset(config, "test"), device="cpu")
+        >>> sorted(scores)
+        ['F', 'F_noBg', 'mIoU', 'mIoU_noBg']
     """
     metrics = _metrics(dataset, metrics, protocol)
     if batch_size < 1:

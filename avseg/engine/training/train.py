@@ -48,21 +48,45 @@ def train(
     *,
     resume: bool = True,
 ) -> Path:
-    """Train `model` by `recipe`, or go on from the newest checkpoint in `run_dir` (docs/how-to/training.md).
+    """Train a model by a recipe, or continue from the newest checkpoint in the folder of the run.
 
-    Augmentation, sizing and protocol of the labels follow `train_set.config` and `val_set.config`; they stand for
-    `recipe.data` and `recipe.val`, also in the recipe.json of the folder. Sets the global seeds of Python, numpy and
-    torch (dropout draws from them).
+    Augmentation, sizing and the protocol of the labels follow `train_set.config` and `val_set.config`. These replace
+    `recipe.data` and `recipe.val`, also in the folder's recipe.json. The call sets the global seeds of Python, numpy
+    and torch, from which dropout draws.
+
+    Args:
+        model: The model to train; its config must equal `recipe.model`.
+        train_set: Clips to train on.
+        val_set: Clips to validate on; None trains without validation.
+        recipe: Optimiser, schedule, length and what is written.
+        run_dir: The folder of the run, which is made if it is missing.
+        resume: Whether to continue from a checkpoint in the folder.
 
     Returns:
-        The best model file by the first figure of the validation set's suite; the last one if nothing was validated.
+        The model file with the best first score of the validation set's suite, or the last one without validation.
 
     Raises:
-        ValueError: a model that does not learn, a recipe of another model, an empty data set, a recipe that cannot run
-            here, a family that cannot be compiled, or a folder that is finished or another recipe's.
-        RuntimeError: another process writes to the folder.
-        OSError: `recipe.train.store` cannot be reached as the run begins or ends.
-        FloatingPointError: a loss term is not finite.
+        ValueError: The model does not learn, the recipe is for another model or cannot run here, a data set is empty,
+            the family cannot be compiled, or the folder holds a finished run or one of another recipe.
+        RuntimeError: Another process writes to the folder.
+        OSError: `recipe.train.store` cannot be reached when the run begins or ends.
+        FloatingPointError: A loss term is not finite.
+
+    Examples:
+        Train one step of a small model on synthetic clips:
+
+        >>> from dataclasses import replace
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from avseg import build_dataset, build_model, train
+        >>> from avseg.recipes import get_recipe
+        >>> recipe = get_recipe("demo")
+        >>> data = replace(recipe.data, clips=16, size=64)
+        >>> recipe = replace(recipe, data=data, val=None, train=replace(recipe.train, steps=1, batch_size=2, workers=0))
+        >>> train_set = build_dataset(data, "train")
+        >>> with TemporaryDirectory() as folder:
+        ...     train(build_model(recipe.model, train_set.task), train_set, None, recipe, Path(folder)).name
+        'last.safetensors'
     """
     _check_model(recipe, model)
     for name, dataset in (("training", train_set), ("validation", val_set)):
