@@ -13,6 +13,7 @@ BROUGHT_BY = {
     "onnxruntime": "export",
     "pympi": "formats",
     "nbclient": "notebook",
+    "jsonschema": "notebook",
     "gradio": "ui",
     "playwright": "browser",
     "fastapi": "serve",

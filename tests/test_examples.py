@@ -1,4 +1,4 @@
-"""Every public name has a place in docs/reference/api, and the examples of docstrings there run and say what they give."""
+"""Every public name has a place in docs/reference/api, and the examples of the docstrings there run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ import pytest
 import avseg
 
 PAGES = Path(__file__).parents[1] / "docs" / "reference" / "api"
-NAMES = re.findall(r"^::: (\S+)", "\n".join(page.read_text("utf-8") for page in sorted(PAGES.glob("*.md"))), re.MULTILINE)
+NAMES = re.findall(
+    r"^::: (\S+)", "\n".join(page.read_text("utf-8") for page in sorted(PAGES.glob("*.md"))), re.MULTILINE
+)
 DOORS = (
     *("avseg", "avseg.batch", "avseg.data", "avseg.datasets", "avseg.engine", "avseg.engines", "avseg.export"),
     *("avseg.inference", "avseg.live", "avseg.losses", "avseg.metrics", "avseg.models", "avseg.recipes"),
@@ -46,7 +48,9 @@ def functions_of(path: str) -> list[tuple[str, Callable[..., Any]]]:
 def test_every_public_name_has_a_place_in_the_reference(door: str) -> None:
     public = [name for name in importlib.import_module(door).__all__ if name != "__version__"]
     documented = {id(named(path)) for path in NAMES}
-    missing = [name for name in public if f"{door}.{name}" not in NAMES and id(named(f"{door}.{name}")) not in documented]
+    missing = [
+        name for name in public if f"{door}.{name}" not in NAMES and id(named(f"{door}.{name}")) not in documented
+    ]
     assert [name for name in missing if f"{door}.{name}" not in ELSEWHERE] == []
 
 
