@@ -33,9 +33,11 @@ from avseg.models import FAMILIES
 
 REFERENCE = Path(__file__).parent / "reference"
 SCHEMAS = REFERENCE / "schemas"
+FILES = ("result", "masks", "tracks", "evaluation")
+"""Names of the schemas in the order of their page."""
 NOTE = "<!-- docs/generate.py writes this page; change the code that it comes from. -->"
 EMPTY = inspect.Parameter.empty
-LONGEST = 40
+LONGEST = 24
 """Characters of a list of choices that stand beside the name of an option."""
 
 COMMANDS: dict[str, tuple[str, str, tuple[str, ...]]] = {
@@ -393,7 +395,8 @@ def schemas() -> str:
     """The JSON schemas of files."""
 
     def parts() -> Iterator[str]:
-        for path in sorted(SCHEMAS.glob("*.schema.json")):
+        for name in FILES:
+            path = SCHEMAS / f"{name}.schema.json"
             schema = json.loads(path.read_text(encoding="utf-8"))
             yield from [f"## {schema['title']}", "", schema["description"], ""]
             yield from [f"[Download the schema](schemas/{path.name})", ""]
