@@ -99,23 +99,27 @@ def predict_paths(
     """Segment the videos that `inputs` mean: files, folders (with those below), or patterns.
 
     Args:
-        inputs: see `find_videos`.
-        model: see `avseg.models.load_model`; a `ModelSource` holds choices too.
-        out: one folder a video is written here.
-        save: what is written of each video, by kind (docs/how-to/save.md).
-        overlay: write overlay.mp4; None and a `Style` (avseg.inference.export.style), which says how: as `save` says.
-        masks: how masks are stored, `png`, `rle` or `npz`; `usual`: as PNG where `save` names masks; None: not at all.
-        overwrite: see `predict_folder`.
-        start: begin of the part of every video that is used, in s or as `1:02.5`; None: its first picture.
-        end: end of that part on the clock of the video; None: its last picture.
-        audio: a file whose sound stands in place of the videos' own; None: their own.
-        segmenter: `fps`, `device`, `classes`, `threshold`, `options`, `engine` and `precision` of `Segmenter`, and the
-            `memory` of its `within`.
+        inputs: Files, folders, or patterns such as `clips/*.mp4`.
+        model: Anything that `avseg.load_model` opens; a `ModelSource` holds choices too.
+        out: The folder of the results; each video gets a folder in it.
+        save: Kinds of output, as `avseg predict --save` takes them.
+        overlay: Whether overlay.mp4 is written. None, or a `Style`, leaves that to `save`; a `Style` also says how
+            masks are painted.
+        masks: The form of the masks: `png`, `rle` or `npz`. `usual` writes PNG if `save` names masks; None writes none.
+        overwrite: Replace results that are already there.
+        start: Where the segmented part of every video begins, in s or as `1:02.5`; None is its first picture.
+        end: Where the part ends, on the clock of the video; None is its last picture.
+        audio: A file whose sound replaces that of the videos.
+        segmenter: `fps`, `device`, `classes`, `threshold`, `options`, `engine` and `precision` of `Segmenter`, and
+            `memory` of `Segmenter.within`.
+
+    Returns:
+        What became of each video. A broken video is reported and does not stop the others.
 
     Raises:
-        FileNotFoundError: an input that means no video.
-        ValueError: no input, an unknown kind of output, times or memory that are none, a rate, options or output that
-            do not fit the model, or a model that does not hear videos.
+        FileNotFoundError: An input matches no video.
+        ValueError: No input, an unknown kind of output, text that is no time or size, a rate, option or output that
+            does not fit the model, or a model that takes audio features in place of sound.
         OSError: `out` cannot be written to.
     """
     if not inputs:
@@ -157,15 +161,28 @@ def predict_folder(
 ) -> FolderReport:
     """Segment `videos` one after another; each result is whole or absent, whatever interrupts the run.
 
-    A result of the same file, part, sound, model and rate is kept, and outputs that it lacks are added: from its stored
-    masks, or, where it has none, by predicting the video again. One that another engine or precision made is made
-    again. A result of another is left as it is and reported as failed. `overwrite` makes every result anew and removes
-    what was there.
-    `videos` may be a mapping to the names of their folders, which are those of `result_names` otherwise.
-    `save`, `overlay`, `masks`, `start`, `end` and `audio`: see `predict_paths`.
+    A result of the same file, part, sound, model and rate is kept. Outputs that it lacks are added from its stored
+    masks, or by predicting the video again if it has none. A result of another engine or precision is made again. A
+    result of another file, model or rate stays as it is, and the video is reported as failed.
+
+    Args:
+        segmenter: The model and its options.
+        videos: Video files, or a mapping from video files to the names of their folders.
+        out: The folder of the results.
+        save: Kinds of output, as in `predict_paths`.
+        overlay: As in `predict_paths`.
+        masks: As in `predict_paths`.
+        overwrite: Make every result again and remove what was there.
+        start: As in `predict_paths`.
+        end: As in `predict_paths`.
+        audio: As in `predict_paths`.
+
+    Returns:
+        What became of each video.
 
     Raises:
-        ValueError: an unknown kind of output, one that does not fit the model, or a part or sound that cannot be had.
+        ValueError: An unknown kind of output, an output that does not fit the model, or a part or sound that does not
+            exist.
     """
     report, chosen = FolderReport(Path(out)), choose(save, overlay, masks)
     cut = Excerpt.wanted(start, end, audio)

@@ -32,10 +32,11 @@ class Detection:
     """One object in one frame."""
 
     id: int
-    """Its value in label maps: the class id, or the number of the object where objects are told apart. 1 to 255."""
+    """Its value in label maps, 1 to 255: the number of the track, or the class id if the model does not track."""
     class_id: int
     """1..K; 1 for binary tasks."""
     name: str
+    """Name of the class."""
     score: float
     """Mean probability of the pixels inside the mask, 0 to 1; for tracked objects the score of the track."""
     area: int
@@ -43,10 +44,11 @@ class Detection:
     box: tuple[int, int, int, int]
     """Left, top, width, height in pixels."""
     rle: Rle
+    """The mask as run lengths."""
 
     @property
     def mask(self) -> NDArray[np.bool_]:
-        """(H, W) bool."""
+        """(H, W) bool mask of the object."""
         return decode(self.rle)
 
     @classmethod
@@ -74,19 +76,21 @@ class FrameResult:
     """The sounding objects of one picture."""
 
     index: int
+    """Place among the segmented frames, from 0."""
     time: float
-    """s from the first picture of the video, when this one is shown."""
+    """Time in s at which the picture is shown, from the first picture of the video."""
     heard: tuple[float, float]
-    """s, begin and end of the sound that the model heard with it."""
+    """Begin and end in s of the sound that the model heard with the picture."""
     size: tuple[int, int]
     """(H, W) of the video."""
     objects: tuple[Detection, ...]
+    """The sounding objects; empty if nothing sounds."""
     tracks: tuple[Track, ...] = ()
     """All that is tracked in the video, best first; empty for models that do not track."""
 
     @property
     def labels(self) -> NDArray[np.uint8]:
-        """(H, W) ids of objects, 0 is background; where objects overlap the one with the highest score lies on top."""
+        """(H, W) uint8 ids of objects, 0 is background; of overlapping objects, the one with the highest score wins."""
         labels = np.zeros(self.size, np.uint8)
         for one in sorted(self.objects, key=lambda one: one.score):
             labels[one.mask] = one.id
@@ -94,7 +98,7 @@ class FrameResult:
 
     @property
     def mask(self) -> NDArray[np.bool_]:
-        """(H, W) everything that sounds."""
+        """(H, W) bool mask of all sounding objects."""
         return self.labels > 0
 
     @property

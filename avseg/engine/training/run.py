@@ -25,11 +25,16 @@ log = logging.getLogger(__name__)
 def train_recipe(recipe: Recipe, run_dir: Path, *, resume: bool = True) -> Path:
     """Build what `recipe` names and train it in `run_dir`; a run that was stopped there goes on.
 
+    Args:
+        recipe: The model, the data sets, the optimiser and the first weights.
+        run_dir: The folder of the run.
+        resume: Whether to continue from a checkpoint in the folder.
+
     Returns:
-        The best model file.
+        The best model file, as `train` gives it.
 
     Raises:
-        ValueError: missing initial weights, and all that `train` and the data sets refuse.
+        ValueError: First weights are missing, or `train` or a data set refuses the recipe.
     """
     check_trackers(recipe.train.trackers)
     recipe.model.refuse_idle()
