@@ -1,4 +1,4 @@
-"""The command line: a table of typed functions that call the library. No torch is imported before a command runs."""
+"""The command line: a table of typed functions that call the library. torch is imported only when a command runs."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ from avseg.version import __version__
 
 Device = str
 DESCRIPTION = (
-    "Audio-visual segmentation: mark the pixels of the things that make the sound.\n\n"
-    "avseg COMMAND --help says more of a command; avseg --version prints the version. Every command takes "
-    "--plugin MODULE, which adds the models, data sets and recipes of a module or .py file of your own."
+    "Audio-visual segmentation: mark the pixels of the objects that make the sound.\n\n"
+    "avseg COMMAND --help explains a command; avseg --version prints the version. Every command accepts "
+    "--plugin MODULE, which adds models, data sets and recipes from your own module or .py file."
 )
 
 
 def demo(out: Path = Path("avseg-demo"), clips: int = 40, device: Device = "auto") -> int:
-    """Show avseg at work: make clips, segment what sounds in them, write a video and a page.
+    """Try avseg without any data: make clips, segment their sounding objects, write a video and a page.
 
     Args:
-        out: Folder for the page, the overlay video and the figures.
-        clips: How many held-out clips are scored.
-        device: Where the model runs: auto, cpu, cuda, cuda:1 or mps.
+        out: Folder for the page, the overlay video and the scores.
+        clips: Number of held-out clips to score.
+        device: Device to run the model on: auto, cpu, cuda, cuda:1 or mps.
     """
     share_cores()
     from avseg.demo.run import run_demo
@@ -70,19 +70,20 @@ def predict(
     overwrite: bool = False,
     verbose: bool = False,
 ) -> int:
-    """Segment the sounding objects of any video.
+    """Segment the sounding objects in your videos.
 
     Args:
         videos: Video files, folders of them, or patterns such as "clips/*.mp4".
-        model: What segments, and what it may download.
-        out: Folder of the results, with one folder per video. A finished result is kept; only what it lacks is added.
+        model: The model, and the weights it may download.
+        out: Folder for the results, with one folder per video. Finished results are kept; missing files are added to
+            them.
         fps: Masks per second of video. The default is 5, or 1 for models that see a whole clip, such as AVISM.
-        saving: What is written.
-        running: Where the model runs, and what computes it.
-        source: What is used of a video.
-        options: Which objects are told of, and options of single families.
-        overwrite: Replace results that are already there, also those of another model, rate or part.
-        verbose: Print the warnings and errors of FFmpeg.
+        saving: Files to write.
+        running: Device and engine of the model.
+        source: Part of the video and its sound to use.
+        options: Which objects to mark, and options of single families.
+        overwrite: Replace existing results, including those of another model, frame rate or part of the video.
+        verbose: Print FFmpeg's warnings and errors.
     """
     share_cores()
     if verbose:
@@ -111,7 +112,7 @@ def predict(
 
 
 def train(arguments: Sequence[str]) -> int:
-    """Train a model by a recipe, or several by a sweep of values (avseg train RECIPE --help)."""
+    """Train a model with a recipe, or several models with a sweep over values (avseg train RECIPE --help)."""
     if not arguments or arguments[0].startswith("-"):
         print("usage: avseg train RECIPE [--data.root DIR] [--optim.lr 1e-5 ...] [--sweep train.seed=0,1,2]")
         print("       avseg train RECIPE --help        the usual options")
@@ -123,7 +124,7 @@ def train(arguments: Sequence[str]) -> int:
     return run_train(arguments[0], arguments[1:])
 
 
-# Annotations are looked up when a command is asked for, which is early enough to import what plug-ins add.
+# Annotations are resolved when the command is parsed; plug-ins have been imported by then.
 def evaluate(
     model: Annotated[ModelChoice, arg(name="")],
     data: DataConfig,
@@ -136,19 +137,19 @@ def evaluate(
     overlays: int = 0,
     running: Annotated[ScoreRunning, arg(name="")] = ScoreRunning(),
 ) -> int:
-    """Score a model, or predicted tracks, on a data set, and print the scores; --out writes JSON, CSV and pictures too.
+    """Score a model or predicted tracks on a data set and print the scores; --out also writes JSON, CSV and pictures.
 
     Args:
-        model: What is scored; a JSON of tracks in the form of YouTube-VIS is, too.
-        data: The data set: --data.name NAME --data.root DIR. With its name, --help shows its own options too.
-        split: The part of the data set.
-        protocol: One or several, by suite (docs/reference/metrics.md).
-        suites: Metric suites, all in one pass; by default the data set's own.
+        model: The model to score, or a JSON file of tracks in the YouTube-VIS format.
+        data: The data set: --data.name NAME --data.root DIR. Add --data.name NAME before --help to see its own options.
+        split: Split of the data set.
+        protocol: One or several protocols, listed by suite (docs/reference/metrics.md).
+        suites: Metric suites to compute in one pass. The default is the data set's own.
         out: Folder for result.json, clips.csv, predictions.json (tracks) and overlays.
-        batch_size: Clips per batch; the scores do not depend on it.
-        workers: Processes that read clips.
-        overlays: Write pictures of this many best and this many worst clips (needs --out).
-        running: Where the model runs, and what computes it.
+        batch_size: Clips per batch. It does not change the scores.
+        workers: Number of processes that read clips.
+        overlays: Write pictures of the N best and the N worst clips (needs --out).
+        running: Device and engine of the model.
     """
     from avseg.engine import evaluate_file
 
@@ -171,13 +172,13 @@ def evaluate(
 
 
 def models() -> int:
-    """List the model families with their published settings and backbones."""
+    """List the model families, their published settings and backbones."""
     print_table("models", describe())
     return 0
 
 
 def recipes() -> int:
-    """List the recipes that avseg train takes."""
+    """List the recipes of avseg train."""
     from avseg.recipes import describe
 
     print_table("recipes", [{"recipe": name, "what": what} for name, what in describe().items()])
@@ -185,7 +186,7 @@ def recipes() -> int:
 
 
 def doctor() -> int:
-    """Print what this machine offers: versions, devices, codecs, open weights in the cache."""
+    """Print what this machine has: versions, devices, codecs, open weights in the cache."""
     from avseg.doctor import describe
 
     print_table("doctor", [*describe(), *held_rows()])
@@ -215,11 +216,9 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "completion": completion.completion,
 }
 _COMMANDS["train"].__doc__ = train.__doc__
-_COMMANDS["convert"].__doc__ = "Make a model file of published weights of a family."
-_COMMANDS["weights"].__doc__ = "Published weights: list them, verify what a file is, fetch open ones."
-_COMMANDS[
-    "data"
-].__doc__ = "Write, make, check, look at and convert data sets: synth, prepare, build-vpo, check, view, pack, convert."
+_COMMANDS["convert"].__doc__ = "Convert a published checkpoint of a family to a model file."
+_COMMANDS["weights"].__doc__ = "Published weights: list them, identify a file, download open weights."
+_COMMANDS["data"].__doc__ = "Work with data sets: synth, prepare, build-vpo, check, view, pack, convert."
 _GROUPS: dict[str, Callable[[], Mapping[str, Callable[..., Any] | Group]]] = {
     "data": data_commands.commands,
     "convert": convert.converters,
@@ -227,23 +226,24 @@ _GROUPS: dict[str, Callable[[], Mapping[str, Callable[..., Any] | Group]]] = {
 }
 _OF_TRAINING: Hidden = {"DataConfig": ("augment", *PARAMETERS)}
 _RARE: Hidden = {"DataConfig": ("suite",)}
-"""Fields that commands which do not train lack, and those that only `--help-all` shows."""
+"""Fields that only training has, and fields that only `--help-all` shows."""
 
 
 def commands() -> dict[str, Callable[..., Any]]:
-    """Every command by its first word: ours, then those of single families."""
+    """Return every command by its first word: the shared ones, then those of single families."""
     own = {name: address for spec in FAMILIES.values() for name, address in spec.commands.items()}
     return {**_COMMANDS, **{name: imported(address) for name, address in own.items() if name not in _COMMANDS}}
 
 
 def group(head: str) -> Mapping[str, Callable[..., Any] | Group]:
-    """The commands of a group, or groups below it, by their second word; empty for a command that is none."""
+    """Return the commands and groups below a group, by their second word; empty for a command that is not a group."""
     return _GROUPS[head]() if head in _GROUPS else {}
 
 
 def command_of(words: Sequence[str]) -> tuple[Command, list[str]] | tuple[str, Mapping[str, Any]]:
-    """The command that words name, and the words behind it; or, where they name none, what stands before the first
-    word that is not known, and the names that may stand there.
+    """Return the command that the words name and the words after it.
+
+    If they name no command: the words before the first unknown one, and the names that are valid there.
     """
     if not words or (words[0] not in _COMMANDS and words[0] not in commands()):
         return "avseg", commands()
@@ -264,7 +264,7 @@ def command_of(words: Sequence[str]) -> tuple[Command, list[str]] | tuple[str, M
 
 
 def _typed(prog: str, command: Callable[..., Any], words: Sequence[str]) -> Command:
-    """A function as a command; one of a data set has the options of that which the words name."""
+    """Make a function a command; one that takes a data set gets the options of the named data set."""
     if not any(parameter.hint is DataConfig for parameter in parameters_of(command)):
         return Command(prog, command)
     given, said = datasets.chosen(words, "data"), datasets.foreign(words)
@@ -272,7 +272,7 @@ def _typed(prog: str, command: Callable[..., Any], words: Sequence[str]) -> Comm
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command and give its exit status."""
+    """Run one command and return its exit status."""
     arguments = without_plugins(arguments)
     head, rest = (arguments[0] if arguments else "--help"), list(arguments[1:])
     if head in ("--version", "-V"):
@@ -294,7 +294,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _unknown(word: str, known: Mapping[str, Any]) -> str:
-    """What is wrong with a word that is no command of a group."""
+    """Return the sentence about a word that names no command of a group."""
     noun = known.noun if isinstance(known, Group) else "option" if word.startswith("-") else "command"
     if noun != "option" and word.startswith("-"):
         return f"the {noun} comes first, got {word!r}; known: {', '.join(known)}"
@@ -302,16 +302,16 @@ def _unknown(word: str, known: Mapping[str, Any]) -> str:
 
 
 def without_plugins(arguments: Sequence[str]) -> list[str]:
-    """The words without every `--plugin MODULE`, wherever they stand; the modules are imported.
+    """Import the module of every `--plugin MODULE` and return the other words.
 
     Raises:
-        ValueError: a module that cannot be imported.
+        ValueError: if a module cannot be imported.
     """
     words = [part for word in arguments for part in (word.split("=", 1) if word.startswith("--plugin=") else [word])]
     while "--plugin" in words:
         place = words.index("--plugin")
         if place + 1 == len(words):
-            misuse("avseg", "--plugin wants the name of a module on the Python path, or a .py file")
+            misuse("avseg", "--plugin needs the name of a module on the Python path, or a .py file")
         add_plugin(words[place + 1])
         del words[place : place + 2]
     return words
@@ -327,7 +327,7 @@ def _show_group(prog: str, listed: Mapping[str, Callable[..., Any] | Group]) -> 
 
 
 def _entry(command: Callable[..., Any] | Group) -> Callable[[], None]:
-    """A command as the page of its group shows it: by the first paragraph of its docstring."""
+    """Return a stand-in with the first paragraph of the command's docstring, for the page of its group."""
 
     def entry() -> None: ...
 
@@ -336,29 +336,29 @@ def _entry(command: Callable[..., Any] | Group) -> Callable[[], None]:
 
 
 def complete(words: Sequence[str]) -> list[str]:
-    """What may stand at the last of the words behind `avseg`, which may be empty."""
+    """Return the completions of the last word behind `avseg`; that word may be empty."""
     command, behind = command_of(words[:-1])
     if isinstance(command, Command):
         return completion.answers([*behind, words[-1]], command)
     if len(words) > len(command.split()):
-        return []  # a word before is not known
+        return []  # an earlier word is unknown
     return completion.fitting([*behind, "--help", *(["--version"] if command == "avseg" else [])], words[-1])
 
 
 def show_ffmpeg_messages() -> None:
-    """Let FFmpeg's warnings and errors reach the log; PyAV keeps them back."""
+    """Let FFmpeg's warnings and errors reach the log; PyAV hides them by default."""
     from av import logging as ffmpeg
 
     ffmpeg.set_level(ffmpeg.WARNING)
 
 
 def _stop(number: int, frame: Any) -> None:
-    """SIGTERM ends a command as Ctrl-C does: what is half-written is removed."""
+    """End the command on SIGTERM as on Ctrl-C, so that partial files are removed."""
     raise KeyboardInterrupt
 
 
 def main() -> None:
-    """Entry point: errors become one sentence and a non-zero exit; AVSEG_DEBUG=1 shows the traceback."""
+    """Run the program: an error prints one sentence and exits non-zero; AVSEG_DEBUG=1 shows the traceback."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     for name in ("httpx", "httpx2"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -371,7 +371,7 @@ def main() -> None:
         print("avseg: stopped", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
-        # Whoever read the output, such as `head`, has seen enough; Python must not try to flush it at the end.
+        # The reader of the output, such as `head`, has closed the pipe; keep Python from flushing into it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except Exception as error:

@@ -26,7 +26,7 @@ MOST_LISTED = 12
 
 @dataclass(frozen=True)
 class InputSpec:
-    """How a picture is sized before a network sees it."""
+    """Resizing of pictures for a network."""
 
     size: tuple[int, int] = (224, 224)
     """(H, W) in pixels."""
@@ -56,7 +56,7 @@ class InputSpec:
 
 @dataclass(frozen=True)
 class AudioWindow:
-    """Which sound belongs to a frame.
+    """The window of sound of each frame.
 
     Window k of a clip begins at `times[0] + hop * k` where `anchor` is "clip" (VGGish runs through the uncut clip with
     a hop of its own), at `times[k] + offset` where it is "frame", at `floor(times[k]) + offset` where it is "second".
@@ -71,7 +71,7 @@ class AudioWindow:
     offset: float = 0.0
     """Seconds from a frame's time, or its second, to the beginning of its window; not where `anchor` is "clip"."""
     missing: Literal["silence", "repeat", "tile", "zero_log_mel"] = "repeat"
-    """What stands where the sound ends before the window does."""
+    """Filling of a window whose sound ends too early."""
 
     def begin(self, time: float) -> float:
         """s, when the window of a frame at `time` s begins, where `anchor` is not "clip"."""
@@ -80,7 +80,7 @@ class AudioWindow:
 
 @dataclass(frozen=True)
 class Temporal:
-    """How many frames a network sees together: one (`frame`), `length` at `spacing` s (`block`), or all (`clip`)."""
+    """Grouping of frames for a network: one (`frame`), `length` at `spacing` s (`block`), or all (`clip`)."""
 
     kind: Literal["frame", "block", "clip"] = "block"
     """How frames are grouped."""
@@ -94,7 +94,7 @@ class Temporal:
 
 @dataclass(frozen=True)
 class SessionOptions:
-    """What a prediction may change of how a model works. A family that has such options derives its own from this.
+    """Prediction options of a model. A family with such options derives its own class from this.
 
     A field `score` is the threshold of what is predicted: nothing whose score is not above it. The command line calls
     it `--threshold`.
@@ -109,7 +109,7 @@ class SessionOptions:
         known = [field.name for field in dataclasses.fields(self)]
         for name in values:
             if name not in known:
-                which = did_you_mean(name, known) if known else "its predictions have none"
+                which = did_you_mean(name, known) if known else "its predictions have no options"
                 raise ValueError(f"a model of the family {family} has no option {name!r}; {which}")
         return from_dict(type(self), {**to_dict(self), **values})
 
@@ -120,7 +120,7 @@ class ModelConfig:
 
     family: ClassVar[str] = ""
     Options: ClassVar[type[SessionOptions]] = SessionOptions
-    """What may be changed of a prediction. No model file holds it; those of earlier versions did."""
+    """Class of the prediction options. Model files do not hold them; those of earlier versions did."""
     input: InputSpec = InputSpec()
     """How pictures are sized."""
     audio: AudioWindow = AudioWindow()
@@ -154,7 +154,7 @@ class ModelConfig:
         return {}
 
     def refuse_idle(self) -> None:
-        """Refuse what somebody set in vain; model files are read without asking.
+        """Refuse fields that were set without effect; model files are read without this check.
 
         Raises:
             ValueError: an idle field that departs from its default.
@@ -162,7 +162,7 @@ class ModelConfig:
         for name, reason in self.idle().items():
             value, default = (functools.reduce(getattr, name.split("."), each) for each in (self, type(self)()))
             if value != default:
-                raise ValueError(f"{name} is {value} and changes nothing, since {reason}; leave it at {default}")
+                raise ValueError(f"{name} is {value} but has no effect, because {reason}; leave it at {default}")
 
     @classmethod
     def former_options(cls, values: dict[str, Any]) -> SessionOptions:
@@ -234,7 +234,7 @@ def _typed(hint: Any, value: Any, name: str) -> Any:
 
 
 def _checked(kind: Any, value: Any, name: str) -> Any:
-    """`value` where it is of `kind`, or of one of several; a truth value is no number."""
+    """Return `value` if it has the type `kind`, or one of several types; a bool does not count as a number."""
     if isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
         return value
     wanted = " or ".join(one.__name__ for one in (kind if isinstance(kind, tuple) else (kind,)))

@@ -1,4 +1,4 @@
-"""What this machine offers."""
+"""The report of `avseg doctor`: versions, devices, codecs."""
 
 from __future__ import annotations
 
@@ -42,4 +42,4 @@ def _encoder(*names: str) -> str:
     except ImportError:
         return "no PyAV"
     found = [name for name in names if name in av.codecs_available]
-    return found[0] if found else "missing: overlay videos cannot be written"
+    return found[0] if found else "missing: overlays cannot be written"

@@ -1,4 +1,4 @@
-"""What the host knows of tensors that lie on a device, so that no step waits for the device to be asked.
+"""Host copies of tensors on a device, so that no step waits for the device.
 
 A batch is made on the CPU and sent to a device, where kernels are queued and run later. Whoever then asks a tensor for
 a number (`tolist`, `bool`, `nonzero`, a mask as an index) waits until all that was queued is done, and meanwhile

@@ -1,4 +1,4 @@
-"""Names that are imported from their modules when somebody asks for them: addresses, and doors of packages."""
+"""Lazy imports: addresses such as "module:attribute", and public names of packages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def imported(address: str) -> Any:
-    """What stands at "module:attribute"."""
+    """Import the object at "module:attribute"."""
     module, _, attribute = address.partition(":")
     return getattr(importlib.import_module(module), attribute)
 

@@ -1,4 +1,4 @@
-"""How far a long piece of work is: a bar with rate and time left on a terminal, about ten plain lines elsewhere.
+"""Progress of long work: a bar with rate and remaining time on a terminal, about ten plain lines elsewhere.
 
     for clip in tracked(clips, "prepare s4", "clip"): ...
 
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 Item = TypeVar("Item")
 LINES = 10
 _open: list[Progress] = []
-"""Those that have begun and not ended, the outermost first."""
+"""Active progress bars, the outermost first."""
 
 
 def tracked(items: Iterable[Item], title: str, unit: str = "clip", total: int | None = None) -> Iterator[Item]:

@@ -87,7 +87,7 @@ class Registry(Mapping[str, T], Generic[T]):
             ValueError: there is none, with the nearest name; or a plug-in that cannot be imported.
         """
         if name not in self:
-            raise ValueError(f"no {self.what} is called {name!r}; {did_you_mean(name, self)}")
+            raise ValueError(f"there is no {self.what} {name!r}; {did_you_mean(name, self)}")
         return self[name]
 
     def __contains__(self, name: object) -> bool:

@@ -69,7 +69,7 @@ class DenseTarget:
         return DenseTarget(self.labels[frames], self.annotated[frames], sounding)
 
     def padded(self, frames: int) -> DenseTarget:
-        """The same with frames of background that are not annotated at the end, `frames` in all."""
+        """Pad with unannotated background frames at the end to `frames` in total."""
         more = frames - self.labels.shape[0]
         sounding = None if self.sounding is None else padded_frames(self.sounding, more)
         return DenseTarget(padded_frames(self.labels, more), padded_frames(self.annotated, more), sounding)
@@ -157,7 +157,7 @@ class TrackTarget:
         return replace(self, masks=masks, annotated=self.annotated[frames], areas=areas)
 
     def padded(self, frames: int) -> TrackTarget:
-        """The same with silent frames that are not annotated at the end, `frames` in all."""
+        """Pad with unannotated silent frames at the end to `frames` in total."""
         more = frames - self.annotated.shape[0]
         areas = None if self.areas is None else F.pad(self.areas, (0, more), value=float("nan"))
         masks = [[*track, *[None] * more] for track in self.masks]

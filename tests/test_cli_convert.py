@@ -70,7 +70,7 @@ def test_what_was_made_is_told_with_the_next_command(
     first, second = printed.splitlines()[-2:]
     line = first.removeprefix("next: ")
     assert words_of(line) == ["predict", "VIDEO", "--model", str(out), "--out", "avseg-out"]
-    for part in (line, *second.removeprefix("no video at hand: ").split(" && ")):
+    for part in (line, *second.removeprefix("no video? ").split(" && ")):
         command, words = command_of(words_of(part))
         assert isinstance(command, Command)
         command.parse(list(words))  # ends the program where it is not understood
@@ -92,7 +92,7 @@ def test_a_file_of_another_family_is_sent_to_its_own_command(
     if family == given:
         return
     out = tmp_path / "out.safetensors"
-    with pytest.raises(ValueError, match=f"is not of {family} but of {given}, ") as error:
+    with pytest.raises(ValueError, match=f"is a checkpoint of {given}, .*not of {family}; run ") as error:
         run(["convert", family, str(files[given]), "-o", str(out)])
     assert not out.exists()
     line = re.sub(r" \(.*\)$", "", str(error.value).split("; run ")[1])
@@ -104,14 +104,14 @@ def test_a_file_of_another_family_is_sent_to_its_own_command(
 
 def test_other_files_are_recognised_too(files: dict[str, Path], tmp_path: Path) -> None:
     out = tmp_path / "out.safetensors"
-    with pytest.raises(ValueError, match=r"is not of cavp but of sound, VGGish of AudioSet; run .*--vggish"):
+    with pytest.raises(ValueError, match=r"is a checkpoint of sound, VGGish of AudioSet, not of cavp; run .*--vggish"):
         run(["convert", "cavp", str(files["vggish"]), "-o", str(out)])
     from avseg.demo import MODEL_FILE
 
-    with pytest.raises(ValueError, match="is a model file of avseg already, of the family tpavi; use it as it is"):
+    with pytest.raises(ValueError, match="is already a model file of avseg, of the family tpavi; use it directly"):
         run(["convert", "cavp", str(MODEL_FILE), "-o", str(out)])
     torch.save({"weight": torch.zeros(3)}, tmp_path / "other.pth")
-    with pytest.raises(ValueError, match="this is no CAVP checkpoint"):
+    with pytest.raises(ValueError, match="this is not a CAVP checkpoint"):
         run(["convert", "cavp", str(tmp_path / "other.pth"), "-o", str(out)])
     with pytest.raises(ValueError, match="--variant s4 or --variant ms3"):
         run(["convert", "tpavi", str(files["tpavi"]), "-o", str(out)])

@@ -95,7 +95,7 @@ def test_a_plugin_that_is_not_there_is_one_sentence_and_not_asked_for_again(monk
 def test_plugin_wants_a_name(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         run(["models", "--plugin"])
-    assert "--plugin wants the name of a module" in capsys.readouterr().err
+    assert "--plugin needs the name of a module" in capsys.readouterr().err
 
 
 def test_the_page_on_extending_shows_the_package_as_it_is() -> None:

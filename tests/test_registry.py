@@ -32,7 +32,7 @@ def test_added_records_are_found_and_may_not_take_a_name_of_ours(records: Regist
 
 
 def test_an_unknown_name_is_one_sentence_with_the_nearest(records: Registry[object]) -> None:
-    with pytest.raises(ValueError, match=r"no thing is called 'nera'; did you mean 'near'\?"):
+    with pytest.raises(ValueError, match=r"there is no thing 'nera'; did you mean 'near'\?"):
         records.find("nera")
 
 

@@ -1,6 +1,6 @@
-"""Many videos on one machine or many: a list, one place for results, and a manifest of what became of each.
+"""Segmentation of many videos on one or several machines: a list, a place for results, and a manifest of outcomes.
 
-Imports no torch: only the processes that segment do.
+Imports no torch; only the processes that segment do.
 """
 
 from __future__ import annotations

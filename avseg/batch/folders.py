@@ -1,4 +1,4 @@
-"""`avseg predict` in several processes: the folders that one process would write, and the same report."""
+"""`avseg predict` in several processes, with the same folders and report as one process."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from avseg.progress import Progress
 
 log = logging.getLogger(__name__)
 TRIES = 2
-"""Times that a process may end on one video."""
+"""Attempts per video before a crash of the process counts as failure."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class FolderWork:
 
     order: Order
     name: str
-    """Of the folder of its result."""
+    """Name of its result folder."""
     overwrite: bool
 
 
@@ -54,24 +54,24 @@ def predict_in_processes(
     device: str = "auto",
     **more: Any,
 ) -> FolderReport:
-    """What `predict_paths` does, by `jobs` processes, each with the model; one that ends costs a try of its video.
+    """Run `predict_paths` in `jobs` processes, each with the model; a crash costs one attempt of its video.
 
     Args:
         inputs, model, out, save, overlay, masks, overwrite: see `predict_paths`.
         jobs: number of processes.
-        device: `auto` with several GPUs is one of them for each process, in turn.
-        more: what else `predict_paths` takes.
+        device: with several GPUs, `auto` gives each process one of them, in turn.
+        more: further arguments of `predict_paths`.
 
     Raises:
         ValueError: a kind of output that gathers all videos of one process, and what `predict_paths` raises.
         FileNotFoundError, OSError: see `predict_paths`.
     """
     if gathering := [kind for kind in save if kind.startswith(GATHERED)]:
-        raise ValueError(f"{gathering[0]} gathers the videos of one process; leave --jobs out")
+        raise ValueError(f"{gathering[0]} collects the videos of one process; leave --jobs out")
     if more.pop("memory", None) is not None:
-        raise ValueError("--memory is for one process; leave --jobs out")
+        raise ValueError("--memory works with one process only; leave --jobs out")
     if not inputs:
-        raise ValueError("no video is given; name files, folders of them, or patterns")
+        raise ValueError("no video given; name files, folders or patterns")
     chosen = choose(save, overlay, masks)
     Excerpt.wanted(more.get("start"), more.get("end"), more.get("audio"))
     named = result_names(find_videos(inputs, out), out)
@@ -169,7 +169,7 @@ class FolderProcess:
 
 
 class FolderAnswers:
-    """What answers in the process (see `avseg.jobs.child.Child`)."""
+    """Answers questions in the process (see `avseg.jobs.child.Child`)."""
 
     def __init__(self, device: str, place: int, choice: Choice) -> None:
         self._predicting = Predicting(device_of((device,), place), choice)
@@ -194,7 +194,7 @@ class FolderAnswers:
 
 @contextmanager
 def _lines() -> Iterator[list[str]]:
-    """What `predict_folder` says of a video."""
+    """Return the log lines of `predict_folder` for a video."""
     found: list[str] = []
     logger, handler = logging.getLogger(FolderReport.__module__), _Kept(found)
     logger.addHandler(handler)
@@ -206,7 +206,7 @@ def _lines() -> Iterator[list[str]]:
 
 
 class _Kept(logging.Handler):
-    """Keeps what is no error: those stand in the report."""
+    """Keeps log records except errors, which are in the report."""
 
     def __init__(self, lines: list[str]) -> None:
         super().__init__(logging.INFO)

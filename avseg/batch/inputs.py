@@ -1,4 +1,4 @@
-"""What the words of a batch mean: folders, patterns, lists and single videos, here or at an address."""
+"""The inputs of a batch: folders, patterns, lists and single videos, local or at an address."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _WILD = frozenset("*?[")
 
 
 def find_batch_videos(inputs: Sequence[str], out: str | None = None) -> list[BatchVideo]:
-    """The videos that `inputs` mean, each once, in the order of their ids.
+    """Return the videos in `inputs`, each once, in the order of their ids.
 
-    Ids of a folder or a pattern are relative to it, or to what stands before its first wildcard; those of a list are
-    what it says. Hidden files and folders are passed over, and so is what lies in `out`.
+    Ids are relative to the folder, or to the part of a pattern before its first wildcard; a list gives its own ids.
+    Hidden files and folders are skipped, and so are files in `out`.
 
     Raises:
         ValueError: nothing is given, two videos have one id, or a list that is none.
@@ -32,7 +32,7 @@ def find_batch_videos(inputs: Sequence[str], out: str | None = None) -> list[Bat
         OSError: an address that cannot be reached.
     """
     if not inputs:
-        raise ValueError("no video is given; name folders, patterns, lists (.txt, .csv, .parquet) or addresses (s3://)")
+        raise ValueError("no video given; name folders, patterns, lists (.txt, .csv, .parquet) or addresses (s3://)")
     found: dict[str, BatchVideo] = {}
     doubles = 0
     for text in inputs:
@@ -48,7 +48,7 @@ def find_batch_videos(inputs: Sequence[str], out: str | None = None) -> list[Bat
                 )
             doubles += 1
     if doubles:
-        log.warning("%d entries name a video that was named before; each video is taken once", doubles)
+        log.warning("%d entries repeat a video; each video is used once", doubles)
     return [found[key] for key in sorted(found)]
 
 
@@ -57,7 +57,7 @@ def _place(source: str) -> str:
 
 
 def _here(text: str, out: str | None) -> list[BatchVideo]:
-    """What a word means on this machine."""
+    """Find the videos of a word on this machine."""
     path = Path(text)
     if path.is_dir():
         found = [BatchVideo(key, str(file), file.stat().st_size) for key, file in _below(path, out)]
@@ -79,7 +79,7 @@ def _here(text: str, out: str | None) -> list[BatchVideo]:
 
 
 def _below(folder: Path, out: str | None) -> Iterator[tuple[str, Path]]:
-    """Id and path of the videos of a folder and those below it."""
+    """Return id and path of the videos in a folder and its subfolders."""
     results = None if out is None or is_url(out) else Path(local_path(out)).resolve()
     for at, names, files in os.walk(folder):
         here = Path(at)
@@ -91,7 +91,7 @@ def _below(folder: Path, out: str | None) -> Iterator[tuple[str, Path]]:
 
 
 def _at_address(url: str) -> list[BatchVideo]:
-    """What a word means at an address."""
+    """Find the videos of a word at an address."""
     files, path = filesystem(url)
     head = url[: len(url) - len(path)] if url.endswith(path) else f"{url.partition('://')[0]}://"
     name = PurePosixPath(below_scheme(url))
@@ -123,7 +123,7 @@ def _relative(name: str, root: str) -> str:
 
 
 def _fixed(pattern: str) -> str:
-    """The folders of a pattern before its first wildcard."""
+    """Return the folders of a pattern before its first wildcard."""
     parts = pattern.split("/")
     fixed = next((n for n, part in enumerate(parts[:-1]) if _WILD.intersection(part)), len(parts) - 1)
     return "/".join(parts[:fixed]) or ("/" if pattern.startswith("/") else "")
@@ -136,7 +136,7 @@ def _some(found: list[BatchVideo], text: str, *, folder: bool = False) -> list[B
     """
     if found:
         return found
-    looked = f"; suffixes looked for: {' '.join(sorted(VIDEO_SUFFIXES))}" if folder else ""
+    looked = f"; known suffixes: {' '.join(sorted(VIDEO_SUFFIXES))}" if folder else ""
     raise FileNotFoundError(
-        f"{shown(text)!r} is no file, no folder with videos, no list of any and no pattern that fits one{looked}"
+        f"{shown(text)!r} is not a video, a folder with videos, a list or a pattern that matches a video{looked}"
     )

@@ -1,4 +1,4 @@
-"""Lists of videos: a text with one a line, or a table (CSV, Parquet) with a column of them."""
+"""Lists of videos: a text file with one per line, or a table (CSV, Parquet) with a column of videos."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from avseg.io.address import below_scheme, is_url, local_path, shown
 from avseg.lazy import imported
 
 LISTS = frozenset((".txt", ".csv", ".parquet"))
-"""Suffixes of files that are lists."""
+"""Suffixes of lists."""
 COLUMNS = ("path", "video", "file", "url")
-"""Names of the column of videos; the first that is there counts."""
+"""Names for the column of videos; the first one found is used."""
 
 
 def read_list(name: str, content: bytes, folder: str) -> list[BatchVideo]:
-    """The videos of a list, in its order, doubles included.
+    """Return the videos of a list in its order, including repeated ones.
 
     Args:
         name: of the list, for its suffix and for sentences.
@@ -39,7 +39,7 @@ def read_list(name: str, content: bytes, folder: str) -> list[BatchVideo]:
 
 def _video(source: str, key: str | None, folder: str, where: str) -> BatchVideo:
     if not source:
-        raise ValueError(f"{where} names no video; remove it, or give its path")
+        raise ValueError(f"{where} is empty; remove it, or give the path of a video")
     if key is None:
         key = below_scheme(source) if is_url(source) else local_path(source)
     if not is_url(source) and not source.startswith(("/", "file://")):
@@ -51,7 +51,7 @@ def _decoded(name: str, content: bytes) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{shown(name)} is no text in UTF-8 ({error.reason} at byte {error.start})") from error
+        raise ValueError(f"{shown(name)} is not UTF-8 text ({error.reason} at byte {error.start})") from error
 
 
 def _of_text(name: str, content: bytes) -> Iterator[tuple[str, None]]:
@@ -75,7 +75,7 @@ def _of_parquet(name: str, content: bytes) -> Iterator[tuple[str, str | None]]:
     try:
         table = read_table(io.BytesIO(content))
     except (OSError, ValueError) as error:
-        raise ValueError(f"{shown(name)} is no Parquet file that can be read ({error})") from error
+        raise ValueError(f"{shown(name)} cannot be read as a Parquet file ({error})") from error
     sources = table[_column(name, table.column_names)].to_pylist()
     ids = table["id"].to_pylist() if "id" in table.column_names else [None] * len(sources)
     for source, key in zip(sources, ids, strict=True):
@@ -91,6 +91,6 @@ def _column(name: str, columns: Sequence[str]) -> str:
         if column in columns:
             return column
     raise ValueError(
-        f"{shown(name)} has the columns {', '.join(columns) or 'none'}; wanted one called {', '.join(COLUMNS)}, and id "
-        "where results shall have names of their own"
+        f"{shown(name)} has the columns {', '.join(columns) or 'none'}; wanted one of "
+        f"{', '.join(COLUMNS)}, and optionally id for the names of results"
     )

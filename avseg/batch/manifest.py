@@ -1,6 +1,7 @@
-"""What became of every video of a batch: notes of every run while it goes on, and one table of all of them.
+"""The outcome of every video of a batch: notes during every run, and one table of all runs.
 
-Which note counts never depends on a clock, as machines may disagree: a video is done where its result is there.
+The choice between notes never depends on clocks, which may differ between machines: a video is done if its result
+exists.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _RANK = {"failed": 1, "done": 2}
 
 
 class ManifestNotes:
-    """Adds a line for each video that a run ends with.
+    """Adds a line for each finished or failed video of a run.
 
     Args:
         results: where they go.
@@ -41,17 +42,17 @@ class ManifestNotes:
         self._runner = runner
 
     def add(self, video: BatchVideo, outcome: Outcome, revision: int = 0) -> None:
-        """What became of a video, and how often a result of it has given way to one of another file."""
+        """Add the outcome of a video, and how often its result was replaced because its file changed."""
         row = {**row_of(video, outcome, self._runner), "revision": int(revision)}
         self._lines.add(json.dumps(row, ensure_ascii=False))
 
     def close(self) -> None:
-        """All lines are kept afterwards."""
+        """Write the remaining lines."""
         self._lines.close()
 
 
 def row_of(video: BatchVideo, outcome: Outcome, runner: str) -> dict[str, Any]:
-    """A row of the manifest (docs/how-to/cluster.md)."""
+    """Return a row of the manifest (docs/how-to/cluster.md)."""
     told = outcome.to_dict()
     status = {"status": "failed" if told.pop("status") == "failed" else "done"}
     return {
@@ -65,10 +66,10 @@ def row_of(video: BatchVideo, outcome: Outcome, runner: str) -> dict[str, Any]:
 
 
 def rows_by_id(lines: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """The row that counts for each video; a line that a kill has cut is passed over.
+    """Choose one row for each video; lines cut by a killed process are skipped.
 
-    One that is done counts before one that failed; then the later revision, then one that tells of the work, then more
-    tries, then the greater text.
+    A finished row is preferred to a failed one; then the later revision, then a row with details of the work, then more
+    attempts, then the greater text.
     """
     found: dict[str, dict[str, Any]] = {}
     for line in lines:
@@ -98,12 +99,12 @@ def _weight(row: Mapping[str, Any]) -> tuple[int, int, bool, int, str]:
 def table_of(
     rows: Mapping[str, dict[str, Any]], videos: Sequence[BatchVideo], done: Iterable[str]
 ) -> list[dict[str, Any]]:
-    """A row for each video that is listed or was noted, in the order of ids.
+    """Return a row for each video in the list or in the notes, in the order of ids.
 
     Args:
         rows: as `rows_by_id` gives them.
         videos: those of the list.
-        done: ids of all that have their result.
+        done: ids of all videos with a result.
     """
     listed, there = {video.id: video for video in videos}, set(done)
     return [_settled(key, rows.get(key), listed.get(key), key in there) for key in sorted({*listed, *rows})]
@@ -119,11 +120,11 @@ def _settled(key: str, row: dict[str, Any] | None, video: BatchVideo | None, don
 
 
 def write_table(results: Results, rows: Sequence[Mapping[str, Any]], *, parquet: bool) -> None:
-    """Put the table in place.
+    """Write the table.
 
     Args:
-        rows: as `table_of` gives them.
-        parquet: also as Parquet.
+        rows: rows of `table_of`.
+        parquet: also write Parquet.
     """
     text = "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
     results.write(TABLE, text.encode())
@@ -132,7 +133,7 @@ def write_table(results: Results, rows: Sequence[Mapping[str, Any]], *, parquet:
 
 
 def read_manifest(out: str | Path) -> Iterator[dict[str, Any]]:
-    """The rows of a batch as of the end of its last run, in the order of ids.
+    """Return the rows of a batch after its last run, in the order of ids.
 
     Raises:
         FileNotFoundError: there is none.
@@ -140,5 +141,5 @@ def read_manifest(out: str | Path) -> Iterator[dict[str, Any]]:
     results = open_results(str(out))
     content = results.read(TABLE)
     if content is None:
-        raise FileNotFoundError(f"{results.shown} has no {TABLE}; a run of avseg batch writes it when it ends")
+        raise FileNotFoundError(f"{results.shown} has no {TABLE}; avseg batch writes it at the end of a run")
     return (json.loads(line) for line in content.decode().splitlines() if line)

@@ -1,6 +1,6 @@
-"""The runner of a Ray cluster: Ray Data hands out videos, and each of its actors has a process that segments them.
+"""The runner for a Ray cluster: Ray Data distributes videos, and each actor has a process that segments them.
 
-Rows are small: a video goes in by its address and its outcome comes out; pictures and masks stay with the actor.
+Rows are small: the input is the address of a video, the output is its outcome; pictures and masks stay in the actor.
 """
 
 from __future__ import annotations
@@ -23,37 +23,37 @@ from avseg.ray_cluster import connect, ray
 log = logging.getLogger(__name__)
 
 MOST_BLOCKS = 4000
-"""Of a run: each is a task of Ray; more videos than these share them."""
+"""Largest number of blocks of a run. Each block is a Ray task with one or more videos."""
 ROUNDS = 3
-"""Times that videos without an answer are handed out."""
+"""Number of rounds in which videos without an answer are submitted."""
 RETRIES = 10
-"""Of a task whose actor is lost; several may go while it starts anew."""
+"""Retries of a task whose actor was lost; several can be used up while the actor restarts."""
 
 
 @dataclass(frozen=True)
 class RayPool:
-    """What the actors of a run are."""
+    """The actors of a run."""
 
     address: str | None = None
-    """Of a cluster; None: `RAY_ADDRESS`, else one of this machine that lasts as long as the run."""
+    """Address of a cluster; None: `RAY_ADDRESS`, or else a local cluster for the duration of the run."""
     least: int = 1
     most: int = 1
-    """Actors that there are at a time; Ray chooses by what waits and by what is free."""
+    """Largest number of actors; Ray scales them with the queue and the free resources."""
     cpus: float = 1.0
-    """Of one actor."""
+    """CPUs of one actor."""
     gpus: float = 0.0
 
     def __post_init__(self) -> None:
         if not 1 <= self.least <= self.most:
             raise ValueError(
-                f"the pool has {self.least} to {self.most} actors; wanted 1 or more, and no more than the most"
+                f"the pool has {self.least} to {self.most} actors; wanted at least 1, and no more than the maximum"
             )
         if self.cpus <= 0 or self.gpus < 0:
             raise ValueError(f"an actor has {self.cpus:g} CPUs and {self.gpus:g} GPUs; wanted more than 0 CPUs")
 
 
 class RayRunner:
-    """Actors of a cluster, one video at a time each; one that is lost is started again, where there is room."""
+    """Actors of a cluster, each with one video at a time; a lost actor is restarted if resources are free."""
 
     name = "ray"
 
@@ -65,7 +65,7 @@ class RayRunner:
         self._begun = False
 
     def describe(self) -> dict[str, Any]:
-        """See `VideoRunner`: by a task of the cluster, where the model's file has to be as well.
+        """See `VideoRunner`; runs as a task on the cluster, where the model's file must also exist.
 
         Raises:
             ValueError: the cluster is too small, or the model is refused.
@@ -80,10 +80,10 @@ class RayRunner:
         return found
 
     def run(self, wanted: Sequence[Wanted]) -> Iterator[Outcome]:
-        """See `VideoRunner`; a video whose actors are lost in every round has no outcome.
+        """See `VideoRunner`; a video whose actor is lost in every round has no outcome.
 
-        Videos that wait at an actor which is lost use up their tries while it starts anew, and Ray drops them without a
-        word. They are handed out again, by a new pool.
+        Videos queued at a lost actor use up their retries while it restarts, and Ray drops them silently. A new pool
+        submits them again.
         """
         left = {video.id: (video, again) for video, again in wanted}
         for _ in range(ROUNDS):
@@ -114,7 +114,7 @@ class RayRunner:
             yield Outcome.from_dict(json.loads(row["outcome"]))
 
     def close(self) -> None:
-        """See `VideoRunner`; a cluster of others stays."""
+        """See `VideoRunner`; an existing cluster keeps running."""
         if self._begun:
             self._begun = False
             ray.shutdown()
@@ -127,26 +127,26 @@ class RayRunner:
             have, least = total.get(what, 0.0), each * self._pool.least
             if least > have:
                 raise ValueError(
-                    f"the cluster has {have:g} {what}s and {self._pool.least} actors want {least:g}; give fewer with "
-                    f"--ray.least, or less to each with --ray.{what.lower()}s"
+                    f"the cluster has {have:g} {what}s, but {self._pool.least} actors need {least:g}; use fewer "
+                    f"with --ray.least, or less for each with --ray.{what.lower()}s"
                 )
             if each * self._pool.most > have:
                 log.warning("the cluster has %g %ss now, too few for %d actors at a time", have, what, self._pool.most)
 
 
 def _whole(place: str) -> str:
-    """An address, or a path from the root."""
+    """Return an address unchanged, and a path as absolute path."""
     return place if is_url(place) else str(Path(local_path(place)).absolute())
 
 
 class RayTries:
-    """What an actor is: it passes videos on to a process of its own, whose end costs one try."""
+    """The actor: it passes videos to its own process, whose crash costs one attempt."""
 
     def __init__(self, plan: dict[str, Any]) -> None:
         self._tries = Tries(from_dict(BatchPlan, plan))
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Outcomes of a batch of videos."""
+        """Return the outcomes of a batch of videos."""
         outcomes = []
         for text in batch["wanted"]:
             video, again = json.loads(text)

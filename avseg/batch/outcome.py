@@ -1,4 +1,4 @@
-"""What became of one video."""
+"""The outcome of one video."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from avseg.config import from_dict, to_dict
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of all tries together."""
+    """The outcome after all attempts."""
 
     id: str
     status: Literal["done", "there", "failed"]
-    """`there`: it had its result before."""
+    """`there` means that the result existed before."""
     error: str = ""
-    """Why there is no result, in one sentence."""
+    """Reason for a missing result, as one sentence."""
     notes: tuple[str, ...] = ()
-    """What there is to say of a result, such as a file that is cut short."""
+    """Remarks about a result, such as a truncated file."""
     tries: int = 1
     duration: float = 0.0
-    """s of the video."""
+    """Length of the video in s."""
     seconds: float = 0.0
-    """s that the last try took."""
+    """Duration of the last attempt in s."""
     begun: str = ""
-    """When the last try began, by the clock of its machine, in UTC."""
+    """Start of the last attempt in UTC, by the clock of its machine."""
     ended: str = ""
     host: str = ""
     device: str = ""
     versions: dict[str, str] = field(default_factory=dict)
-    """Of the packages that decide the bytes."""
+    """Versions of the packages that determine the bytes."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""

@@ -1,4 +1,4 @@
-"""Tables of a batch as Parquet files, with the same bytes whoever writes them. Needs pyarrow."""
+"""Tables of a batch as Parquet files with reproducible bytes. Needs pyarrow."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from avseg.batch.manifest import PARQUET
 from avseg.batch.results import Results
 
 ROWS = 4096
-"""Of one group; as many are held in memory."""
+"""Rows of one group, which is also the number held in memory."""
 MASKS = pa.schema(
     [
         ("id", pa.string()),
@@ -31,7 +31,7 @@ MASKS = pa.schema(
         ("counts", pa.string()),
     ]
 )
-"""A row for each mask of each frame (docs/how-to/cluster.md)."""
+"""The columns of masks: one row for each mask of each frame (docs/how-to/cluster.md)."""
 MANIFEST = pa.schema(
     [
         ("id", pa.string()),
@@ -52,13 +52,13 @@ MANIFEST = pa.schema(
         ("revision", pa.int32()),
     ]
 )
-"""`versions` is a JSON object."""
+"""The columns of the manifest; `versions` is a JSON object."""
 SIGNATURE = b"avseg.videos"
-"""In the metadata of a file of masks: which videos, and which masks of them, it was made of."""
+"""Metadata key of a file of masks: the videos and masks in it."""
 
 
 def write_rows(results: Results, name: str, schema: Any, rows: Iterable[Mapping[str, Any]]) -> int:
-    """Write a file, group by group; the number of rows."""
+    """Write a file group by group and return the number of rows."""
     count = 0
     with results.draft(name) as path, pq.ParquetWriter(str(path), schema, compression="zstd") as writer:
         for group in _groups(rows):
@@ -79,12 +79,12 @@ def _groups(rows: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any
 
 
 def write_masks(results: Results, name: str, signature: str, rows: Iterable[Mapping[str, Any]]) -> int:
-    """Write a file of masks; the number of rows."""
+    """Write a file of masks and return the number of rows."""
     return write_rows(results, name, MASKS.with_metadata({SIGNATURE: signature.encode()}), rows)
 
 
 def signature_of(path: Any) -> str:
-    """Of a file of masks: a path, or an open file; empty where it is none of ours."""
+    """Return the signature of a file of masks, given as path or open file; empty for files of other programs."""
     try:
         metadata = pq.read_schema(path).metadata or {}
     except (OSError, ValueError):
@@ -93,7 +93,7 @@ def signature_of(path: Any) -> str:
 
 
 def masks_of(path: Any, key: str) -> list[dict[str, Any]]:
-    """The rows of one video in a file of masks, in their order."""
+    """Return the rows of one video in a file of masks, in their order."""
     found: list[dict[str, Any]] = pq.read_table(path, filters=[("id", "==", key)]).to_pylist()
     return found
 

@@ -1,4 +1,4 @@
-"""What a batch makes of every video, and the note of it that stands with the results."""
+"""The settings of a batch, and the note of them that is kept with the results."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ BatchMasks: TypeAlias = Literal["rle", "parquet", "png", "npz", "none"]
 
 @dataclass(frozen=True)
 class BatchPlan:
-    """Where results go and what they hold; the names are those of `avseg batch`."""
+    """The place and content of results; the names are the options of `avseg batch`."""
 
     model: str
     """A model file, a Hub id, `demo`, or a name that opens a model without a file."""
     out: str
     """A folder or an address."""
     masks: BatchMasks = "rle"
-    """Their form in the folder of a video; `parquet` is `rle`, and all of them gathered in Parquet files."""
+    """Format in the folder of a video; `parquet` is `rle` plus Parquet files with the masks of all videos."""
     save: tuple[str, ...] = ()
-    """Further kinds of output."""
+    """More kinds of output."""
     fps: float | None = None
     threshold: float | None = None
     classes: str | None = None
@@ -43,30 +43,30 @@ class BatchPlan:
     engine: str = "torch"
     precision: str = "fp32"
     threads: int = 1
-    """Of one process: with more, sums may have another order, and results other bytes."""
+    """Threads per process; another number can change the order of sums and so the bytes of results."""
     parts: int = 64
     """Number of Parquet files."""
     devices: tuple[str, ...] = ("auto",)
-    """Of processes, in turn."""
+    """Devices of the processes, in turn."""
     tries: int = 3
-    """How often a video is tried before it counts as failed."""
+    """Attempts per video before it counts as failed."""
     patience: float | None = None
-    """s that one try may last; None: any time."""
+    """Time limit of one attempt in s; None: no limit."""
 
     def __post_init__(self) -> None:
         gathering = [kind for kind in self.save if kind.startswith(GATHERED)]
         if gathering:
-            raise ValueError(f"{gathering[0]} gathers the videos of one process; use avseg predict without --jobs")
+            raise ValueError(f"{gathering[0]} collects the videos of one process; use avseg predict without --jobs")
         choose(self.save, None, None if self.masks == "none" else "usual")
         part_of(self.start, self.end)
         for name, least in (("threads", 1), ("parts", 1), ("tries", 1)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} is {getattr(self, name)}, wanted {least} or more")
         if not self.devices:
-            raise ValueError("devices names none; wanted auto, cpu, cuda, cuda:1 or mps")
+            raise ValueError("devices is empty, wanted auto, cpu, cuda, cuda:1 or mps")
 
     def order(self, video: Path, out: Path) -> Order:
-        """What is made of a video, into a folder."""
+        """Return the order for a video and a folder."""
         return Order(
             model=self.model,
             video=video,
@@ -84,7 +84,7 @@ class BatchPlan:
         )
 
     def note(self, model: dict[str, Any]) -> dict[str, Any]:
-        """What decides the bytes of results: `batch.json`.
+        """Return the settings that determine the bytes of results: `batch.json`.
 
         Args:
             model: as `Predicting.describe` gives it, with its fingerprint over weights, options and classes.
@@ -108,9 +108,9 @@ class BatchPlan:
 
 
 def settle(results: Results, note: dict[str, Any]) -> None:
-    """Leave the note with the results, or compare it with the one that is there.
+    """Write the note to the place of the results, or compare it with the existing note.
 
-    Of several runs that begin at once, one writes it and the others compare.
+    If several runs start at once, one writes it and the others compare.
 
     Raises:
         ValueError: results of other settings or another model lie there, or a note that cannot be read.
@@ -123,20 +123,22 @@ def settle(results: Results, note: dict[str, Any]) -> None:
     try:
         found = json.loads(there or b"")
     except ValueError as error:
-        raise ValueError(f"{results.shown}/{NOTE} is no JSON ({error}); give another place with --out") from error
+        raise ValueError(
+            f"{results.shown}/{NOTE} is not valid JSON ({error}); choose another place with --out"
+        ) from error
     if not isinstance(found, dict) or found.get("format") != FORMAT:
-        raise ValueError(f"{results.shown}/{NOTE} is no note of avseg batch; give another place with --out")
+        raise ValueError(f"{results.shown}/{NOTE} was not written by avseg batch; choose another place with --out")
     if found.get("format_version") != FORMAT_VERSION:
         raise ValueError(
-            f"{results.shown} holds a batch of format version {found.get('format_version')}, and this avseg writes "
-            f"{FORMAT_VERSION}; give another place with --out"
+            f"{results.shown} holds a batch of format version {found.get('format_version')}, but this "
+            f"avseg writes {FORMAT_VERSION}; choose another place with --out"
         )
     if other := _other(found, json.loads(text)):
-        raise ValueError(f"{results.shown} holds results with {other}; give another place with --out")
+        raise ValueError(f"{results.shown} holds results with {other}; choose another place with --out")
 
 
 def _other(found: dict[str, Any], wanted: dict[str, Any]) -> str:
-    """The first thing in which two notes differ, such as "fps 5.0, not 2.0"; empty where they agree."""
+    """Return the first difference of two notes, such as "fps 5.0, not 2.0"; empty if they agree."""
     for room in ("model", "content"):
         there, here = found.get(room) or {}, wanted[room]
         for name in sorted({*there, *here}):

@@ -1,4 +1,4 @@
-"""Where results of a batch go: a folder of this machine or of a network disk, or an address."""
+"""The place for results of a batch: a local folder, a network disk, or an address."""
 
 from __future__ import annotations
 
@@ -19,69 +19,69 @@ VIDEOS, MANIFEST = "videos", "manifest"
 RESULT = "result.json"
 UNFINISHED = ".unfinished"
 _AT_ONCE = 200
-"""Lines of an address's manifest that are kept back: nothing can be added to a file there."""
+"""Manifest lines to buffer for an address, where a file cannot be appended to."""
 
 
 class Lines(Protocol):
-    """A file that grows by lines."""
+    """A file to which lines are added."""
 
     def add(self, line: str) -> None:
-        """One more."""
+        """Add a line."""
 
     def close(self) -> None:
-        """All lines are kept afterwards."""
+        """Write the remaining lines."""
 
 
 class Results(Protocol):
-    """What a batch needs of the place of its results. Names are relative to it, with forward slashes."""
+    """The place for results of a batch. Names are relative to it, with forward slashes."""
 
     shown: str
-    """In sentences."""
+    """Its name in messages."""
 
     def read(self, name: str) -> bytes | None:
-        """The content of a file; None where there is none."""
+        """Read a file; None if it is missing."""
 
     def read_all(self, names: Sequence[str]) -> dict[str, bytes]:
-        """The contents of files, by name; those that are missing are left out."""
+        """Read files by name; missing files are left out."""
 
     def open(self, name: str) -> BinaryIO | None:
-        """A file of which only parts are read; None where there is none."""
+        """Open a file to read parts of it; None if it is missing."""
 
     def write(self, name: str, content: bytes) -> None:
-        """Put a file in place, whole."""
+        """Write a file atomically."""
 
     def create(self, name: str, content: bytes) -> bool:
-        """The same, unless there is one: then False."""
+        """Write a file unless it exists; returns whether it was written."""
 
     @contextmanager
     def draft(self, name: str) -> Iterator[Path]:
-        """A path of this machine to write a file to, which is put in place when the block ends well."""
+        """Yield a local path to write; the file is moved into place if the block succeeds."""
 
     def lines(self, name: str) -> Lines:
-        """A new file below `MANIFEST`."""
+        """Start a new file below `MANIFEST`."""
 
     def all_lines(self) -> Iterator[str]:
-        """The lines of all files below `MANIFEST`."""
+        """Read the lines of all files below `MANIFEST`."""
 
     def sizes(self, ids: Sequence[str], names: Sequence[str]) -> dict[str, dict[str, int]]:
-        """By name of a file in the folder of a video: bytes by id, of those that have one."""
+        """Return sizes in bytes by file name and video id; videos without the file are left out."""
 
     def has(self, key: str) -> bool:
         """Whether a video has its result."""
 
     @contextmanager
     def folder(self, video: BatchVideo) -> Iterator[Path]:
-        """A folder of this machine for what is written of a video; remove it, and `keep` what it holds before."""
+        """Yield a local folder for the files of a video; it is removed afterwards, so call `keep` inside the block."""
 
     def keep(self, video: BatchVideo, made: Path, *, replacing: bool) -> bool:
-        """Put the result of a video in place, whole; False where another one was quicker."""
+        """Move the result of a video into place; False if another process was faster."""
 
     def tidy(self) -> None:
-        """Remove what killed processes of this machine have left half-written."""
+        """Remove partial files of killed processes of this machine."""
 
 
 def open_results(out: str) -> Results:
-    """The place that `out` names; nothing is made there yet.
+    """Return the place that `out` names, without creating anything.
 
     Raises:
         ImportError, ValueError, OSError: an address that cannot be opened.
@@ -90,12 +90,12 @@ def open_results(out: str) -> Results:
 
 
 def name_of(key: str, name: str = "") -> str:
-    """Of the folder of a video, or of a file in it."""
+    """Return the name of a video's folder, or of a file in it."""
     return f"{VIDEOS}/{key}/{name}" if name else f"{VIDEOS}/{key}"
 
 
 class LocalResults:
-    """A folder."""
+    """Results in a local folder."""
 
     def __init__(self, root: Path) -> None:
         self.root, self.shown = root, str(root)
@@ -201,7 +201,7 @@ class _LocalLines:
 
 
 class RemoteResults:
-    """An address that fsspec opens. Files there are put in place whole; `result.json` of a video comes last."""
+    """Results at an address that fsspec opens. Files are written atomically; `result.json` of a video comes last."""
 
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/")

@@ -1,4 +1,6 @@
-"""A batch from its list to its manifest: what is there is skipped, what fails is noted, and a later run goes on."""
+"""A batch from its list to its manifest: existing results are skipped, failures are noted, and a later run
+continues.
+"""
 
 from __future__ import annotations
 
@@ -25,37 +27,37 @@ from avseg.progress import Progress
 log = logging.getLogger(__name__)
 
 _FULL = os.strerror(errno.ENOSPC)
-LOST = "no process has answered for this video, on any of several tries"
+LOST = "no process answered for this video in several attempts"
 MOST_TOLD = 10
-"""Failures that the end of a run names."""
+"""Largest number of failures listed at the end of a run."""
 
 
 @dataclass
 class BatchReport:
-    """What became of the videos of a run."""
+    """The outcome of a run."""
 
     out: str
     listed: int
-    """Videos of the list."""
+    """Number of videos in the list."""
     chosen: int
-    """Those of this run: all, or those of its shard."""
+    """Number of videos of this run: all, or those of its shard."""
     done: int = 0
-    """Segmented by this run."""
+    """Number of videos segmented by this run."""
     there: int = 0
-    """That had their results before, or got them from another run meanwhile."""
+    """Number of videos with an earlier result, or one from a run at the same time."""
     failed: dict[str, str] = field(default_factory=dict)
-    """Sentences by id."""
+    """Reasons by id."""
     waiting: int | None = None
-    """Videos of the list without result or failure, of all runs; None where they were not counted."""
+    """Number of videos without result or failure in any run; None if not counted."""
 
     @property
     def exit_code(self) -> int:
-        """0 when every video of this run has its result, else 1."""
+        """0 if every video of this run has its result, else 1."""
         return 1 if self.failed else 0
 
     @property
     def summary(self) -> str:
-        """How many of each, and the first failures."""
+        """The number of each outcome, and the first failures."""
         told = (
             f"{self.done} segmented, {self.there} already there, {len(self.failed)} failed; results are in {self.out}"
         )
@@ -63,22 +65,24 @@ class BatchReport:
         if len(self.failed) > MOST_TOLD:
             lines.append(f"  and {len(self.failed) - MOST_TOLD} more; all of them are in the manifest")
         if self.waiting:
-            lines.append(f"{self.waiting} of {self.listed} videos wait for other runs; the last one writes the tables")
+            lines.append(
+                f"{self.waiting} of {self.listed} videos are left to other runs; the last run writes the tables"
+            )
         return "\n".join([told, *lines])
 
 
 def run_batch(
     plan: BatchPlan, inputs: Sequence[str], runner: VideoRunner, shard: tuple[int, int] | None = None
 ) -> BatchReport:
-    """Segment what `inputs` mean and has no result yet.
+    """Segment the videos in `inputs` that have no result yet.
 
-    Results of other settings or another model are refused. Several runs may have one place for their results at the
-    same time; they do some videos twice at worst, with the same bytes.
+    A place with results of other settings or another model is refused. Several runs may share a place at the same time;
+    at worst they process some videos twice, with the same bytes.
 
     Args:
-        plan: what is made, and where it goes.
+        plan: settings and place of the results.
         inputs: see `find_batch_videos`.
-        runner: what does it; it is closed at the end.
+        runner: the runner, which is closed at the end.
         shard: (index, number): only the videos of one of so many equal parts.
 
     Raises:
@@ -101,12 +105,12 @@ def run_batch(
 def _is_of(video: BatchVideo, shard: tuple[int, int]) -> bool:
     index, number = shard
     if not 0 <= index < number:
-        raise ValueError(f"the shard is number {index} of {number}; wanted 0 to {number - 1}")
+        raise ValueError(f"the shard index is {index}, wanted 0 to {number - 1}")
     return part_of_id(video.id, number) == index
 
 
 def _segment(results: Results, videos: Sequence[BatchVideo], runner: VideoRunner, report: BatchReport) -> None:
-    """Have those done that have no result of their present file."""
+    """Segment the videos without a result of their current file."""
     rows = rows_by_id(results.all_lines())
     there = results.sizes([video.id for video in videos], (RESULT,))[RESULT]
     wanted = [(video, video.id in there) for video in videos if video.id not in there or _changed(video, rows)]
@@ -127,13 +131,13 @@ def _segment(results: Results, videos: Sequence[BatchVideo], runner: VideoRunner
 
 
 def _changed(video: BatchVideo, rows: dict[str, dict[str, Any]]) -> bool:
-    """Whether the file of a video had another size when its result was made."""
+    """Whether the file of a video has changed its size since its result."""
     before = rows.get(video.id, {}).get("bytes")
     return before is not None and video.bytes is not None and before != video.bytes
 
 
 def _outcomes(runner: VideoRunner, wanted: Sequence[Wanted]) -> Generator[Outcome, None, None]:
-    """In an order of this run's own, so that two runs with one list seldom meet."""
+    """Yield outcomes in a random order, so that two runs with one list rarely work on the same video."""
     own = secrets.token_bytes(8)
     if wanted:
         yield from runner.run(sorted(wanted, key=lambda one: sha256(own + one[0].id.encode()).digest()))
@@ -146,8 +150,9 @@ def _count(outcome: Outcome, video: BatchVideo, revision: int, notes: ManifestNo
     """
     if outcome.status == "failed" and _FULL in outcome.error:
         raise OSError(
-            f"{report.out}: {_FULL.lower()} after {report.done} videos of this run ({outcome.error}); make room there "
-            "and in the folder for temporary files, and give the same command again, which goes on"
+            f"{report.out}: {_FULL.lower()} after {report.done} videos of this "
+            f"run ({outcome.error}); free some space there "
+            "and in the folder for temporary files, then repeat the command to continue"
         )
     notes.add(video, outcome, revision)
     if outcome.status == "there":
@@ -162,7 +167,7 @@ def _count(outcome: Outcome, video: BatchVideo, revision: int, notes: ManifestNo
 
 
 def _end(results: Results, plan: BatchPlan, videos: Sequence[BatchVideo], report: BatchReport, *, whole: bool) -> None:
-    """Write the tables, unless other shards are still at work."""
+    """Write the tables, unless other shards are unfinished."""
     rows = rows_by_id(results.all_lines())
     report.waiting = sum(video.id not in rows for video in videos)
     if report.waiting and not whole:

@@ -1,4 +1,4 @@
-"""How videos get to processes: one that is tried again where it fails, and the runner of this machine."""
+"""Distribution of videos to processes: repeated attempts, and the runner for this machine."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from avseg.jobs.errors import JobError, JobStopped, WorkerDied
 Question = TypeVar("Question", contravariant=True)
 Answer = TypeVar("Answer", covariant=True)
 Wanted = tuple[BatchVideo, bool]
-"""A video, and whether a result of it that is there shall be replaced."""
+"""A video, and whether to replace its existing result."""
 PAUSES = (0.0, 1.0, 4.0, 15.0)
-"""s before each further try: a network may come back."""
+"""Pauses in s before further attempts, for example to let a network recover."""
 
 
 class VideoRunner(Protocol):
-    """Has videos segmented, somewhere."""
+    """A runner that has videos segmented."""
 
     name: str
 
     def describe(self) -> dict[str, Any]:
-        """What `Predicting.describe` gives of the model, where it runs."""
+        """Return `Predicting.describe` of the model on the machine that runs it."""
 
     def run(self, wanted: Sequence[Wanted]) -> Iterator[Outcome]:
-        """What became of each, as they end."""
+        """Yield the outcome of each video when it ends."""
 
     def close(self) -> None:
         """End all processes at once."""
 
 
 class Tries:
-    """A process that segments one video after another, and a number of tries for each.
+    """A process that segments one video after another, with several attempts for each.
 
     Args:
         plan: for all videos.
@@ -58,7 +58,7 @@ class Tries:
         return self._child.pid
 
     def describe(self) -> dict[str, Any]:
-        """What the process says of the model.
+        """Return the description of the model from the process.
 
         Raises:
             ValueError: the model or an option is refused, in one sentence.
@@ -68,7 +68,7 @@ class Tries:
         return found
 
     def run(self, wanted: Wanted) -> Outcome:
-        """What became of a video.
+        """Return the outcome of a video.
 
         Raises:
             JobStopped: `stop` was set.
@@ -78,7 +78,7 @@ class Tries:
             if outcome.status != "failed" or number == self._plan.tries:
                 break
             if self.stop.wait(PAUSES[min(number, len(PAUSES)) - 1]):
-                raise JobStopped("the work was stopped between two tries")
+                raise JobStopped("the work was stopped between two attempts")
         return outcome
 
     def _tried(self, wanted: Wanted) -> Outcome:
@@ -96,7 +96,7 @@ class Tries:
 
 
 class Process(Protocol[Question, Answer]):
-    """What answers one question after another."""
+    """A process that answers one question after another."""
 
     stop: threading.Event
 
@@ -113,7 +113,7 @@ class Process(Protocol[Question, Answer]):
 def in_processes(
     processes: Sequence[Process[Question, Answer]], wanted: Sequence[Question]
 ) -> Generator[Answer, None, None]:
-    """Answers as they come, by all processes at once; leaving it early stops them."""
+    """Yield answers of all processes as they arrive; closing the generator early stops them."""
     waiting: queue.SimpleQueue[Question] = queue.SimpleQueue()
     for one in wanted:
         waiting.put(one)
@@ -146,7 +146,7 @@ def _work(
     waiting: queue.SimpleQueue[Question],
     told: queue.SimpleQueue[tuple[Answer] | BaseException | None],
 ) -> None:
-    """What a thread does: questions of the queue, until none is left."""
+    """Answer questions from the queue until it is empty."""
     try:
         while not process.stop.is_set():
             told.put((process.run(waiting.get_nowait()),))
@@ -159,7 +159,7 @@ def _work(
 
 
 class LocalRunner:
-    """Processes of this machine, one video at a time each; the model is loaded once a process.
+    """Local processes, each with one video at a time; each process loads the model once.
 
     Args:
         plan: for all videos.

@@ -1,4 +1,4 @@
-"""What runs in a process of a batch: one video after another, from wherever it lies to wherever results go."""
+"""The work of a batch process: fetch a video, segment it, store the result."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class Segmenting:
     def _made(
         self, video: BatchVideo, replacing: bool, wants_stop: WantsStop
     ) -> tuple[Literal["done", "there"], tuple[str, ...], float]:
-        """Whether it is done, notes, and the length of the video in s.
+        """Segment the video; returns whether it was done, notes, and the length of the video in s.
 
         Raises:
             ValueError, OSError: there is no result.
@@ -123,7 +123,7 @@ def _refuse(report: FolderReport, video: BatchVideo, path: Path) -> None:
 
 @contextmanager
 def fetched(video: BatchVideo) -> Iterator[Path]:
-    """A path of this machine with the video's content, under the name that it has at its address.
+    """Yield a local path with the video's content, under its original name.
 
     Raises:
         OSError: it cannot be read, or has changed since it was listed.
@@ -138,12 +138,12 @@ def fetched(video: BatchVideo) -> Iterator[Path]:
             files.get_file(place, str(path))
         got = path.stat().st_size
         if video.bytes is not None and got != video.bytes:
-            raise OSError(f"{shown(video.source)} came with {got} bytes and was listed with {video.bytes}")
+            raise OSError(f"{shown(video.source)} has {got} bytes but was listed with {video.bytes}")
         yield path
 
 
 def device_of(devices: tuple[str, ...], place: int) -> str:
-    """The device of a process; `auto` on a machine with several GPUs is one of them, in turn."""
+    """Return the device of a process; with several GPUs, `auto` takes them in turn."""
     device = devices[place % len(devices)]
     if device == "auto" and torch.cuda.device_count() > 1:
         return f"cuda:{place % torch.cuda.device_count()}"
@@ -151,5 +151,5 @@ def device_of(devices: tuple[str, ...], place: int) -> str:
 
 
 def now() -> str:
-    """UTC to the millisecond, by the clock of this machine."""
+    """Return the time in UTC to the millisecond, by the clock of this machine."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,6 +1,6 @@
-"""Masks of all videos gathered in Parquet files: a video belongs to one by the hash of its id.
+"""Masks of all videos in Parquet files; the hash of a video's id selects its file.
 
-They are made of what lies in the folders of the videos, and can be made again at any time.
+The files are built from the folders of the videos and can be rebuilt at any time.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LINES = "masks.jsonl"
 TOGETHER = 32
 """Videos whose files are read at once."""
 AGAIN = 5
-"""Times that a file is written anew where other runs add videos meanwhile."""
+"""Attempts to rewrite a file when other runs add videos at the same time."""
 
 
 def shard_name(part: int, parts: int) -> str:
@@ -34,7 +34,7 @@ def shard_name(part: int, parts: int) -> str:
 
 
 def gather(results: Results, ids: Sequence[str], parts: int, ready: set[int]) -> int:
-    """Write the Parquet files that lack something; the number of those that were written.
+    """Write the Parquet files that are incomplete and return their number.
 
     Args:
         ids: of all videos that may have a result.
@@ -68,7 +68,7 @@ def gather(results: Results, ids: Sequence[str], parts: int, ready: set[int]) ->
 
 
 def _videos(results: Results, ids: Sequence[str], parts: int, wanted: Sequence[int]) -> dict[int, dict[str, int]]:
-    """By file: the videos that have masks, with the bytes of these."""
+    """Return by file the videos with masks and the sizes of these."""
     chosen = [key for key in ids if part_of_id(key, parts) in set(wanted)]
     sizes = results.sizes(chosen, (RESULT, LINES))
     found: dict[int, dict[str, int]] = {part: {} for part in wanted}
@@ -98,12 +98,12 @@ def _rows(results: Results, ids: Sequence[str]) -> Iterator[dict[str, Any]]:
         for key in some:
             head, lines = files.get(name_of(key, RESULT)), files.get(name_of(key, LINES))
             if head is None or lines is None:
-                raise FileNotFoundError(f"the result of {key} has gone from {results.shown}; run the batch again")
+                raise FileNotFoundError(f"the result of {key} is no longer in {results.shown}; run the batch again")
             yield from rows_of(key, json.loads(head), lines.decode())
 
 
 def rows_of(key: str, head: Mapping[str, Any], lines: str) -> Iterator[dict[str, Any]]:
-    """The masks of a video as rows.
+    """Return the masks of a video as rows.
 
     Args:
         head: its result.json.
@@ -131,7 +131,7 @@ def rows_of(key: str, head: Mapping[str, Any], lines: str) -> Iterator[dict[str,
 
 
 def unpack(out: str | Path, key: str, folder: str | Path) -> Path:
-    """The folder of one video as `avseg predict --masks rle` writes it, from its result.json and the Parquet files.
+    """Write the folder of one video, as by `avseg predict --masks rle`, from its result.json and the Parquet files.
 
     Raises:
         FileNotFoundError: no such batch or video.
@@ -144,7 +144,7 @@ def unpack(out: str | Path, key: str, folder: str | Path) -> Path:
     parts = int(json.loads(note)["parts"])
     file = results.open(name := shard_name(part_of_id(key, parts), parts))
     if file is None:
-        raise FileNotFoundError(f"{results.shown} has no {name}; it is written with --masks parquet")
+        raise FileNotFoundError(f"{results.shown} has no {name}; run avseg batch with --masks parquet to write it")
     frames: dict[int, list[dict[str, Any]]] = {frame["index"]: [] for frame in json.loads(head)["frames"]}
     with file:
         rows = imported("avseg.batch.parquet:masks_of")(file, key)

@@ -1,4 +1,4 @@
-"""The videos of a batch: what each is called, where it lies, and which part of the work it belongs to."""
+"""The videos of a batch: id, source, and part of the work."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ class BatchVideo:
     """One video of a list."""
 
     id: str
-    """A relative path such as `dogs/rex.mp4`; its result stands in a folder of that name."""
+    """A relative path such as `dogs/rex.mp4`, which is also the name of its result folder."""
     source: str
     """A path or a URL."""
     bytes: int | None = None
-    """Size of the file, where the list that it comes from tells."""
+    """Size of the file, if the list or folder gives it."""
 
 
 def part_of_id(key: str, parts: int) -> int:
-    """Which of `parts` equal parts a video belongs to, from 0: the same on every machine, whatever else is listed."""
+    """Return the part of a video, from 0 to `parts` - 1: the same on every machine and for every list."""
     return int(sha256(key.encode()).hexdigest()[:15], 16) % parts
 
 
 def checked_id(text: str, where: str) -> str:
-    """An id without a slash at its beginning.
+    """Check an id and return it without a leading slash.
 
     Args:
         text: what somebody wrote, or a path.

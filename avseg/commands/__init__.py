@@ -1,1 +1,1 @@
-"""Commands of the command line, by group (`avseg.cli`)."""
+"""The commands of the command line, one module per command or group (`avseg.cli` lists them)."""

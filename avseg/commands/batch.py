@@ -1,4 +1,4 @@
-"""`avseg batch`: many videos on one machine or many."""
+"""`avseg batch`: segment many videos on one or several machines."""
 
 from __future__ import annotations
 
@@ -20,76 +20,78 @@ _OUT = Annotated[str, arg(metavar="DIR|URL")]
 
 @dataclass(frozen=True)
 class BatchSaving:
-    """What is written of a video beside result.json."""
+    """Files to write for a video in addition to result.json."""
 
     masks: Literal["rle", "parquet", "png", "npz", "none"] = "rle"
-    """The form of the masks. parquet: as rle, and all videos gathered in Parquet files (avseg[parquet])."""
+    """Format of the masks. parquet: as rle, collected from all videos in Parquet files (avseg[parquet])."""
     save: tuple[str, ...] = ()
-    """Further kinds of output, as avseg predict --save has them."""
+    """More kinds of output; avseg predict --help lists the kinds under --save."""
     parquet_files: int = 64
-    """Number of Parquet files; the hash of a video's name says to which it belongs."""
+    """Number of Parquet files; the hash of a video's name selects its file."""
 
 
 @dataclass(frozen=True)
 class BatchRunning:
-    """What computes: the same on every machine, so that results have the same bytes."""
+    """How to compute: the same on every machine, so that results have the same bytes."""
 
     devices: tuple[str, ...] = ("auto",)
-    """Where the processes of a machine run, in turn: auto (its GPUs, else the CPU), cpu, cuda:0 ..."""
+    """Devices for the processes of a machine, in turn: auto (its GPUs, else the CPU), cpu, cuda:0 ..."""
     engine: Literal["torch", "openvino", "onnxruntime"] = "torch"
-    """What computes the network."""
+    """Engine that runs the network."""
     precision: Literal["fp32", "bf16", "fp16", "int8"] = "fp32"
-    """In which numbers."""
+    """Number format of the network."""
     threads: int = 1
-    """Threads of one process; another number may give other last digits."""
+    """Threads per process; another number can change the last digits of the results."""
 
 
 @dataclass(frozen=True)
 class RayChoices:
-    """Of --runner ray."""
+    """Options of --runner ray."""
 
     address: str | None = None
-    """A running cluster, such as auto or ray://head:10001; by default RAY_ADDRESS, else one of this machine alone."""
+    """Address of a running cluster, such as auto or ray://head:10001. The default is RAY_ADDRESS, or else a new cluster
+    on this machine.
+    """
     least: int = 1
-    """Actors at the beginning; Ray adds more, up to --jobs, while videos wait and there is room."""
+    """Number of actors at the start; Ray adds more, up to --jobs, while videos are queued and resources are free."""
     cpus: float = 1.0
-    """CPUs of an actor."""
+    """CPUs per actor."""
     gpus: float = 0.0
-    """GPUs of an actor; 0.5 lets two share one."""
+    """GPUs per actor; 0.5 lets two actors share one."""
 
 
 @dataclass(frozen=True)
 class BatchRunner:
-    """Who does the work."""
+    """Runner and number of processes."""
 
     runner: Literal["local", "shards", "ray"] = "local"
-    """local: processes of this machine. shards: the same for one of N equal parts of the list. ray: a Ray cluster."""
+    """local: processes on this machine. shards: the same, for one of N equal parts of the list. ray: a Ray cluster."""
     jobs: int = 1
-    """Processes of this machine, or the most actors at a time."""
+    """Number of processes on this machine, or the maximum number of actors."""
     num_shards: int | None = None
-    """N, of --runner shards."""
+    """Number of parts N for --runner shards."""
     shard_index: int | None = None
-    """Which part, from 0 to N - 1."""
+    """Part to process with --runner shards, from 0 to N - 1."""
     tries: int = 3
-    """How often a video is tried before it counts as failed."""
+    """Attempts per video before it counts as failed."""
     patience: float | None = None
-    """Seconds that one try may last; by default any time."""
+    """Time limit of one attempt in seconds. Unlimited by default."""
     ray: RayChoices = RayChoices()
 
     @property
     def shard(self) -> tuple[int, int] | None:
-        """Index and number.
+        """Return the index and the number of parts.
 
         Raises:
-            ValueError: one without the other, or a runner that has none.
+            ValueError: if one is missing, or the runner has no parts.
         """
         index, number = self.shard_index, self.num_shards
         if self.runner != "shards":
             if index is not None or number is not None:
-                raise ValueError(f"--num-shards and --shard-index are for --runner shards, and it is {self.runner}")
+                raise ValueError(f"--num-shards and --shard-index need --runner shards, got --runner {self.runner}")
             return None
         if index is None or number is None:
-            raise ValueError("--runner shards wants --num-shards N and --shard-index I, from 0 to N - 1")
+            raise ValueError("--runner shards needs --num-shards N and --shard-index I, from 0 to N - 1")
         if not 0 <= index < number:
             raise ValueError(
                 f"--shard-index is {index} and --num-shards {number}; wanted an index from 0 to {number - 1}"
@@ -97,11 +99,11 @@ class BatchRunner:
         return index, number
 
     def of(self, plan: Any) -> Any:
-        """What does the work of a plan.
+        """Return the runner of a plan.
 
         Raises:
-            ValueError: numbers that cannot be.
-            ImportError: the extra is not installed.
+            ValueError: if a number is out of range.
+            ImportError: if the extra is not installed.
         """
         if self.runner != "ray":
             return imported("avseg.batch.runner:LocalRunner")(plan, self.jobs, self.runner)
@@ -121,18 +123,18 @@ def batch(
     source: Annotated[SourceChoices, arg(name="")] = SourceChoices(),
     options: Annotated[SessionChoices, arg(name="")] = SessionChoices(),
 ) -> int:
-    """Segment a list of videos on one machine or many; what is done is skipped, and a killed run goes on.
+    """Segment a list of videos on one or several machines; a restarted run skips finished videos.
 
     Args:
         videos: Folders, patterns, lists (.txt, .csv, .parquet) or addresses such as s3://bucket/clips (avseg[remote]).
-        model: What segments.
+        model: The model.
         out: Folder or address of the results: videos/, manifest.jsonl, and masks/ with --masks parquet.
         fps: Masks per second of video. The default is 5, or 1 for models that see a whole clip, such as AVISM.
-        saving: What is written.
-        runner: Who does the work.
-        running: What computes.
-        source: What is used of a video.
-        options: Which objects are told of, and options of single families.
+        saving: Files to write.
+        runner: Runner and number of processes.
+        running: Devices and engine.
+        source: Part of the video and its sound to use.
+        options: Which objects to mark, and options of single families.
     """
     if saving.masks == "parquet" and find_spec("pyarrow") is None:
         raise ImportError('--masks parquet needs pyarrow; install it with: pip install "avseg[parquet]"')

@@ -1,4 +1,4 @@
-"""`avseg benchmark`: how fast a model is on this machine."""
+"""`avseg benchmark`: measure the speed of a model on this machine."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ def benchmark(
     quick: bool = False,
     as_json: _AsJson = False,
 ) -> int:
-    """Measure a model on this machine: parameters, operations, memory and frames a second, by engine and precision.
+    """Measure a model on this machine: parameters, operations, memory and frames per second, by engine and precision.
 
-    Every engine and precision that can be had here runs in a process of its own. Beside its speed stands the floor: the
-    time that a product of matrices of as many operations takes.
+    Each installed engine and supported precision runs in its own process. The table also shows the floor: the time of a
+    matrix product with the same number of operations.
 
     Args:
-        model: What is measured.
-        engine: Only these engines; all that are installed by default.
-        precision: Only these precisions; all that this machine has by default.
-        device: Where the model runs: auto, cpu, cuda, cuda:1 or mps.
-        frames: Pictures that are predicted at once, in whole groups of the model's.
-        size: Height and width of the video that the pictures would come from.
-        quick: Predict once instead of for a second or more.
-        as_json: Print JSON in place of the table.
+        model: The model to measure.
+        engine: Measure only these engines. The default is all that are installed.
+        precision: Measure only these precisions. The default is all that this machine supports.
+        device: Device to run the model on: auto, cpu, cuda, cuda:1 or mps.
+        frames: Number of frames predicted at once, rounded to whole groups of the model.
+        size: Height and width of the source video.
+        quick: Predict once instead of repeating for a second or more.
+        as_json: Print JSON instead of the table.
     """
     report = imported("avseg.jobs.speeds:measured")(
         model.source, engines=engine, precisions=precision, device=device, video=size, frames=frames, quick=quick
@@ -62,7 +62,7 @@ def _print(report: Any) -> None:
     print(f"on {where}{threads}")
     print_table("", [_cells(row) for row in report.rows])
     if any(row.usual for row in report.rows):
-        print("* is what avseg predict takes by itself")
+        print("* marks the default of avseg predict")
     for row in report.rows:
         if row.fault:
             print(f"{row.engine} in {row.precision}: {row.fault}")
@@ -85,7 +85,7 @@ def _cells(row: Any) -> dict[str, str]:
 
 
 def _number(value: float | None, factor: float = 1.0) -> str:
-    """Three digits, or all before the point."""
+    """Format a number with three digits, or with all digits before the point."""
     if value is None:
         return "-"
     value *= factor
@@ -93,7 +93,7 @@ def _number(value: float | None, factor: float = 1.0) -> str:
 
 
 def _large(value: float) -> str:
-    """`93.4 million`."""
+    """Format a large number, such as `93.4 million`."""
     for unit, name in ((1e12, " trillion"), (1e9, " billion"), (1e6, " million")):
         if value >= unit:
             return f"{value / unit:.3g}{name}"

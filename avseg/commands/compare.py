@@ -1,4 +1,4 @@
-"""`avseg compare`: two models on the same clips."""
+"""`avseg compare`: compare two models on the same clips."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ def compare(
     options: Annotated[ComparisonOptions, arg(name="")] = ComparisonOptions(),
     choices: Annotated[SharedChoices, arg(name="")] = SharedChoices(),
 ) -> int:
-    """Compare two models on the same clips: what B has more than A, with intervals, by class, and on which clips.
+    """Compare two models on the same clips: differences B - A with intervals, by class and by clip.
 
-    A and B are models, tracks that somebody predicted, or two folders that avseg evaluate --out wrote.
+    A and B are models, JSON files of predicted tracks, or two folders written by avseg evaluate --out.
 
     Args:
         a: A model file, a Hugging Face Hub id, "demo", a name without a file (avseg models), a JSON of tracks, or the
             folder of an evaluation.
-        b: The other; also a folder where A is one.
-        data: The data set: --data.name NAME --data.root DIR. Folders of evaluations say it themselves.
-        split: The part of the data set (default: test).
-        protocol: One or several (default: published), by suite.
-        suites: Metric suites; by default the data set's own.
+        b: The second model; a folder if A is a folder.
+        data: The data set: --data.name NAME --data.root DIR. Leave it out for folders of evaluations, which record it.
+        split: Split of the data set (default: test).
+        protocol: One or several protocols, listed by suite (default: published).
+        suites: Metric suites to compute. The default is the data set's own.
         out: Folder for index.html, compare.json, compare.csv and overlays.
-        overlays: Write pictures of this many clips that differ most (needs --out).
-        options: How clips are drawn, and how models run.
-        choices: Of models that open by name.
+        overlays: Write pictures of the N clips that differ most (needs --out).
+        options: Options of the intervals and of running the models.
+        choices: Options of models that open by name.
     """
     first, second = choices.of(a, b)
     found = engine.compare_files(

@@ -1,4 +1,4 @@
-"""`avseg completion`: scripts that let a shell complete what is typed.
+"""`avseg completion`: scripts for shell completion.
 
 The scripts are short: at every Tab the shell asks `avseg __complete WORD...`, which answers from the same table of
 commands that the help pages come from. No torch is imported for that.
@@ -18,7 +18,7 @@ from avseg.models.opening import opening_names
 
 ASK = "__complete"
 FILES = ":files"
-"""An answer that stands for the names of files and folders, which the shell knows best."""
+"""The answer that tells the shell to complete names of files and folders itself."""
 
 _BASH = f"""\
 _avseg() {{
@@ -81,12 +81,12 @@ def completion(shell: Positional[Literal["bash", "zsh", "fish"]]) -> int:
 
     In ~/.bashrc: eval "$(avseg completion bash)"
 
-    In ~/.zshrc, behind compinit: eval "$(avseg completion zsh)"
+    In ~/.zshrc, after compinit: eval "$(avseg completion zsh)"
 
     In ~/.config/fish/config.fish: avseg completion fish | source
 
     Args:
-        shell: The shell that is to complete.
+        shell: Your shell.
     """
     print(SCRIPTS[shell], end="")
     return 0
@@ -131,14 +131,14 @@ ANSWERS: dict[str, Callable[[], Iterable[str]]] = {
     "model": lambda: ("demo", *opening_names(), FILES),
     "videos": lambda: (FILES,),
 }
-"""What may stand behind an option whose type does not tell, or at a place."""
+"""Completions of options and positionals whose type does not list their values."""
 
 
 def answers(words: Sequence[str], command: Command) -> list[str]:
-    """What may stand at the last of `words` (which may be empty), the words behind a command's name.
+    """Return the completions of the last of `words`, the words after a command's name; the last word may be empty.
 
     Args:
-        words: as typed; `=` may be a word of its own, as bash splits `--out=DIR`.
+        words: as typed; `=` may be a separate word, because bash splits `--out=DIR`.
         command: the command.
     """
     *before, current = [word for word in words[:-1] if word != "="] + ["" if words[-1] == "=" else words[-1]]
@@ -163,7 +163,7 @@ def answers(words: Sequence[str], command: Command) -> list[str]:
 
 
 def values_of(option: Option) -> list[str]:
-    """What an option takes, as far as that is known; `FILES` for names of files."""
+    """Return the known values of an option; `FILES` for names of files."""
     for name in option.names:
         if name in ANSWERS:
             return list(ANSWERS[name]())
@@ -171,5 +171,5 @@ def values_of(option: Option) -> list[str]:
 
 
 def fitting(known: Iterable[str], current: str) -> list[str]:
-    """Those that begin as what is typed does, and `FILES`."""
+    """Return the answers that begin with the typed text, and `FILES`."""
     return [word for word in known if word.startswith(current) or word == FILES]

@@ -1,4 +1,4 @@
-"""The commands of `avseg convert`, one for each family. No torch is imported before one of them runs."""
+"""The commands of `avseg convert`, one per family. torch is imported only when one of them runs."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from avseg.weights import recognise
 
 
 def converters() -> dict[str, Callable[..., int]]:
-    """The command of every family that has a converter."""
+    """Return the command of every family that has a converter."""
     return {name: _command(spec) for name, spec in FAMILIES.items() if spec.convert}
 
 
 def _command(spec: FamilySpec) -> Callable[..., int]:
-    """A family's converter as a command: checkpoint by its place, the model file as -o, the rest as it is typed."""
+    """Make a family's converter a command: the checkpoint is positional, the model file is -o, the rest are options."""
     make = imported(spec.convert or "")
     signature = inspect.signature(make)
 
@@ -41,7 +41,7 @@ def _command(spec: FamilySpec) -> Callable[..., int]:
 
 
 def _convert(family: str, checkpoint: Path, out: Path, convert_file: Callable[[], Path]) -> int:
-    """Convert, and print what came of it; an error says what the file is where it is no checkpoint of the family."""
+    """Convert and print the result; an error names what the file is if it is not a checkpoint of the family."""
     try:
         convert_file()
     except ValueError as error:
@@ -53,7 +53,7 @@ def _convert(family: str, checkpoint: Path, out: Path, convert_file: Callable[[]
 
 
 def _another(family: str, checkpoint: Path, out: Path) -> str | None:
-    """A sentence about a file that is something else than a checkpoint of `family`, as far as that is known."""
+    """Return a sentence about a file that is not a checkpoint of `family`, if its kind is known."""
     from avseg.models.convert import read_checkpoint
 
     file = shlex.quote(str(checkpoint))
@@ -62,8 +62,8 @@ def _another(family: str, checkpoint: Path, out: Path) -> str | None:
     except ValueError:
         header = None
     if header is not None:
-        what = f"{checkpoint} is a model file of avseg already, of the family {header.family}"
-        return f"{what}; use it as it is: avseg predict VIDEO --model {file}"
+        what = f"{checkpoint} is already a model file of avseg, of the family {header.family}"
+        return f"{what}; use it directly: avseg predict VIDEO --model {file}"
     try:
         match = recognise(read_checkpoint(checkpoint))
     except ValueError:
@@ -71,11 +71,11 @@ def _another(family: str, checkpoint: Path, out: Path) -> str | None:
     if match is None or match.record.family == family:
         return None
     command = match.record.command.replace("FILE", file).replace("model.safetensors", shlex.quote(str(out)))
-    return f"{checkpoint} is not of {family} but of {match.record.what}; run {command}"
+    return f"{checkpoint} is a checkpoint of {match.record.what}, not of {family}; run {command}"
 
 
 def described(checkpoint: Path, out: Path) -> str:
-    """What a model file was made of, and the commands that use it, for people to read."""
+    """Describe what a model file was made from and the commands that use it."""
     header = read_header(out)
     notes, task = header.notes, header.task
     classes = len(task.get("classes", ()))
@@ -89,20 +89,20 @@ def described(checkpoint: Path, out: Path) -> str:
         rows["tensors"] = (
             f"{notes['tensors_taken']} taken, {notes['tensors_dropped']} dropped (see docs/how-to/convert.md)"
         )
-    lines = [f"{out} is made of {checkpoint}"]
+    lines = [f"wrote {out} from {checkpoint}"]
     lines += [f"  {name:<9} {value}" for name, value in rows.items() if value]
     return "\n".join([*lines, *next_lines(out, from_dict(FAMILIES[header.family].config, header.config))])
 
 
 def next_lines(out: Path, config: ModelConfig) -> list[str]:
-    """The commands that use a model file, as they can be typed."""
+    """Return the commands that use a model file, ready to copy."""
     file = shlex.quote(str(out))
     if not config.hears:
         return [
-            "next, on clips with audio features, since it has no VGGish (--vggish FILE):",
+            "next, on clips with audio features, because the file holds no VGGish weights (--vggish FILE adds them):",
             f"  avseg evaluate {file} --data.name aviseg --data.root DIR --data.audio features",
         ]
     return [
         f"next: avseg predict VIDEO --model {file} --out avseg-out",
-        f"no video at hand: avseg data synth s4 --root avseg-try --clips 4 && avseg predict avseg-try --model {file}",
+        f"no video? avseg data synth s4 --root avseg-try --clips 4 && avseg predict avseg-try --model {file}",
     ]

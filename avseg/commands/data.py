@@ -1,4 +1,4 @@
-"""The commands of `avseg data`, made of the records of the data sets. No torch is imported before one of them runs."""
+"""The commands of `avseg data`, built from the records of the data sets. torch is imported only when one runs."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from avseg.lazy import imported
 
 
 def commands() -> Mapping[str, Callable[..., int] | Group]:
-    """What may stand behind `avseg data`: groups with a command for each data set, and own commands of data sets."""
+    """Return the commands of `avseg data`: groups with one command per data set, and commands of single data sets."""
     own = {name: place for spec in DATASETS.values() for name, place in spec.commands.items()}
     return {
         "synth": _group("write", "Write synthetic clips in the layout of a data set.", folders.write),
-        "prepare": _group("prepare", "Make the folder of a data set from raw videos and label files.", folders.prepare),
+        "prepare": _group("prepare", "Build the folder of a data set from videos and label files.", folders.prepare),
         **{name: _printing(imported(place), runs=True) for name, place in own.items()},
         "check": _group("check", "Print what is missing or wrong in the folder of a data set.", folders.check),
         "view": view,
@@ -37,11 +37,11 @@ def commands() -> Mapping[str, Callable[..., int] | Group]:
 
 
 def _layout() -> str:
-    return f"The data set whose layout is written: {', '.join(folders.names_with('save'))}."
+    return f"Data set whose layout to write: {', '.join(folders.names_with('save'))}."
 
 
 def _origin() -> str:
-    return f"The data set that lies in SOURCE: {', '.join(folders.names_with('save'))}."
+    return f"Data set in SOURCE: {', '.join(folders.names_with('save'))}."
 
 
 def _convert(
@@ -52,15 +52,15 @@ def _convert(
     sample_rate: int = 16000,
     stereo: bool = False,
 ) -> Any:
-    """Write a folder in the layout of one data set anew in that of another: frames, sound and masks.
+    """Convert the folder of one data set to the layout of another: frames, sound and masks.
 
     Args:
-        source: The folder.
-        target: The folder to write; it must not exist, or be empty.
-        origin: The data set that lies in SOURCE.
-        layout: The data set whose layout is written.
-        sample_rate: Hz of the sound.
-        stereo: Keep two channels of sound.
+        source: The folder to convert.
+        target: The folder to write. It must be empty or not exist yet.
+        origin: The data set in SOURCE.
+        layout: The data set whose layout to write.
+        sample_rate: Sample rate of the sound in Hz.
+        stereo: Keep two audio channels.
     """
     function: Callable[..., Any] = imported("avseg.datasets.convert:convert")
     return function(source, target, origin=origin, layout=layout, sample_rate=sample_rate, stereo=stereo)
@@ -78,16 +78,20 @@ def _group(work: folders.Work, what: str, function: Callable[..., Any]) -> Group
 
 @dataclasses.dataclass(frozen=True)
 class JobRunner:
-    """Where the jobs of a command run."""
+    """Runner for the jobs of a command."""
 
     runner: Literal["local", "ray"] = "local"
-    """local: processes of this machine (--workers). ray: tasks on a Ray cluster whose nodes all see the folders."""
+    """local: processes on this machine (--workers). ray: tasks on a Ray cluster whose nodes all have access to the
+    folders.
+    """
     address: str | None = None
-    """Of --runner ray: a cluster, such as auto or ray://head:10001; default: RAY_ADDRESS, else one of this machine."""
+    """Ray cluster for --runner ray, such as auto or ray://head:10001. The default is RAY_ADDRESS, or else a new
+    cluster on this machine.
+    """
 
     def __post_init__(self) -> None:
         if self.runner == "local" and self.address is not None:
-            raise ValueError("--address names a Ray cluster; give --runner ray with it")
+            raise ValueError("--address needs --runner ray")
 
     def running(self) -> AbstractContextManager[None]:
         """In the block jobs run there.
@@ -105,12 +109,12 @@ class JobRunner:
 def _printing(
     function: Callable[..., Any], what: str = "", options: Any = None, *, runs: bool = False
 ) -> Callable[..., int]:
-    """`function` as a command that prints what it returns and ends with the `exit_code` of that.
+    """Make `function` a command that prints its return value and exits with the `exit_code` of that value.
 
     Args:
-        function: Typed; a parameter whose default is a dataclass becomes options without a prefix.
-        what: What it does, in place of the first paragraph of its docstring.
-        options: A dataclass of the keywords that it takes beside those that it names.
+        function: A typed function; a parameter whose default is a dataclass becomes options without a prefix.
+        what: Replaces the first paragraph of its docstring.
+        options: A dataclass of further keywords of the function.
         runs: Add the options of `JobRunner`.
     """
 

@@ -1,4 +1,4 @@
-"""Which data set a command line names: its own options are those that help pages, completion and messages know."""
+"""The data set that a command line names; help pages, completion and messages use its options."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from avseg.datasets import DATASETS, data_config, foreign_option, own_config
 from avseg.engine.config import Recipe
 
 PARTS = ("data", "val")
-"""Groups of options that are of a data set."""
+"""Groups of options that belong to a data set."""
 
 
 def chosen(words: Sequence[str], part: str) -> DataConfig:
-    """The defaults of the data set that `--PART.name` names; the shared options alone where none is named."""
+    """Return the defaults of the data set that `--PART.name` names; only the shared options if none is named."""
     name = named(words, part)
     return data_config(name) if name in DATASETS else DataConfig()
 
 
 def named(words: Sequence[str], part: str) -> str:
-    """The word behind the last `--PART.name`; empty where there is none."""
+    """Return the word after the last `--PART.name`; empty if there is none."""
     return behind(words, f"--{part}.name")
 
 
 def behind(words: Sequence[str], option: str) -> str:
-    """The word behind the last place where an option stands; empty where there is none."""
+    """Return the word after the last occurrence of an option; empty if there is none."""
     found = ""
     for word, following in zip(words, [*words[1:], ""], strict=False):
         if word == option:
@@ -36,10 +36,10 @@ def behind(words: Sequence[str], option: str) -> str:
 
 
 def renamed(recipe: Recipe, words: Sequence[str]) -> Recipe:
-    """A recipe with the data sets that the words name, each with its own options and the recipe's values of them.
+    """Return the recipe with the data sets that the words name, keeping the recipe's values of shared options.
 
     Raises:
-        ValueError: the recipe asks for an option that the other data set does not have.
+        ValueError: if the recipe sets an option that the other data set does not have.
     """
     data, val = named(words, "data"), named(words, "val")
     if data in DATASETS:
@@ -50,7 +50,7 @@ def renamed(recipe: Recipe, words: Sequence[str]) -> Recipe:
 
 
 def foreign(words: Sequence[str], recipe: Recipe | None = None) -> Callable[[str], str | None]:
-    """What is to be said of an option that is of other data sets than the one that is named, if it is one."""
+    """Return messages for options that belong to other data sets than the named one."""
 
     def said(option: str) -> str | None:
         part, _, field = option.removeprefix("--").partition(".")

@@ -1,18 +1,18 @@
-"""What an error says to the user: one sentence on one line."""
+"""The message of an error for the user: one sentence on one line."""
 
 from __future__ import annotations
 
 EXPECTED = (ValueError, OSError, RuntimeError, ArithmeticError, ImportError)
-"""Kinds of errors that say what is wrong with a file, an option or the machine."""
+"""Kinds of errors whose messages name a problem of a file, an option or the machine."""
 LONGEST = 1000
-"""Characters; a message of a library may list hundreds of names."""
+"""Maximum number of characters; messages of libraries can list hundreds of names."""
 HINT = "set AVSEG_DEBUG=1 to see where it comes from"
 
 
 def said(error: BaseException) -> str:
-    """The sentence of an error; one that nobody expects bears its kind, and how its traceback is shown."""
+    """Return the sentence of an error; for an unexpected kind, with its type and how to see the traceback."""
     if isinstance(error, MemoryError):
-        return "the memory of this machine is not enough"
+        return "this machine does not have enough memory"
     sentence = _sentence(error)
     if isinstance(error, EXPECTED) and sentence and not isinstance(error, RecursionError):
         return sentence

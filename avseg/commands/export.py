@@ -1,4 +1,4 @@
-"""`avseg export`: a model as files that other programs run."""
+"""`avseg export`: write a model as files for other programs."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ def export(
     precision: Literal["fp32", "fp16", "int8"] = "fp32",
     clips: _CLIPS = (),
 ) -> int:
-    """Write a model as ONNX, OpenVINO or torch.export files, which open like a model file: avseg predict --model FILE.
+    """Export a model to ONNX, OpenVINO or torch.export files; use them like a model file: avseg predict --model FILE.
 
-    Every part of the model becomes a file of its own beside the first one. Afterwards they are compared with PyTorch.
+    Each part of the model becomes a separate file next to the first one. The export is then compared with PyTorch.
 
     Args:
         model: A model file, a folder with model.safetensors, a Hub id, or "demo".
         to: The format: onnx (avseg[export]), openvino (avseg[fast]) or torch.
-        out: The first file; by default the model's name with the ending of the format, in this folder.
-        precision: fp32; of OpenVINO also fp16 (weights of half the size) and int8 (avseg[int8]).
-        clips: For int8: videos, folders or patterns on which the network's numbers are measured.
+        out: Path of the first file. The default is the model's name with the extension of the format, in this folder.
+        precision: fp32; OpenVINO also supports fp16 (weights of half the size) and int8 (avseg[int8]).
+        clips: For int8: videos, folders or patterns that calibrate the quantisation.
     """
     form = FORMATS[to]
     form.want(to, precision)
     if clips and precision != "int8":
-        raise ValueError(f"clips are for int8, and precision is {precision}; leave them out")
+        raise ValueError(f"--clips needs --precision int8, got --precision {precision}; leave the clips out")
     found = imported("avseg.models.files:load_model")(model)
     out = out or Path(Path(model).with_suffix("").name or "model").with_suffix(form.suffix)
     seen = None
@@ -44,11 +44,9 @@ def export(
         videos = imported("avseg.inference.folder:find_videos")(list(clips)) if clips else []
         seen = imported("avseg.export.calibrate:seen_in")(found, videos)
     report = imported("avseg.export.write:export_model")(found, out, to=to, precision=precision, clips=seen)
-    print(
-        f"{report.path} is made of {model}, in {len(report.files)} file(s): {', '.join(f.name for f in report.files)}"
-    )
-    print(f"largest difference to PyTorch: {report.apart:.1e} of the largest number")
+    print(f"wrote {report.path} from {model}, {len(report.files)} file(s): {', '.join(f.name for f in report.files)}")
+    print(f"largest difference from PyTorch: {report.apart:.1e} of the largest output")
     for part in report.fixed:
-        print(f"{part} takes pictures of one size alone")
+        print(f"{part} accepts pictures of one size only")
     print(f"next: avseg predict VIDEO --model {report.path}")
     return 0

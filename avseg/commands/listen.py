@@ -1,4 +1,4 @@
-"""`avseg listen`: a model's scores under other sounds than the pictures' own."""
+"""`avseg listen`: score a model under sounds other than the clips' own."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from avseg.commands.tables import print_table
 from avseg.data.config import DataConfig
 from avseg.data.scenarios import SCENARIOS, Scenario, SoundRules
 
-_SCENARIOS = (
-    f"What the model hears; by default all. {'; '.join(f'{name}: {what}' for name, what in SCENARIOS.items())}."
-)
+_LIST = "; ".join(f"{name}: {what}" for name, what in SCENARIOS.items())
+_SCENARIOS = f"Sounds to score the model under. The default is all of them. {_LIST}."
 
 
 def listen(
@@ -30,19 +29,19 @@ def listen(
     workers: int = 2,
     device: str = "auto",
 ) -> int:
-    """Test whether a model listens: score it on the same pictures under other sounds than their own.
+    """Test whether a model uses the sound: score it on the same pictures under different sounds.
 
     Args:
-        model: What is tested.
-        data: The data set: --data.name NAME --data.root DIR. With its name, --help shows its own options too.
-        split: The part of the data set.
-        scenarios: What the model hears.
-        rules: How the sounds are made.
-        protocol: Of the scores; where given, those of the suite avsbench_robust are printed too.
-        out: Folder for listen.json, robust.json (which clip got which sound) and listen.svg.
+        model: The model to test.
+        data: The data set: --data.name NAME --data.root DIR. Add --data.name NAME before --help to see its own options.
+        split: Split of the data set.
+        scenarios: Sounds to score the model under.
+        rules: Rules for making the sounds.
+        protocol: Protocol of the scores; if given, the scores of the suite avsbench_robust are printed too.
+        out: Folder for listen.json, robust.json (the sound that each clip got) and listen.svg.
         batch_size: Clips per batch.
-        workers: Processes that read clips.
-        device: Where the model runs: auto, cpu, cuda, cuda:1 or mps.
+        workers: Number of processes that read clips.
+        device: Device to run the model on: auto, cpu, cuda, cuda:1 or mps.
     """
     found = engine.listen_file(
         model.source,

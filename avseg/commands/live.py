@@ -1,4 +1,4 @@
-"""`avseg live`: masks of a camera or a stream while it plays."""
+"""`avseg live`: segment a camera or a stream while it plays."""
 
 from __future__ import annotations
 
@@ -23,44 +23,44 @@ _Seconds = Annotated[float, arg(metavar="SECONDS")]
 
 @dataclasses.dataclass(frozen=True)
 class LiveInput:
-    """Where the stream comes from."""
+    """Source of the stream."""
 
     camera: _Device = None
-    """A camera in place of SOURCE, such as /dev/video0 (Linux: Video4Linux)."""
+    """Camera to use instead of SOURCE, such as /dev/video0 (Linux: Video4Linux)."""
     microphone: _Device = None
-    """The sound that goes with the camera: an ALSA device such as default, or hw:1."""
+    """Microphone for the camera: an ALSA device such as default or hw:1."""
     ffmpeg: Annotated[tuple[str, ...], arg(metavar="NAME=VALUE")] = ()
-    """Options of FFmpeg's reader of the source or camera, such as video_size=1280x720 framerate=30."""
+    """Options for FFmpeg's input, such as video_size=1280x720 framerate=30."""
     patience: _Seconds = 60.0
-    """How long it is tried to connect again to a source that stalls or breaks off, before live ends with an error."""
+    """How long to try to reconnect to a source that stalls or disconnects before live ends with an error."""
     follow: bool = False
-    """Also wait for a source that says that it has ended; when it does not come back, live ends without an error."""
+    """Also reconnect to a source that reports its end; if it does not come back, live ends without an error."""
 
 
 @dataclasses.dataclass(frozen=True)
 class LiveOutput:
-    """Where the masks go; without any of it to a page."""
+    """Output of the masks; a page if nothing is given."""
 
     page: bool = False
-    """Serve a page with the painted pictures and the figures; this machine alone can open it."""
+    """Serve a page with the overlay and the figures; only this machine can open it."""
     port: int = 8765
-    """Of the page; 0 takes a free one."""
+    """Port of the page; 0 takes a free port."""
     out: Annotated[Path | None, arg(metavar="FILE.mp4", aliases=["-o"])] = None
-    """Write the painted pictures with the sound. The file plays up to its last second, whatever ends avseg."""
+    """Write the overlay with the sound to a file. The file stays playable however avseg ends."""
     overwrite: bool = False
-    """Replace a file that is there."""
+    """Replace an existing file."""
     seconds: Annotated[float | None, arg(metavar="SECONDS")] = None
-    """End so long after the first picture; by default it goes on until the source ends or Ctrl-C."""
+    """Stop this long after the first picture. The default is to run until the source ends or Ctrl-C."""
 
 
 @dataclasses.dataclass(frozen=True)
 class LiveObjects:
-    """Which objects are marked."""
+    """Objects to mark."""
 
     classes: Annotated[str | None, arg(metavar="NAMES")] = None
-    """Mark only these classes; their names with commas between them."""
+    """Mark only these classes; separate their names with commas."""
     threshold: Annotated[float | None, arg(metavar="X")] = None
-    """Leave out masks whose score (0 to 1) is not above this."""
+    """Leave out masks with a score (0 to 1) at or below this value."""
 
 
 def live(
@@ -72,18 +72,17 @@ def live(
     objects: Annotated[LiveObjects, arg(name="")] = LiveObjects(),
     running: Annotated[LiveRunning, arg(name="")] = LiveRunning(),
 ) -> int:
-    """Mask what sounds in a camera's picture or a stream while it plays: as many pictures as the model can, the rest
-    is left out.
+    """Segment sounding objects in a camera or stream while it plays, skipping frames that the model has no time for.
 
     Args:
         source: An address that FFmpeg opens (rtsp, http, https, udp, tcp, rtmp, srt ...), or a video file, which plays
-            in real time. Nothing where --camera is given.
-        model: A model file, a Hugging Face Hub id, or "demo" for the small model of the synthetic world. It must see
-            single pictures or a few at a time; models that look at a whole video are refused.
-        of: Where the stream comes from.
-        output: Where the masks go.
-        objects: Which objects are marked.
-        running: Where the model runs, and what computes it.
+            in real time. Leave it out with --camera.
+        model: A model file, a Hugging Face Hub id, or "demo" for the small model of the synthetic world. It must
+            predict single frames or a few at a time; models that need the whole video are refused.
+        of: Source of the stream.
+        output: Output of the masks.
+        objects: Objects to mark.
+        running: Device and engine of the model.
     """
     share_cores()
     inputs = imported("avseg.live.inputs:inputs_of")(
@@ -109,8 +108,10 @@ def live(
 
 
 def end_process() -> None:
-    """End at once, with status 0. All is written by now; Python would take PyTorch down first, which may take longer
-    than somebody wants to wait who pressed Ctrl-C, and a reader may still wait inside FFmpeg for a packet."""
+    """End the process at once with status 0.
+
+    All output is written by now. A normal exit would first shut down PyTorch, which can take long after Ctrl-C, and a
+    reader thread may still block inside FFmpeg."""
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -118,10 +119,10 @@ def end_process() -> None:
 
 
 def refuse_whole(model: str) -> None:
-    """Refuse a model that opens by name and sees whole videos, before weights are asked for.
+    """Refuse a model that opens by name and needs whole videos, before the download of its weights is offered.
 
     Raises:
-        ValueError: it is one.
+        ValueError: if the model needs whole videos.
     """
     named = opening_of(model)
     if named is None or named[0].opening is None:
@@ -131,9 +132,9 @@ def refuse_whole(model: str) -> None:
 
 
 def summary(found: dict[str, float]) -> str:
-    """One line of the figures at the end."""
+    """Return one line of figures for the end of the run."""
     if not found["masks"]:
-        return "no picture came"
+        return "no picture arrived"
     return (
         f"{found['masks']} of {found['frames']} pictures masked ({100 * found['dropped']:.0f} % left out), latency "
         f"{found['latency_median_ms']:.0f} ms (median), {found['latency_95_ms']:.0f} ms (95 %)"

@@ -1,4 +1,4 @@
-"""Names that the command line knows."""
+"""Names on the command line: protocols, suites and models."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from avseg.metrics import SUITES, describe_protocols
 
 
 def protocols_help() -> str:
-    """What the help page says of `--protocol`, suites of plug-ins included."""
+    """Return the help text of `--protocol`, including suites of plug-ins."""
     return f"One or several protocols (docs/reference/metrics.md). {describe_protocols()}."
 
 
 def suites_help() -> str:
-    """The same of `--suites`."""
-    return f"Metric suites, all in one pass: {', '.join(SUITES)}. The default is the data set's own."
+    """Return the help text of `--suites`, including suites of plug-ins."""
+    return f"Metric suites to compute in one pass: {', '.join(SUITES)}. The default is the data set's own."
 
 
 def model_path(source: str) -> str:
-    """`demo` is the model that ships with the package; everything else goes to `load_model` as it is."""
+    """Return the path of the demo model for `demo`, and any other name unchanged for `load_model`."""
     if source != "demo":
         return source
     from avseg.demo import MODEL_FILE

@@ -1,4 +1,4 @@
-"""Which model a command takes: a file, or a name with what may be chosen beside, and the question before a download."""
+"""The model option of commands: a file, or a name with its options, and the question before a download."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ class ModelChoice:
 
     @property
     def source(self) -> ModelSource:
-        """What `load_model` takes.
+        """Return the argument of `load_model`.
 
         Raises:
-            ValueError: no model is given, and no package is installed that brings one without a file.
+            ValueError: if no model is given and no installed package has one that opens without a file.
         """
         return ModelSource(self.model or default_model(), self.choices, True if self.yes else ask)
 
     @classmethod
     def parameters(cls) -> Iterator[Parameter]:
-        """The model by its place, and what may be chosen."""
+        """Return the parameters: the positional model and its options."""
         names = ", ".join(opening_names())
         yield Parameter(
             "model", Positional[ModelFile[str]], Kind.empty, f"{_FILES}, or a name without a file: {names}."
@@ -49,25 +49,23 @@ class ModelChoice:
 
 
 class OptionalModel(ModelChoice):
-    """The same with the model as an option."""
+    """Like `ModelChoice`, with the model as an option."""
 
     @classmethod
     def parameters(cls) -> Iterator[Parameter]:
-        """`--model`, and what may be chosen."""
+        """Return the parameters: `--model` and its options."""
         names, usual = ", ".join(opening_names()), next(iter(openings()), "none")
-        text = (
-            f'{_FILES}, or a name without a file: {names}. The default is "{usual}" where its packages are installed.'
-        )
+        text = f'{_FILES}, or a name without a file: {names}. The default is "{usual}" if its packages are installed.'
         yield Parameter("model", Annotated[str | None, arg(metavar="MODEL")], None, text)
         yield from _choices()
 
 
 class MeasuredModel(ModelChoice):
-    """The model by its place, also a published setting without weights."""
+    """The positional model, or a published setting with random weights."""
 
     @classmethod
     def parameters(cls) -> Iterator[Parameter]:
-        """See above."""
+        """Return the parameters."""
         text = (
             f"{_FILES}, a file of avseg export, a published setting with random weights (FAMILY-PRESET of avseg "
             f"models, such as tpavi-s4), or a name without a file: {', '.join(opening_names())}."
@@ -77,27 +75,27 @@ class MeasuredModel(ModelChoice):
 
 
 class SettledModel(OptionalModel):
-    """The same without the question before a download, for processes that nobody watches."""
+    """Like `OptionalModel`, without the question before a download, for processes without a terminal."""
 
     @classmethod
     def parameters(cls) -> Iterator[Parameter]:
-        """See above."""
+        """Return the parameters."""
         yield from (parameter for parameter in super().parameters() if parameter.name != "yes")
 
 
 class SharedChoices(ModelChoice):
-    """What may be chosen, for several models that a command names itself."""
+    """Options of models that open by name, for a command with several models."""
 
     @classmethod
     def parameters(cls) -> Iterator[Parameter]:
-        """See above."""
+        """Return the parameters."""
         yield from _choices()
 
     def of(self, *models: str) -> tuple[ModelSource, ...]:
-        """What `load_model` takes for each model; the choices are for those that open by name.
+        """Return the argument of `load_model` for each model; the options apply to models that open by name.
 
         Raises:
-            ValueError: something is chosen and no model opens by name.
+            ValueError: if an option is given and no model opens by name.
         """
         named = [name for name in models if opening_of(name)]
         for name in models if not named else ():
@@ -107,18 +105,18 @@ class SharedChoices(ModelChoice):
 
 
 class FetchedModel(ModelChoice):
-    """The model by its place, and the choices on which its weights depend."""
+    """The positional model and the options that change which weights it needs."""
 
     @classmethod
     def parameters(cls) -> Iterator[Parameter]:
-        """See above."""
+        """Return the parameters."""
         text = f"A name: {', '.join(opening_names())}; or a model file without weights."
         yield Parameter("model", Positional[Annotated[str, arg(metavar="NAME")]], Kind.empty, text)
         yield from _choices(weights=True)
 
 
 def _choices(weights: bool = False) -> Iterator[Parameter]:
-    """What may be chosen of models that open by name, and --yes; with `weights` what their weights depend on."""
+    """Return the options of models that open by name and --yes; with `weights` only those that change the weights."""
     named: dict[str, list[tuple[str, Parameter]]] = {}
     for family, opening in openings().items():
         for own in fields_of(opening.choices):
@@ -128,26 +126,24 @@ def _choices(weights: bool = False) -> Iterator[Parameter]:
         texts = [f"Models that open as {family}: {small(own.help)}." for family, own in of]
         yield Parameter(name, of[0][1].hint, None, " ".join(texts))
     if not weights:
-        yield Parameter("yes", _YES, False, "Download open weights that are missing without asking.")
+        yield Parameter("yes", _YES, False, "Download missing open weights without asking.")
 
 
 def default_model() -> str:
-    """The first name that opens a model with what is installed.
+    """Return the first name that opens a model with the installed packages.
 
     Raises:
-        ValueError: there is none.
+        ValueError: if there is none.
     """
     for family, opening in openings().items():
         if not opening.missing:
             return family
     extras = " or ".join(f'pip install "avseg[{opening.extra}]"' for opening in openings().values())
-    raise ValueError(
-        f"no model is given; give one with --model (such as demo), or get one that needs no file: {extras}"
-    )
+    raise ValueError(f"no model given; use --model MODEL (such as demo), or install one that needs no file: {extras}")
 
 
 def ask(text: str) -> bool | None:
-    """Whether the person at the terminal agrees to a download; None where nobody sits there."""
+    """Ask at the terminal before a download and return the answer; None without a terminal."""
     if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
         return None
     print(text, file=sys.stderr)
@@ -162,19 +158,19 @@ def ask(text: str) -> bool | None:
 
 
 def tell(text: str) -> bool:
-    """Print what is fetched, and go on."""
+    """Print what will be downloaded and agree to it."""
     print(text, file=sys.stderr)
     return True
 
 
 def print_held() -> None:
-    """Tables of the open weights that models take, one for each family that opens by name."""
+    """Print tables of the open weights, one for each family that opens by name."""
     for family, opening in openings().items():
-        print_table(f"Open weights that models of {family} may take", imported(opening.holds)())
+        print_table(f"Open weights for models of {family}", imported(opening.holds)())
 
 
 def held_rows() -> list[dict[str, str]]:
-    """Rows of `avseg doctor`: packages of extras, and the open weights that are in the cache."""
+    """Return rows for `avseg doctor`: packages of extras and open weights in the cache."""
     rows = []
     for family, opening in openings().items():
         for package in opening.needs:

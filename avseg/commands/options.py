@@ -1,4 +1,4 @@
-"""The options of a command as a flat list, and which word of a command line belongs to which of them."""
+"""The options of a command as a flat list, and the assignment of words of a command line to them."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ from avseg.commands.words import (
 
 @dataclasses.dataclass(frozen=True)
 class Option:
-    """What a command takes: by name, or by place."""
+    """An option or positional argument of a command."""
 
     names: tuple[str, ...]
-    """`--out`, `-o`; `--stereo`, `--no-stereo`. A positional has its parameter's name."""
+    """`--out`, `-o`; `--stereo`, `--no-stereo`. For a positional, the name of its parameter."""
     metavar: str
     kind: type | None
-    """int, float, str or Path of every value; None where values are of several kinds."""
+    """Type of every value: int, float, str or Path; None if the values have several types."""
     arity: int | None
-    """Words behind it; None: any number."""
+    """Number of words that follow; None for any number."""
     choices: tuple[str, ...] = ()
     positional: bool = False
     required: bool = False
@@ -50,7 +50,7 @@ class Option:
 
     @property
     def shown(self) -> str:
-        """As messages call it: `--model MODEL`, or `VIDEO`."""
+        """The name used in messages: `--model MODEL`, or `VIDEO`."""
         if self.positional:
             return self.metavar.strip("[]").removesuffix(" ...")
         return f"{self.names[0]} {self.metavar}".strip()
@@ -58,26 +58,26 @@ class Option:
 
 @dataclasses.dataclass
 class Given:
-    """An option of a command line and the words behind it."""
+    """An option on a command line and the words that follow it."""
 
     option: Option | None
-    """None: a name that the command does not have, or a word too many."""
+    """None for an unknown name or an extra word."""
     name: str
     values: list[str] = dataclasses.field(default_factory=list)
 
     @property
     def open(self) -> bool:
-        """Whether one more word would belong to it."""
+        """Whether the next word would belong to this option."""
         return self.option is not None and (self.option.arity is None or len(self.values) < self.option.arity)
 
 
 def options_of(kind: Callable[..., Any], instance: Any = None, hidden: Hidden | None = None) -> list[Option]:
-    """What a command takes, in the order of its help page.
+    """Return the options of a command in the order of its help page.
 
     Args:
         kind: the function, or a dataclass.
-        instance: values of the dataclass, or in place of a function's defaults; they decide which fields there are.
-        hidden: fields that have no option.
+        instance: values of the dataclass, or replacements of a function's defaults; they select the fields.
+        hidden: fields without an option.
     """
     return list(_options(kind, instance, (), hidden or {}))
 
@@ -137,7 +137,7 @@ def _option(parameter: Parameter, path: tuple[str, ...]) -> Option:
 
 
 def _values(kind: Any) -> tuple[type | None, int | None, tuple[str, ...]]:
-    """Of a type: the kind of its words, their number (0: a switch; None: any number), and the only ones allowed."""
+    """Return the kind of a type's words, their number (0 for a switch, None for any) and the allowed words."""
     origin, members = typing.get_origin(kind), typing.get_args(kind)
     if kind is bool:
         return None, 0, ()
@@ -156,10 +156,10 @@ def _values(kind: Any) -> tuple[type | None, int | None, tuple[str, ...]]:
 
 
 def read_words(words: Sequence[str], options: Sequence[Option]) -> list[Given]:
-    """Which option each word belongs to, as tyro reads them, wrong words included.
+    """Assign each word to its option as tyro does, including wrong words.
 
-    An option is followed by as many words as it takes, one without a fixed number by all up to the next option; a
-    name may have underscores for hyphens and its value behind `=`.
+    An option takes as many words as it needs; an option without a fixed number takes all words up to the next option. A
+    name may use underscores for hyphens and may carry its value after `=`.
     """
     by_name = {name: option for option in options if not option.positional for name in option.names}
     waiting = [option for option in options if option.positional]
@@ -183,5 +183,5 @@ def read_words(words: Sequence[str], options: Sequence[Option]) -> list[Given]:
 
 
 def _is_name(word: str) -> bool:
-    """Whether a word names an option: a dash and a letter, so that -1 and -.5 are values."""
+    """Whether a word names an option: a dash followed by a letter, so that -1 and -.5 are values."""
     return word.startswith("-") and word.lstrip("-")[:1].isalpha() and word.lower() not in ("-inf", "-nan")

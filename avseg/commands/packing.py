@@ -1,4 +1,4 @@
-"""`avseg data pack`: a data set's clips in tar files."""
+"""`avseg data pack`: write the clips of a data set to tar files."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ def pack(
     splits: Splits = ("train", "val", "test"),
     shard_megabytes: int = 512,
 ) -> int:
-    """Pack a data set into WebDataset tar files, from which training and evaluation read it (--data.shards SHARDS).
+    """Pack a data set into WebDataset tar files; training and evaluation read them with --data.shards SHARDS.
 
     Args:
-        data: The data set: --data.name NAME --data.root DIR. With its name, --help shows its own options too.
-        out: The new folder of the shards, or a place such as s3://bucket/folder.
-        splits: The parts of the data set that are packed.
-        shard_megabytes: Size at which the next tar file begins.
+        data: The data set: --data.name NAME --data.root DIR. Add --data.name NAME before --help to see its own options.
+        out: New folder for the shards, or an address such as s3://bucket/folder.
+        splits: Splits of the data set to pack.
+        shard_megabytes: Size at which a new tar file begins.
     """
     if not out:
-        raise ValueError("give the place of the shards, --out SHARDS: a new folder, or s3://bucket/folder")
+        raise ValueError("--out SHARDS is missing: a new folder, or an address such as s3://bucket/folder")
     print(imported("avseg.shards.pack:pack")(own_config(data), out, splits=splits, shard_megabytes=shard_megabytes))
     return 0

@@ -1,4 +1,4 @@
-"""A command line to values, by tyro; one sentence about wrong words, which names the nearest right ones."""
+"""Parsing of a command line with tyro, and one-sentence messages about wrong words that suggest the nearest one."""
 
 from __future__ import annotations
 
@@ -20,46 +20,46 @@ from avseg.commands.options import Given, Option, options_of, read_words
 from avseg.commands.words import Hidden, both, deferred, registry
 
 MISUSE = 2
-"""Exit status where the words of a command line are wrong."""
+"""Exit status of a wrong command line."""
 LARGEST = 2**63 - 1
 """The largest whole number that torch takes."""
 
 
 @dataclass(frozen=True)
 class Command:
-    """A function or dataclass that a command line fills in."""
+    """A function or dataclass whose values come from a command line."""
 
     prog: str
-    """What stands before its words."""
+    """The words before its arguments."""
     kind: Callable[..., Any]
     default: Any = None
-    """An instance of `kind`, if it is a dataclass; of a function, values in place of defaults by parameter."""
+    """For a dataclass, an instance of `kind`; for a function, replacements of defaults by parameter."""
     absent: Hidden = field(default_factory=dict)
     """Fields that the command does not have."""
     unusual: Hidden = field(default_factory=dict)
-    """Fields that it has and that only `--help-all` shows."""
+    """Fields that only `--help-all` shows."""
     what: str = ""
-    """What it does, in a sentence; by default the docstring of `kind`."""
+    """A sentence that describes it; by default the docstring of `kind`."""
     markers: tuple[Any, ...] = ()
-    """Of `tyro.conf`, for all of it."""
+    """Markers of `tyro.conf` that apply to the whole command."""
     foreign: Callable[[str], str | None] = lambda option: None
-    """What is to be said of an option that it does not have here and may have elsewhere."""
+    """Messages for options that are missing here and exist elsewhere."""
 
     @property
     def options(self) -> list[Option]:
-        """What it takes, by name or by place."""
+        """The options and positional arguments."""
         found = options_of(self.kind, self.default, self.absent)
         if tyro.conf.FlagConversionOff not in self.markers:
             return found
         return [replace(o, arity=1, choices=("True", "False")) if o.arity == 0 else o for o in found]
 
     def parse(self, words: Sequence[str]) -> Any:
-        """The dataclass that the words fill in, or the call of the function that they ask for, not yet made.
+        """Return the dataclass filled from the words, or the call of the function, not yet made.
 
-        Prints the help page where they ask for it.
+        Prints the help page if the words ask for it.
 
         Raises:
-            SystemExit: 0 after a help page, 2 after the sentence about wrong words.
+            SystemExit: with status 0 after a help page, 2 after a message about wrong words.
         """
         everything = "--help-all" in words
         words = ["--help"] if everything else list(words)
@@ -86,7 +86,7 @@ class Command:
         given = read_words(words, options_of(self.kind, self.default))
         for item in given:
             if item.option is not None and item.option.names not in [option.names for option in known]:
-                return f"{item.name} is for training alone, and this command does not train"
+                return f"{item.name} is for training only; this command does not train"
             if item.option is None and (sentence := self.foreign(item.name)):
                 return sentence
         return mistake(words, known)
@@ -106,19 +106,19 @@ class Command:
         )
 
     def _description(self) -> str:
-        """What the command does, and how the options that its page leaves out are seen."""
+        """Return what the command does and how to see the options that its page leaves out."""
         summary = self.what or re.split(r"\n+Args:", inspect.getdoc(self.kind) or "")[0]
         return wrapped(f"{summary}\n\nMore options: {self.prog} --help-all" if self.unusual else summary)
 
 
 class Group(Mapping[str, Callable[..., Any]]):
-    """Commands by the next word of a command line, each made when it is asked for.
+    """Commands by the next word of a command line, each built on first use.
 
     Args:
-        what: What they do, in a sentence.
-        noun: What the next word names, such as "data set".
+        what: A sentence that describes them.
+        noun: The kind of thing that the next word names, such as "data set".
         names: All names.
-        make: The command of a name.
+        make: Builds the command of a name.
     """
 
     def __init__(
@@ -140,9 +140,9 @@ class Group(Mapping[str, Callable[..., Any]]):
 
 
 def wrapped(text: str) -> str:
-    """Paragraphs whose lines break where the terminal ends, which tyro does for all other texts.
+    """Wrap paragraphs to the width of the terminal, as tyro does for all other texts.
 
-    It joins lines that begin with a letter again, so all but the first of a paragraph are indented.
+    tyro joins lines that begin with a letter, so all lines but the first of a paragraph are indented.
     """
     width = shutil.get_terminal_size().columns
     paragraphs = (" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
@@ -150,13 +150,13 @@ def wrapped(text: str) -> str:
 
 
 def misuse(prog: str, sentence: str) -> NoReturn:
-    """Say what is wrong with the words of a command line, and end the program."""
+    """Print what is wrong with a command line and end the program."""
     print(f"{prog}: {sentence} (help: {prog} --help)", file=sys.stderr)
     sys.exit(MISUSE)
 
 
 def mistake(words: Sequence[str], options: Sequence[Option]) -> str | None:
-    """What is wrong with the words of a command line, in one sentence; None where nothing is found."""
+    """Return one sentence about the first mistake on a command line; None if there is none."""
     given = read_words(words, options)
     for before, item in zip([None, *given], given, strict=False):
         if before and before.option and before.option.arity == 0 and item.option is None and item.values:
@@ -167,12 +167,12 @@ def mistake(words: Sequence[str], options: Sequence[Option]) -> str | None:
 
 
 def _too_large(given: Sequence[Given]) -> str | None:
-    """The whole numbers that no tensor can have as its size, and torch answers with its own stack."""
+    """Return a sentence about whole numbers that are too large for torch."""
     for item in given:
         for value in item.values if item.option is not None and item.option.kind is int else ():
             digits = value.lstrip("+-0")
             if digits.isdecimal() and (len(digits) > 19 or int(digits) > LARGEST):
-                return f"{item.name} got a number of {len(digits)} digits, and the largest is {LARGEST}"
+                return f"{item.name} got a number of {len(digits)} digits; the largest allowed is {LARGEST}"
     return None
 
 
@@ -190,7 +190,7 @@ def _wrong_word(given: Given, options: Sequence[Option]) -> str | None:
     if option.arity == 0 and given.values:
         return f"{name} is a switch and takes no value, got {given.values[0]!r}"
     if option.arity and len(given.values) < option.arity:
-        return f"{name} wants {option.metavar} behind it, got {' '.join(given.values) or 'nothing'}"
+        return f"{name} needs {option.metavar} after it, got {' '.join(given.values) or 'nothing'}"
     for value in given.values:
         if sentence := _wrong_value(value, name, option):
             return sentence
@@ -213,7 +213,7 @@ def _wrong_value(value: str, name: str, option: Option) -> str | None:
 
 def _unknown(word: str, options: Sequence[Option]) -> str:
     if not word.startswith("-"):
-        return f"the word {word!r} is not expected here; what is set by an option stands behind its name"
+        return f"unexpected word {word!r}; write a value after the name of its option"
     name = word.partition("=")[0]
     named = [option.names for option in options if not option.positional]
     known = [name for names in named for name in names]
@@ -222,14 +222,14 @@ def _unknown(word: str, options: Sequence[Option]) -> str:
 
 
 def did_you_mean(word: str, known: Iterable[str], certain: bool = False) -> str:
-    """The end of a sentence that names the nearest of the known words; nothing where none is near."""
+    """Return the end of a sentence that suggests the nearest known word; empty if none is near."""
     known = list(known)
     near = known[:1] if certain else difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     return f"; did you mean {near[0]}?" if near else ""
 
 
 def _plain(box: str) -> str:
-    """What a box of tyro's says, without its frame, its help texts and its advice, on one line."""
+    """Return the message of tyro's error box on one line, without frame, help texts and advice."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", box)
     lines = [line.strip("│ ") for line in text.splitlines() if not line.startswith(("╭", "╰"))]
     kept: list[str] = []
@@ -238,4 +238,4 @@ def _plain(box: str) -> str:
             break
         kept.append(line)
     sentence = re.sub(r"^Error parsing [\w.-]+: ", "", " ".join(kept).strip())
-    return sentence or "these words cannot be read"
+    return sentence or "the command line cannot be parsed"

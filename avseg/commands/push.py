@@ -1,4 +1,4 @@
-"""`avseg push`: a model on the Hugging Face Hub."""
+"""`avseg push`: upload a model to the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ def push(
     private: bool = False,
     dry_run: Dir[Path | None] = None,
 ) -> int:
-    """Put a model file on the Hugging Face Hub, with a card: task, classes, figures, licence, how to load it.
+    """Upload a model file to the Hugging Face Hub with a card: task, classes, scores, licence, how to load it.
 
     Args:
         model: A model file, a folder with model.safetensors, or "demo".
-        repo: The repository, which is made where it is missing.
-        scores: The result.json that avseg evaluate --out wrote; the card gets its figures, with intervals where
-            clips.csv lies beside it.
-        private: Only you see the repository. Without it a new one is as yours are by default, public for most.
-        dry_run: Write the card and the file to this folder instead; nothing leaves this machine.
+        repo: The repository; it is created if it does not exist.
+        scores: The result.json of avseg evaluate --out. The card shows its scores, with intervals if clips.csv is in
+            the same folder.
+        private: Make a new repository private. Otherwise your account's default applies, for most accounts public.
+        dry_run: Write the card and the model file to this folder instead of uploading them.
     """
     place = imported("avseg.engine.publish:push_file")(
         model, repo, scores=scores, private=True if private else None, dry_run=dry_run
     )
-    print(place if dry_run is None else f"{place} holds what would be pushed to {repo}: README.md and the model file")
+    print(place if dry_run is None else f"{place} holds the files for {repo}: README.md and the model file")
     return 0

@@ -1,4 +1,4 @@
-"""Where a model runs and what computes it: `--device`, `--engine`, `--precision`, `--memory` and `--jobs`."""
+"""Options for running a model: `--device`, `--engine`, `--precision`, `--memory` and `--jobs`."""
 
 from __future__ import annotations
 
@@ -13,45 +13,46 @@ from avseg.lazy import imported
 
 @dataclass(frozen=True)
 class EngineChoices:
-    """Of predictions: whatever is fast here."""
+    """Engine and precision for predictions; by default the fastest on this machine."""
 
     engine: Literal["auto", "torch", "openvino", "onnxruntime"] = "auto"
-    """What computes its network. auto: OpenVINO (pip install "avseg[fast]") for large networks on
-    a CPU, else PyTorch."""
+    """Engine that runs the network. auto: OpenVINO (pip install "avseg[fast]") for large networks on a CPU, else
+    PyTorch."""
     precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = "auto"
-    """In which numbers. auto: bf16 with OpenVINO where the CPU has units for it, else fp32."""
+    """Number format of the network. auto: bf16 with OpenVINO if the CPU has units for it, else fp32."""
 
     @property
     def choice(self) -> Choice:
-        """Of both."""
+        """Engine and precision as one choice."""
         return Choice(self.engine, self.precision)
 
 
 @dataclass(frozen=True)
 class LiveRunning(EngineChoices):
-    """The same, and where."""
+    """Engine, precision and device."""
 
     device: str = "auto"
-    """Where the model runs: auto, cpu, cuda, cuda:1 or mps."""
+    """Device to run the model on: auto, cpu, cuda, cuda:1 or mps."""
 
 
 @dataclass(frozen=True)
 class PredictRunning(LiveRunning):
-    """The same, in how much memory and by how many processes."""
+    """Engine, precision, device, memory limit and number of processes."""
 
     memory: str | None = None
-    """What the process, on a GPU its tensors, may take in all, as 2GiB: the network sees as many pictures at once as
-    fit. By default as many as the model likes."""
+    """Memory limit, such as 2GiB: of the whole process on a CPU, of the tensors on a GPU. The network gets as many
+    pictures at once as fit. Unlimited by default.
+    """
     jobs: int = 1
-    """Processes that segment, each with the model; more than one also survive a video that ends its process. With
-    several GPUs and --device auto they take one each, in turn."""
+    """Number of processes, each with its own copy of the model. With two or more, a video that crashes its process does
+    not end the run. With several GPUs and --device auto, the processes use them in turn."""
 
     @property
     def work(self) -> Callable[..., Any]:
-        """What segments: `predict_paths`, or the same by several processes.
+        """Return the function that segments: `predict_paths`, or the same with several processes.
 
         Raises:
-            ValueError: fewer than one process.
+            ValueError: if there is less than one process.
         """
         if self.jobs < 1:
             raise ValueError(f"--jobs is {self.jobs}, wanted 1 process or more")
@@ -62,11 +63,11 @@ class PredictRunning(LiveRunning):
 
 @dataclass(frozen=True)
 class ScoreRunning:
-    """Of scores: PyTorch in full precision, unless somebody asks for another."""
+    """Engine and precision for scores; PyTorch in full precision by default."""
 
     device: str = "auto"
-    """Where the model runs: auto, cpu, cuda, cuda:1 or mps."""
+    """Device to run the model on: auto, cpu, cuda, cuda:1 or mps."""
     engine: Literal["auto", "torch", "openvino", "onnxruntime"] = "torch"
-    """What computes its network; the table names any but PyTorch in fp32."""
+    """Engine that runs the network. The table of scores names it unless it is PyTorch in fp32."""
     precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = "fp32"
-    """In which numbers."""
+    """Number format of the network."""

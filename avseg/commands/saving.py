@@ -1,4 +1,4 @@
-"""What `avseg predict` saves of a video: the words `--save`, `--overlay` and `--masks`."""
+"""Output options of `avseg predict`: `--save`, `--overlay` and `--masks`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from avseg.inference.export.style import PLAIN, Style
 
 
 class _NotGiven(int):
-    """The default of a switch that is neither on nor off: tyro wants a truth value, and gives back this very one."""
+    """Default of a switch that was not given: tyro needs a truth value and returns this very object."""
 
     def __str__(self) -> str:
         return ""
@@ -20,7 +20,7 @@ class _NotGiven(int):
 
 @dataclass(init=False)
 class SaveChoices:
-    """Read by the command line as a dataclass; what is given by name wins over `--save`."""
+    """Output choices, read by the command line as a dataclass; single options override `--save`."""
 
     def __init__(
         self, save: tuple[str, ...] = USUAL, overlay: Any = None, masks: Any = None, style: Style = PLAIN
@@ -33,12 +33,12 @@ class SaveChoices:
 
     @classmethod
     def parameters(cls) -> Iterator[Parameter]:
-        """The options; `save` takes the kinds that there are."""
+        """Return the options; `save` accepts every registered kind."""
         known = kinds()
         told = "; ".join(f"{name}: {kind.what}" for name, kind in known.items())
-        yield Parameter("save", tuple[Literal[*known], ...], USUAL, f"What is written of each video. {told}.")  # type: ignore[valid-type]
-        text = "Write the video with the masks painted in, whatever --save says."
+        yield Parameter("save", tuple[Literal[*known], ...], USUAL, f"Files to write for each video. {told}.")  # type: ignore[valid-type]
+        text = "Write the video with the masks painted in, independent of --save."
         yield Parameter("overlay", bool, _NotGiven(1), text)
-        text = "The form in which masks are stored, whatever --save says; none stores none (default: png)."
+        text = "Format of the stored masks, independent of --save; none stores no masks (default: png)."
         yield Parameter("masks", Optional[Literal[(*MASK_FORMS, "none")]], None, text)  # noqa: UP045  a hint made of values
-        yield Parameter("style", Style, PLAIN, "How masks are painted in the overlay and in the report.")
+        yield Parameter("style", Style, PLAIN, "Style of the masks in the overlay and in the report.")

@@ -1,4 +1,4 @@
-"""`avseg serve`: the service."""
+"""`avseg serve`: serve models over HTTP."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ _NEEDS = ("fastapi", "uvicorn", "python_multipart", "prometheus_client")
 
 @dataclass(frozen=True)
 class LimitChoices:
-    """What is taken of a client."""
+    """Limits for clients."""
 
     max_mb: float = 500.0
-    """Megabytes of one file."""
+    """Largest file in megabytes."""
     max_seconds: float = 600.0
-    """Seconds of one video."""
+    """Longest video in seconds."""
     max_megapixels: float = 8.3
-    """Million pixels of one picture; 8.3 is 3840 x 2160."""
+    """Largest picture in million pixels; 8.3 is 3840 x 2160."""
     max_work: float = 3600.0
-    """Seconds that the work on one video may last."""
+    """Time limit in seconds for processing one video."""
     max_upload: float = 300.0
-    """Seconds that an upload, or the download of a URL, may last."""
+    """Time limit in seconds for an upload or the download of a URL."""
     queue: int = 100
-    """Jobs that may wait; further ones are refused with status 429."""
+    """Longest queue in jobs; further jobs are refused with status 429."""
     keep: float = 24.0
-    """Hours that a result is kept."""
+    """Hours to keep a result."""
     url_hosts: tuple[str, ...] = ()
-    """Hosts from which videos are fetched by URL; without any no URL is taken."""
+    """Hosts from which videos may be fetched by URL. The default is to accept no URL."""
 
     @property
     def limits(self) -> Any:
-        """Of files, as `avseg.jobs.limits.Limits`."""
+        """Limits for files, as `avseg.jobs.limits.Limits`."""
         for name, value in (("--max-mb", self.max_mb), ("--max-megapixels", self.max_megapixels)):
             if not 0 < value < float("inf"):
                 raise ValueError(f"{name} is {value:g}, wanted more than 0")
@@ -48,18 +48,18 @@ class LimitChoices:
 
 @dataclass(frozen=True)
 class AddressChoices:
-    """Where the service listens, and to whom."""
+    """Address of the service and its keys."""
 
     host: str = "127.0.0.1"
-    """Address to listen on; 0.0.0.0 is reached by other machines."""
+    """Address to listen on; other machines can reach 0.0.0.0."""
     port: int = 8000
     """Port to listen on."""
     keys: Path | None = None
-    """File of API keys, one a line; by default those in the variable AVSEG_API_KEYS."""
+    """File of API keys, one per line. The default is the keys in the variable AVSEG_API_KEYS."""
     anyone: bool = False
-    """Want no keys although other machines reach the address."""
+    """Require no keys even if other machines can reach the address."""
     root_path: str = ""
-    """Path under which a reverse proxy shows the service."""
+    """Path under which a reverse proxy publishes the service."""
 
 
 def serve(
@@ -71,18 +71,18 @@ def serve(
     taken: Annotated[LimitChoices, arg(name="")] = LimitChoices(),
     computing: Annotated[EngineChoices, arg(name="")] = EngineChoices(),
 ) -> int:
-    """Serve models over HTTP: videos go in, wait in a queue, and what avseg predict makes of them comes out.
+    """Serve models over HTTP: clients upload videos to a queue and download the files of avseg predict.
 
     Args:
         models: Model files, Hugging Face Hub ids, "demo", or names without a file; a request names one of them.
-        folder: Of the queue, the uploads and the results; what waits there goes on when the service starts again.
-        devices: One process works on each: auto, cpu, cuda:0, cuda:1 ...
-        batch: Videos of one model that a process works on at once; their frames go through the network together, and
-            labels may differ from those of avseg predict in single pixels. It has no effect on models that track
-            objects or that another engine than PyTorch runs: these take one video at a time.
-        address: Where the service listens.
-        taken: What is taken of a client.
-        computing: What computes the networks.
+        folder: Folder for the queue, the uploads and the results. A restarted service continues its queue.
+        devices: Devices, with one process on each: auto, cpu, cuda:0, cuda:1 ...
+        batch: Number of videos per process and model that share a batch of the network. Labels can differ from those of
+            avseg predict in single pixels. It has no effect on models that track objects and on engines other than
+            PyTorch, which process one video at a time.
+        address: Address of the service.
+        taken: Limits for clients.
+        computing: Engine of the networks.
     """
     kept = taken.keep * 3600
     settings = imported("avseg.service.settings:Settings")(

@@ -1,4 +1,4 @@
-"""What `avseg predict` may change of how models predict: the options of every family's sessions, by name."""
+"""Prediction options of `avseg predict`: the options of every family's sessions, by name."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ _THRESHOLD = Annotated[float | None, arg(metavar="X", aliases=["--score"])]
 
 @dataclass(init=False)
 class SessionChoices:
-    """Read by the command line as a dataclass whose fields are the options of all families."""
+    """Prediction options, read by the command line as a dataclass with the options of all families."""
 
     def __init__(self, **values: Any) -> None:
         given = {name: value for name, value in values.items() if value is not None}
         self.only = {name: given.pop(name) for name in ("classes", "threshold") if name in given}
-        """What every model has: which objects are told of."""
+        """Options of every model: which objects to mark."""
         self.given = given
-        """Options of families that were given, by name."""
+        """The options of families that were given, by name."""
 
     @classmethod
     def parameters(cls) -> Iterator[Parameter]:
-        """Classes and threshold, then one for each option; None where it is not given."""
+        """Return classes and threshold, then every option of the families; None for those not given."""
         named: dict[str, list[tuple[str, Parameter]]] = {}
         for family in FAMILIES:
             with suppress(ValueError):  # a plug-in that cannot be imported is told of where a model wants it
                 for own in fields_of(FAMILIES[family].config.Options):
                     named.setdefault(own.name, []).append((family, own))
-        yield Parameter("classes", _CLASSES, None, "Mark only these classes; their names with commas between them.")
-        scores = [f"{own.default:g} of models of {family}" for family, own in named.pop("score", [])]
-        told = ", ".join([*scores, "none of others"])
+        yield Parameter("classes", _CLASSES, None, "Mark only these classes; separate their names with commas.")
+        scores = [f"{own.default:g} for {family} models" for family, own in named.pop("score", [])]
+        told = ", ".join([*scores, "none for others"])
         text = (
             "Leave out objects whose score (0 to 1) is not above this: tracks, or the mask of each frame by itself for "
             f"models that do not track (default: {told})."
@@ -49,5 +49,5 @@ class SessionChoices:
 
 
 def small(text: str | None) -> str:
-    """A sentence as it stands behind a colon."""
+    """Return a sentence in the form that follows a colon."""
     return (text or "")[:1].lower() + (text or "")[1:].rstrip(".")

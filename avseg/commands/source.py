@@ -1,4 +1,4 @@
-"""What `avseg predict` uses of a video: the words `--start`, `--end` and `--audio`."""
+"""Input options of `avseg predict`: `--start`, `--end` and `--audio`."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ Time = Annotated[str | None, arg(metavar="TIME")]
 
 @dataclass(frozen=True)
 class SourceChoices:
-    """All of a video and its own sound, unless something else is given."""
+    """Part of a video and its sound; by default the whole video with its own sound."""
 
     start: Time = None
-    """Begin here, in seconds or as 1:02.5; all times of the result count from here."""
+    """Start time, in seconds or as 1:02.5. All times in the result count from here."""
     end: Time = None
-    """Stop here, on the clock of the video."""
+    """End time, on the clock of the video."""
     audio: Path | None = None
-    """Hear the sound of this file (WAV, MP3, a video ...) instead of the video's own, from its first picture on. With
-    it a picture (JPEG, PNG ...) may stand in place of a video."""
+    """Use the sound of this file (WAV, MP3, a video ...) instead of the video's own, starting at the first picture.
+    With it, VIDEO may also be a picture (JPEG, PNG ...).
+    """

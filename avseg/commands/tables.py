@@ -7,18 +7,18 @@ import sys
 from collections.abc import Mapping, Sequence
 
 WIDTH_OF_FILES = 160
-"""Columns where the output is no terminal and COLUMNS says nothing."""
+"""Width in characters if the output is not a terminal and COLUMNS is not set."""
 GAP = 2
-"""Columns between two columns of a table."""
+"""Characters between two columns of a table."""
 NARROWEST = 10
-"""No column of a table is made narrower than this for the sake of others."""
+"""Smallest width to which a column is narrowed."""
 
 
 def print_table(title: str, rows: Sequence[Mapping[str, str]]) -> None:
-    """Print rows of equal columns under their names; what does not fit continues below, nothing is cut.
+    """Print rows as a table; long cells continue on the next line and are never cut.
 
-    Columns are as wide as their longest word where there is room, so that names can be copied. Where not even narrow
-    columns have room, every row is a list of its own.
+    Columns are as wide as their longest word if the terminal is wide enough, so that names can be copied. If even
+    narrow columns do not fit, each row is printed as a list.
     """
     from rich.console import Console
     from rich.table import Table
@@ -43,7 +43,7 @@ def print_table(title: str, rows: Sequence[Mapping[str, str]]) -> None:
 
 
 def _widths(rows: Sequence[Mapping[str, str]], width: int) -> list[int]:
-    """Of each column: its longest word, less where they have no room together, and more where there is room."""
+    """Return the width of each column: its longest word, less if the columns do not fit, more if there is room."""
     columns = [[name, *(row[name] for row in rows)] for name in rows[0]]
     widths = [max(len(word) for text in column for word in text.split() or [""]) for column in columns]
     wanted = [max(len(line) for text in column for line in text.splitlines() or [""]) for column in columns]

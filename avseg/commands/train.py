@@ -24,21 +24,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Train:
-    """Train a model by a recipe; `avseg recipes` lists them."""
+    """Train a model with a recipe; `avseg recipes` lists them."""
 
     recipe: Annotated[Recipe, arg(name="")]
     out: Path | None = None
-    """Folder of the run. The default is runs/RECIPE."""
+    """Folder for the run. The default is runs/RECIPE."""
     resume: bool = True
-    """Go on from the last checkpoint in the folder of the run, if there is one."""
+    """Continue from the last checkpoint in the folder of the run, if there is one."""
     sweep: Annotated[tuple[str, ...], tyro.conf.UseAppendAction, arg(metavar="FIELD=VALUE,VALUE")] = ()
-    """Train once for every value of a field; where this is given several times, once for every combination. The runs
-    lie in folders below --out, and their table in sweep.json (docs/how-to/training.md)."""
+    """Train once for each value of a field. If --sweep is given several times, train once for each combination. Each
+    run has a folder below --out; sweep.json lists them (docs/how-to/training.md).
+    """
 
 
 @dataclass(frozen=True)
 class _Changed:
-    """A recipe whose fields are given as words."""
+    """A recipe whose fields come from words."""
 
     recipe: Annotated[Recipe, arg(name="")]
 
@@ -60,15 +61,16 @@ USUAL: dict[type, tuple[str, ...]] = {
     ),
     InitConfig: ("backbone", "vggish", "model", "needs"),
 }
-"""With `data.root` and `model.backbone` the twenty fields that a recipe's help page shows; `--help-all` shows all."""
+"""The fields on a recipe's help page: these, `data.root` and `model.backbone`, twenty in total; `--help-all` shows all.
+"""
 
 
 def command(name: str, words: Sequence[str] = ()) -> Command:
-    """What `avseg train NAME` takes, with the options of the data sets that the words behind it name.
+    """Return the command `avseg train NAME` with the options of the data sets that the words name.
 
     Raises:
-        FileNotFoundError: a model file that is not there, of a recipe that takes its model from it.
-        ValueError: no such recipe, with the nearest name.
+        FileNotFoundError: if the recipe reads its model from a file that does not exist.
+        ValueError: if there is no such recipe; the message suggests the nearest name.
     """
     from avseg.recipes import describe, get_recipe
 
@@ -77,7 +79,7 @@ def command(name: str, words: Sequence[str] = ()) -> Command:
         f"avseg train {name}",
         Train,
         Train(recipe),
-        what=f"Train a model by the recipe {name}.\n\n{describe()[name]}",
+        what=f"Train a model with the recipe {name}.\n\n{describe()[name]}",
         unusual=_unusual(recipe),
         markers=(tyro.conf.AvoidSubcommands,),
         foreign=foreign(words, recipe),
@@ -85,13 +87,13 @@ def command(name: str, words: Sequence[str] = ()) -> Command:
 
 
 def parse(name: str, arguments: Sequence[str]) -> Train:
-    """What `avseg train NAME ...` asks for."""
+    """Parse `avseg train NAME ...`."""
     asked: Train = command(name, arguments).parse(arguments)
     return asked
 
 
 def _unusual(recipe: Recipe) -> dict[str, tuple[str, ...]]:
-    """The fields that a help page leaves out; what the recipe leaves open is never among them."""
+    """Return the fields that a help page leaves out; fields that the recipe requires are always shown."""
     kept = {**USUAL, InitConfig: (*USUAL[InitConfig], *recipe.init.needs)}
     left = {kind.__name__: tuple(f.name for f in fields(kind) if f.name not in kept[kind]) for kind in kept}
     of_rooms = {"DataConfig": ("*", "-root", *["-name"] * (not recipe.data.name)), "ModelConfig": ("*", "-backbone")}
@@ -99,11 +101,11 @@ def _unusual(recipe: Recipe) -> dict[str, tuple[str, ...]]:
 
 
 def run(name: str, arguments: Sequence[str]) -> int:
-    """Train as asked; 1 where a run of a sweep failed."""
+    """Train, and return 1 if a run of a sweep failed."""
     asked = parse(name, arguments)
     out = asked.out or Path("runs") / name
     if asked.sweep and not asked.resume:
-        raise ValueError("a sweep goes on where its runs are; choose another --out instead of --no-resume")
+        raise ValueError("--sweep cannot be used with --no-resume; choose another --out for a new sweep")
     departures = variants(asked.recipe, asked.sweep) if asked.sweep else []
     for recipe in (asked.recipe, *(departure.recipe for departure in departures)):
         check_trackers(recipe.train.trackers)
@@ -120,14 +122,14 @@ def run(name: str, arguments: Sequence[str]) -> int:
 
 
 def variants(recipe: Recipe, sweeps: Sequence[str]) -> list[Variant]:
-    """The recipes of every combination of values, the last field changing fastest.
+    """Return the recipe of every combination of values; the last field changes fastest.
 
     Args:
-        recipe: what they all depart from.
-        sweeps: `FIELD=VALUE,VALUE` each; words of a value that is a list stand between spaces.
+        recipe: the recipe to change.
+        sweeps: items of the form `FIELD=VALUE,VALUE`; separate the words of a list with spaces.
 
     Raises:
-        ValueError: no `=`, no value, a field twice, or one that the recipe does not have.
+        ValueError: if `=` or a value is missing, a field is given twice, or the recipe does not have the field.
     """
     from avseg.engine.training.folder import flat
     from avseg.engine.training.sweep import Variant
@@ -140,7 +142,7 @@ def variants(recipe: Recipe, sweeps: Sequence[str]) -> list[Variant]:
         if not equals or not all(values):
             raise ValueError(f"--sweep {text!r}, wanted FIELD=VALUE,VALUE, such as train.seed=0,1,2")
         if field in asked:
-            raise ValueError(f"--sweep names {field} twice; give all its values at once, between commas")
+            raise ValueError(f"--sweep names {field} twice; give all its values in one --sweep, separated by commas")
         if field not in known:
             raise ValueError(f"--sweep names {field!r}, which the recipe does not have; {did_you_mean(field, known)}")
         asked[field] = values
@@ -150,7 +152,7 @@ def variants(recipe: Recipe, sweeps: Sequence[str]) -> list[Variant]:
 
 
 def _changed(recipe: Recipe, values: dict[str, str]) -> Recipe:
-    """`recipe` with values as the command line reads them; wrong ones end the program with its sentence."""
+    """Return `recipe` with values parsed as on the command line; wrong values end the program with a message."""
     words: list[str] = []
     for field, value in values.items():
         words += [f"--{field}", *value.split()]

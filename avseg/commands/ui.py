@@ -1,4 +1,4 @@
-"""`avseg ui`: a page in the browser."""
+"""`avseg ui`: a page for the browser."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ def ui(
     keep_minutes: float = 60,
     running: Annotated[LiveRunning, arg(name="")] = LiveRunning(),
 ) -> int:
-    """Serve a page on which one drops or records a video and sees what sounds in it (docs/how-to/ui.md).
+    """Serve a web page: drop or record a video and see its sounding objects (docs/how-to/ui.md).
 
     Args:
-        model: Model files, or names that open without one, that the page offers. Names whose weights are in the cache,
-            and the demo's model, are offered in any case.
-        host: The address to serve at. The default is for this machine alone; there is no password.
-        port: The port; 0 takes any that is free.
-        root_path: The path below which a reverse proxy shows the page, such as /avseg.
-        max_megabytes: The largest file that is taken.
-        max_seconds: The longest video that is taken.
-        keep_minutes: Files of a page are removed when it is closed, or after this time without a sign of it.
-        running: Where models run, and what computes them.
+        model: Models that the page offers: files, or names that open without a file. Names with cached weights and the
+            demo's model are always offered.
+        host: The address to serve at. With the default only this machine can open the page; there is no password.
+        port: The port; 0 takes a free port.
+        root_path: The path under which a reverse proxy publishes the page, such as /avseg.
+        max_megabytes: The largest file to accept.
+        max_seconds: The longest video to accept.
+        keep_minutes: The files of a page are removed when it is closed, or after this time without a request from it.
+        running: Device and engine of the models.
     """
     limits = Limits(bytes=round(max_megabytes * MEGABYTE), seconds=max_seconds)
     place = imported("avseg.ui.start:Address")(host, port, root_path)
@@ -47,7 +47,7 @@ def ui(
         below = f" (shown below {root_path})" if root_path else ""
         print(f"The page is at {address}{below}; Ctrl-C ends it.", flush=True)
         if host not in ("127.0.0.1", "localhost", "::1"):
-            print("Whoever reaches that address can use it: there is no password.", flush=True)
+            print("Anyone who can reach this address can use it: there is no password.", flush=True)
         threading.Event().wait()
-    print("The page is closed; what was uploaded is deleted.")
+    print("The page is closed; uploaded files are deleted.")
     return 0

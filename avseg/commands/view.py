@@ -1,4 +1,4 @@
-"""`avseg data view`: a page of a data set's clips."""
+"""`avseg data view`: write a page of a data set's clips."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def view(
     out: Annotated[Path, arg(metavar="PAGE", aliases=["-o"])] = Path("view.html"),
     limit: int = 12,
 ) -> int:
-    """Write a page that shows clips of a data set: frames, truth, sound, and what sounds when.
+    """Write a page with clips of a data set: frames, ground truth, sound, and when each object sounds.
 
     Args:
-        folder: Folder of the data set; its kind is told by what lies in it, or by --data.name.
-        data: The data set: --data.name NAME --data.root DIR. With its name, --help shows its own options too.
-        split: The part of the data set.
-        out: The HTML file, which needs no other.
-        limit: How many clips are shown at most; they are taken from all over the split.
+        folder: Folder of the data set. Its kind is recognised from its files, or set by --data.name.
+        data: The data set: --data.name NAME --data.root DIR. Add --data.name NAME before --help to see its own options.
+        split: Split of the data set.
+        out: The HTML file to write; it is self-contained.
+        limit: Largest number of clips to show, spread over the split.
     """
     if folder is not None:
         if data.root is not None:

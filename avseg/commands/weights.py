@@ -1,4 +1,4 @@
-"""The commands of `avseg weights`. No torch is imported before one of them needs it."""
+"""The commands of `avseg weights`. torch is imported only when one of them needs it."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from avseg.weights import table
 
 
 def list_weights(markdown: bool = False) -> int:
-    """List the weights that avseg can take: what, where, licence, the command; of open ones whether they are here.
+    """List the weights that avseg can use: content, source, licence, command, and which open weights are in the cache.
 
     Args:
-        markdown: Print the table of docs/how-to/weights.md.
+        markdown: Print the table of docs/how-to/weights.md as Markdown.
     """
     if markdown:
         print(table.markdown(), end="")
         return 0
-    print_table("Published; avseg fetches none of these", table.blocks(table.published()))
+    print_table("Published weights; avseg does not download these", table.blocks(table.published()))
     print_table(table.NEVER, table.blocks(table.never_published()))
     print_held()
     return 0
 
 
 def fetch(model: Annotated[FetchedModel, arg(name="")]) -> int:
-    """Fetch the open weights of a model that opens by name into the cache of the Hugging Face Hub.
+    """Download the open weights of a model that opens by name to the cache of the Hugging Face Hub.
 
     Args:
-        model: Whose weights.
+        model: The model whose weights to download.
     """
     config = models.fetch_weights(replace(model.source, download=tell))
     for what, where in config.origins.items():
@@ -44,10 +44,10 @@ def fetch(model: Annotated[FetchedModel, arg(name="")]) -> int:
 
 
 def verify(file: Positional[File[Path]]) -> int:
-    """Say by its tensors' names and shapes what a file is; exit status 1 if it is not as published.
+    """Identify a file by the names and shapes of its tensors; exit with status 1 if it differs from the published file.
 
     Args:
-        file: A .pth, .pt, .pkl or .safetensors file. Nothing in it is run.
+        file: A .pth, .pt, .pkl or .safetensors file. Code in it is not executed.
     """
     from avseg.weights.files import verify
 

@@ -1,7 +1,7 @@
-"""How parameters of commands and fields of configs read on the command line: metavars, defaults and help texts.
+"""Metavars, defaults and help texts of the parameters of commands and the fields of configs.
 
-tyro makes options of type hints; its own metavars name Python's types (`{None}|FLOAT`). Here every hint gets one that
-says what to write (FILE, DIR, N), and only defaults that say something are shown.
+tyro builds options from type hints, and its own metavars name Python's types (`{None}|FLOAT`). Here every hint gets a
+metavar that shows what to write (FILE, DIR, N), and empty defaults are hidden.
 """
 
 from __future__ import annotations
@@ -48,15 +48,15 @@ METAVARS = {
     "model": "MODEL",
     "change": "CLASS=LABEL;LABEL",
 }
-"""By the name of a parameter or field; all others have that of their type."""
+"""Metavars by the name of a parameter or field; all others use the metavar of their type."""
 
 SEVERAL = {"size": "H W", "fractions": "TRAIN VAL TEST"}
-"""The same of a fixed number of values."""
+"""Metavars of options with a fixed number of values."""
 
 _OF_TYPES = {int: "N", float: "X", str: "NAME", Path: "FILE"}
 
 Hidden = Mapping[str, Collection[str]]
-"""Fields by the name of their dataclass; "*" is all of them."""
+"""Fields by the name of their dataclass; "*" means all of them."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,14 +66,14 @@ class Parameter:
     name: str
     hint: Any
     default: Any
-    """`inspect.Parameter.empty` where a value is required."""
+    """`inspect.Parameter.empty` if a value is required."""
     help: str | None = None
 
 
 def fields_of(kind: type, instance: Any = None) -> list[Parameter]:
-    """The fields of a dataclass, with the values of `instance` as defaults where it is one of them.
+    """Return the fields of a dataclass, with the values of `instance` as defaults if it is an instance of the class.
 
-    A class with `parameters` says itself what it takes.
+    A class with a method `parameters` lists its fields itself.
     """
     if hasattr(kind, "parameters"):
         return list(kind.parameters())
@@ -91,7 +91,7 @@ def fields_of(kind: type, instance: Any = None) -> list[Parameter]:
 
 
 def parameters_of(function: Callable[..., Any], given: Mapping[str, Any] | None = None) -> list[Parameter]:
-    """The parameters of a function, with the values and types of `given` in place of their defaults."""
+    """Return the parameters of a function; values and types in `given` replace their defaults."""
     hints, given = typing.get_type_hints(function, include_extras=True), given or {}
     return [
         Parameter(name, type(given[name]), given[name]) if name in given else Parameter(name, hints[name], p.default)
@@ -100,7 +100,7 @@ def parameters_of(function: Callable[..., Any], given: Mapping[str, Any] | None 
 
 
 def stripped(hint: Any) -> tuple[Any, tuple[Any, ...]]:
-    """A hint without `Annotated`, and what `Annotated` added to it."""
+    """Split a hint into the type without `Annotated` and the annotations."""
     if typing.get_origin(hint) is Annotated:
         base, *extras = typing.get_args(hint)
         return base, tuple(extras)
@@ -108,13 +108,13 @@ def stripped(hint: Any) -> tuple[Any, tuple[Any, ...]]:
 
 
 def setting(hint: Any, name: str) -> Any:
-    """What `tyro.conf.arg` in a hint says of `name`: its metavar, name, aliases; None where nothing."""
+    """Return the value of `name` in the `tyro.conf.arg` of a hint, such as its metavar or aliases; None if not set."""
     given = [value for extra in stripped(hint)[1] if (value := getattr(extra, name, None)) is not None]
     return given[-1] if given else None
 
 
 def without_none(hint: Any) -> Any:
-    """`X` of `X | None`; any other hint as it is."""
+    """Return `X` for `X | None`, and any other hint unchanged."""
     if typing.get_origin(hint) not in (typing.Union, types.UnionType):
         return hint
     rest = [member for member in typing.get_args(hint) if member is not types.NoneType]
@@ -122,7 +122,7 @@ def without_none(hint: Any) -> Any:
 
 
 def metavar(hint: Any, name: str) -> str:
-    """What stands for a value, or for all values of an option, in help texts and messages."""
+    """Return the placeholder for the values of an option in help texts and messages."""
     kind = without_none(stripped(hint)[0])
     own = setting(hint, "metavar") or (METAVARS.get(name) if kind is not int else None)
     origin, members = typing.get_origin(kind), typing.get_args(kind)
@@ -140,7 +140,7 @@ def metavar(hint: Any, name: str) -> str:
 
 
 def is_config(hint: Any, default: Any) -> bool:
-    """Whether a parameter has parameters of its own: a dataclass, or a dictionary of them."""
+    """Whether a parameter is a dataclass or a dictionary of dataclasses."""
     kind = without_none(stripped(hint)[0])
     if typing.get_origin(kind) is dict:
         return bool(default) or dataclasses.is_dataclass(typing.get_args(kind)[1])
@@ -148,7 +148,7 @@ def is_config(hint: Any, default: Any) -> bool:
 
 
 def dressed(parameter: Parameter) -> Any:
-    """The hint of a parameter as tyro takes it, with metavar and with the default shown where it says something."""
+    """Return the hint of a parameter for tyro, with its metavar, and with its default unless that is empty."""
     hint = parameter.hint
     if is_config(hint, parameter.default):
         return hint
@@ -158,7 +158,7 @@ def dressed(parameter: Parameter) -> Any:
 
 
 def _in_place(hint: Any, parameter: Parameter) -> str:
-    """The metavar where it stands; that of required words without the brackets that say that there may be none."""
+    """Return the metavar as shown; positionals that are required have no brackets."""
     shown, positional = metavar(hint, parameter.name), is_positional(hint)
     required = parameter.default is inspect.Parameter.empty
     if positional and required and shown.startswith("["):
@@ -167,17 +167,17 @@ def _in_place(hint: Any, parameter: Parameter) -> str:
 
 
 def is_positional(hint: Any) -> bool:
-    """Whether a parameter is given by its place, without the name of an option."""
+    """Whether a parameter is positional."""
     return _is_marked(hint, tyro.conf.Positional[int])
 
 
 def is_repeated(hint: Any) -> bool:
-    """Whether an option takes one value and is given once for each."""
+    """Whether an option takes one value and may be repeated."""
     return _is_marked(hint, tyro.conf.UseAppendAction[int])
 
 
 def is_one_way(hint: Any) -> bool:
-    """Whether a switch can only be put on."""
+    """Whether a switch can only be turned on."""
     return _is_marked(hint, tyro.conf.FlagCreatePairsOff[bool])
 
 
@@ -192,7 +192,7 @@ def _default_shown(label: str) -> str:
 
 
 def registry(hidden: Hidden) -> ConstructorRegistry:
-    """Rules by which tyro reads our dataclasses; `hidden` fields have no option and keep their values."""
+    """Return tyro's rules for our dataclasses; `hidden` fields have no option and keep their values."""
     rules = ConstructorRegistry()
 
     @rules.struct_rule
@@ -210,12 +210,12 @@ def registry(hidden: Hidden) -> ConstructorRegistry:
 
 
 def both(one: Hidden, other: Hidden) -> Hidden:
-    """What either hides."""
+    """Return the fields that either of two mappings hides."""
     return {name: (*one.get(name, ()), *other.get(name, ())) for name in {**one, **other}}
 
 
 def is_hidden(kind: type, name: str, hidden: Hidden) -> bool:
-    """Whether a field of a dataclass, or of one that it is derived from, is among `hidden`."""
+    """Whether a field of a dataclass or of one of its bases is in `hidden`."""
     names = [entry for base in kind.__mro__ for entry in hidden.get(base.__name__, ())]
     return name in names or ("*" in names and f"-{name}" not in names)
 
@@ -232,7 +232,7 @@ def _given(parameter: Parameter) -> Any:
 
 @functools.cache
 def _texts(kind: type) -> dict[str, str]:
-    """The strings below the fields of a dataclass and of those that it is derived from, each in one paragraph."""
+    """Return the strings below the fields of a dataclass and its bases, each as one paragraph."""
     found: dict[str, str] = {}
     for base in reversed(kind.__mro__):
         if not dataclasses.is_dataclass(base):
@@ -255,9 +255,9 @@ def _texts(kind: type) -> dict[str, str]:
 
 
 def deferred(function: Callable[..., int], given: Mapping[str, Any] | None = None) -> Callable[..., Callable[[], int]]:
-    """`function` as tyro takes it: with dressed hints, and giving the call that is to be made, without making it.
+    """Return `function` in the form that tyro needs: with dressed hints, and returning the call without making it.
 
-    So that what tyro prints of wrong words can be told from what the command itself prints.
+    This separates messages of tyro about wrong words from the output of the command itself.
     """
 
     def later(*args: Any, **kwargs: Any) -> Callable[[], int]:
@@ -275,7 +275,7 @@ def deferred(function: Callable[..., int], given: Mapping[str, Any] | None = Non
 
 
 def _joined(docstring: str | None) -> str | None:
-    """A docstring whose broken lines of arguments are whole, so that help texts break where the terminal ends."""
+    """Join the broken lines of a docstring's arguments, so that help texts wrap at the width of the terminal."""
     if not docstring:
         return docstring
     lines: list[str] = []

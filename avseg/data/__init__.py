@@ -1,4 +1,4 @@
-"""From clips to batches: what every data set has, transforms and the loader. The sets are in `avseg.datasets`."""
+"""From clips to batches: the base of data sets, transforms and the loader. The data sets are in `avseg.datasets`."""
 
 from __future__ import annotations
 

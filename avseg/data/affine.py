@@ -1,4 +1,4 @@
-"""Pictures turned, shrunk and slanted, with their truth."""
+"""Random rotation, scale and shear of frames and ground truth."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from avseg.types import Clip, DenseTarget, InstanceTarget, Target, TrackTarget
 
 @dataclass(frozen=True)
 class RandomAffine:
-    """One turn, scale and slant about the centre for all frames of a clip; the nearest pixel, black outside.
+    """One rotation, scale and shear about the centre for all frames of a clip; nearest pixel, black outside.
 
     Truth outside is background. The defaults are those of the published training of CATR.
     """
@@ -56,5 +56,5 @@ def _moved(target: Target | None, moved: Callable[[Tensor], Tensor]) -> Target |
     if isinstance(target, InstanceTarget):
         return replace(target, masks=moved(target.masks.to(torch.uint8)).bool())
     if isinstance(target, TrackTarget):
-        raise ValueError("truth as run lengths is not turned; draw frames of it first (some_frames)")
+        raise ValueError("ground truth as run lengths cannot be rotated; select frames first (augment some_frames)")
     return None

@@ -1,4 +1,4 @@
-"""The base of every data set, and a part of one."""
+"""The base class of data sets, and subsets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from avseg.types import IGNORE, Clip, DenseTarget, Target, Task
 
 
 class EmptySplitError(ValueError):
-    """A split without a clip, of a data set that refuses to open one."""
+    """Raised for a split without clips."""
 
 
 class ClipDataset(ABC):
@@ -55,12 +55,16 @@ class ClipDataset(ABC):
         if cls.config is ClipDataset.config:
             cls.config = DataConfig(name=cls.__name__)
         if cls.read is ClipDataset.read and cls.__getitem__ is ClipDataset.__getitem__:
-            raise TypeError(f"the data set {cls.__name__} reads no clips; give it __getitem__ or read")
+            raise TypeError(f"the data set {cls.__name__} cannot read clips; define __getitem__ or read")
         if "__getitem__" in vars(cls) and cls.read is not ClipDataset.read:
-            raise TypeError(f"the data set {cls.__name__} has read, by which it is read; change that, not __getitem__")
+            raise TypeError(
+                f"the data set {cls.__name__} is read by its method read; change that instead of __getitem__"
+            )
         told = [cls.annotated is not ClipDataset.annotated, cls.length is not ClipDataset.length]
         if any(told) and not all(told):
-            raise TypeError(f"the data set {cls.__name__} has one of annotated and length; give it both, or neither")
+            raise TypeError(
+                f"the data set {cls.__name__} defines only one of annotated and length; define both or neither"
+            )
         cls.knows_frames = all(told)
 
     def __len__(self) -> int:
@@ -80,7 +84,7 @@ class ClipDataset(ABC):
         return clip if geometry is None else geometry(clip)
 
     def annotated(self, index: int) -> Sequence[int]:
-        """The frames of a clip that have labels.
+        """Return the annotated frames of a clip.
 
         Raises:
             ValueError: the clip has no truth.
@@ -97,7 +101,7 @@ class ClipDataset(ABC):
         return len(frames), (frames.shape[2], frames.shape[3])
 
     def target(self, index: int) -> Target:
-        """The truth of a clip alone.
+        """Return only the ground truth of a clip.
 
         Raises:
             ValueError: the clip has none.
@@ -108,12 +112,14 @@ class ClipDataset(ABC):
         return clip.target
 
     def sound(self, index: int) -> tuple[Tensor, int]:
-        """The sound of a clip alone, (A, S), and its rate in Hz; a subclass may give it without opening pictures."""
+        """Return only the sound of a clip, (A, S), and its rate in Hz; a subclass may give it without opening
+        pictures.
+        """
         clip = self[index]
         return clip.audio, clip.sample_rate
 
     def heard_classes(self, index: int) -> frozenset[str]:
-        """The classes that sound in a clip, by name, or by number where they have none; none where nobody knows.
+        """Return the classes that sound in a clip, by name, or by number without names; empty if unknown.
 
         By default they are those of its truth; a subclass may tell them without reading that.
         """
@@ -140,15 +146,15 @@ class ClipDataset(ABC):
         Raises:
             ValueError: the data set does not say.
         """
-        raise ValueError(f"the data set {self.config.name!r} does not say which files it reads, so it cannot be packed")
+        raise ValueError(f"the data set {self.config.name!r} does not list its files, so it cannot be packed")
 
     def tables(self) -> SplitTables:
-        """What opening the split takes, beside the files of its clips.
+        """Return the tables needed to open the split, besides the files of its clips.
 
         Raises:
             ValueError: the data set does not say.
         """
-        raise ValueError(f"the data set {self.config.name!r} does not say which files it reads, so it cannot be packed")
+        raise ValueError(f"the data set {self.config.name!r} does not list its files, so it cannot be packed")
 
     def place_of(self, name: str) -> Path:
         """Where a file lies that `clip_files` or `tables` names.
@@ -162,7 +168,7 @@ class ClipDataset(ABC):
         return root / name
 
     def content_of(self, index: int, name: str) -> bytes:
-        """What is packed of a file that `clip_files` names for a clip.
+        """Return the content to pack for a file in `clip_files`.
 
         Raises:
             FileNotFoundError: it is not there.
@@ -209,5 +215,5 @@ def need_dataset(dataset: object) -> None:
     """
     if not isinstance(dataset, ClipDataset):
         raise TypeError(
-            f"{type(dataset).__name__} is no data set of clips; derive its class from avseg.data.ClipDataset"
+            f"{type(dataset).__name__} is not a data set of clips; derive its class from avseg.data.ClipDataset"
         )

@@ -1,4 +1,4 @@
-"""What a recipe says of its data, as far as all data sets share it. Imports no torch."""
+"""The options of a recipe's data that all data sets share. Imports no torch."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ PARAMETERS: dict[str, tuple[Augmentation, ...]] = {
 
 @dataclass(frozen=True)
 class DataConfig:
-    """A data set by its name, where it lies, and how it is read; each data set adds options of its own.
+    """A data set by name, its folder, and how to read it; each data set adds its own options.
 
     All fields of a data set's config have defaults.
 
@@ -47,34 +47,34 @@ class DataConfig:
     """
 
     name: str = ""
-    """The data set, a name in `avseg.list_datasets()`."""
+    """Name of the data set, one of `avseg.list_datasets()`."""
     root: Path | None = None
-    """The folder of the data set; the synthetic world has none."""
+    """Folder of the data set; the synthetic world needs none."""
     shards: str | None = None
-    """In place of the folder: what `avseg data pack` made of it, a folder or a place such as s3://bucket/folder."""
+    """Shards written by `avseg data pack`, instead of the folder: a folder or an address such as s3://bucket/folder."""
     sample_rate: int = 16000
-    """Sounds of another rate are resampled on reading."""
+    """Sample rate in Hz; sounds of another rate are resampled on reading."""
     stereo: bool = False
-    """Keep two channels of sound (VPO: give every source its place); otherwise they are averaged."""
+    """Keep two audio channels (VPO: pan every source to its place); otherwise they are averaged."""
     augment: tuple[Augmentation, ...] = ()
-    """What happens to a clip while training, in this order. `size` brings it to the network's input, `crop` cuts a
-    random part of that size out; where neither is named, sizing comes first. `one_frame` keeps one annotated frame,
-    `window` `clip_frames` that follow each other. `photometric` is `colour` with stronger changes, and hue; `affine`
-    turns, shrinks and slants. Of long videos with tracks: `some_frames` draws `clip_frames` of a video, `moving_crop`
-    sizes them and cuts a part out that moves, `shorter_side` draws their size."""
+    """Augmentations in training, in this order. `size` resizes to the network's input, `crop` cuts out a random part of
+    that size; if neither is named, resizing comes first. `one_frame` keeps one annotated frame, `window` keeps
+    `clip_frames` consecutive frames. `photometric` is a stronger `colour` that also changes the hue; `affine` rotates,
+    scales and shears. For long videos with tracks: `some_frames` draws `clip_frames` frames of a video, `moving_crop`
+    resizes them and cuts out a moving part, `shorter_side` draws their size."""
     scales: tuple[float, ...] = (0.5, 0.75, 1.0)
-    """Factors that `scale` draws from."""
+    """Factors for `scale`."""
     clip_frames: int = 5
-    """Frames that `some_frames` and `window` keep."""
+    """Number of frames that `some_frames` and `window` keep."""
     reach: int = 20
-    """How far from its reference frame `some_frames` looks for the others, in frames."""
+    """Largest distance of the other frames of `some_frames` from its reference frame, in frames."""
     sides: tuple[int, ...] = (288, 320, 352, 384, 416, 448, 480, 512)
-    """Pixels of the shorter side that `shorter_side` draws from."""
+    """Sizes in pixels from which `shorter_side` draws the shorter side."""
     longest: int = 768
-    """Pixels of the longer side at most, after `shorter_side`."""
+    """Largest longer side in pixels after `shorter_side`."""
     labels_at: Literal["auto", "file", "input"] = "auto"
-    """Where predictions are judged: at the size of the label files, or at that of the network's input; `auto` is the
-    data set's own protocol."""
+    """Size at which predictions are scored: that of the label files, or that of the network's input; `auto` follows the
+    data set's protocol."""
     suite: str | None = None
     """Metric suite of validation and evaluation. The default is the data set's own."""
 
@@ -82,13 +82,15 @@ class DataConfig:
         for name in self.augment:
             if name not in typing.get_args(Augmentation):
                 raise ValueError(
-                    f"no augmentation is called {name!r}; {did_you_mean(name, typing.get_args(Augmentation))}"
+                    f"there is no augmentation {name!r}; {did_you_mean(name, typing.get_args(Augmentation))}"
                 )
         check_choices(self, f"the data set {self.name!r}")
         idle = [n for n in self.changed() if n in PARAMETERS and not set(PARAMETERS[n]) & set(self.augment)]
         if idle:
             of = " and ".join(f"{option_of(name)} of {' and '.join(PARAMETERS[name])}" for name in idle)
-            raise ValueError(f"{of} changes nothing, since augment does not name it; leave it out, or add it there")
+            raise ValueError(
+                f"{of} has no effect without its augmentation in augment; leave it out, or add the augmentation"
+            )
 
     def changed(self) -> list[str]:
         """The fields that have another value than their default."""
@@ -96,7 +98,7 @@ class DataConfig:
         return [name for name in plain if name != "name" and getattr(self, name) != plain[name]]
 
     def on_shards(self, root: Path) -> Self:
-        """The same options for a data set whose tables lie in `root` and whose clips in shards."""
+        """Return the options for a data set with tables in `root` and clips in shards."""
         return replace(self, root=root, shards=None)
 
     def idle(self, split: str) -> tuple[str, ...]:
@@ -128,7 +130,7 @@ def refuse_idle(config: DataConfig, split: str) -> None:
     wrong = [option_of(name) for name in config.changed() if name in config.idle(split)]
     if wrong:
         raise ValueError(
-            f"{' and '.join(wrong)} changes nothing where the split {split} is only looked at; leave it out"
+            f"{' and '.join(wrong)} has no effect on the split {split}, which is not used for training; leave it out"
         )
 
 

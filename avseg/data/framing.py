@@ -1,4 +1,4 @@
-"""Which frame, at which scale, which part of it: what training draws of a clip's picture."""
+"""Random frames, scales and crops of a clip for training."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from avseg.datasets.spec import Recount
 from avseg.types import IGNORE, Clip, DenseTarget, InstanceTarget, Target
 
 FILL = (123, 116, 103)
-"""The mean colour of ImageNet on 8 bit: what stands beside a picture that is smaller than the part wanted of it."""
+"""The mean colour of ImageNet in 8 bit, which pads pictures smaller than the crop."""
 
 
 class FrameChooser(ABC):
@@ -52,7 +52,7 @@ class Window(FrameChooser):
 
     def __post_init__(self) -> None:
         if self.count < 1:
-            raise ValueError(f"a window of {self.count} frames, wanted at least one (--data.clip-frames)")
+            raise ValueError(f"the window has {self.count} frames, wanted at least one (--data.clip-frames)")
 
     def choose(self, annotated: Sequence[int], generator: torch.Generator, length: int) -> list[int]:
         """Numbers of frames, ascending; every window that shows a label is as likely as any other."""
@@ -63,13 +63,15 @@ class Window(FrameChooser):
 
 
 def annotated_frames(clip: Clip) -> list[int]:
-    """The frames of a clip that have labels.
+    """Return the annotated frames of a clip.
 
     Raises:
         ValueError: there are none.
     """
     if clip.target is None or not clip.target.annotated.any():
-        raise ValueError(f"clip {clip.id!r} has no frame with labels to keep; draw no frames of it (augment)")
+        raise ValueError(
+            f"clip {clip.id!r} has no annotated frame; remove the augmentation that selects frames (augment)"
+        )
     frames: list[int] = clip.target.annotated.nonzero().flatten().tolist()
     return frames
 
@@ -82,7 +84,7 @@ class RandomScale:
 
     def __post_init__(self) -> None:
         if not self.scales or min(self.scales) <= 0:
-            raise ValueError(f"scales are {self.scales}, wanted one or more factors over 0 (--data.scales)")
+            raise ValueError(f"scales is {self.scales}, wanted one or more factors above 0 (--data.scales)")
 
     def __call__(self, clip: Clip, generator: torch.Generator) -> Clip:
         scale = self.scales[int(torch.randint(len(self.scales), (), generator=generator))]

@@ -1,4 +1,4 @@
-"""Any data set with other sounds than its own, and several of these as one data set."""
+"""A data set with replaced sounds, and several of these as one data set."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from avseg.types import Clip, Draw, Target
 DELAY = 2.0
 """Seconds by which a delayed sound comes later."""
 QUIET = 10 ** (-30 / 20)
-"""RMS of what stands for the own level where the own sound is silent."""
+"""RMS in place of the clip's own level if its sound is silent."""
 PUBLISHED_NOISE = 10 ** (-5 / 20)
 """RMS of the published noise."""
 
 
 class Heard(ClipDataset):
-    """A data set under one scenario: pictures and truth stay, the sound is another, ids are `ID@SCENARIO`.
+    """A data set under one scenario: frames and ground truth are kept, the sound is replaced, ids are `ID@SCENARIO`.
 
     Shipped features are dropped, also under `own`: every sound goes through the model's own front end.
     """
@@ -52,8 +52,8 @@ class Heard(ClipDataset):
         clip = self.dataset.read(index, geometry, frames)
         if clip.audio_features is not None and not clip.audio.shape[1]:
             raise ValueError(
-                f"clip {clip.id!r} came with audio features and no sound, so it cannot sound like something else; "
-                "read its sound (--data.audio wav)"
+                f"clip {clip.id!r} has audio features instead of sound, so its sound cannot "
+                "be replaced; read its sound (--data.audio wav)"
             )
         return replace(clip, id=self.ids[index], audio=self._heard(index, clip), audio_features=None)
 
@@ -127,11 +127,11 @@ class Scenarios(ClipDataset):
         need_dataset(dataset)
         for name in scenarios:
             if name not in SCENARIOS:
-                raise ValueError(f"no scenario is called {name!r}; {did_you_mean(name, SCENARIOS)}")
+                raise ValueError(f"there is no scenario {name!r}; {did_you_mean(name, SCENARIOS)}")
         if len(set(scenarios)) < len(scenarios):
-            raise ValueError(f"the scenarios {', '.join(scenarios)} name one twice; name each once")
+            raise ValueError(f"the scenarios {', '.join(scenarios)} repeat one; name each once")
         if not len(dataset):
-            raise ValueError(f"the data set {dataset.config.name!r} has no clips here, so there is nothing to hear")
+            raise ValueError(f"the data set {dataset.config.name!r} has no clips in this split")
         self.dataset, self.left_out = dataset, dict[str, str]()
         _share(self, dataset)
         self.parts: list[Heard] = []
@@ -144,7 +144,7 @@ class Scenarios(ClipDataset):
             else:
                 self.parts.append(Heard(dataset, name, entries))
         if not self.parts:
-            raise ValueError("; ".join(f"{name} is left out, since {why}" for name, why in self.left_out.items()))
+            raise ValueError("; ".join(f"{name} is left out, because {why}" for name, why in self.left_out.items()))
         self.ids = [clip_id for part in self.parts for clip_id in part.ids]
 
     @property
@@ -179,7 +179,7 @@ class Scenarios(ClipDataset):
 
 
 def plan(dataset: ClipDataset, scenario: str, rules: SoundRules, manifest: Manifest | None = None) -> list[Entry] | str:
-    """What every clip sounds like in a scenario, or why the data set cannot have it.
+    """Return the sound of every clip in a scenario, or why the data set cannot have it.
 
     Raises:
         ValueError: a manifest that names clips which the data set does not have, or has the own sound as a donor's.
@@ -192,7 +192,7 @@ def plan(dataset: ClipDataset, scenario: str, rules: SoundRules, manifest: Manif
     for entry in given.values():
         for name in (entry.id, entry.donor):
             if name is not None and name not in known:
-                raise ValueError(f"the manifest names the clip {name!r}, which the data set does not have")
+                raise ValueError(f"the manifest names the clip {name!r}, which is not in the data set")
         lent = scenario == "swapped" or (scenario == "offscreen" and dataset.unseen_sound(0, rules.seed) is None)
         if lent and entry.donor is None:
             raise ValueError(f"the manifest has no donor for the clip {entry.id!r} under {scenario}; name one")
@@ -221,7 +221,7 @@ def _mirrored(dataset: ClipDataset, rules: SoundRules) -> list[Entry] | str:
 def _swapped(dataset: ClipDataset, rules: SoundRules) -> list[Entry] | str:
     ids = dataset.ids
     if len(set(ids)) < 2:
-        return "there is one clip, and each needs the sound of another one"
+        return "there is only one clip, and each needs the sound of another one"
     return [
         Entry("swapped", clip_id, next(other for other in [*ids[place + 1 :], *ids] if other != clip_id), rules.seed)
         for place, clip_id in enumerate(ids)
@@ -234,7 +234,7 @@ def _offscreen(dataset: ClipDataset, rules: SoundRules) -> list[Entry] | str:
         return _plain(dataset, "offscreen", rules, rules.donor_level)
     contrast = None if rules.rule == "disjoint" else dataset.contrast
     if rules.rule == "published" and contrast is None:
-        return f"no rule of contrast is published for the data set {dataset.config.name!r} (--rule disjoint)"
+        return f"no published rule exists for the data set {dataset.config.name!r}; use --rule disjoint"
     classes = [dataset.heard_classes(index) for index in range(len(dataset))]
     donors = draw_donors(dataset.ids, classes, rules.seed, contrast)
     entries = []
@@ -277,6 +277,6 @@ def _at_level(audio: Tensor, level: float) -> Tensor:
 
 
 def _share(own: ClipDataset, dataset: ClipDataset) -> None:
-    """What a data set keeps under other sounds."""
+    """Copy the attributes that a data set keeps under other sounds."""
     own.task, own.suite, own.config = dataset.task, dataset.suite, dataset.config
     own.batch_frames, own.knows_frames, own.contrast = dataset.batch_frames, dataset.knows_frames, dataset.contrast

@@ -1,4 +1,4 @@
-"""Clips to batches: the order, the draws and the shares of several processes follow (seed, epoch) and nothing else."""
+"""Batches of clips; the order, the random draws and the shares of processes depend only on (seed, epoch)."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class ClipSampler(Sampler[list[_Key]]):
             if self.clips < together:
                 raise ValueError(
                     f"{self.clips} clips do not fill one batch of {together} ({self.batch_size} on each of "
-                    f"{self.world} processes), so nothing is left to train on; lower batch_size or drop_last"
+                    f"{self.world} processes), so no batch is left for training; lower batch_size or drop_last"
                 )
             order = order[: self.clips // together * together]
         shares = [self._share(order[begin : begin + together], order) for begin in range(0, len(order), together)]
@@ -95,14 +95,14 @@ class _RemoteError(Exception):
 
 @dataclass(frozen=True)
 class _Failure:
-    """What a worker gives in place of a clip or a batch: PyTorch itself would put a traceback into the message."""
+    """A worker's error in place of a clip or batch; PyTorch itself would put a traceback into the message."""
 
     error: Exception
     trace: str
 
     @classmethod
     def of(cls, error: Exception) -> _Failure:
-        """Of an error that is being handled. Raises it again where this process is no worker."""
+        """Wrap the current error; raises it again outside of worker processes."""
         if get_worker_info() is None:
             raise error
         trace = traceback.format_exc()
@@ -190,8 +190,8 @@ def _next(batches: Iterator[Any]) -> Batch | None:
         if not str(error).startswith("DataLoader worker"):
             raise
         raise RuntimeError(
-            f"a process that reads clips came to its end ({str(error).strip()}); where memory is short, take fewer of "
-            "them (--train.workers, --workers) or smaller batches"
+            f"a process that reads clips ended unexpectedly ({str(error).strip()}); if memory is short, use "
+            "fewer processes (--train.workers, --workers) or smaller batches"
         ) from error
     if isinstance(batch, _Failure):
         raise batch.error from _RemoteError(f"\n{batch.trace}")
@@ -203,7 +203,7 @@ def workers_here(wanted: int) -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if wanted > cores:
         log.info(
-            "%d processes that read clips were asked for; this machine has %d cores, so there are %d",
+            "requested %d processes that read clips; this machine has %d cores, so %d are used",
             wanted,
             cores,
             cores,

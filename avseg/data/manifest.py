@@ -1,4 +1,4 @@
-"""The file that says which clip got which sound, written beside results and given back to repeat them."""
+"""The manifest: a file with the sound of each clip, written next to results and used to repeat them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ class Manifest:
             entries = [Entry(**values) for values in content["clips"]]
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise ValueError(
-                f"{path} is no manifest of scenarios ({error}); wanted an object whose `clips` are a list of scenario, "
+                f"{path} is not a manifest of scenarios ({error}); wanted an object "
+                "whose `clips` are a list of scenario, "
                 "id, donor, seed and level (docs/how-to/listen.md)"
             ) from error
         for entry in entries:

@@ -1,4 +1,4 @@
-"""What a data set says of its files, so that its clips can be packed into shards. Imports no torch."""
+"""Descriptions of a data set's files, for packing clips into shards. Imports no torch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class ClipFile(NamedTuple):
 
 @dataclass(frozen=True)
 class SplitTables:
-    """What opening a split takes, beside the files of its clips."""
+    """The tables needed to open a split, besides the files of its clips."""
 
     whole: tuple[str, ...]
     """Files that are read when the data set opens, by their names below the root."""
@@ -38,5 +38,5 @@ def below(root: Path, path: Path) -> str:
         return path.relative_to(root).as_posix()
     except ValueError:
         raise ValueError(
-            f"{path} lies outside of {root}, the folder of its data set; put it inside to pack it"
+            f"{path} is outside of {root}, the folder of its data set; move it inside to pack it"
         ) from None

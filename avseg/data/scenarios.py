@@ -1,4 +1,4 @@
-"""What a clip may be made to sound like, to see whether a model listens: names, rules, donors. Imports no torch."""
+"""Scenarios of replaced sound, to test whether a model uses the sound: names, rules, donors. Imports no torch."""
 
 from __future__ import annotations
 
@@ -13,29 +13,30 @@ SCENARIOS: Mapping[Scenario, str] = {
     "own": "the clip's own sound",
     "silence": "zeros",
     "noise": "white noise",
-    "offscreen": "the sound of another clip, of classes that this one does not have",
+    "offscreen": "the sound of another clip without shared classes",
     "swapped": "the sound of the next clip",
-    "delayed": "the own sound, 2 s later",
-    "mirrored": "the own sound, left and right exchanged",
+    "delayed": "the clip's own sound, 2 s later",
+    "mirrored": "the clip's own sound with left and right swapped",
 }
 """Every scenario of sound and what it is; all places that have scenarios take them from here."""
 
 
 @dataclass(frozen=True)
 class SoundRules:
-    """How the sounds of scenarios are made."""
+    """Rules for making the sounds of scenarios."""
 
     seed: int = 42
-    """Of all that is drawn: noise and donors."""
+    """Random seed for noise and donors."""
     noise_level: Literal["own", "published"] = "own"
-    """How loud noise is: as the clip's own sound (-30 dBFS where that is silent), or -5 dBFS."""
+    """Level of the noise: that of the clip's own sound (-30 dBFS if that is silent), or published: -5 dBFS."""
     donor_level: Literal["own", "as_is"] = "own"
-    """Whether the sound of another clip is brought to the level of the own one (offscreen)."""
+    """Level of another clip's sound (offscreen): that of the clip's own sound, or unchanged."""
     rule: Literal["auto", "published", "disjoint"] = "auto"
-    """Which clips may lend their sound (offscreen): those of the contrasting groups that were published for the data
-    set, or those that share no class; `auto` is the published rule where there is one."""
+    """Clips whose sound is used (offscreen): those of the contrasting groups published for the data set, or those
+    without a shared class; `auto` is the published rule if there is one.
+    """
     manifest: Path | None = None
-    """The robust.json of an earlier run: its clips get the sounds that it names, all others are drawn."""
+    """The robust.json of an earlier run: its clips get the same sounds again, all others are drawn."""
 
 
 @dataclass(frozen=True)
@@ -64,11 +65,11 @@ class Contrast:
 
 @dataclass(frozen=True)
 class Entry:
-    """What one clip sounds like in one scenario: a line of the manifest."""
+    """The sound of one clip in one scenario: a line of the manifest."""
 
     scenario: str
     id: str
-    """Of the clip."""
+    """Id of the clip."""
     donor: str | None = None
     """The clip whose sound it is, where it is that of another one."""
     seed: int = SoundRules.seed
@@ -87,7 +88,7 @@ def ranks(ids: Sequence[str]) -> list[int]:
 def draw_donors(
     ids: Sequence[str], classes: Sequence[frozenset[str]], seed: int, contrast: Contrast | None = None
 ) -> list[int | None]:
-    """Of each clip the place of another one whose sound does not belong to it; None where there is none.
+    """Return for each clip the index of another one with unrelated sound; None if there is none.
 
     Without a published rule, and for a clip of no published group, a donor is a clip that shares no class with it. As
     published, a clip that every other one shares a group with takes any other, if the rule is not by class.

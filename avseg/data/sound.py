@@ -1,4 +1,4 @@
-"""Sound as the data sets want it: whole, its centre only, at a place between left and right, or as published."""
+"""Sound for data sets: whole, only its centre, panned between left and right, or as published."""
 
 from __future__ import annotations
 
@@ -31,8 +31,7 @@ def read_sound(path: Path, config: DataConfig) -> tuple[Tensor, int]:
     audio, rate = read_wav(path, config.sample_rate)
     if audio.shape[0] == 1:
         raise ValueError(
-            f"{path} is a mono file for a stereo recipe, which hears left and right; take stereo sounds or a mono "
-            "recipe (--data.no-stereo)"
+            f"{path} is mono but the recipe needs stereo; use stereo sounds or a mono recipe (--data.no-stereo)"
         )
     if audio.shape[0] > 2:
         raise ValueError(f"{path} has {audio.shape[0]} channels, wanted left and right")

@@ -1,4 +1,4 @@
-"""How readers read their tables, and find their files. Imports no torch."""
+"""Reading of tables, and paths of files, for readers of data sets. Imports no torch."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Row = dict[str, str]
 
 @dataclass(frozen=True)
 class ClipFiles:
-    """Where the parts of a clip lie."""
+    """Return the paths of a clip's files."""
 
     frames: tuple[Path, ...]
     labels: tuple[Path, ...]
-    """Of the first frames; fewer than frames where only some are annotated."""
+    """Labels of the first frames; fewer than frames if only some are annotated."""
     sound: Path
     log_mel: Path | None = None
     """Where the data set ships its windows."""
@@ -67,7 +67,7 @@ def csv_rows(path: Path) -> list[list[str]]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             return [row for row in csv.reader(file) if row]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{path} is no table of UTF-8 text ({error}); save it as CSV in UTF-8") from error
+        raise ValueError(f"{path} is not a table in UTF-8 ({error}); save it as CSV in UTF-8") from error
 
 
 def _place(path: Path, header: list[str], name: str, position: int | None) -> int:
@@ -76,7 +76,7 @@ def _place(path: Path, header: list[str], name: str, position: int | None) -> in
     if position is not None and position < len(header):
         return position
     if len(header) == 1 and name in re.split(r"[;\t|]", header[0]):
-        raise ValueError(f"{path} has other signs than commas between its columns: {header[0]!r}; save it with commas")
+        raise ValueError(f"{path} does not separate its columns with commas: {header[0]!r}; save it with commas")
     raise ValueError(
         f"{path} has the columns {', '.join(header) or '(none)'} but no {name!r}; add it (docs/reference/datasets.md)"
     )
@@ -114,7 +114,7 @@ def check_names(path: Path, rows: Sequence[Row], columns: Sequence[str]) -> None
 
 
 def is_plain(name: str) -> bool:
-    """Whether it is the name of a file or folder and nothing that leads elsewhere."""
+    """Whether a name is a plain file name, without folders."""
     return name not in ("", ".", "..") and PurePosixPath(name).name == name and PureWindowsPath(name).name == name
 
 
@@ -132,8 +132,8 @@ def need_shipped(audio: str, paths: Sequence[Path | None], advice: str) -> None:
     missing = [path for path in paths if path is not None and not is_file(path)]
     if missing:
         raise FileNotFoundError(
-            f"{len(missing)} of {len(paths)} files that --data.audio {audio} reads are missing, the first is "
-            f"{missing[0]}; {advice}"
+            f"{len(missing)} of {len(paths)} files that --data.audio {audio} reads are "
+            f"missing, the first one is {missing[0]}; {advice}"
         )
 
 

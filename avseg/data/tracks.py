@@ -1,4 +1,4 @@
-"""What training draws of a long clip of tracks: which frames, at which size, and which part that moves through them.
+"""Random frames, sizes and moving crops of long clips with tracks, for training.
 
 Everything is drawn once a clip, so that its frames still belong together (Guo et al., CVPR 2025;
 docs/reference/datasets.md).
@@ -35,7 +35,7 @@ class SomeFrames(FrameChooser):
     def __post_init__(self) -> None:
         if self.count < 1 or self.reach < 0:
             raise ValueError(
-                f"{self.count} frames within {self.reach}, wanted at least one and a reach of 0 or more "
+                f"got {self.count} frames within {self.reach}, wanted at least one frame and a reach of 0 or more "
                 "(--data.clip-frames, --data.reach)"
             )
 
@@ -87,7 +87,8 @@ class ShorterSide:
     def __post_init__(self) -> None:
         if not self.sides or min(self.sides) < 1 or self.longest < 1:
             raise ValueError(
-                f"shorter sides are {self.sides} and the longest {self.longest}, wanted pixels (--data.sides, "
+                f"shorter sides are {self.sides} and the longest side is {self.longest}, "
+                "wanted sizes in pixels (--data.sides, "
                 "--data.longest)"
             )
 
@@ -160,7 +161,7 @@ def _cut(target: Target | None, windows: Sequence[tuple[slice, slice]]) -> Targe
         parts = [target.masks[:, frame, rows, columns] for frame, (rows, columns) in enumerate(windows)]
         return replace(target, masks=torch.stack(parts, 1))
     if isinstance(target, TrackTarget):
-        raise ValueError("truth as run lengths is not cut; draw frames of it first (some_frames)")
+        raise ValueError("ground truth as run lengths cannot be cropped; select frames first (augment some_frames)")
     if target is not None:
         labels = [target.labels[frame, rows, columns] for frame, (rows, columns) in enumerate(windows)]
         return replace(target, labels=torch.stack(labels))

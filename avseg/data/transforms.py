@@ -25,7 +25,7 @@ Transform: TypeAlias = Callable[[Clip, torch.Generator], Clip]
 
 
 def train_transforms(config: DataConfig, spec: InputSpec) -> list[Transform]:
-    """What `config.augment` names, in its order; labels stay on the grid of the frames.
+    """Return the transforms in `config.augment`, in its order; labels stay aligned with the frames.
 
     Where it names none of `size`, `crop` and `shorter_side`, the geometry of the published training of TPAVI comes
     first: the rule of `spec`, or (`DatasetSpec.training_crop`) shorter side, then centre crop.
@@ -57,7 +57,7 @@ def eval_transforms(config: DataConfig, spec: InputSpec, protocol: str = "publis
         ValueError: an unknown protocol.
     """
     if protocol not in known_protocols():
-        raise ValueError(f"no protocol is called {protocol!r}; {did_you_mean(protocol, known_protocols())}")
+        raise ValueError(f"there is no protocol {protocol!r}; {did_you_mean(protocol, known_protocols())}")
     size = judged_size(protocol)
     if size is not None and config.labels_at == "auto":
         return [Geometry(spec, labels_size=size)]
@@ -110,9 +110,7 @@ class Mute:
 
     def __call__(self, clip: Clip, generator: torch.Generator) -> Clip:
         if clip.audio_features is not None:
-            raise ValueError(
-                f"clip {clip.id!r} came with audio features, which cannot be muted; read its sound instead"
-            )
+            raise ValueError(f"clip {clip.id!r} has audio features, which cannot be muted; read its sound instead")
         if torch.rand((), generator=generator).item() >= self.probability:
             return clip
         return replace(clip, audio=torch.zeros_like(clip.audio), target=_silent(clip.target))
@@ -134,14 +132,14 @@ AUGMENTATIONS: dict[str, Callable[[DataConfig, InputSpec], Transform]] = {
     "moving_crop": lambda *_: MovingCrop(),
     "shorter_side": lambda config, _: ShorterSide(config.sides, config.longest),
 }
-"""What `DataConfig.augment` may name."""
+"""The augmentations for `DataConfig.augment`."""
 
 SIZING = {"size", "crop", "shorter_side"}
-"""Those that bring pictures to a size for the network."""
+"""Augmentations that resize pictures for the network."""
 
 
 def recount_of(config: DataConfig) -> Recount:
-    """What becomes of `target.sounding` where training sees a part of the picture."""
+    """Return how `target.sounding` is updated for crops in training."""
     recount = spec_of(config).recount
     return recount(config) if callable(recount) else recount
 
@@ -156,7 +154,7 @@ def _mirrored(target: Target | None) -> Target | None:
     if isinstance(target, InstanceTarget):
         return replace(target, masks=target.masks.flip(-1))
     if isinstance(target, TrackTarget):
-        raise ValueError("truth as run lengths is not mirrored; draw frames of it first (some_frames)")
+        raise ValueError("ground truth as run lengths cannot be mirrored; select frames first (augment some_frames)")
     return None
 
 

@@ -1,4 +1,4 @@
-"""Data sets by name, each in a room of its own. Imports no torch before a data set is opened."""
+"""Data sets by name, each in its own package. torch is imported only when a data set is opened."""
 
 from __future__ import annotations
 
@@ -126,12 +126,12 @@ def without_foreign(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def foreign_option(option: str, name: str) -> str | None:
-    """What is to be said of an option that the data set `name` ("": none was named) does not have, if others do."""
+    """Return a message about an option that the data set `name` ("": none was named) lacks but others have."""
     of = [other for other in DATASETS if option in defaults_of(DATASETS[other].config)]
     if not of or name in of:
         return None
     if not name:
-        return f"{option_of(option)} is of {', '.join(of)}; name the data set with --data.name"
+        return f"{option_of(option)} belongs to {', '.join(of)}; name the data set with --data.name"
     return _foreign([option], name)
 
 
@@ -147,12 +147,12 @@ def _foreign(options: Sequence[str], name: str) -> str:
         wrong.append(f"{option} ({option_of(option)}{', of ' + ', '.join(of) if of else ''})")
     shared = defaults_of(DataConfig)
     has = ", ".join(option for option in defaults_of(DATASETS[name].config) if option not in shared)
-    has = f"beside what every set has, it has {has}" if has else "it has none of its own"
+    has = f"in addition to the shared options it has {has}" if has else "it has no options of its own"
     return f"the data set {name!r} has no option {' or '.join(wrong)}; {has}"
 
 
 def _defaults(option: str) -> list[Any]:
-    """What an option of any data set is by default, as JSON."""
+    """Return the default of an option of any data set, as JSON."""
     return [to_dict(spec.config())[option] for spec in DATASETS.values() if option in defaults_of(spec.config)]
 
 
@@ -181,10 +181,10 @@ def build_dataset(config: DataConfig, split: str, root: Path | None = None) -> C
         (8, (2, 3, 64, 64), 16000)
     """
     if not config.name:
-        raise ValueError(f"no data set is named; give --data.name, one of {', '.join(DATASETS)}")
+        raise ValueError(f"no data set given; use --data.name with one of {', '.join(DATASETS)}")
     spec, config = DATASETS.find(config.name), own_config(config)
     if split not in SPLITS:
-        raise ValueError(f"no split is called {split!r}; known: {', '.join(SPLITS)}")
+        raise ValueError(f"there is no split {split!r}; known: {', '.join(SPLITS)}")
     root = root or config.root
     if config.shards is not None:
         return _from_shards(config, spec, split, root)

@@ -1,4 +1,4 @@
-"""From the layout of one data set to that of another: frames, sound and masks."""
+"""Conversion from the layout of one data set to that of another: frames, sound and masks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ from avseg.types import Clip, Task
 
 
 class LayoutWriter(Protocol):
-    """What `DatasetSpec.save` names: made with (root, task), it refuses a task that the layout cannot hold."""
+    """The writer in `DatasetSpec.save`, constructed with (root, task); it refuses a task that the layout cannot
+    hold.
+    """
 
     def add(self, split: str, clip: Clip) -> tuple[int, str]:
         """Write a clip.
@@ -36,7 +38,7 @@ class LayoutWriter(Protocol):
 
 @dataclass
 class ConvertSummary:
-    """What was written."""
+    """The outcome of a conversion."""
 
     source: str
     layout: str
@@ -44,7 +46,7 @@ class ConvertSummary:
     counts: Counter[str] = field(default_factory=Counter)
     """Clips per split."""
     left_out: Counter[str] = field(default_factory=Counter)
-    """How often something was left out, by reason."""
+    """Number of omissions by reason."""
 
     def __str__(self) -> str:
         counts = ", ".join(f"{self.counts[split]} {split}" for split in SPLITS)
@@ -56,7 +58,7 @@ class ConvertSummary:
 def convert(
     source: Path, target: Path, *, origin: str, layout: str, sample_rate: int = 16000, stereo: bool = False
 ) -> ConvertSummary:
-    """Write a folder in the layout of one data set anew in that of another; `target` is whole or absent.
+    """Convert the folder of one data set to the layout of another; an interrupted run leaves no `target`.
 
     Args:
         source: The folder.
@@ -74,7 +76,7 @@ def convert(
     make = imported(spec_with(layout, "save").save or "")
     source, target = Path(source), Path(target)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise ValueError(f"{target} is there already and is not empty; name a new folder")
+        raise ValueError(f"{target} already exists and is not empty; choose a new folder")
     config = data_config(origin, root=source, sample_rate=sample_rate, stereo=stereo)
     sets: dict[str, ClipDataset] = {}
     for split in SPLITS:
@@ -98,9 +100,9 @@ def convert(
 def _task_of(sets: dict[str, ClipDataset], source: Path) -> Task:
     tasks = [dataset.task for dataset in sets.values()]
     if not any(map(len, sets.values())):
-        raise ValueError(f"there is no clip with labels in {source}, so there is nothing to convert")
+        raise ValueError(f"{source} has no clip with labels to convert")
     if any(task != tasks[0] for task in tasks):
-        raise ValueError(f"the splits of {source} have different classes; one folder has one list of them")
+        raise ValueError(f"the splits of {source} have different classes; the target needs one list")
     return tasks[0]
 
 

@@ -1,4 +1,4 @@
-"""Folders of data sets by name: the synthetic world written, raw material prepared, all checked. Imports no torch.
+"""Folders of data sets by name: writing synthetic clips, preparing raw material, checking. Imports no torch.
 
 What each of them does stands in the room of its data set, at the places that its record names.
 """
@@ -18,8 +18,8 @@ from avseg.prepare.report import CheckReport
 
 Work = Literal["write", "prepare", "check", "save"]
 _WORDS = {
-    "write": "written of the synthetic world",
-    "prepare": "made of raw material",
+    "write": "written with synthetic clips",
+    "prepare": "prepared from raw material",
     "check": "checked",
     "save": "converted",
 }
@@ -31,9 +31,9 @@ def write(name: str, root: Path, clips: int = 100, seed: int = 0, *, workers: in
     Args:
         name: The data set. VPO goes through its builder, which has a manifest instead of `truth.json` and no videos.
         root: Folder to write; files of the same names are replaced.
-        clips: Number of clips over all splits: 70 % become train, 15 % each val and test.
-        seed: The same seed gives the same bytes, however many workers there are.
-        workers: Processes; 0 takes one for every core, 1 stays in this process.
+        clips: Number of clips over all splits: 70 % in train, 15 % each in val and test.
+        seed: Random seed. The same seed gives the same bytes with any number of workers.
+        workers: Number of processes; 0 uses one per core, 1 uses this process.
         options: Fields of the data set's `write_options`: difficulty, size (a side, or height and width), and its own.
 
     Returns:
@@ -50,13 +50,13 @@ def write(name: str, root: Path, clips: int = 100, seed: int = 0, *, workers: in
 
 
 def prepare(name: str, raw: Path, root: Path, *, workers: int = 0, **options: Any) -> Any:
-    """Make the folder of a data set from raw videos and label files. A second run skips what is finished.
+    """Build the folder of a data set from raw videos and label files. A second run skips finished files.
 
     Args:
         name: The data set.
         raw: Folder with the raw material (docs/reference/datasets.md); may be `root` itself.
-        root: Folder to write; every file in it is whole or absent.
-        workers: Processes; 0 takes one for every core, 1 stays in this process.
+        root: Folder to write. Every file in it is complete or absent.
+        workers: Number of processes; 0 uses one per core, 1 uses this process.
         options: Fields of the data set's `prepare_options`.
 
     Returns:
@@ -73,12 +73,13 @@ def prepare(name: str, raw: Path, root: Path, *, workers: int = 0, **options: An
 
 
 def check(name: str, root: Path, *, workers: int = 0, **options: Any) -> CheckReport:
-    """Read every file of every clip in the folder of a data set and say what is wrong.
+    """Read every file of every clip in the folder of a data set and report faults.
 
     Args:
         name: The data set.
-        root: The folder of the data set. One with `truth.json` is a synthetic world and judged by its own table.
-        workers: Processes; 0 takes one for every core, 1 stays in this process.
+        root: The folder of the data set. A folder with `truth.json` is a synthetic world and is checked against its own
+            table.
+        workers: Number of processes; 0 uses one per core, 1 uses this process.
         options: Fields of the data set's `check_options`.
 
     Raises:
@@ -111,7 +112,7 @@ def only_fitting(root: Path, split: str) -> str:
                 found.append(name)
     if len(found) == 1:
         return found[0]
-    fit = f"fits {' and '.join(found)}" if found else f"has the layout of no data set with clips in {split}"
+    fit = f"fits {' and '.join(found)}" if found else f"has no known layout of a data set with clips in {split}"
     raise ValueError(f"{root} {fit}; name the data set with --data.name, one of {', '.join(DATASETS)}")
 
 
@@ -123,7 +124,7 @@ def spec_with(name: str, work: Work) -> DatasetSpec:
     """
     known = names_with(work)
     if name not in known:
-        raise ValueError(f"no data set {name!r} can be {_WORDS[work]}; {did_you_mean(name, known)}")
+        raise ValueError(f"there is no data set {name!r} that can be {_WORDS[work]}; {did_you_mean(name, known)}")
     return DATASETS[name]
 
 

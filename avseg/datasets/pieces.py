@@ -1,4 +1,4 @@
-"""Clips as layouts want them: pieces of some seconds, labels of another task."""
+"""Conversion of clips for layouts: pieces of some seconds, labels of another task."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def need_seconds(clip: Clip, layout: str) -> None:
     steps = clip.times.diff()
     if len(steps) and float((steps - 1).abs().max()) > CLOSE:
         raise ValueError(
-            f"the clip {clip.id!r} has {clip.rate:g} frames a second, and {layout} has one; read it with fps 1"
+            f"the clip {clip.id!r} has {clip.rate:g} frames per second, but {layout} has one; read it with fps 1"
         )
 
 
@@ -98,6 +98,6 @@ def refuse_ignored(clip: Clip, codes: Codes, layout: str) -> None:
     """
     if (codes == IGNORE).any():
         raise ValueError(
-            f"the clip {clip.id!r} has pixels that are not judged (255), which masks of {layout} cannot say; convert "
-            "to another layout"
+            f"the clip {clip.id!r} has ignored pixels (255), which masks of "
+            f"{layout} cannot hold; convert to another layout"
         )

@@ -1,4 +1,4 @@
-"""A short film of the synthetic world, in which one object after the other sounds."""
+"""A short synthetic film in which objects sound one after the other."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FPS = 12.5
 SIZE = (288, 512)
 """(H, W) in pixels."""
 SOLO = 2.0
-"""s, how long each object sounds alone."""
+"""Seconds that each object sounds alone."""
 OBJECTS = 4
 
 
@@ -36,13 +36,13 @@ def write_film(path: Path, seed: int) -> Path:
 
 
 def draw_film(seed: int) -> tuple[Scene, Soundtrack]:
-    """What the film of this seed shows, and who sounds in it when."""
+    """Return the scene of the film of this seed, and when each object sounds."""
     scene = _scene(seed)
     return scene, _soundtrack(scene, seed)
 
 
 def _scene(seed: int) -> Scene:
-    """The first scene of the world `seed` with as many objects as wanted."""
+    """Return the first scene of the world `seed` with the wanted number of objects."""
     difficulty, index = get_difficulty("standard"), 0
     while True:
         scene = draw_scene(generator(seed, index, 0), difficulty, SECONDS, aspect=SIZE[1] / SIZE[0])

@@ -1,4 +1,6 @@
-"""Whether a model listens: the same pictures with their own sound, another clip's sound, and none."""
+"""A test of whether a model uses the sound: the same pictures with their own sound, another clip's sound, and
+silence.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ from avseg.synth.world import ClipSpec
 from avseg.types import Batch, Clip, DensePrediction
 
 HELD_OUT_SEED = 9001
-"""Of the world that the demo shows; training has another one (`avseg.recipes.demo`)."""
+"""Seed of the world of the demo; training uses another one (`avseg.recipes.demo`)."""
 SUITE = "avsbench_object"
 PROTOCOLS = ("published", "repaired")
 FIGURES = (
@@ -31,13 +33,13 @@ FIGURES = (
     ("repaired", "F"),
 )
 SOUNDS = {"own": "own", "swapped": "swapped", "muted": "silence"}
-"""What the demo calls some of the scenarios (`avseg.data.scenarios`), and their names there."""
+"""The demo's names of some scenarios, and their names in `avseg.data.scenarios`."""
 AT_ONCE = 8
 """Clips in one call of the network."""
 
 
 class HeldOut(ClipDataset):
-    """Clips of the world that no training saw, made once and kept."""
+    """Synthetic clips that were not used in training, made once and kept."""
 
     suite = SUITE
 
@@ -47,14 +49,16 @@ class HeldOut(ClipDataset):
             ValueError: fewer clips than can swap their sounds.
         """
         if clips < 2:
-            raise ValueError(f"got {clips} clips, wanted 2 or more: each also gets the sound of another one")
+            raise ValueError(
+                f"got {clips} clips, wanted 2 or more, because each clip also gets the sound of another one"
+            )
         world = SynthDataset(clips, seed, split="test", task="semantic", difficulty="standard")
         self.task, self.ids = world.task, world.ids
         self.config: DataConfig = world.config
         self.clips = [world[index] for index in range(clips)]
 
     def heard(self, sound: str) -> Heard:
-        """The same clips with one of `SOUNDS`; the truth stays that of their own sound."""
+        """Return the clips with one of `SOUNDS`; the ground truth is still that of their own sound."""
         return Scenarios(self, [SOUNDS[sound]]).parts[0]
 
     def __getitem__(self, index: int) -> Clip:
@@ -62,7 +66,7 @@ class HeldOut(ClipDataset):
 
 
 def scores(model: Model[Any], held_out: HeldOut, device: str) -> dict[str, dict[str, float]]:
-    """By sound and then by `protocol/figure`: J and F of the foreground, and J_sounding."""
+    """Return scores by sound and `protocol/figure`: J and F of the foreground, and J_sounding."""
     dataset = Scenarios(held_out, list(SOUNDS.values()))
     found = listen(model, dataset, PROTOCOLS, suite=False, batch_size=AT_ONCE, device=device).scenarios
     return {
@@ -73,17 +77,17 @@ def scores(model: Model[Any], held_out: HeldOut, device: str) -> dict[str, dict[
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What a model marks in a picture while one class sounds."""
+    """The prediction for a picture while one class sounds."""
 
     clip: SynthClip
     wanted: str
     """Class that sounds."""
     marked: str | None
-    """Class of the object that the mask fits best, None where it fits none by half."""
+    """Class of the object with the highest IoU, None if that is below one half."""
     iou: float
-    """Of the mask and the object that sounds."""
+    """IoU of the mask and the sounding object."""
     labels: NDArray[np.uint8]
-    """(H, W) class ids that the model gives."""
+    """(H, W) predicted class ids."""
 
     @property
     def fits(self) -> bool:
@@ -91,7 +95,7 @@ class Answer:
 
 
 def eight_soundtracks(model: Model[Any], seed: int = HELD_OUT_SEED) -> list[Answer]:
-    """One picture with an object of each class, and what is marked in it under the sound of each class.
+    """Predict one picture with an object of each class under the sound of each class.
 
     The model gets one frame, the same for all; an answer names the object whose visible part has the highest IoU with
     everything marked, if that is at least one half.
@@ -102,7 +106,7 @@ def eight_soundtracks(model: Model[Any], seed: int = HELD_OUT_SEED) -> list[Answ
 
 
 def predict(model: Model[Any], clips: Sequence[Clip]) -> list[DensePrediction]:
-    """What a dense model gives for clips of one length and size, at the size of their frames."""
+    """Return the predictions of a dense model for clips of one length and size, at the size of their frames."""
     sized = Geometry(model.config.input, resize_labels=False)
     device = next(model.parameters()).device
     found = model.predict(Batch.collate([sized(clip) for clip in clips]).to(device))

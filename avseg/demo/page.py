@@ -1,4 +1,4 @@
-"""The page of the demo: figures, the same picture under eight soundtracks, and pictures beside their truth."""
+"""The page of the demo: scores, one picture under eight soundtracks, and pictures with ground truth and predictions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SPECTRUM = 56
 
 
 def score_rows(found: Scores) -> list[list[str | float]]:
-    """By sound: its name, J and F of every protocol, and J_sounding."""
+    """Return a row per sound: its name, J and F of every protocol, and J_sounding."""
     rows: list[list[str | float]] = []
     for sound in SOUNDS:
         figures = found[sound]
@@ -46,7 +46,7 @@ def write_page(
     rows: Sequence[tuple[Clip, Sequence[DensePrediction]]],
     video: Path,
 ) -> Path:
-    """Write the page; it shows `video` from beside it.
+    """Write the page, which shows `video` from the same folder.
 
     Args:
         path: of the HTML file.
@@ -58,26 +58,31 @@ def write_page(
     clips, figures = found
     page = Page(
         "What is sounding here?",
-        "A small model marks the objects that are being heard. It was trained on clips of a synthetic world (avseg "
-        "train demo); what you see and hear on this page was never in its training.",
+        "A small model marks the objects that make the sound. It was trained on clips of a synthetic world (avseg "
+        "train demo); the clips on this page were not used in training.",
     )
     page.heading("The same picture under eight soundtracks")
     hits = sum(answer.fits for answer in answers)
     page.text(
-        f"One picture, eight sounds: **{hits} of {len(answers)}** times the marked object is the one that sounds. "
-        "Under each picture is what the model hears, from 125 Hz (below) to 7500 Hz."
+        f"One picture, eight sounds: **{hits} of {len(answers)}** times the marked "
+        "object is the one that sounds. Under each "
+        "picture is the spectrogram of the sound, from 125 Hz (bottom) to 7500 Hz."
     )
     page.gallery([_answer_tile(answer) for answer in answers], tile=220)
-    page.heading("A film").video(video, "a film with what sounds painted in", _FILM_CAPTION, embed=False)
+    page.heading("A film").video(video, "a film with its sounding objects painted in", _FILM_CAPTION, embed=False)
     page.heading("Figures")
-    page.table(SCORE_COLUMNS, score_rows(figures), f"J and F of what sounds in {clips} held-out clips, by protocol.")
-    page.text(
-        "Swapped: every clip gets the sound of another one. Muted: silence. The truth stays that of the clip's own "
-        "sound, so a model that only looked would lose nothing."
+    page.table(
+        SCORE_COLUMNS, score_rows(figures), f"J and F of the sounding objects in {clips} held-out clips, by protocol."
     )
-    page.heading("Pictures beside their truth")
     page.text(
-        "From left to right: picture, truth, then predicted with the **own** sound, a **swapped** one, **no** sound."
+        "Swapped: every clip gets the sound of another one. Muted: silence. "
+        "The ground truth is still that of the clip's "
+        "own sound, so the scores of a model that ignores the sound would not drop."
+    )
+    page.heading("Pictures and ground truth")
+    page.text(
+        "From left to right: picture, ground truth, then the predictions with its "
+        "**own** sound, a **swapped** one and **no** sound."
     )
     page.gallery([_row(clip, predictions) for clip, predictions in rows], tile=640)
     return page.write(path)
@@ -101,7 +106,7 @@ def spectrum(audio: NDArray[np.float32], width: int) -> Picture:
 
 
 def _row(clip: Clip, predictions: Sequence[DensePrediction]) -> tuple[Picture, str, str]:
-    """The frame with the most truth."""
+    """Return the frame with the largest sounding area."""
     assert isinstance(clip.target, DenseTarget)
     t = int((clip.target.labels > 0).sum((1, 2)).argmax())
     picture = clip.frames[t].permute(1, 2, 0).numpy()

@@ -1,4 +1,4 @@
-"""`avseg demo`: held-out clips made, segmented and scored; a film with its overlay and a page to look at."""
+"""`avseg demo`: make, segment and score held-out clips; write a film with its overlay and a page."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from avseg.models import load_model
 
 FORMAT_VERSION = 1
 FILM_FPS = 5.0
-"""Masks a second of the film."""
+"""Masks per second of the film."""
 SHOWN = 4
 """Clips on the page."""
 
 
 def run_demo(out: Path, *, clips: int = 40, device: str = "auto") -> int:
-    """Show the model that ships with the package at work, offline; docs/get-started/demo.md describes what is written.
+    """Run the bundled model offline on made-up clips; docs/get-started/demo.md describes the files it writes.
 
     Args:
         out: folder for index.html, overlay.mp4, scene.mp4 and scores.json.
@@ -62,7 +62,7 @@ def _run(out: Path, clips: int, place: torch.device) -> None:
 
 
 def summary(clips: int, found: Scores, answers: Sequence[Answer]) -> dict[str, object]:
-    """What scores.json holds."""
+    """Return the content of scores.json."""
     return {
         "format_version": FORMAT_VERSION,
         "suite": "avsbench_object",
@@ -97,4 +97,4 @@ def _show(clips: int, found: Scores, answers: Sequence[Answer], page: Path) -> N
     console.print(
         f"One picture under eight soundtracks: the sounding object is marked {fitting} of {len(answers)} times."
     )
-    console.print(f"Look at it: {page}", soft_wrap=True)
+    console.print(f"Open the page: {page}", soft_wrap=True)

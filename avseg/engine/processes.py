@@ -1,4 +1,4 @@
-"""What processes owe each other: their shares of a step, and to leave the group together."""
+"""Coordination of processes: their shares of a step, and a common end of the process group."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ def _meet() -> None:
         store.wait(["avseg/all_here"], PATIENCE)
     except distributed.DistError as error:
         # The store may live in a process that has gone since all were here.
-        log.debug("not all processes came to the end: %s", error)
+        log.debug("not all processes reached the end: %s", error)
 
 
 def share_of_step(number: int, clips: int, batch_size: int, accumulate: int, rank: int, world: int) -> float:
-    """What part process `rank` of `world` has, with its batch `number` of an epoch, of the clips of that batch's step.
+    """Return the share of process `rank` of `world` in the clips of the step of its batch `number`.
 
     A step is `accumulate` batches of up to `batch_size` clips in every process; the last one of the epoch's `clips` may
     have fewer. Zero where a process got a stand-in, because there were fewer clips than processes.

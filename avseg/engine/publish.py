@@ -1,4 +1,4 @@
-"""A model on the Hugging Face Hub, with a card that says what it is and how good."""
+"""Publishing a model on the Hugging Face Hub, with a card that describes it and its scores."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ def push_file(
         ValueError: a name that is none, no token, scores of another model, or a Hub that refuses.
     """
     if not REPO.fullmatch(repo_id):
-        raise ValueError(f"{repo_id!r} is no name of a repository, wanted USER/NAME")
+        raise ValueError(f"{repo_id!r} is not the name of a repository, wanted USER/NAME")
     if dry_run is None and not (token or get_token()):
-        raise ValueError("no token of the Hugging Face Hub is there; run `hf auth login`, or set HF_TOKEN")
+        raise ValueError("no token for the Hugging Face Hub found; run `hf auth login`, or set HF_TOKEN")
     path = find_file(source)
     scored = None if scores is None else read_scores(scores)
     if scored is not None and Path(scored.model).is_file() and not Path(scored.model).samefile(path):
-        raise ValueError(f"the scores are of {scored.model}, and {path} is to be pushed; evaluate that one")
+        raise ValueError(f"the scores belong to {scored.model}, not to {path}; evaluate the model to push")
     card = model_card(read_header(path), repo_id, scored, _trained_on(path))
     if dry_run is not None:
         with write_folder_aside(_free(dry_run)) as folder:
@@ -83,7 +83,7 @@ def _free(folder: Path) -> Path:
         ValueError: a folder that holds something.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ValueError(f"{folder} is there already; give --dry-run a folder that is new or empty")
+        raise ValueError(f"{folder} already exists; use a new or empty folder for --dry-run")
     return folder
 
 
@@ -98,7 +98,7 @@ def _upload(folder: Path, repo_id: str, private: bool | None, token: str | None)
         address = str(api.create_repo(repo_id, private=private, exist_ok=True))
         api.upload_folder(repo_id=repo_id, folder_path=folder, commit_message="A model of avseg, with its card")
     except (HfHubHTTPError, OSError) as error:
-        raise ValueError(f"the Hub did not take {repo_id}: {error}") from error
+        raise ValueError(f"the Hub refused {repo_id}: {error}") from error
     return address
 
 
@@ -125,7 +125,7 @@ def model_card(header: Header, repo_id: str, scored: Scored | None = None, train
     facts = {
         "family": header.family,
         "task": task["kind"],
-        "classes": ", ".join(task.get("classes", ())) or "none; the foreground is whatever sounds",
+        "classes": ", ".join(task.get("classes", ())) or "none; the foreground is every sounding object",
         "backbone": header.config.get("backbone", NOT_STATED),
         "trained on": trained_on,
         "origin of the weights": notes.get(ORIGIN, NOT_STATED),
@@ -135,13 +135,13 @@ def model_card(header: Header, repo_id: str, scored: Scored | None = None, train
     parts = [
         f"---\n{_facts_of_the_hub(header, repo_id, licence)}\n---",
         f"# {repo_id.partition('/')[2]}",
-        "Marks the pixels of the things that make the sound in a video.",
+        "Marks the pixels of the objects that make the sound in a video.",
         _table(("", ""), [(name, _cell(value)) for name, value in facts.items()]),
         "## How to load it",
         f'```python\nimport avseg{package}\nmodel = avseg.load_model("{repo_id}")\n```',
         f"On a video: `avseg predict VIDEO --model {repo_id}`.",
         "## Figures",
-        "No figures were given." if scored is None else _figures(scored),
+        "No scores were given." if scored is None else _figures(scored),
     ]
     return "\n\n".join(parts) + "\n"
 

@@ -1,4 +1,4 @@
-"""What computes networks when models predict: PyTorch, OpenVINO or ONNX Runtime. Importing this loads none of them."""
+"""Engines that run networks for predictions: PyTorch, OpenVINO, ONNX Runtime. Importing this loads none of them."""
 
 from __future__ import annotations
 

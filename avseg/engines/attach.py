@@ -1,4 +1,4 @@
-"""Models whose networks an engine computes."""
+"""Models whose networks run in an engine."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from avseg.models.seams import Seam, Tensors, called, with_runners
 
 
 def with_engine(model: Model[Any], engine: str = AUTO, precision: str = AUTO, device: str = "cpu") -> Model[Any]:
-    """The model with its network computed by an engine, to predict with; it shares the weights of `model`.
+    """Return a model for predictions whose network runs in an engine; it shares the weights of `model`.
 
     Args:
         model: any model, which stays as it is.
@@ -44,7 +44,7 @@ def with_engine(model: Model[Any], engine: str = AUTO, precision: str = AUTO, de
 
 
 def attached(model: Model[Any], choice: Choice, device: torch.device) -> Model[Any]:
-    """The same with what was chosen. Nothing is compiled before the first prediction."""
+    """Attach the chosen engine; graphs are compiled at the first prediction."""
     if model.exported is None and choice == EXACT:
         return model
     model = uncompiled(model)
@@ -57,7 +57,7 @@ def attached(model: Model[Any], choice: Choice, device: torch.device) -> Model[A
 
 
 def _parts(model: Model[Any]) -> Iterator[ModelPart]:
-    """Those that engines compute of a model; their graphs depend on it alone."""
+    """Return the parts of a model that engines run; their graphs depend only on the model."""
     rows: dict[str, Rows] = {}
 
     def rows_of(name: str, key: str) -> Rows:
@@ -86,7 +86,7 @@ def _graph(model: Model[Any], name: str, given: Tensors | None) -> object:
 
 
 def _rows(model: Model[Any], key: str) -> dict[str, Rows]:
-    """Rows of a group, by part; found once for each model and kept beside its compiled graphs."""
+    """Return the rows of a group by part; computed once per model and kept with its compiled graphs."""
     place = f"{cache.key_of(key, 'rows')}.json"
     if (found := cache.read(place)) is not None:
         return {name: (tuple(given), tuple(answers)) for name, (given, answers) in json.loads(found).items()}

@@ -1,4 +1,4 @@
-"""Compiled graphs on disk, so that the next run begins at once."""
+"""A disk cache of compiled graphs, so that the next run starts at once."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from avseg.models.digest import update_with
 
 log = logging.getLogger(__name__)
 MOST_BYTES = 4 * 2**30
-"""Of all compiled graphs; the ones that were used longest ago go first."""
+"""Largest total size; the least recently used graphs are removed first."""
 
 
 def folder() -> Path:
-    """Where they lie: `AVSEG_CACHE`, or `avseg` in the user's cache folder."""
+    """Return the folder of the cache: `AVSEG_CACHE`, or `avseg` in the user's cache folder."""
     return cache_folder("engines")
 
 
 def key_of(*facts: Any) -> str:
-    """Twenty digits that tell graphs apart."""
+    """Return twenty digits that identify a graph."""
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:20]
 
 
 def part_key(model: Model[Any], name: str) -> str:
-    """What tells a part apart from all others: its weights, the config, and the code that is traced."""
+    """Return the key of a part, from its weights, the config, and the traced code."""
     digest = hashlib.sha256(repr((name, model.config, model.task)).encode())
     update_with(digest, plain_state(uncompiled(getattr(model, name.partition(".")[0]))))
     digest.update(_code(type(model)).encode())
@@ -44,7 +44,7 @@ def part_key(model: Model[Any], name: str) -> str:
 
 @cache
 def _code(family: type) -> str:
-    """Of the modules of the family and of the layers that families share."""
+    """Return a hash of the code of the family and of the shared layers."""
     digest = hashlib.sha256()
     for place in (Path(inspect.getfile(family)).parent, Path(__file__).parents[1] / "nn", Path(__file__).parent):
         for path in sorted(place.glob("*.py")):
@@ -53,12 +53,12 @@ def _code(family: type) -> str:
 
 
 def shapes_of(tensors: Sequence[Tensor] | None) -> tuple[tuple[int, ...], ...]:
-    """As keys have them; none of a graph for any shape."""
+    """Format shapes for keys; empty for a graph of any shape."""
     return tuple(tuple(one.shape) for one in tensors or ())
 
 
 def read(name: str) -> bytes | None:
-    """A compiled graph; None where it is not there."""
+    """Read a compiled graph; None if it is not cached."""
     path = folder() / name
     try:
         found = path.read_bytes()
@@ -69,14 +69,14 @@ def read(name: str) -> bytes | None:
 
 
 def write(name: str, content: bytes) -> None:
-    """Keep a compiled graph; a folder that cannot be written to costs only the time of the next run."""
+    """Cache a compiled graph; if the folder is not writable, the next run compiles again."""
     try:
         folder().mkdir(parents=True, exist_ok=True)
         with write_aside(folder() / name) as aside:
             aside.write_bytes(content)
         _prune(folder() / name)
     except OSError as error:
-        log.warning("the compiled graph cannot be kept in %s (%s)", folder(), error.strerror or error)
+        log.warning("the compiled graph cannot be written to %s (%s)", folder(), error.strerror or error)
 
 
 def _prune(kept: Path) -> None:
@@ -89,5 +89,5 @@ def _prune(kept: Path) -> None:
 
 
 def machine() -> tuple[str, ...]:
-    """What of this Python's surroundings a compiled graph depends on, beside its engine's version."""
+    """Return the facts of this machine that a compiled graph depends on, besides the engine's version."""
     return sys.platform, str(os.cpu_count())

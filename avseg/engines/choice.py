@@ -1,4 +1,4 @@
-"""Which engine and which precision `auto` means."""
+"""The choice of engine and precision, including `auto`."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from avseg.models.base import Model
 from avseg.models.seams import called
 
 LARGE = 5_000_000
-"""Parameters from which on compiling pays."""
+"""Smallest number of parameters for which compilation pays."""
 
 
 def choose(model: Model[Any], device: torch.device, engine: str = AUTO, precision: str = AUTO) -> Choice:
-    """The engine and the precision of a model's predictions.
+    """Return the engine and the precision of a model's predictions.
 
     Args:
         model: what predicts.
@@ -43,12 +43,13 @@ def choose(model: Model[Any], device: torch.device, engine: str = AUTO, precisio
     Choice(engine, precision).check()
     if precision == "int8":
         raise ValueError(
-            "int8 wants clips to measure the network's numbers on: avseg export MODEL --to openvino --precision int8 "
-            "--clips DIR makes a file that opens like a model"
+            "int8 needs clips for calibration: avseg export MODEL --to openvino --precision "
+            "int8 --clips DIR writes a file that opens like a model"
         )
     if (engine, precision) != ("torch", "fp32") and not _parts(model):
         raise ValueError(
-            f"models of the family {model.config.family} have no part that an engine can run; take engine torch in fp32"
+            f"models of the family {model.config.family} have no part that an "
+            "engine can run; use engine torch with fp32"
         )
     return Choice(engine, precision)
 
@@ -67,7 +68,7 @@ def _parts(model: Model[Any]) -> list[str]:
 
 
 def _has(precision: str) -> bool:
-    """Whether the CPU has units for it that OpenVINO uses."""
+    """Whether the CPU has units for a precision that OpenVINO uses."""
     return bool(imported("avseg.engines.openvino_engine:can")(precision))
 
 
@@ -78,10 +79,10 @@ def _of_file(exported: Any, device: torch.device, engine: str, precision: str) -
     if suffix not in reads:
         raise ValueError(f"engine {engine} does not run {suffix} files; it runs {', '.join(reads)}")
     if exported.precision == "int8" and precision not in (AUTO, "int8"):
-        raise ValueError(f"{exported.path} is in int8 and stays so; leave out precision {precision}")
+        raise ValueError(f"{exported.path} is in int8 and cannot change; leave out precision {precision}")
     if precision == "int8" and exported.precision != "int8":
         raise ValueError(
-            f"{exported.path} is in {exported.precision}; a file in int8 is made by avseg export MODEL --to openvino "
+            f"{exported.path} is in {exported.precision}; make a file in int8 with avseg export MODEL --to openvino "
             "--precision int8 --clips DIR"
         )
     if precision == AUTO:

@@ -19,13 +19,13 @@ from avseg.models.seams import Runner, Tensors
 
 log = logging.getLogger(__name__)
 NOISY = ("onnxscript", "onnx_ir", "torch.onnx")
-"""Loggers that tell every step."""
+"""Loggers that report every step."""
 _PROBLEMS = (state.Fail, state.InvalidArgument, state.RuntimeException)
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
 class ONNXRuntimeEngine(GraphEngine):
-    """Graphs in ONNX."""
+    """Runs ONNX graphs."""
 
     def __init__(self, precision: str, device: torch.device) -> None:
         """
@@ -37,8 +37,8 @@ class ONNXRuntimeEngine(GraphEngine):
         self.provider = PROVIDERS.get(device.type, "")
         if self.provider not in onnxruntime.get_available_providers():
             raise ValueError(
-                f"the installed onnxruntime does not compute on {device}; take device cpu, engine torch, or on CUDA "
-                "install onnxruntime-gpu"
+                f"the installed onnxruntime does not compute on {device}; use device cpu or "
+                "engine torch, or on CUDA install onnxruntime-gpu"
             )
 
     def of_graph(self, part: ModelPart, shaped: Tensors | None) -> Runner:
@@ -48,7 +48,7 @@ class ONNXRuntimeEngine(GraphEngine):
         content = cache.read(place)
         if content is None:
             sizes = " and ".join("x".join(map(str, shape)) for shape in shapes) or "any size"
-            log.info("%s is traced for ONNX Runtime and %s, once; it is kept in %s", part.name, sizes, cache.folder())
+            log.info("tracing %s for ONNX Runtime and %s, once; cached in %s", part.name, sizes, cache.folder())
             content = in_onnx(part.trace(shaped), part.name).model_proto.SerializeToString()
             cache.write(place, content)
         return self._session(content)
@@ -79,7 +79,7 @@ class ONNXRuntimeEngine(GraphEngine):
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without the steps of PyTorch's exporter in the log."""
+    """Silence PyTorch's exporter in the log."""
     levels = {name: logging.getLogger(name).level for name in NOISY}
     for name in levels:
         logging.getLogger(name).setLevel(logging.ERROR)
@@ -91,7 +91,7 @@ def quiet() -> Iterator[None]:
 
 
 def in_onnx(program: Any, name: str, **options: Any) -> torch.onnx.ONNXProgram:
-    """A graph of `torch.export` in ONNX.
+    """Convert a graph of `torch.export` to ONNX.
 
     Raises:
         ValueError: it has no such form.
@@ -100,6 +100,6 @@ def in_onnx(program: Any, name: str, **options: Any) -> torch.onnx.ONNXProgram:
         with quiet():
             found = torch.onnx.export(program, dynamo=True, verbose=False, **options)
     except Problem as error:
-        raise ValueError(f"ONNX has no form for {name} ({first_line(error)}); take engine torch") from error
+        raise ValueError(f"ONNX cannot represent {name} ({first_line(error)}); use engine torch") from error
     assert found is not None
     return found

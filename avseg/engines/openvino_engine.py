@@ -22,21 +22,21 @@ from avseg.models.seams import Runner, Tensors
 
 log = logging.getLogger(__name__)
 HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}
-"""Numbers that are computed in; int8 stands in the graph itself."""
+"""Precision hints for OpenVINO; int8 is part of the graph."""
 UNITS = {"bf16": "BF16", "fp16": "FP16"}
 _PROBLEMS = (RuntimeError, ValueError, TypeError, OpConversionFailure, OpValidationFailure, GeneralFailure)
-"""What OpenVINO raises of graphs and files that it cannot follow."""
+"""Errors of OpenVINO for graphs and files that it cannot convert."""
 
 
 def can(precision: str) -> bool:
-    """Whether this CPU has units for it."""
+    """Whether this CPU has units for a precision."""
     return precision not in UNITS or UNITS[precision] in openvino.Core().get_property(
         "CPU", "OPTIMIZATION_CAPABILITIES"
     )
 
 
 def converted(program: Any, name: str) -> Any:
-    """A graph of `torch.export` in OpenVINO's form.
+    """Convert a graph of `torch.export` to OpenVINO.
 
     Raises:
         ValueError: it has none.
@@ -44,11 +44,11 @@ def converted(program: Any, name: str) -> Any:
     try:
         return openvino.convert_model(program)
     except _PROBLEMS as error:
-        raise ValueError(f"OpenVINO cannot follow {name} ({first_line(error)}); take engine torch") from error
+        raise ValueError(f"OpenVINO cannot convert {name} ({first_line(error)}); use engine torch") from error
 
 
 class OpenVINOEngine(GraphEngine):
-    """Graphs compiled for the CPU at hand."""
+    """Runs graphs compiled for this CPU."""
 
     def __init__(self, precision: str, device: torch.device) -> None:
         """
@@ -56,9 +56,9 @@ class OpenVINOEngine(GraphEngine):
             ValueError: another device than the CPU, or a precision that it has no units for.
         """
         if device.type != "cpu":
-            raise ValueError(f"engine openvino computes on the CPU, not on {device}; take device cpu or engine torch")
+            raise ValueError(f"engine openvino runs on the CPU, not on {device}; use device cpu or engine torch")
         if not can(precision):
-            raise ValueError(f"this CPU has no units for {precision}; take precision fp32")
+            raise ValueError(f"this CPU has no units for {precision}; use precision fp32")
         self.precision = precision
         self.core = openvino.Core()
         self._opened: dict[str, Runner] = {}
@@ -86,19 +86,17 @@ class OpenVINOEngine(GraphEngine):
         return model
 
     def _kept(self, name: str, shaped: Tensors | None, key: str, make: Callable[[], Any]) -> Runner:
-        """From the cache, or compiled and put there; without shapes for any."""
+        """Return a graph from the cache, or compile and cache it; without shapes, for any shape."""
         facts = (key, cache.shapes_of(shaped), openvino.__version__, torch.__version__, sorted(self.settings.items()))
         place = f"{cache.key_of(*facts, self._cpu(), *cache.machine())}.openvino"
         if (found := cache.read(place)) is not None:
             try:
                 return _Compiled(self.core.import_model(io.BytesIO(found), "CPU", self.settings))
             except _PROBLEMS:
-                log.warning("the compiled graph %s cannot be read and is made again", place)
+                log.warning("the compiled graph %s cannot be read; compiling again", place)
         begin = time.perf_counter()
         sizes = " and ".join("x".join(map(str, shape)) for shape in cache.shapes_of(shaped)) or "any size"
-        log.info(
-            "OpenVINO compiles %s for %s in %s, once; it is kept in %s", name, sizes, self.precision, cache.folder()
-        )
+        log.info("OpenVINO compiles %s for %s in %s, once; cached in %s", name, sizes, self.precision, cache.folder())
         compiled = self._compiled(make())
         log.info("compiled in %.1f s", time.perf_counter() - begin)
         kept = io.BytesIO()
@@ -114,13 +112,13 @@ class OpenVINOEngine(GraphEngine):
 
 
 def _file_key(path: str) -> str:
-    """Of the bytes of an exported file and of its weights beside."""
+    """Return the key of an exported file and its weights, from their bytes."""
     files = [Path(path), *([Path(path).with_suffix(".bin")] if path.endswith(".xml") else [])]
     return cache.key_of(*(hashlib.sha256(file.read_bytes()).hexdigest() for file in files))
 
 
 class _Compiled:
-    """A compiled graph with PyTorch's tensors."""
+    """A compiled graph called with PyTorch tensors."""
 
     def __init__(self, compiled: Any) -> None:
         self.request = compiled.create_infer_request()

@@ -1,4 +1,4 @@
-"""Parts of models as engines get them, and running them some groups at a time, so that few shapes are compiled."""
+"""Parts of models for engines, run a few groups at a time so that few shapes are compiled."""
 
 from __future__ import annotations
 
@@ -16,44 +16,44 @@ from avseg.models.seams import Runner, Tensors
 
 log = logging.getLogger(__name__)
 AT_ONCE = 5 * 3 * 224 * 224
-"""Numbers of the largest tensor that go in at once, about: five pictures as published, or one large one."""
+"""Approximate elements of the largest input tensor per call: five pictures at published size, or one large one."""
 MOST = 8
-"""Groups at once."""
+"""Largest number of groups per call."""
 FEW = 4
-"""Shapes that have a graph of their own; tensors of all further shapes share one."""
+"""Number of shapes with their own graph; further shapes share one graph."""
 Shapes = tuple[tuple[int, ...], ...]
 Rows = tuple[tuple[int, ...], tuple[int, ...]]
-"""Of a group, by input and by output."""
+"""Rows of a group, by input and by output."""
 
 
 @dataclass(frozen=True)
 class ModelPart:
-    """A part of a model that is to be computed."""
+    """A part of a model for an engine."""
 
     name: str
     run: Runner
-    """As PyTorch computes it."""
+    """The computation in PyTorch."""
     key: Callable[[], str]
-    """Tells the part, its weights and its code apart from others."""
+    """Identifies the part, its weights and its code."""
     rows: Callable[[], Rows]
     trace: Callable[[Tensors | None], object]
     """Its graph for tensors of the shapes of these, or of any; ValueError: `torch.export` cannot follow it."""
 
 
 class Engine(Protocol):
-    """What computes parts of models."""
+    """An engine that runs parts of models."""
 
     precision: str
 
     def of_part(self, part: ModelPart) -> Runner:
-        """What runs a part; nothing is compiled before it is called."""
+        """Return a runner of a part; it compiles at its first call."""
 
     def of_file(self, path: str, shaped: Tensors | None) -> Runner:
-        """What runs an exported graph for tensors of these shapes; None: of any."""
+        """Return a runner of an exported graph for tensors of these shapes; None: any shape."""
 
 
 class GraphEngine(ABC):
-    """An engine that compiles graphs, of a part one for each shape until there are `FEW`."""
+    """An engine that compiles a graph for each shape of a part, up to `FEW`."""
 
     precision: str
 
@@ -68,7 +68,7 @@ class GraphEngine(ABC):
 
     @abstractmethod
     def of_graph(self, part: ModelPart, shaped: Tensors | None) -> Runner:
-        """What runs the graph of a part for tensors of these shapes; None: of any.
+        """Return a runner of the graph of a part for tensors of these shapes; None: any shape.
 
         Raises:
             ValueError: there is no such graph.
@@ -80,7 +80,7 @@ class GraphEngine(ABC):
 
 
 class InGroups:
-    """A runner that is made on first use, once for each shape, and gets at most so many groups at once."""
+    """A runner built on first use for each shape, called with a limited number of groups."""
 
     def __init__(
         self, rows: Rows, make: Callable[[Tensors], Runner], make_any: Callable[[], Runner] | None = None
@@ -112,7 +112,7 @@ class InGroups:
         return tuple(torch.cat(same) for same in zip(*pieces, strict=True))
 
     def _at_once(self, given: Tensors, groups: int) -> int:
-        """The same for all calls with tensors of one shape but for their number of groups."""
+        """Return the groups per call, equal for all tensors that differ only in the number of groups."""
         shape = tuple(tuple(tensor.shape[1:]) for tensor in given)
         if shape not in self.at_once:
             largest = max(tensor[:1].numel() * rows for tensor, rows in zip(given, self.rows_in, strict=True))
@@ -120,7 +120,7 @@ class InGroups:
         return self.at_once[shape]
 
     def _piece(self, given: Tensors, first: int, groups: int, filled: int) -> Tensors:
-        """Some groups, filled up with copies of the last one."""
+        """Return some groups, padded with copies of the last one."""
         parts = []
         for tensor, rows in zip(given, self.rows_in, strict=True):
             part = tensor[first * rows : (first + groups) * rows]
@@ -142,5 +142,5 @@ class InGroups:
                 self.any = self.make_any()
             except ValueError as error:
                 self.make_any = None
-                log.info("every further size gets a graph of its own: %s", error)
+                log.info("each further size needs its own graph: %s", error)
         return self.any

@@ -1,4 +1,4 @@
-"""What goes in and out of the parts of a model that engines can run, seen by letting it predict made-up clips."""
+"""Inputs and outputs of the parts of a model that engines can run, recorded while it predicts made-up clips."""
 
 from __future__ import annotations
 
@@ -20,36 +20,36 @@ Call = tuple[Tensors, Tensors]
 
 @dataclass(frozen=True)
 class Port:
-    """One tensor that goes into a part, or comes out."""
+    """One input or output tensor of a part."""
 
     name: str
     rows: int
-    """How many of the first axis belong to one group that can be computed alone; 0: there are no such groups."""
+    """Rows of the first axis per independent group; 0: there are no such groups."""
     varies: tuple[int, ...] = ()
-    """Other axes whose length differs from clip to clip."""
+    """Other axes whose length varies between clips."""
 
 
 @dataclass(frozen=True, eq=False)
 class GraphPart:
-    """A part of a model, what goes in and out, and an example."""
+    """A part of a model with its inputs, outputs and an example."""
 
     name: str
     seam: Seam
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     example: Tensors
-    """Of two groups, where there are groups."""
+    """Example inputs: two groups, if there are groups."""
     calls: tuple[Call, ...]
-    """What PyTorch makes of clips of several numbers, lengths and sizes, to check others with."""
+    """PyTorch's inputs and outputs for clips of several numbers, lengths and sizes, for comparison."""
 
     @property
     def rows(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Of a group, by input and by output."""
+        """Rows of a group, by input and by output."""
         return tuple(port.rows for port in self.inputs), tuple(port.rows for port in self.outputs)
 
 
 def parts_of(model: Model[Any], *, sizes: bool = True) -> dict[str, GraphPart]:
-    """The parts of a model that engines can run, by the names of its seams.
+    """Return the parts of a model that engines can run, by the names of its seams.
 
     Args:
         model: in evaluation mode, with its own parts.
@@ -61,7 +61,7 @@ def parts_of(model: Model[Any], *, sizes: bool = True) -> dict[str, GraphPart]:
     seams = {name: seam for name, seam in model.seams.items() if called(model, name) is not None}
     if not seams:
         raise ValueError(
-            f"models of the family {model.config.family} have no part that an engine can run; take engine torch"
+            f"models of the family {model.config.family} have no part that an engine can run; use engine torch"
         )
     usual, *others = _samples(model, sizes)
     first = _seen(model, seams, usual)
@@ -82,7 +82,7 @@ def _samples(model: Model[Any], sizes: bool) -> Iterator[SampleShape]:
 
 
 def _tried(model: Model[Any], seams: dict[str, Seam], sample: SampleShape) -> dict[str, Call] | None:
-    """None where the model does not take such clips."""
+    """Predict such clips; None if the model does not accept them."""
     try:
         return _seen(model, seams, sample)
     except (ValueError, RuntimeError):
@@ -90,7 +90,7 @@ def _tried(model: Model[Any], seams: dict[str, Seam], sample: SampleShape) -> di
 
 
 def _seen(model: Model[Any], seams: dict[str, Seam], sample: SampleShape) -> dict[str, Call]:
-    """What goes in and out of each part at its last call, while the model predicts made-up clips."""
+    """Return inputs and outputs of each part at its last call, while the model predicts made-up clips."""
     calls: dict[str, Call] = {}
 
     def recorder(name: str) -> Any:
@@ -108,12 +108,12 @@ def _seen(model: Model[Any], seams: dict[str, Seam], sample: SampleShape) -> dic
 
 
 def _plain(tensors: Tensors) -> Tensors:
-    """Copies that are no inference tensors."""
+    """Return copies that are not inference tensors."""
     return tuple(torch.empty_like(one, requires_grad=False).copy_(one) for one in tensors)
 
 
 def _part(model: Model[Any], name: str, seam: Seam, calls: Sequence[Call]) -> GraphPart:
-    """A part by its calls: usual clips, two of them, longer ones, then other sizes of pictures."""
+    """Describe a part by its calls: usual clips, two clips, longer clips, other picture sizes."""
     given, answers = zip(*calls, strict=True)
     rows = _rows([*given], [*answers]) if seam.apart else [[0] * len(given[0]), [0] * len(answers[0])]
     names = seam.inputs or tuple(inspect.signature(_forward(model, name)).parameters)
@@ -136,7 +136,7 @@ def _forward(model: Model[Any], name: str) -> Any:
 
 
 def _rows(given: list[Tensors], answers: list[Tensors]) -> list[list[int]]:
-    """Of a group, by input and by output; zeros where the tensors do not agree on the number of groups."""
+    """Return rows of a group by input and output; zeros if the tensors differ in the number of groups."""
     for kept in (len(given), 2):
         calls = [[*i, *o] for i, o in zip(given[:kept], answers[:kept], strict=True)]
         if len(calls) < 2 or any(not tensor.ndim for call in calls for tensor in call):

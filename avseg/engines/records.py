@@ -14,17 +14,17 @@ AUTO = "auto"
 
 @dataclass(frozen=True)
 class Choice:
-    """What computes a network, and in which numbers."""
+    """Engine and precision of a network."""
 
     engine: str = "torch"
     precision: str = "fp32"
 
     def to_dict(self) -> dict[str, str]:
-        """As result.json says it."""
+        """Return the entry of result.json."""
         return {"engine": self.engine, "precision": self.precision}
 
     def check(self) -> None:
-        """Where both are names, or `auto`.
+        """Check that both names are known, or `auto`.
 
         Raises:
             ImportError: the engine is not installed.
@@ -41,9 +41,9 @@ class Choice:
 
 
 EXACT = Choice()
-"""What scores are computed with."""
+"""Choice for scores: PyTorch in fp32."""
 FAST = Choice(AUTO, AUTO)
-"""Whatever is fast here."""
+"""Choice for predictions: the fastest on this machine."""
 
 
 @dataclass(frozen=True)
@@ -51,15 +51,15 @@ class EngineRecord:
     """One engine."""
 
     address: str
-    """"module:Class" of what is made with (precision, device) and compiles graphs; see `avseg.engines.parts.Engine`."""
+    """"module:Class" of the engine, constructed with (precision, device); see `avseg.engines.parts.Engine`."""
     precisions: tuple[str, ...]
-    """That it may have; which of them this machine has, `address` knows."""
+    """Supported precisions; the engine checks which of them this machine has."""
     reads: tuple[str, ...]
-    """Endings of the exported files that it runs, its own first."""
+    """Suffixes of the exported files that it runs, its own first."""
     needs: str | None = None
-    """The package that it is; None: always there."""
+    """The package of the engine; None: always installed."""
     extra: str = ""
-    """`pip install "avseg[EXTRA]"`."""
+    """Extra to install: `pip install "avseg[EXTRA]"`."""
 
     @property
     def is_here(self) -> bool:
@@ -94,7 +94,7 @@ ENGINES: Mapping[str, EngineRecord] = {
 
 
 def reader_of(suffix: str) -> str:
-    """The first installed engine that runs exported files of this ending.
+    """Return the first installed engine that runs exported files with this suffix.
 
     Raises:
         ImportError: none is.
@@ -105,4 +105,4 @@ def reader_of(suffix: str) -> str:
         if ENGINES[name].is_here:
             return name
     wanted = " or ".join(f'pip install "avseg[{ENGINES[name].extra}]"' for name in own)
-    raise ImportError(f"nothing that is installed runs {suffix} files: {wanted}")
+    raise ImportError(f"no installed engine runs {suffix} files: {wanted}")

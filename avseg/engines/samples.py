@@ -1,4 +1,4 @@
-"""Made-up clips as a model sees them: to find out what its parts take, and to measure how fast it is."""
+"""Made-up clips at a model's input size, to inspect its parts and to measure its speed."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from avseg.config import ModelConfig
 from avseg.types import Batch, Clip
 
 FRAMES = 3
-"""Of a made-up clip where models see whole clips."""
+"""Frames of a made-up clip for models that process whole clips."""
 
 
 @dataclass(frozen=True)
 class SampleShape:
-    """How many clips, how long, and (H, W) of their pictures as the network sees them."""
+    """Number of clips, their length, and (H, W) of their pictures at the network's size."""
 
     clips: int
     frames: int
@@ -24,7 +24,7 @@ class SampleShape:
 
     @classmethod
     def of(cls, config: ModelConfig, video: tuple[int, int] | None = None, frames: int = 1) -> SampleShape:
-        """As few clips as have `frames` pictures together, each as long as one group of the model's.
+        """Return the smallest number of clips that have `frames` pictures in total, each as long as one group.
 
         Args:
             config: the model's.
@@ -40,7 +40,7 @@ class SampleShape:
 
 
 def made_up(config: ModelConfig, sample: SampleShape) -> Batch:
-    """Seeded noise: clips that all are the same, with sound, or features of it where the model hears none."""
+    """Make identical clips of seeded noise, with sound, or with audio features for models without audio network."""
     generator = torch.Generator().manual_seed(0)
     frames, spacing = sample.frames, config.temporal.spacing
     rate = config.sound_rate

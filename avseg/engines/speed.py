@@ -1,4 +1,4 @@
-"""How fast a model is here, by engine and precision, and the floor: a product of matrices of as many operations."""
+"""Speed of a model by engine and precision, and the floor: a matrix product with the same number of operations."""
 
 from __future__ import annotations
 
@@ -26,39 +26,39 @@ from avseg.models.opening import ModelSource
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 RUNS, SECONDS = 3, 1.0
-"""At least so many calls, and so many s of them; the fastest one counts."""
+"""Minimum number of calls and minimum duration in s; the fastest call is reported."""
 MATRIX = {"cpu": 2048, "cuda": 8192}
-"""Rows and columns of the matrices whose product is timed, by the type of the device."""
+"""Size of the timed matrix product, by device type."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is measured in one process."""
+    """The measurement of one process."""
 
     engine: str
     precision: str
     sample: SampleShape
     quick: bool = False
-    """One call instead of several."""
+    """Make one call instead of several."""
 
 
 @dataclass(frozen=True)
 class Speed:
-    """Of a model in an engine and a precision."""
+    """Speed of a model in an engine and a precision."""
 
     seconds: float
-    """s of the fastest prediction of all pictures."""
+    """Duration of the fastest prediction of all pictures in s."""
     first: float
-    """s of the first one, compiling included."""
+    """Duration of the first prediction in s, including compilation."""
     peak_mib: float | None
-    """Most memory that a process has that opens the model and predicts; on CUDA that of the GPU. None: not known."""
+    """Peak memory of a process that opens the model and predicts; on CUDA, GPU memory. None: unknown."""
     matrix_flops: float | None
-    """Operations a second of a product of matrices in this precision; None: in int8 it is not measured."""
+    """Operations per second of a matrix product in this precision; None in int8, which is not measured."""
 
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What does not depend on the engine."""
+    """Facts of a model that do not depend on the engine."""
 
     family: str
     task: str
@@ -70,21 +70,21 @@ class ModelFacts:
     device: str
     threads: int
     choices: tuple[tuple[str, str], ...]
-    """(engine, precision) that the model may have here, as far as is known before trying."""
+    """(engine, precision) pairs that should work here, as far as is known before trying."""
     usual: tuple[str, str]
-    """What `auto` takes."""
+    """The selection of `auto`."""
     missing: dict[str, str]
-    """By engine that is not installed: how to install it."""
+    """Install command of each engine that is not installed."""
 
 
 class Measuring:
-    """Answers questions about one model in a process of its own (`avseg.jobs.child.Child`)."""
+    """Answers questions about one model in its own process (`avseg.jobs.child.Child`)."""
 
     def __init__(self, source: ModelSource, device: str) -> None:
         self.source, self.device = source, find_device(device)
 
     def __call__(self, question: Question | tuple[tuple[int, int], int], *_: Any) -> Speed | ModelFacts:
-        """(H, W) of a video and a number of pictures are answered by the facts, all else by the speed."""
+        """Answer (H, W) and a number of pictures with the facts, any other question with the speed."""
         if setting_of(self.source):
             os.environ["AVSEG_CACHE"] = os.environ.get("TMPDIR", "")  # graphs of random weights serve nobody again
         model = opened(self.source, self.device)
@@ -94,19 +94,19 @@ class Measuring:
 
 
 def published_settings() -> dict[str, tuple[str, str]]:
-    """By FAMILY-PRESET the family and the setting, of all whose models are made without downloads."""
+    """Return family and setting by FAMILY-PRESET, for all models that can be built without downloads."""
     families = {name: spec for name, spec in FAMILIES.items() if not spec.opening}
     return {f"{name}-{preset}": (name, preset) for name, spec in families.items() for preset in spec.presets}
 
 
 def setting_of(source: ModelSource) -> tuple[str, str] | None:
-    """The family and the setting that a name stands for; None for all others, and for what is there as a file."""
+    """Return family and setting of a name; None for other names and for existing files."""
     name = str(source)
     return None if Path(name).exists() else published_settings().get(name)
 
 
 def opened(source: ModelSource, device: torch.device) -> Model[Any]:
-    """What `load_model` opens, or a model of a published setting with seeded random weights.
+    """Open a model with `load_model`, or build a published setting with seeded random weights.
 
     Raises:
         FileNotFoundError, ImportError, ValueError: see `load_model` and `create_model`.
@@ -119,7 +119,7 @@ def opened(source: ModelSource, device: torch.device) -> Model[Any]:
 
 
 def facts(model: Model[Any], device: torch.device, video: tuple[int, int], frames: int) -> ModelFacts:
-    """What does not depend on the engine.
+    """Measure the facts that do not depend on the engine.
 
     Args:
         model: any model.
@@ -162,8 +162,7 @@ def _may_have(model: Model[Any], device: torch.device, engine: str, precision: s
 
 
 def flops(run: Callable[[], Any]) -> float:
-    """Floating-point operations of products and convolutions that PyTorch counts while something runs, those with
-    padding included."""
+    """Count the floating-point operations of products and convolutions during a call, including those on padding."""
     with FlopCounterMode(display=False) as counter:
         run()
     return float(counter.get_total_flops())
@@ -194,7 +193,7 @@ def _seconds(run: Callable[[], Any], device: torch.device) -> float:
 
 
 def matrix_flops(precision: str, device: torch.device, seconds: float = 0.5) -> float | None:
-    """Operations a second of the fastest of several products of square matrices; None in int8."""
+    """Return operations per second of the fastest of several square matrix products; None in int8."""
     if precision not in DTYPES:
         return None
     side = MATRIX.get(device.type, MATRIX["cpu"])
@@ -207,7 +206,7 @@ def matrix_flops(precision: str, device: torch.device, seconds: float = 0.5) -> 
 
 
 def peak_mib(device: torch.device) -> float | None:
-    """Most memory so far, in MiB: of the GPU, or of this process alone; None where the system does not tell."""
+    """Return peak memory so far in MiB: of the GPU, or of this process; None if unknown."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
     if sys.platform == "darwin":

@@ -1,4 +1,4 @@
-"""PyTorch itself, in half precision by its autocast, which keeps norms, softmax sums and losses in float32."""
+"""The PyTorch engine; half precision uses autocast, which keeps norms, softmax sums and losses in float32."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def _takes_guards(program: Any) -> bool:
-    """PyTorch 2.9 and later."""
+    """Whether this is PyTorch 2.9 or later."""
     return "check_guards" in inspect.signature(program.module).parameters
 
 
 class TorchEngine:
-    """Parts of models as they are, and files of `torch.export`."""
+    """Runs parts of models directly, and files of `torch.export`."""
 
     def __init__(self, precision: str, device: torch.device) -> None:
         """
@@ -28,7 +28,7 @@ class TorchEngine:
             ValueError: a precision that is not for this device.
         """
         if precision == "fp16" and device.type == "cpu":
-            raise ValueError("PyTorch computes in fp16 on a GPU alone; take precision bf16 or fp32")
+            raise ValueError("PyTorch supports fp16 only on a GPU; use precision bf16 or fp32")
         self.precision, self.device = precision, device
         self._opened: dict[str, Runner] = {}
 
@@ -46,7 +46,7 @@ class TorchEngine:
         return self._opened[path]
 
     def _in_precision(self, run: Runner) -> Runner:
-        """A part whose products and convolutions are computed in the engine's precision; its answers are float32."""
+        """A part with products and convolutions in the engine's precision and float32 outputs."""
 
         def within(*tensors: Tensor) -> Tensors:
             half = DTYPES.get(self.precision)

@@ -1,4 +1,4 @@
-"""Parts of models as graphs of `torch.export`: of one shape for an engine that compiles, of many for a file."""
+"""Parts of models as graphs of `torch.export`: of one shape for a compiling engine, of many shapes for a file."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from avseg.models.compiled import uncompiled
 from avseg.models.seams import Tensors
 
 MOST_GROUPS = 1024
-"""That a file takes at once."""
+"""Largest number of groups per call of a file."""
 Problem = (RuntimeError, ValueError, TypeError, NotImplementedError, AssertionError, KeyError, AttributeError)
-"""What tracing and translating raise of what they cannot do."""
+"""Errors of tracing and translation."""
 
 
 class Traced(nn.Module):
@@ -31,13 +31,13 @@ class Traced(nn.Module):
         self.traced = model.seams[name].traced
 
     def forward(self, *tensors: Tensor) -> Tensors:
-        """As the seam's `traced`."""
+        """Run the seam's `traced`."""
         part: Callable[..., Any] = getattr(self.part, self.method) if self.method else self.part
         return self.traced(part, *tensors)
 
 
 def of_shape(model: Model[Any], name: str, example: Sequence[Tensor]) -> ExportedProgram:
-    """The graph of a part for tensors of these shapes alone.
+    """Return the graph of a part for tensors of these shapes only.
 
     Raises:
         ValueError: `torch.export` cannot follow the part.
@@ -51,7 +51,7 @@ def of_shape(model: Model[Any], name: str, example: Sequence[Tensor]) -> Exporte
 
 
 def of_any_shape(model: Model[Any], part: GraphPart, *, sizes: bool = True) -> ExportedProgram:
-    """The graph of a part for any number of groups, and as far as the part lets them vary of other lengths.
+    """Return the graph of a part for any number of groups, with other axes variable where the part allows it.
 
     Args:
         model: in evaluation mode.
@@ -77,10 +77,10 @@ def _dims(port: Port, groups: Any, sizes: bool) -> dict[int, Any]:
 
 def _refused(model: Model[Any], name: str, error: Exception) -> str:
     whose = f"{name} of this {model.config.family} model"
-    return f"torch.export cannot follow {whose} ({first_line(error)}); take engine torch"
+    return f"torch.export cannot trace {whose} ({first_line(error)}); use engine torch"
 
 
 def first_line(error: Exception) -> str:
-    """Of what somebody else's error says, without the place in its source."""
+    """Return the first line of a library's error, without the place in its source."""
     lines = [line for line in str(error).strip().splitlines() if not line.startswith("Exception from ")]
     return shorten(lines[0], 200) if lines else type(error).__name__

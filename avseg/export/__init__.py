@@ -1,4 +1,4 @@
-"""Models as files that other programs run: ONNX, OpenVINO, and PyTorch's own. Importing this loads none of them."""
+"""Export of models to ONNX, OpenVINO and torch.export files. Importing this loads none of these packages."""
 
 from __future__ import annotations
 

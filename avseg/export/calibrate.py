@@ -1,4 +1,4 @@
-"""What the parts of a model are given while it predicts videos: int8 measures their numbers on it."""
+"""Calibration for int8: records the inputs of a model's parts while it predicts videos."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from avseg.models.base import Model
 from avseg.models.seams import Runner, Tensors, called, with_runners
 
 CLIPS = 100
-"""Calls of the network that are kept."""
+"""Number of recorded calls of the network."""
 
 
 def recorded(model: Model[Any], most: int = CLIPS) -> tuple[Model[Any], dict[str, list[Tensors]]]:
-    """The model, and copies of the tensors of the first calls of each of its parts while it predicts."""
+    """Yield the model, and copies of the inputs of the first calls of each part while it predicts."""
     parts = {name: part for name in model.seams if (part := called(model, name)) is not None}
     kept: dict[str, list[Tensors]] = {name: [] for name in parts}
 
@@ -33,14 +33,14 @@ def recorded(model: Model[Any], most: int = CLIPS) -> tuple[Model[Any], dict[str
 
 
 def seen_in(model: Model[Any], videos: Sequence[Path], most: int = CLIPS) -> dict[str, list[Tensors]]:
-    """What `most` calls of each part are given, video after video; fewer where these are over before.
+    """Return the inputs of up to `most` calls of each part, video after video.
 
     Raises:
         ValueError: no video is given.
         MediaError: a file that is no video.
     """
     if not videos:
-        raise ValueError("no video is given to measure the network's numbers on; give some with --clips")
+        raise ValueError("int8 needs videos for calibration; give some with --clips")
     twin, kept = recorded(model, most)
     segmenter = Segmenter(twin, device="cpu", engine="torch", precision="fp32")
     for video in videos:

@@ -12,17 +12,17 @@ class Format:
     """One format."""
 
     suffix: str
-    """Ending of its files."""
+    """Suffix of its files."""
     beside: tuple[str, ...]
-    """Endings of files that belong to one of them."""
+    """Suffixes of the files that belong to it."""
     address: str
-    """Of a module with `write(graph, path, notes)` and `read_notes(path)`; see `avseg.export.torch_format`."""
+    """Module with `write(graph, path, notes)` and `read_notes(path)`; see `avseg.export.torch_format`."""
     precisions: tuple[str, ...]
     needs: tuple[str, ...]
-    """Packages."""
+    """Required packages."""
     extra: str = ""
     also: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    """By precision: a further package, and the extra that brings it."""
+    """Further package and its extra, by precision."""
 
     def want(self, name: str, precision: str = "fp32") -> None:
         """
@@ -37,10 +37,10 @@ class Format:
         if precision not in self.precisions:
             raise ValueError(f"{name} files have no precision {precision}; they have {', '.join(self.precisions)}")
         if missing := [package for package in self.needs if find_spec(package) is None]:
-            raise ImportError(f'{name} files want {", ".join(missing)}: pip install "avseg[{self.extra}]"')
+            raise ImportError(f'{name} files need {", ".join(missing)}: pip install "avseg[{self.extra}]"')
         package, extra = self.also.get(precision, ("", ""))
         if package and find_spec(package) is None:
-            raise ImportError(f'{name} files in {precision} want {package}: pip install "avseg[{extra}]"')
+            raise ImportError(f'{name} files in {precision} need {package}: pip install "avseg[{extra}]"')
 
 
 FORMATS: Mapping[str, Format] = {

@@ -1,4 +1,4 @@
-"""What exported files say of themselves."""
+"""The metadata of exported files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Graph:
     program: ExportedProgram
     precision: str
     clips: tuple[Tensors, ...] = ()
-    """What the part was given while videos were predicted, to measure its numbers on for int8."""
+    """Recorded inputs of the part during prediction of videos, for int8 calibration."""
 
 
 @dataclass(frozen=True)
@@ -32,20 +32,20 @@ class FilePart:
     """One file of an exported model."""
 
     file: str
-    """Beside the first one."""
+    """Name of the file, next to the first one."""
     rows: tuple[tuple[int, ...], tuple[int, ...]]
     """See `avseg.engines.ports.Port.rows`, by input and by output."""
 
 
 @dataclass(frozen=True)
 class ExportNote:
-    """What the first file of an exported model says in addition to the header of a model file."""
+    """The metadata of the first file of an exported model, in addition to the header of a model file."""
 
     precision: str
     weights: str
-    """Tells the weights apart from others."""
+    """Fingerprint of the weights."""
     parts: Mapping[str, FilePart]
-    """By the name of the seam."""
+    """Parts by the name of the seam."""
     versions: Mapping[str, str]
 
     def to_text(self) -> str:

@@ -32,5 +32,5 @@ def read_notes(path: Path) -> dict[str, str]:
     try:
         model = onnx.load(str(path), load_external_data=False)
     except (DecodeError, OSError, ValueError) as error:
-        raise ValueError(f"{path} is no whole ONNX file ({error})") from error
+        raise ValueError(f"{path} is not a complete ONNX file ({error})") from error
     return {prop.key: prop.value for prop in model.metadata_props}

@@ -1,4 +1,4 @@
-"""Exported files as models."""
+"""Opening exported files as models."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from avseg.types import Task
 
 @dataclass(frozen=True)
 class Exported:
-    """The files that the parts of a model are in."""
+    """The files of an exported model."""
 
     path: Path
     """The first one."""
@@ -35,12 +35,12 @@ class Exported:
 
     @property
     def suffix(self) -> str:
-        """Their ending."""
+        """Suffix of the files."""
         return self.path.suffix
 
     @property
     def engine(self) -> str:
-        """What runs them where nothing else is asked for.
+        """The default engine for the files.
 
         Raises:
             ImportError: nothing that is installed does.
@@ -49,16 +49,16 @@ class Exported:
 
     @property
     def precision(self) -> str:
-        """In which they were made."""
+        """Precision of the files."""
         return self.note.precision
 
     @property
     def weights(self) -> str:
-        """Tells the weights apart from others."""
+        """Fingerprint of the weights."""
         return self.note.weights
 
     def runners(self, engine: Engine) -> dict[str, Runner]:
-        """What runs each part."""
+        """Return the runner of each part."""
 
         def runner(part: FilePart) -> Runner:
             path = str(self.path.parent / part.file)
@@ -70,7 +70,7 @@ class Exported:
 
 
 def open_exported(path: Path, device: str = "cpu") -> Model[Any]:
-    """The model of an exported file, which predicts as the model that it was made of, and does not train.
+    """Open an exported file as a model, which predicts like the original and cannot train.
 
     Args:
         path: of the first file.
@@ -86,13 +86,13 @@ def open_exported(path: Path, device: str = "cpu") -> Model[Any]:
         for suffix in ("", *FORMATS[SUFFIXES[path.suffix]].beside):
             file = (path.parent / part.file).with_suffix(suffix or path.suffix)
             if not file.is_file():
-                raise FileNotFoundError(f"{path} belongs together with {file.name}, which is not beside it")
+                raise FileNotFoundError(f"{path} needs {file.name}, which is missing from its folder")
     try:
         with WithoutInitialisation():
             model = build_model(from_dict(spec_of(header, path).config, header.config), Task.from_dict(header.task))
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(
-            f"{path} is not a whole exported model: its config and task make no model ({error})"
+            f"{path} is not a complete exported model: its config and task do not form a model ({error})"
         ) from error
     _empty(model, note.parts)
     exported = Exported(path, note)
@@ -102,7 +102,7 @@ def open_exported(path: Path, device: str = "cpu") -> Model[Any]:
 
 
 def _usual(precision: str) -> str:
-    """int8 is in the graph; fp16 is how weights are stored."""
+    """Return the default precision: int8 is part of the graph, fp16 is only the storage of weights."""
     return precision if precision == "int8" else "fp32"
 
 
@@ -113,14 +113,14 @@ def _address(exported: Exported) -> str:
 
 
 def _empty(model: Model[Any], parts: Iterable[str]) -> None:
-    """Take out what files run, and what predictions do not need."""
+    """Remove the modules that files replace or that predictions do not need."""
     kept = {name.partition(".")[0] for name in parts}
     for name, _ in list(model.named_children()):
         model._modules[name] = nn.Module() if name in kept else None
 
 
 def read_note(path: Path) -> tuple[Header, ExportNote]:
-    """What an exported file says of itself.
+    """Read the metadata of an exported file.
 
     Raises:
         FileNotFoundError: no such file.
@@ -134,12 +134,10 @@ def read_note(path: Path) -> tuple[Header, ExportNote]:
     notes: dict[str, str] = imported(f"{FORMATS[name].address}:read_notes")(path)
     if NOTE not in notes:
         raise ValueError(
-            f"{path} is not a model file of avseg: it names no family, config and task, or is one of the further files "
-            "of an exported model; make one with avseg export"
+            f"{path} is not a model file of avseg: its metadata has no family, config and task, or it is a "
+            "further file of an exported model; make one with avseg export"
         )
     try:
         return Header.from_metadata(notes), ExportNote.of_text(notes[NOTE])
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"{path} is not a whole exported model: what it says of itself is damaged ({error})"
-        ) from error
+        raise ValueError(f"{path} is not a complete exported model: its metadata is damaged ({error})") from error

@@ -42,4 +42,4 @@ def read_notes(path: Path) -> dict[str, str]:
         found = ElementTree.parse(path).getroot().find(f"rt_info/{_PLACE}")
         return {} if found is None else dict(json.loads(base64.b64decode(found.attrib["value"])))
     except (ElementTree.ParseError, OSError, ValueError, KeyError) as error:
-        raise ValueError(f"{path} is no whole OpenVINO model ({error})") from error
+        raise ValueError(f"{path} is not a complete OpenVINO model ({error})") from error

@@ -16,7 +16,7 @@ NOTES = "avseg.json"
 
 
 def write(graph: Graph, path: Path, notes: Mapping[str, str]) -> None:
-    """Write a graph with strings beside.
+    """Write a graph with metadata strings.
 
     Args:
         graph: what is written.
@@ -29,7 +29,7 @@ def write(graph: Graph, path: Path, notes: Mapping[str, str]) -> None:
 
 
 def read_notes(path: Path) -> dict[str, str]:
-    """The strings of a file; empty where it has none.
+    """Read the metadata strings of a file; empty if it has none.
 
     Raises:
         ValueError: no such archive.
@@ -39,5 +39,5 @@ def read_notes(path: Path) -> dict[str, str]:
             inside = [name for name in archive.namelist() if Path(name).name == NOTES]
             notes: dict[str, str] = json.loads(archive.read(inside[0])) if inside else {}
     except (zipfile.BadZipFile, OSError, ValueError) as error:
-        raise ValueError(f"{path} is no whole .pt2 file ({error})") from error
+        raise ValueError(f"{path} is not a complete .pt2 file ({error})") from error
     return notes

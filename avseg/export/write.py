@@ -1,4 +1,4 @@
-"""Writing exported files, and checking that they give what the model gives."""
+"""Writing exported files, and checking them against the model."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ from avseg.models.seams import Tensors
 from avseg.version import __version__
 
 MOST_APART = 1e-4
-"""Of the largest number, that fp32 files may give otherwise."""
+"""Largest allowed difference of fp32 files, as a share of the largest output."""
 MOST_DECIDED = 1e-2
-"""The same of the few numbers that a threshold moved."""
+"""Largest difference among the few numbers that a threshold moved."""
 FEW = 0.01
 """Share of the numbers of an output that thresholds may move."""
 Clips = Mapping[str, Sequence[Tensors]]
@@ -40,17 +40,17 @@ Clips = Mapping[str, Sequence[Tensors]]
 
 @dataclass(frozen=True)
 class ExportReport:
-    """What was written."""
+    """The outcome of an export."""
 
     path: Path
     """The first file, which opens like a model file."""
     files: tuple[Path, ...]
-    """All of them."""
+    """All files."""
     apart: float
     """The largest difference to PyTorch, as a share of the largest number; of parts that decide by thresholds, that of
     99 % of the numbers."""
     fixed: tuple[str, ...]
-    """Parts that take pictures of one size alone."""
+    """Parts that accept pictures of one size only."""
 
 
 def export_model(
@@ -79,7 +79,7 @@ def export_model(
     form = FORMATS[name]
     form.want(name, precision)
     if model.exported is not None:
-        raise ValueError(f"{model.exported.path} is exported already; export the model that it was made of")
+        raise ValueError(f"{model.exported.path} is already exported; export the original model instead")
     model = uncompiled(model).cpu().eval()
     graphs, fixed = _graphs(model, precision, clips or {})
     first = next(iter(graphs))
@@ -92,7 +92,8 @@ def export_model(
         apart = _apart(form, folder, graphs, names)
         if precision == "fp32" and apart > MOST_APART:
             raise ValueError(
-                f"the {name} file gives something else than PyTorch: {apart:.1e} of the largest number; nothing is kept"
+                f"the outputs of the {name} file differ from PyTorch by {apart:.1e} "
+                "of the largest output; no file is kept"
             )
         files = sorted(folder.iterdir(), key=lambda file: file.name == path.name)  # the first one last
         placed = tuple(file.replace(path.parent / file.name) for file in files)
@@ -104,12 +105,12 @@ def _format(path: Path, to: str | None) -> str:
     if name not in FORMATS:
         known = ", ".join(f"{form.suffix} ({name})" for name, form in FORMATS.items())
         raise ValueError(
-            f"{path} names no format; end it in {known}"
+            f"{path} has no known suffix; use one of {known}"
             if to is None
-            else f"no format {to!r}; {did_you_mean(to, FORMATS)}"
+            else f"there is no format {to!r}; {did_you_mean(to, FORMATS)}"
         )
     if path.suffix != FORMATS[name].suffix:
-        raise ValueError(f"{path} is no name for {name}; end it in {FORMATS[name].suffix}")
+        raise ValueError(f"{path} does not fit the format {name}; use the suffix {FORMATS[name].suffix}")
     return name
 
 
@@ -118,13 +119,13 @@ def _file_name(path: Path, part: str, first: str) -> str:
 
 
 def _graphs(model: Model[Any], precision: str, clips: Clips) -> tuple[dict[str, Graph], tuple[str, ...]]:
-    """By part, the network first; and those whose pictures have one size."""
+    """Return the graphs by part, the network first, and the parts that accept one picture size only."""
     parts = sorted(parts_of(model).values(), key=lambda part: not part.name.startswith("network"))
     graphs, fixed = {}, []
     for part in parts:
         own = tuple(clips.get(part.name, ()))
         if precision == "int8" and not own and part.inputs[0].rows:
-            raise ValueError("int8 wants clips to measure the network's numbers on; give videos with --clips")
+            raise ValueError("int8 needs videos for calibration; give some with --clips")
         try:
             program = trace.of_any_shape(model, part)
         except ValueError:
@@ -149,7 +150,7 @@ def _notes(model: Model[Any], graphs: dict[str, Graph], names: dict[str, str], p
 
 
 def _apart(form: Format, folder: Path, graphs: dict[str, Graph], names: dict[str, str]) -> float:
-    """The largest difference to PyTorch over all parts and calls, as a share of the largest number of an output."""
+    """Return the largest difference from PyTorch over all parts and calls, as a share of the largest output."""
     engine: Engine = imported(ENGINES[reader_of(form.suffix)].address)("fp32", torch.device("cpu"))
     return max(_part_apart(engine, folder / names[name], graph.part) for name, graph in graphs.items())
 

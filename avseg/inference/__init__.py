@@ -1,4 +1,4 @@
-"""From any video to the masks of what sounds in it."""
+"""Segmentation of videos: predict the masks of the sounding objects, save and load results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures and sound in memory as a video: what `Segmenter.predict(frames=...)` takes, on the clock of files."""
+"""Frames and sound in memory as a video, for `Segmenter.predict(frames=...)`."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from avseg.io.video_sound import resampled
 from avseg.types import Clip
 
 ArrayFrames: TypeAlias = "NDArray[np.uint8] | Tensor | Iterable[Any]"
-"""(T, H, W, 3) or (T, 3, H, W) uint8, or pictures (H, W, 3) uint8 one after the other."""
+"""(T, H, W, 3) or (T, 3, H, W) uint8, or an iterable of pictures (H, W, 3) uint8."""
 NAME = "frames"
-"""What results call a video that has no file."""
+"""The name in results of a video without a file."""
 SLOWEST = 0.001
-"""Pictures or samples a second."""
+"""Lowest rate of pictures or samples per second."""
 LOUDEST = 2.0
-"""Above this, samples are no float sound in [-1, 1]; what was coded with loss goes a little beyond 1."""
+"""Largest sample of float sound in [-1, 1]; lossy codecs overshoot 1 slightly."""
 
 
 class ArrayVideo:
-    """Pictures in memory, the first one shown at 0 s, and sound that begins there; it is read once."""
+    """Frames in memory and their sound, both starting at 0 s; they are read once."""
 
     name = NAME
 
@@ -39,24 +39,26 @@ class ArrayVideo:
         """See `avseg.inference.Segmenter.predict`.
 
         Raises:
-            ValueError: what cannot be used.
+            ValueError: if an argument is invalid.
         """
-        self._fps = _rate(fps, "fps", "the pictures a second of frames, such as fps=25")
+        self._fps = _rate(fps, "fps", "the frames per second, such as fps=25")
         pictures = _each(frames)
         first = next(pictures, None)
         if first is None:
-            raise ValueError("frames holds no picture; give at least one")
+            raise ValueError("frames is empty; give at least one picture")
         self.size: tuple[int, int] = (first.shape[0], first.shape[1])
         """(H, W)."""
         self._frames = chain([first], pictures)
         self._audio = None if audio is None else _sound(audio)
         self._rate = 16000
         if audio is not None:
-            self._rate = int(_rate(sample_rate, "sample_rate", "that of audio in Hz, such as sample_rate=16000"))
+            self._rate = int(
+                _rate(sample_rate, "sample_rate", "the sample rate of audio in Hz, such as sample_rate=16000")
+            )
         self._kept: list[NDArray[np.uint8]] = []
 
     def pictures(self, plan: FramePlan) -> Pictures:
-        """Those on the grid of a plan; `clip` has the ones that are told of."""
+        """Return the pictures on the grid of a plan; `clip` has the reported ones."""
         return _ArrayPictures(self._frames, self._fps, plan, self._kept)
 
     def sound(self, wanted: int, rate: int) -> HeldSound:
@@ -75,7 +77,7 @@ class ArrayVideo:
         return HeldSound(NAME, resampled(self._audio, self._rate, rate), len(self._audio), rate)
 
     def clip(self, shown: Sequence[float], late: float) -> Clip:
-        """The pictures that are told of, with all of the sound.
+        """Return the reported pictures with the whole sound.
 
         Args:
             shown: s, when they are shown.
@@ -88,7 +90,7 @@ class ArrayVideo:
 
 
 class _ArrayPictures(Pictures):
-    """Pictures in memory on the grid of a plan; those that are told of are put into `kept`."""
+    """Pictures in memory on the grid of a plan; the reported ones are appended to `kept`."""
 
     def __init__(
         self, frames: Iterable[NDArray[np.uint8]], fps: Fraction, plan: FramePlan, kept: list[NDArray[np.uint8]]
@@ -111,7 +113,7 @@ class _ArrayPictures(Pictures):
 def _rate(value: Any, name: str, wanted: str) -> Fraction:
     """
     Raises:
-        ValueError: no number, or one that is no rate; the sentence says what is `wanted`.
+        ValueError: if it is not a positive number; the message names what is `wanted`.
     """
     number = as_number(value)
     if not SLOWEST <= number < float("inf"):
@@ -120,16 +122,16 @@ def _rate(value: Any, name: str, wanted: str) -> Fraction:
 
 
 def _each(frames: ArrayFrames) -> Iterator[NDArray[np.uint8]]:
-    """Pictures (H, W, 3) one by one, all of one size.
+    """Yield pictures (H, W, 3) one by one, all of one size.
 
     Raises:
-        ValueError: what is none; at once of an array, of others when its turn comes.
+        ValueError: if one is not a picture; at once for an array, otherwise when it is reached.
     """
     if isinstance(frames, (np.ndarray, Tensor)):
         frames = _video(_array(frames, "frames"))
     elif not isinstance(frames, Iterable) or isinstance(frames, (str, bytes)):
         raise ValueError(
-            f"frames is of the type {type(frames).__name__}, wanted an array (T, H, W, 3) or pictures (H, W, 3)"
+            f"frames has the type {type(frames).__name__}, wanted an array (T, H, W, 3) or pictures (H, W, 3)"
         )
     return _checked(frames)
 
@@ -140,32 +142,34 @@ def _checked(frames: Iterable[Any]) -> Iterator[NDArray[np.uint8]]:
         what = f"picture {number} of frames"
         picture = _array(one, what)
         if picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
-            raise ValueError(f"{what} has the shape {picture.shape}, wanted (H, W, 3): RGB, the colours last")
+            raise ValueError(f"{what} has the shape {picture.shape}, wanted (H, W, 3): RGB, colours last")
         _check_bytes(picture, what)
         shape = shape or picture.shape
         if picture.shape != shape:
-            raise ValueError(f"{what} has the shape {picture.shape} and the first one {shape}; give all in one size")
+            raise ValueError(
+                f"{what} has the shape {picture.shape} but the first one has {shape}; give all pictures in one size"
+            )
         yield picture
 
 
 def _video(frames: NDArray[Any]) -> NDArray[Any]:
-    """(T, H, W, 3).
+    """Return frames as (T, H, W, 3).
 
     Raises:
-        ValueError: neither that nor (T, 3, H, W).
+        ValueError: if the shape is neither that nor (T, 3, H, W).
     """
     if frames.ndim == 4 and frames.shape[3] == 3:
         return frames
     if frames.ndim == 4 and frames.shape[1] == 3:
         return frames.transpose(0, 2, 3, 1)
-    hint = "; one picture is frames[None]" if frames.ndim == 3 else ""
+    hint = "; pass one picture as frames[None]" if frames.ndim == 3 else ""
     raise ValueError(f"frames has the shape {frames.shape}, wanted (T, H, W, 3) or (T, 3, H, W){hint}")
 
 
 def _check_bytes(picture: NDArray[Any], what: str) -> None:
     """
     Raises:
-        ValueError: values that are not those of a picture of 8 bit.
+        ValueError: if the values are not those of 8-bit pictures.
     """
     if picture.dtype == np.uint8:
         return
@@ -176,7 +180,7 @@ def _check_bytes(picture: NDArray[Any], what: str) -> None:
 def _array(value: Any, what: str) -> NDArray[Any]:
     """
     Raises:
-        ValueError: nested lists of several lengths.
+        ValueError: if nested lists have different lengths.
     """
     if isinstance(value, Tensor):
         held = value.detach().cpu()
@@ -184,29 +188,29 @@ def _array(value: Any, what: str) -> NDArray[Any]:
     try:
         return np.asarray(value)
     except ValueError as error:
-        raise ValueError(f"{what} has rows of several lengths; give an array of one shape") from error
+        raise ValueError(f"{what} has rows of different lengths; give a regular array") from error
 
 
 def _sound(audio: Any) -> NDArray[np.float32]:
-    """(A, S) float32, A = 1 or 2.
+    """Return sound as (A, S) float32, A = 1 or 2.
 
     Raises:
-        ValueError: another shape or kind of samples.
+        ValueError: if the shape or type of the samples is wrong.
     """
     if isinstance(audio, (str, bytes)) or hasattr(audio, "__fspath__"):
-        raise ValueError("audio of frames is an array of samples; a file is read by avseg.io.video.read_audio")
+        raise ValueError("with frames=, audio is an array of samples; read a file with avseg.io.video.read_audio")
     sound = _array(audio, "audio")
     sound = sound[None] if sound.ndim == 1 else sound
     if sound.ndim != 2 or (len(sound) > 2 and sound.shape[1] <= 2):
-        turn = "; the channels come first, so give audio.T" if sound.ndim == 2 else ""
+        turn = "; channels come first, so give audio.T" if sound.ndim == 2 else ""
         raise ValueError(f"audio has the shape {sound.shape}, wanted (S,) or (A, S){turn}")
     if not len(sound):
-        raise ValueError(f"audio has the shape {sound.shape}, wanted (S,) or (A, S); give None where there is no sound")
+        raise ValueError(f"audio has the shape {sound.shape}, wanted (S,) or (A, S); use None for no sound")
     if sound.dtype == np.int16:
         sound = sound.astype(np.float32) / 32768
     elif sound.dtype.kind != "f":
         raise ValueError(f"audio is {sound.dtype}, wanted int16, or float from -1 to 1")
     peak = float(np.abs(sound).max(initial=0))
     if not peak <= LOUDEST:
-        raise ValueError(f"audio reaches {peak:g}, wanted float from -1 to 1; divide samples of 16 bit by 32768")
+        raise ValueError(f"audio reaches {peak:g}, wanted float from -1 to 1; divide 16-bit samples by 32768")
     return mixed(np.ascontiguousarray(sound, dtype=np.float32), [], min(len(sound), 2))

@@ -1,4 +1,4 @@
-"""Many videos, one result folder each: finished ones are skipped, broken ones are reported and survived."""
+"""Segmentation of many videos, one result folder each: finished videos are skipped, broken ones are reported."""
 
 from __future__ import annotations
 
@@ -36,40 +36,40 @@ from avseg.progress import Progress
 log = logging.getLogger(__name__)
 
 SUFFIXES = VIDEO_SUFFIXES
-"""Of the files that are taken from a folder; a file that is named is tried whatever its suffix."""
+"""Suffixes of videos in a folder; a file given by name may have any suffix."""
 MOST_TOLD = 3
-"""Objects that the line of a video names, and intervals of each."""
+"""Largest number of objects in the line of a video, and of intervals per object."""
 
 
 @dataclass
 class FolderReport:
-    """What became of each video."""
+    """The outcome for each video."""
 
     out: Path
     done: dict[Path, Path] = field(default_factory=dict)
-    """Video -> folder of its result, made now."""
+    """Video -> folder of its new result."""
     skipped: dict[Path, Path] = field(default_factory=dict)
-    """Video -> folder of its result, which was there."""
+    """Video -> folder of its existing result."""
     failed: dict[Path, str] = field(default_factory=dict)
-    """Video -> why there is none, in one sentence."""
+    """Video -> reason for the failure, as one sentence."""
     lacking: dict[Path, dict[str, str]] = field(default_factory=dict)
-    """Video -> by kind of output that its result, which was made, does not have: why."""
+    """Video -> kind of output missing from its new result -> reason."""
     notes: list[str] = field(default_factory=list)
-    """What there is to say of all videos together, in sentences."""
+    """Sentences about all videos together."""
 
     @property
     def without_overlay(self) -> dict[Path, str]:
-        """Video -> why its result, which was made, has no overlay."""
+        """Video -> reason why its new result has no overlay."""
         return {video: faults["overlay"] for video, faults in self.lacking.items() if "overlay" in faults}
 
     @property
     def exit_code(self) -> int:
-        """0 when every video has its result and all that was asked for, else 1."""
+        """0 if every video has its result with all requested outputs, else 1."""
         return 1 if self.failed or self.lacking else 0
 
     @property
     def summary(self) -> str:
-        """How many of each."""
+        """One line with the number of each outcome."""
         told = f"{len(self.done)} segmented, {len(self.skipped)} already there, {len(self.failed)} failed"
         counts = Counter(kind for faults in self.lacking.values() for kind in faults)
         without = "".join(f", {count} without the {kinds()[kind].noun}" for kind, count in counts.items())
@@ -96,7 +96,7 @@ def predict_paths(
     audio: str | PathLike[str] | None = None,
     **segmenter: Any,
 ) -> FolderReport:
-    """Segment the videos that `inputs` mean: files, folders (with those below), or patterns.
+    """Segment the videos in `inputs`: files, folders (with subfolders), or patterns.
 
     Args:
         inputs: Files, folders, or patterns such as `clips/*.mp4`.
@@ -123,7 +123,7 @@ def predict_paths(
         OSError: `out` cannot be written to.
     """
     if not inputs:
-        raise ValueError("no video is given; name files, folders of them, or patterns")
+        raise ValueError("no video given; name files, folders or patterns")
     choose(save, overlay, masks)
     Excerpt.wanted(start, end, audio)
     memory = segmenter.pop("memory", None)
@@ -159,7 +159,7 @@ def predict_folder(
     end: float | str | None = None,
     audio: str | PathLike[str] | None = None,
 ) -> FolderReport:
-    """Segment `videos` one after another; each result is whole or absent, whatever interrupts the run.
+    """Segment `videos` one after another; an interrupted run leaves only complete results.
 
     A result of the same file, part, sound, model and rate is kept. Outputs that it lacks are added from its stored
     masks, or by predicting the video again if it has none. A result of another engine or precision is made again. A
@@ -205,7 +205,7 @@ def predict_folder(
 
 
 def _reason(error: Exception) -> str:
-    """Why a video has no result; the path in a system's message would be that of a temporary folder."""
+    """Return why a video has no result, without the path of the temporary folder in system messages."""
     if isinstance(error, OSError) and error.strerror and not isinstance(error, MediaError):
         return f"no result could be written ({error.strerror})"
     return str(error) or type(error).__name__
@@ -213,7 +213,7 @@ def _reason(error: Exception) -> str:
 
 @dataclass(frozen=True)
 class _Wanted:
-    """What a run writes of each video."""
+    """The outputs of a run for each video."""
 
     chosen: Chosen
     makers: Mapping[str, Maker]
@@ -222,7 +222,7 @@ class _Wanted:
 
 
 def _maker(kind: str, segmenter: Segmenter, report: FolderReport) -> AbstractContextManager[Maker]:
-    """What makes the writers of a kind, for all videos of a run.
+    """Yield the maker of the writers of a kind, for all videos of a run.
 
     Raises:
         ValueError: an output that does not fit the model.
@@ -236,11 +236,11 @@ def _maker(kind: str, segmenter: Segmenter, report: FolderReport) -> AbstractCon
 
 
 def _predict(segmenter: Segmenter, video: Path, report: FolderReport, folder: Path, wanted: _Wanted) -> None:
-    """One video into its folder.
+    """Segment one video and write its folder.
 
     Raises:
-        MediaError: a file that is no video.
-        FileExistsError: a result that contradicts.
+        MediaError: if the file is not a video.
+        FileExistsError: if the folder holds a conflicting result.
     """
     info = wanted.cut.of(video)
     chosen = wanted.chosen
@@ -253,13 +253,11 @@ def _predict(segmenter: Segmenter, video: Path, report: FolderReport, folder: Pa
         raise FileExistsError(contradiction)
     anew = existing.made_by_another(header)
     if anew and not wanted.overwrite:
-        log.info("%s: made by another engine or precision, done again", video.name)
+        log.info("%s: result of another engine or precision; predicting again", video.name)
     replacing = wanted.overwrite or anew
     lacking = header if replacing else existing.lacking(header)
     if chosen.style != PLAIN and "overlay" in chosen.more and not replacing and existing.has_overlay():
-        log.warning(
-            "%s: the overlay that is there stays as it is; remove it to have it painted in this style", video.name
-        )
+        log.warning("%s: keeping the existing overlay; remove it to paint it in this style", video.name)
     if lacking is None:
         report.skipped[video] = folder
         log.info("%s: already there", video.name)
@@ -278,7 +276,7 @@ def _predict(segmenter: Segmenter, video: Path, report: FolderReport, folder: Pa
 
 
 def _stored(existing: Existing) -> FrameStream | None:
-    """The frames of a finished result, from its masks; None where there is none, or where they are not all there."""
+    """Return the frames of a finished result from its masks; None if there is no result or a mask is missing."""
     if existing.found is None:
         return None
     try:
@@ -289,7 +287,7 @@ def _stored(existing: Existing) -> FrameStream | None:
 
 
 def sentence(info: VideoInfo, written: Written) -> str:
-    """`band.mp4  1920x1080  7.0 s  3.1x real time: guitar 0.0-6.4 s`."""
+    """Return a line such as `band.mp4  1920x1080  7.0 s  3.1x real time: guitar 0.0-6.4 s`."""
     speed = written.duration / written.seconds if written.seconds else 0.0
     facts = f"{info.path.name}  {info.width}x{info.height}  {written.duration:.1f} s  {speed:.1f}x real time"
     told = [_when(one) for one in written.sounding if one["intervals"]]
@@ -298,7 +296,7 @@ def sentence(info: VideoInfo, written: Written) -> str:
 
 
 def _when(one: dict[str, Any]) -> str:
-    """`guitar 0.0-6.4 s`, `dog 0.0-1.2 and 3.0-4.1 s`, `dog 0.0-8.1 s (5 times)`; tracks bear their number."""
+    """Return `guitar 0.0-6.4 s`, `dog 0.0-1.2 and 3.0-4.1 s` or `dog 0.0-8.1 s (5 times)`; tracks show their number."""
     spans = one["intervals"]
     name = f"{one['class']} {one['id']}" if "score" in one else one["class"]
     if len(spans) > MOST_TOLD:
@@ -307,12 +305,12 @@ def _when(one: dict[str, Any]) -> str:
 
 
 def find_videos(inputs: Sequence[str], out: Path | None = None) -> list[Path]:
-    """Video files that `inputs` mean, each once, in order; what lies in `out` is a result and no input.
+    """Return the video files in `inputs`, each once, in order; files in `out` are results and are skipped.
 
-    Hidden files and folders of a folder are passed over; a file that is named is taken.
+    Hidden files and folders are skipped; a file given by name is always used.
 
     Raises:
-        FileNotFoundError: an input that means none.
+        FileNotFoundError: if an input matches no video.
     """
     found: dict[Path, None] = {}
     for text in inputs:
@@ -326,8 +324,10 @@ def find_videos(inputs: Sequence[str], out: Path | None = None) -> list[Path]:
             matches = sorted(glob.glob(text, recursive=True))  # noqa: PTH207  a pattern may be absolute
             files = [file for file in map(Path, matches) if file.is_file()]
         if not files:
-            kinds = f"; suffixes looked for: {' '.join(sorted(SUFFIXES))}" if path.is_dir() else ""
-            raise FileNotFoundError(f"{text!r} is no file, no folder with videos and no pattern that fits any{kinds}")
+            kinds = f"; known suffixes: {' '.join(sorted(SUFFIXES))}" if path.is_dir() else ""
+            raise FileNotFoundError(
+                f"{text!r} is not a video file, a folder with videos or a pattern that matches a video{kinds}"
+            )
         found.update(dict.fromkeys(files))
     return list(found)
 
@@ -337,7 +337,7 @@ def _is_result(file: Path, out: Path | None) -> bool:
 
 
 def result_names(videos: Sequence[Path], out: Path) -> dict[Path, str]:
-    """A folder name for each video: its stem, or, where two share it, its whole name, with its folder, or a number."""
+    """Return a folder name for each video: its stem; if two share it, its file name, with its folder, or a number."""
     names: dict[Path, str] = {}
     stems = [video.stem for video in videos]
     files = [video.name for video in videos]
@@ -358,14 +358,14 @@ def result_names(videos: Sequence[Path], out: Path) -> dict[Path, str]:
 
 
 def _stands_for(folder: Path, video: Path) -> bool:
-    """Whether a result in `folder` is one of `video`, or there is none."""
+    """Whether `folder` holds a result of `video` or no result."""
     found = read_result(folder)
     facts = None if found is None else found.get("video")
     return not isinstance(facts, dict) or facts.get("file") == video.name
 
 
 def check_writable(out: Path) -> None:
-    """Better now than after the first video."""
+    """Check that results can be written before the first video is predicted."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         probe_file = out / ".avseg-writable"
@@ -373,5 +373,5 @@ def check_writable(out: Path) -> None:
         probe_file.unlink()
     except OSError as error:
         raise OSError(
-            f"results cannot be written to {out} ({error.strerror}); give another folder with --out"
+            f"results cannot be written to {out} ({error.strerror}); choose another folder with --out"
         ) from error

@@ -26,15 +26,15 @@ from avseg.types import Rle, Task
 
 AGAIN = "predict the video again with --overwrite"
 SCORE_STEP = 1e-4
-"""Of scores in result.json."""
+"""Rounding step of scores in result.json."""
 
 Masks = Callable[[int], Mapping[int, Rle | None]]
-"""The masks of a frame, by its index: those of objects by their ids."""
+"""Returns the masks of a frame by its index: object id -> mask."""
 
 
 @dataclass(frozen=True)
 class StoredResult:
-    """All that a folder holds of a result."""
+    """The contents of a result folder."""
 
     id: str
     frames: tuple[FrameResult, ...]
@@ -47,19 +47,19 @@ class StoredResult:
 
 
 def load_result(folder: Path, video: Path | None = None, audio: Path | None = None) -> StoredResult:
-    """Read result.json and the masks beside it; of models that track the masks of tracks.json, else the best there are.
+    """Read result.json and the masks next to it; tracks.json for models that track, else the best format present.
 
     Args:
-        video: The file that was segmented, for what needs its pictures; of a part, the whole file.
-        audio: The file whose sound was given in place of its own, for a video for which there was one.
+        video: The segmented file, needed for outputs with pictures; for a part, the whole file.
+        audio: The file whose sound replaced the video's own, if there was one.
 
     Raises:
-        ValueError: no result of avseg, one of a newer version, one without masks, or masks that do not fit; another
-            video than the one that was segmented.
-        FileNotFoundError: no such folder, or masks that result.json names and that are not there.
+        ValueError: if it is not a result of avseg, comes from a newer version, has no masks or masks that do not fit,
+            or if the video is another one.
+        FileNotFoundError: if the folder or a mask named by result.json is missing.
     """
     if audio is not None and video is None:
-        raise ValueError("audio is the sound that was heard with a video; give the file of the video too, as video=")
+        raise ValueError("audio= needs video=; give the file of the video too")
     head = _head(folder)
     try:
         return _stored(folder, head, video, audio)
@@ -89,12 +89,12 @@ def _task(folder: Path, head: Mapping[str, Any]) -> Task:
 
 
 def _excerpt(video: Path, audio: Path | None, facts: Mapping[str, Any], folder: Path) -> VideoInfo:
-    """The part of the video that was segmented, with the sound that was heard."""
+    """Return the segmented part of the video, with its sound."""
     if (audio is None) != (facts.get("audio") is None):
         other = facts.get("audio") or {"file": "its own"}
         raise ValueError(
             f"the result in {folder} was made with the sound of {other['file']}; "
-            + ("give that file as audio beside the video" if audio is None else "leave audio out")
+            + ("pass that file as audio= together with video=" if audio is None else "leave audio= out")
         )
     begin, end = facts.get("part") or (None, None)
     return Excerpt.wanted(begin, end, audio).of(video)
@@ -103,19 +103,19 @@ def _excerpt(video: Path, audio: Path | None, facts: Mapping[str, Any], folder: 
 def _head(folder: Path) -> dict[str, Any]:
     path = folder / RESULT_NAME
     if folder.name == RESULT_NAME and folder.is_file():
-        raise ValueError(f"{folder} is the file of a result; give the folder that it lies in, {folder.parent}")
+        raise ValueError(f"{folder} is a file; give its folder, {folder.parent}")
     if not path.is_file():
-        raise FileNotFoundError(f"{folder} has no {RESULT_NAME}; give a folder that avseg predict wrote, one a video")
+        raise FileNotFoundError(f"{folder} has no {RESULT_NAME}; give a folder that avseg predict wrote for one video")
     try:
         head = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is no JSON ({error}); predict the video again") from error
+        raise ValueError(f"{path} is not valid JSON ({error}); predict the video again") from error
     kind = head.get("format", head.get("kind")) if isinstance(head, dict) else type(head).__name__
     if kind != FORMAT:
-        raise ValueError(f"{path} is of the kind {kind}, wanted {FORMAT}, as avseg predict writes it")
+        raise ValueError(f"{path} has the format {kind}, wanted {FORMAT}, as avseg predict writes it")
     if head.get("format_version") != FORMAT_VERSION:
         raise ValueError(
-            f"{path} has format version {head.get('format_version')} and this avseg reads {FORMAT_VERSION}; "
+            f"{path} has format version {head.get('format_version')} but this avseg reads {FORMAT_VERSION}; "
             "install a newer avseg"
         )
     if fault := fault_of(head):
@@ -161,11 +161,11 @@ def _frame(
 
 
 def _masks(folder: Path, head: Mapping[str, Any], stack: ExitStack) -> Masks:
-    """The best form that is there: run lengths, then label maps."""
+    """Return the masks in the best format present: run lengths, then label maps."""
     kinds = [one["kind"] for one in [head.get("masks"), *(head.get("more_masks") or ())] if one]
     if not kinds:
         raise ValueError(
-            f"{folder} holds no masks; add them with avseg predict ... --masks png, or read its {RESULT_NAME} by itself"
+            f"{folder} holds no masks; add them with avseg predict ... --masks png, or read only its {RESULT_NAME}"
         )
     if "rle" in kinds:
         return _rle_masks(folder / MASK_NAMES["rle"], (head["video"]["height"], head["video"]["width"]))
@@ -197,7 +197,7 @@ def _rle_masks(path: Path, size: tuple[int, int]) -> Masks:
 
 
 def _track_masks(folder: Path, head: Mapping[str, Any], size: tuple[int, int]) -> Masks:
-    """Masks of tracks that overlap are whole in tracks.json alone, which does not number its tracks."""
+    """Read masks from tracks.json, the only file with complete masks of overlapping tracks; its tracks have no ids."""
     entries = json.loads(_there(folder / TRACKS_NAME).read_text(encoding="utf-8"))
     masks = [[from_segmentation(mask, size) for mask in entry["segmentations"]] for entry in entries]
     frames: dict[int, dict[int, Rle | None]] = {}
@@ -211,7 +211,7 @@ def _track_masks(folder: Path, head: Mapping[str, Any], size: tuple[int, int]) -
 def _numbers(
     head: Mapping[str, Any], entries: Sequence[Mapping[str, Any]], masks: Sequence[Sequence[Rle | None]]
 ) -> Iterator[tuple[int, int]]:
-    """The id of each track and its place in tracks.json: class, score, and areas in all frames agree."""
+    """Match ids to places in tracks.json by class, score and the areas in all frames."""
     areas: dict[int, dict[int, int]] = {}
     for t, frame in enumerate(head["frames"]):
         for one in frame["objects"]:

@@ -1,4 +1,4 @@
-"""From a prediction at the network's size to the objects of one frame at the video's."""
+"""Conversion of a prediction at the network's size to the objects of one frame at the video's size."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from avseg.io.rle import area, encode
 from avseg.types import DensePrediction, InstancePrediction, Prediction, Task
 
 MOST_TRACKS = 255
-"""What label maps can tell apart."""
+"""Largest number of tracks that label maps can hold."""
 STRIP = 1 << 22
-"""Logits that are held at the video's size at once: 71 classes of a large picture would fill gigabytes."""
+"""Logits to hold at the video's size at once; 71 classes of a large picture would fill gigabytes."""
 
 
 def objects_in(prediction: Prediction, frame: int, task: Task) -> tuple[Detection, ...]:
-    """The objects of one frame of a prediction, in the order of their ids."""
+    """Return the objects of one frame of a prediction, in the order of their ids."""
     if isinstance(prediction, InstancePrediction):
         return _tracks(prediction, frame, task)
     return _classes(*full_size(prediction, frame), class_names(task))
 
 
 def full_size(prediction: DensePrediction, frame: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Labels (H, W) uint8 of one frame, and (n,) the probability of its label at each pixel of the foreground, row by
+    """Return labels (H, W) uint8 of one frame, and the probability (n,) of the label at each foreground pixel, row by
     row.
 
-    The same as `prediction.labels` and `prediction.probabilities`, in strips of rows, without the classes that win
-    nowhere and the rows where none wins: interpolation is linear, so one that is below the background on the small map
-    is below it everywhere between.
+    The result equals `prediction.labels` and `prediction.probabilities`. It is computed in strips of rows, without
+    classes and rows that are background everywhere: interpolation is linear, so a class below the background on the
+    small map stays below it in between.
     """
     logits = prediction.logits[frame].float()  # (C, h, w)
     height, width = prediction.size
@@ -59,7 +59,7 @@ def full_size(prediction: DensePrediction, frame: int) -> tuple[NDArray[np.uint8
 
 
 def _reached(rows: Tensor, height: int) -> range:
-    """Rows of a map of `height` that interpolation makes of those (h,) that are true, and of their neighbours."""
+    """Return the rows of a map of `height` that interpolation computes from the true rows (h,) and their neighbours."""
     there = rows.nonzero()[:, 0].tolist()
     if not there:
         return range(0)
@@ -69,7 +69,7 @@ def _reached(rows: Tensor, height: int) -> range:
 
 
 def _strip(logits: Tensor, size: tuple[int, int], top: int, bottom: int) -> Tensor:
-    """Rows `top` to `bottom` of (C, h, w) logits brought to `size` by bilinear interpolation (pixel centres)."""
+    """Interpolate rows `top` to `bottom` of (C, h, w) logits to `size`, bilinearly at pixel centres."""
     if tuple(logits.shape[-2:]) == size:
         return logits[:, top:bottom]
     upper, lower, share = _between(logits.shape[1], size[0], top, bottom, logits.device)
@@ -79,7 +79,7 @@ def _strip(logits: Tensor, size: tuple[int, int], top: int, bottom: int) -> Tens
 
 
 def _values(logits: Tensor, size: tuple[int, int], top: int, bottom: int, inside: Tensor) -> Tensor:
-    """(C, n) of the same rows, at n places counted along them."""
+    """Return (C, n) values of the same rows at n positions, counted row by row."""
     if tuple(logits.shape[-2:]) == size:
         return logits[:, top:bottom].flatten(1).index_select(1, inside)
     width, small = size[1], logits.shape[2]
@@ -93,8 +93,9 @@ def _values(logits: Tensor, size: tuple[int, int], top: int, bottom: int, inside
 
 
 def _between(small: int, large: int, first: int, last: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """Of the places `first` to `last` of a side of `large` pixels: the two of `small` that each lies between, and the
-    share of the second."""
+    """Return the two neighbours among `small` pixels of each position `first` to `last` of `large`, and the second's
+    weight.
+    """
     at = torch.arange(first, last, dtype=torch.float32, device=device) + 0.5
     at = (at * (small / large) - 0.5).clamp(min=0)
     lower = at.long().clamp(max=small - 1)
@@ -113,17 +114,17 @@ def _classes(labels: NDArray[np.uint8], confidence: NDArray[np.float32], names: 
 
 
 def tracks_of(prediction: Prediction, task: Task) -> tuple[Track, ...]:
-    """All that was tracked, in the order of the prediction; nothing of a dense one.
+    """Return all tracks in the order of the prediction; none for a dense prediction.
 
     Raises:
-        ValueError: more tracks than label maps can tell apart.
+        ValueError: if there are more tracks than label maps can hold.
     """
     if not isinstance(prediction, InstancePrediction):
         return ()
     if len(prediction.masks) > MOST_TRACKS:
         raise ValueError(
-            f"{prediction.id} has {len(prediction.masks)} tracks and label maps tell {MOST_TRACKS} apart; give a "
-            "higher score, fewer candidates or fewer tracks"
+            f"{prediction.id} has {len(prediction.masks)} tracks, but label maps hold {MOST_TRACKS}; "
+            "use a higher score, fewer candidates or fewer tracks"
         )
     names, classes = class_names(task), prediction.classes.tolist()
     identities = zip(_numbers(prediction.track_ids.tolist()), classes, prediction.scores.tolist(), strict=True)
@@ -131,7 +132,7 @@ def tracks_of(prediction: Prediction, task: Task) -> tuple[Track, ...]:
 
 
 def _numbers(ids: list[int]) -> list[int]:
-    """The tracks' numbers in label maps: their ids where all fit, else their places in the order of ids."""
+    """Return the numbers of tracks in label maps: their ids if all fit, else their ranks by id."""
     if all(1 <= one <= MOST_TRACKS for one in ids):
         return ids
     places = {one: place for place, one in enumerate(sorted(ids), start=1)}
@@ -139,7 +140,7 @@ def _numbers(ids: list[int]) -> list[int]:
 
 
 def _tracks(prediction: InstancePrediction, frame: int, task: Task) -> tuple[Detection, ...]:
-    """Tracks seen in this frame, in the order of their numbers."""
+    """Return the tracks seen in this frame, in the order of their numbers."""
     seen = []
     for track, masks in zip(tracks_of(prediction, task), prediction.masks, strict=True):
         rle = masks[frame]

@@ -1,4 +1,4 @@
-"""What is told of a video: objects of a frame, tracks, frames, and what was measured while pictures were decoded."""
+"""The records of a result: objects of a frame, tracks, frames, and facts measured during decoding."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ MaskKind = Literal["png", "rle", "npz"]
 SEEN = 0.001
 """Share of the picture that a mask must cover for its object to count as sounding; smaller specks are noise."""
 BINARY_NAME = "sounding"
-"""What the one foreground of a binary task is called."""
+"""The class name of the foreground of a binary task."""
 
 
 def class_names(task: Task) -> tuple[str, ...]:
-    """Foreground names; `names[i - 1]` is that of class id i."""
+    """Return the foreground names; `names[i - 1]` is that of class id i."""
     return task.classes or (BINARY_NAME,)
 
 
@@ -40,7 +40,7 @@ class Detection:
     score: float
     """Mean probability of the pixels inside the mask, 0 to 1; for tracked objects the score of the track."""
     area: int
-    """Pixels."""
+    """Area in pixels."""
     box: tuple[int, int, int, int]
     """Left, top, width, height in pixels."""
     rle: Rle
@@ -53,20 +53,20 @@ class Detection:
 
     @classmethod
     def of(cls, number: int, class_id: int, name: str, score: float, rle: Rle) -> Detection:
-        """With area and box of the mask, which has at least one pixel; `number` is its id."""
+        """Make a detection from a mask with at least one pixel; `number` is its id."""
         return cls(number, class_id, name, score, area(rle), box(rle), rle)
 
 
 @dataclass(frozen=True)
 class Track:
-    """One object that was tracked through a video, whether it sounds just now or not."""
+    """One object tracked through a video, in frames where it sounds and where it is silent."""
 
     id: int
     """Its value in label maps, 1 to 255."""
     class_id: int
     """1..K."""
     name: str
-    """Of the class."""
+    """Name of the class."""
     score: float
     """0 to 1."""
 
@@ -86,7 +86,7 @@ class FrameResult:
     objects: tuple[Detection, ...]
     """The sounding objects; empty if nothing sounds."""
     tracks: tuple[Track, ...] = ()
-    """All that is tracked in the video, best first; empty for models that do not track."""
+    """All tracks of the video, best first; empty for models that do not track."""
 
     @property
     def labels(self) -> NDArray[np.uint8]:
@@ -109,24 +109,24 @@ class FrameResult:
 
 @dataclass(frozen=True)
 class Measured:
-    """What is known of a video when its last picture is decoded, as result.json says it."""
+    """Facts of a video known after its last picture is decoded, as in result.json."""
 
     fps: float
-    """Pictures a second, on average."""
+    """Mean number of pictures per second."""
     duration: float
     """s, the end of the last picture."""
     damaged_packets: int = 0
-    """Of picture and sound."""
+    """Number of damaged packets of picture and sound."""
 
     @classmethod
     def of(cls, source: Pictures | Clip) -> Measured:
-        """Of the pictures that were decoded so far, or of a clip."""
+        """Measure the pictures decoded so far, or a clip."""
         if isinstance(source, Clip):
             return cls(source.rate, source.end)
         return cls(source.count / source.end if source.end else 0.0, source.end, source.damaged)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types, rounded to microseconds."""
+        """Return plain JSON types, rounded to microseconds."""
         return {
             "fps": round(self.fps, 6),
             "duration": round(self.duration, 6),
@@ -159,27 +159,29 @@ class FrameStream(Iterator[FrameResult]):
         return next(self._frames)
 
     def share(self, stopped: Event) -> SharedPictures | None:
-        """All pictures of the video without decoding it again, for one reader who asks before the first result; None
-        where too many would wait for him. `stopped`: set when nobody wants them any more."""
+        """Share the decoded pictures with one reader, who must ask before the first result.
+
+        Returns None if too many pictures would have to be kept for the reader. `stopped`: set to cancel.
+        """
         shared, self._shared = self._shared, None
         return None if shared is None else shared(stopped)
 
     def check(self) -> None:
-        """Raise what ends the work on the frames early, where somebody asked for that; any thread may call it."""
+        """Raise if the work on the frames was cancelled; any thread may call it."""
 
     @property
     def measured(self) -> Measured:
-        """Of the pictures decoded so far."""
+        """Facts of the pictures decoded so far."""
         return Measured.of(self._pictures)
 
     @property
     def notes(self) -> Mapping[str, Any]:
-        """Why the model predicted what it did; empty where it does not tell."""
+        """The explanation of the prediction; empty for models without one."""
         return self._notes()
 
 
 class KnownStream(FrameStream):
-    """The same of a result that was finished before."""
+    """A stream of the frames of a finished result."""
 
     def __init__(self, frames: Sequence[FrameResult], measured: Measured, notes: Mapping[str, Any]) -> None:
         """`notes`: its explanation."""
@@ -188,12 +190,12 @@ class KnownStream(FrameStream):
 
     @property
     def measured(self) -> Measured:
-        """Of all pictures."""
+        """Facts of all pictures."""
         return self._measured
 
 
 class PerFrame(Sequence[NDArray[Any]]):
-    """One array a frame, made when asked for; `numpy.asarray` stacks them all."""
+    """One array per frame, computed on access; `numpy.asarray` stacks them all."""
 
     def __init__(self, frames: Sequence[FrameResult], read: Callable[[FrameResult], NDArray[Any]]) -> None:
         self._frames = frames

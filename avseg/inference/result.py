@@ -198,7 +198,9 @@ class Result:
             ValueError: The file has another suffix, or `style` is not a `Style`.
         """
         if Path(path).suffix.lower() not in CONTAINERS:
-            raise ValueError(f"{path} is no name for the overlay; give one that ends in {', '.join(CONTAINERS)}")
+            raise ValueError(
+                f"{path} is not a valid name for the overlay; use a name that ends in {', '.join(CONTAINERS)}"
+            )
         if not isinstance(style, Style):
             raise ValueError(f"style is {style!r}, wanted a Style (avseg.inference.export.style)")
         if isinstance(self.source, StoredVideo):
@@ -235,7 +237,7 @@ class Result:
         chosen = choose(save, overlay, masks)
         gathered = [kind for kind in chosen.more if kind.startswith(GATHERED)]
         if gathered:
-            raise ValueError(f"{gathered[0]} gathers the videos of a run; use avseg.inference.predict_folder")
+            raise ValueError(f"{gathered[0]} collects all videos of a run; use avseg.inference.predict_folder")
         if chosen.more and isinstance(self.source, StoredVideo):
             raise self.source.refuse(kinds()[chosen.more[0]].noun)
         model = {"name": self.model, "task": self.task.to_dict()}

@@ -1,4 +1,4 @@
-"""A model made ready for videos."""
+"""The segmenter: a model that predicts videos."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ from avseg.types import Batch, Clip, Prediction, Task
 
 
 class _Moment(NamedTuple):
-    """A frame that waits for its prediction."""
+    """A frame without its prediction yet."""
 
     place: int
-    """Among all pictures the network sees."""
+    """Index among all pictures for the network."""
     time: float
     """s, its nominal time."""
     shown: float
@@ -98,9 +98,7 @@ class Segmenter:
             name = name or Path(model).name
             model = load_model(model)
         if not isinstance(uncompiled(model), Model):
-            raise ValueError(
-                f"model is of the type {type(model).__name__}, wanted a model, or a file, Hub id or name of one"
-            )
+            raise ValueError(f"model has the type {type(model).__name__}, wanted a model, or its file, Hub id or name")
         self.device = find_device(device)
         self.only = Only.of(model.task, classes, threshold)
         self.options, self.only = self.only.within(model.options.changed(model.config.family, **(options or {})))
@@ -211,33 +209,35 @@ class Segmenter:
             ValueError: Frames or sound cannot be used, or arguments contradict each other.
         """
         if video is not None and frames is not None:
-            raise ValueError("both a video and frames are given; give one of them")
+            raise ValueError("both video and frames= are given; give one of them")
         if frames is not None:
             if start is not None or end is not None:
-                raise ValueError("start and end are of files; give the part of the frames and of their sound itself")
+                raise ValueError("start and end apply to files; cut the frames and their sound yourself")
             return self._of_arrays(ArrayVideo(frames, audio, fps, sample_rate))
         if video is None:
-            raise ValueError("nothing is given to segment; give a video, a clip, a list of them, or frames=")
+            raise ValueError("nothing to segment; give a video, a clip, a list of them, or frames=")
         if fps is not None or sample_rate is not None:
             raise ValueError(
-                "fps and sample_rate of predict are those of frames=; files know their own, and masks a second are set "
+                "fps= and sample_rate= of predict belong to frames=; files have their "
+                "own rates, and masks per second are set "
                 "with Segmenter(..., fps=)"
             )
         if isinstance(video, (list, tuple)):
             return [self.predict(one, audio=audio, start=start, end=end) for one in video]
         if isinstance(video, Clip):
             if audio is not None or start is not None or end is not None:
-                raise ValueError("a clip has its own sound and length; audio, start and end are of files")
+                raise ValueError("a clip has its own sound and length; audio, start and end apply to files")
             told, notes = self._of_clip(video)
             return self._result(video.id, told, video, Measured.of(video), notes)
         if not isinstance(video, (str, PathLike)):
             raise ValueError(
-                f"video is of the type {type(video).__name__}, wanted a file, a clip or a list of them; pictures in "
+                f"video has the type {type(video).__name__}, wanted a file, a clip or a list of them; pictures in "
                 "memory are given as frames=, with fps="
             )
         if audio is not None and not isinstance(audio, (str, PathLike)):
             raise ValueError(
-                f"audio is of the type {type(audio).__name__}, wanted the path of a file; samples go with frames="
+                f"audio has the type {type(audio).__name__}, wanted the path of a "
+                "file; pass samples together with frames="
             )
         info = excerpt(video, start, end, audio)
         stream = self.frames_of(info)
@@ -347,7 +347,7 @@ class Segmenter:
     def _results(
         self, session: Session, plan: FramePlan, clips: Iterable[Clip], size: tuple[int, int]
     ) -> Iterator[FrameResult]:
-        """Results in order of a video that comes as consecutive clips, sized for the network."""
+        """Yield the results of a video, given as consecutive clips sized for the network."""
         temporal = self.model.config.temporal
         waiting: list[list[_Moment]] = []
         before = 0
@@ -366,7 +366,7 @@ class Segmenter:
             yield from self._frames(prediction, [moment for group in waiting for moment in group], plan.every)
 
     def _frames(self, prediction: Prediction, moments: list[_Moment], every: int) -> Iterator[FrameResult]:
-        """Results of the first frames of a prediction, of one in `every`; one that repeats the last has no moment."""
+        """Yield results of the first frames of a prediction, one in `every`; a repeated last frame has no moment."""
         sounds = heard([moment.time for moment in moments], self.model.config.audio)
         tracks = self.only.of_all(tracks_of(prediction, self.model.task))
         for k, moment in enumerate(moments):
@@ -376,8 +376,9 @@ class Segmenter:
 
 
 def _batches(groups: list[list[int]], session: Session, whole: bool) -> Iterator[list[list[int]]]:
-    """Groups that one call of the network gets: about as many pictures as the session likes and its budget allows, at
-    least one group. `whole`: there is one group, which the session parts itself."""
+    """Yield the groups for one call of the network: as many pictures as session and budget allow, at least one group.
+
+    `whole`: there is one group, which the session divides itself."""
     if whole:
         return iter([groups] if groups else [])
     size = max(map(len, groups), default=1)

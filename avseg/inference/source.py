@@ -1,4 +1,4 @@
-"""A video as clips of a few seconds, picture and sound decoded in step, in constant memory."""
+"""Reading a video as clips of a few seconds, with picture and sound in step, in constant memory."""
 
 from __future__ import annotations
 
@@ -27,28 +27,28 @@ log = logging.getLogger(__name__)
 Sized: TypeAlias = tuple[Tensor, float, tuple[int, int]]
 """A picture (3, h, w) uint8 sized for the network, when it is shown, and its (H, W) before that."""
 Part: TypeAlias = tuple[Tensor, list[float], tuple[int, int]]
-"""The same of n pictures, (n, 3, h, w)."""
+"""A part of n resized pictures, (n, 3, h, w)."""
 AHEAD = 32
-"""Pictures that are decoded and sized while the network works, where it is to see all of a video at once."""
+"""Pictures to decode and resize ahead of a network that processes a whole video at once."""
 LEFT_TO_MODEL = 1.0
-"""s of sound that may be missing at the end before silence takes its place; below, the model's own rule holds."""
+"""Seconds of sound that may be missing at the end; more is filled with silence, less follows the model's own rule."""
 
 
 def clips_of(
     info: VideoInfo, config: ModelConfig, plan: FramePlan, span: int | None, pictures: Pictures | None = None
 ) -> Iterator[Clip]:
-    """Consecutive parts of a video, sized for the network; parts of what a model sees as one hear what the whole would.
+    """Yield consecutive parts of a video, sized for the network; each part has the sound that the whole video gives it.
 
     Args:
         info: of the video.
         config: of the model.
         plan: which pictures.
         span: of a part, in pictures; None: all.
-        pictures: those of `pictures_of`, for callers who want to know where they end.
+        pictures: the pictures of `pictures_of`, for callers who need to know their end.
 
     Raises:
-        MediaError: mono sound, and a model that hears left and right.
-        ValueError: a model that does not hear videos.
+        MediaError: if the sound is mono and the model needs stereo.
+        ValueError: if the model cannot process the sound of videos.
     """
     check_hears(config)
     sound = VideoSound(info, config.heard_channels, config.sound_rate)
@@ -60,7 +60,7 @@ def clips_of(
 def clips_from(
     pictures: Iterable[Timed], sound: HeldSound, config: ModelConfig, span: int | None, name: str
 ) -> Iterator[Clip]:
-    """The same of pictures on the grid of a plan, with the sound that goes with them."""
+    """Yield clips of pictures on the grid of a plan, with their sound."""
     return _clips(_all_sized(pictures, Geometry(config.input)), sound, config, span, name)
 
 
@@ -88,12 +88,12 @@ def _clips(
 
 
 def pictures_of(info: VideoInfo, plan: FramePlan) -> Pictures:
-    """The pictures that are taken from a video."""
+    """Return the pictures to take from a video."""
     return iter_frames(info, plan.fps, plan.offset)
 
 
 def _nominal(shown: list[float], late: float) -> list[float]:
-    """s, where the sound of pictures shown at `shown` begins; never before the sound's own beginning at zero."""
+    """Return in s where the sound of pictures shown at `shown` begins; at least zero, the beginning of the sound."""
     return [max(time - late, 0.0) for time in shown]
 
 
@@ -103,7 +103,7 @@ def _all_sized(taken: Iterable[Timed], geometry: Geometry) -> Iterator[Sized]:
 
 
 def _parts(pictures: Iterable[Sized], span: int | None) -> Iterator[Part]:
-    """Up to `span` pictures; None: all at once."""
+    """Yield parts of up to `span` pictures; None: all at once."""
     held: list[Tensor] = []
     shown: list[float] = []
     size = (0, 0)
@@ -118,17 +118,17 @@ def _parts(pictures: Iterable[Sized], span: int | None) -> Iterator[Part]:
 
 
 def sized(picture: NDArray[np.uint8], geometry: Geometry) -> Tensor:
-    """(H, W, 3) uint8 as (3, h, w) at the size at which a network sees it."""
+    """Resize (H, W, 3) uint8 to (3, h, w) at the network's size."""
     resized = np.array(geometry.resize(Image.fromarray(picture), geometry.spec.interpolation))
     return torch.from_numpy(resized).permute(2, 0, 1)
 
 
 def _needed(times: list[float], known: float, config: ModelConfig) -> tuple[float, float, float, float]:
-    """Of a part with frames at `times`: begin and end in s of the sound that its windows touch; up to where there must
-    be some; and since when.
+    """Return the sound that frames at `times` need, in s: begin, end, the time up to which it must exist, and since
+    when.
 
-    `known`: the time of the last frame after it that is known of. A part that the model sees as one clip with others
-    must have sound up to there.
+    `known`: the time of the last known frame after the part. If the model processes several parts as one clip, sound
+    must exist up to there.
     """
     window, temporal = config.audio, config.temporal
     reach = ((temporal.length or 1) - 1) * max(temporal.spacing, window.hop) if temporal.kind == "block" else 0.0
@@ -146,11 +146,11 @@ def _needed(times: list[float], known: float, config: ModelConfig) -> tuple[floa
 def check_hears(config: ModelConfig) -> None:
     """
     Raises:
-        ValueError: a model that knows no sound but features that came with a data set.
+        ValueError: if the model takes only the audio features of a data set.
     """
     if not config.hears:
         raise ValueError(
-            "this model has no audio network, so it cannot hear a video; make its file again with one: "
+            "this model has no audio network, so it cannot process the sound of a video; convert it again with one: "
             f"avseg convert {config.family} CHECKPOINT -o FILE --vggish VGGISH"
         )
 
@@ -158,23 +158,23 @@ def check_hears(config: ModelConfig) -> None:
 def check_channels(name: str, channels: int, wanted: int) -> None:
     """
     Raises:
-        MediaError: mono sound, and a model that hears left and right: nothing could tell it where a thing is.
+        MediaError: if the sound is mono and the model needs stereo to locate objects.
     """
     if channels < wanted:
         raise MediaError(
-            f"{name} has mono sound, but this model hears left and right; give a stereo recording, or take a model "
-            "that was trained on mono sound"
+            f"{name} has mono sound, but this model needs stereo; give a stereo "
+            "recording, or use a model trained on mono sound"
         )
 
 
 class HeldSound:
-    """Sound that is read as far as it is wanted and forgotten behind that; silence where there is none."""
+    """Sound that is read on demand and dropped when no longer needed; silence if there is none."""
 
     def __init__(self, name: str, pieces: Iterator[Piece] | None, channels: int, rate: int) -> None:
         """
         Args:
-            name: of what it belongs to.
-            pieces: without holes, from the first picture on; None: there is none.
+            name: of the video.
+            pieces: consecutive pieces from the first picture on; None: no sound.
             channels: of the pieces.
             rate: Hz, of the pieces.
         """
@@ -183,15 +183,15 @@ class HeldSound:
         self._pieces = iter(()) if pieces is None else pieces
         self._held: NDArray[np.float32] = np.zeros((channels, 0), np.float32)
         self._start = 0
-        """Number of the first sample held, counted from the first picture."""
+        """Index of the first sample held, counted from the first picture."""
         self._stop = 0
-        """The number behind the last sample read."""
+        """Index after the last sample read."""
 
     def cut(self, begin: float, end: float, must: float, since: float) -> tuple[Tensor, float]:
-        """(A, S) from `begin` to `end` seconds or to the sound's end, and the time of the first sample.
+        """Return (A, S) from `begin` to `end` seconds or to the end of the sound, and the time of the first sample.
 
-        Where the sound ends more than a second before `must`, or within the first window after `since`, it goes on in
-        silence. Begins must not go back from call to call.
+        If the sound ends more than a second before `must`, or within the first window after `since`, silence follows.
+        `begin` must not decrease from call to call.
         """
         first, last, least, origin = (round(second * self._rate) for second in (begin, end, must, since))
         self._read_to(max(last, least))
@@ -209,11 +209,11 @@ class HeldSound:
             self._stop += piece[1].shape[1]
         if self._wanted and not self._stop:
             self._wanted = False
-            log.warning("%s: nothing of its sound can be decoded; the model hears silence", self._name)
+            log.warning("%s: its sound cannot be decoded; the model gets silence", self._name)
         self._held = np.concatenate(pieces, axis=1) if len(pieces) > 1 else self._held
 
     def _forget_before(self, first: int) -> None:
-        """Drop what lies before `first`."""
+        """Drop samples before `first`."""
         self._held = self._held[:, first - self._start :]
         self._start = first
 
@@ -229,7 +229,7 @@ class VideoSound(HeldSound):
             rate: Hz.
 
         Raises:
-            MediaError: mono sound, and a model that hears left and right.
+            MediaError: if the sound is mono and the model needs stereo.
         """
         name = info.path.name if info.other_sound is None else info.other_sound.name
         channels = min(info.sound.channels, 2) if info.sound else wanted
@@ -240,5 +240,5 @@ class VideoSound(HeldSound):
 
 
 def warn_of_silence(name: str, why: str) -> None:
-    """`why`: the end of a sentence about what is called `name`."""
-    log.warning("%s %s; the model hears silence and may mark nothing", name, why)
+    """Warn about silence; `why` ends a sentence that begins with `name`."""
+    log.warning("%s %s; the model gets silence and may mark nothing", name, why)

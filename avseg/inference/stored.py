@@ -1,4 +1,4 @@
-"""What results are of: a video, a clip, or a video that a result folder tells of."""
+"""The source of a result: a video, a clip, or the description of a video in a result folder."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from avseg.types import Clip
 
 @dataclass(frozen=True)
 class StoredVideo:
-    """What result.json says of a video whose file is not at hand."""
+    """The description of a video in result.json, without the file itself."""
 
     facts: Mapping[str, Any]
     """`video` of result.json."""
 
     @property
     def name(self) -> str:
-        """Of the file."""
+        """Name of the file."""
         return str(self.facts["file"])
 
     @property
@@ -31,9 +31,9 @@ class StoredVideo:
         return int(self.facts["width"])
 
     def refuse(self, what: str) -> MediaError:
-        """Why there is no `what`."""
+        """Return an error that explains why `what` cannot be made."""
         return MediaError(
-            f"{self.name} is not at hand, so no {what} can be made of it; say where the file is: "
+            f"the video {self.name} is needed to make this: {what}; give the path of its file: "
             "Result.load(FOLDER, video=FILE)"
         )
 
@@ -42,9 +42,9 @@ Source: TypeAlias = VideoInfo | Clip | StoredVideo
 
 
 def begin_of(source: Source) -> float:
-    """s, where on the clock of the whole video the times of a result begin: at the start of the part that was chosen.
+    """Return the start of a result's part in s, on the clock of the whole video.
 
-    Files of annotations are read beside the whole video, so times in them are on its clock.
+    Annotation files are used together with the whole video, so their times are on its clock.
     """
     if isinstance(source, Clip):
         return 0.0

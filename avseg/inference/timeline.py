@@ -1,4 +1,4 @@
-"""Gathered frame by frame: when each object sounds, and the masks of each track."""
+"""Accumulators over frames: when each object sounds, and the masks of each track."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from avseg.types import InstancePrediction, Rle, Task
 
 @dataclass
 class Intervals:
-    """Gathers, frame by frame, when each object sounds; of tracks a mask of any size tells it.
+    """Accumulates frame by frame when each object sounds; for tracks a mask of any size counts.
 
-    A frame speaks for the time from half-way to the frame before to half-way to the frame after, measured between the
-    middles of the sounds they heard; the first reaches back to 0 and the last on to the end.
+    A frame covers the time from half-way to the previous frame to half-way to the next, measured between the middles of
+    their sounds; the first frame starts at 0 and the last one reaches to the end.
     """
 
     least: float = SEEN
@@ -27,7 +27,7 @@ class Intervals:
     _tracks: tuple[Track, ...] = ()
 
     def add(self, frame: FrameResult) -> None:
-        """The next frame."""
+        """Add the next frame."""
         middle = sum(frame.heard) / 2
         border = 0.0 if self._middle is None else (self._middle + middle) / 2
         self._middle = middle
@@ -42,8 +42,10 @@ class Intervals:
         self._open = set(now)
 
     def closed(self, end: float) -> list[dict[str, Any]]:
-        """By object: id, class id, class and the (begin, end) in s, rounded to milliseconds; of tracks, all of them and
-        each with its score. `end`: s, the end of the last picture."""
+        """Return id, class id, class and spans (begin, end) of each object in s, rounded to milliseconds.
+
+        For tracks, all of them, each with its score. `end`: the end of the last picture in s.
+        """
         spans = {i: [list(span) for span in spans] for i, spans in sorted(self._spans.items())}
         for still in self._open:
             spans[still][-1][1] = end
@@ -66,13 +68,13 @@ class Intervals:
 
 
 def _within(spans: list[list[float]], end: float) -> list[list[float]]:
-    """Spans cut off at the end of the video; what a frame heard may reach beyond it. One is left in any case."""
+    """Cut spans at the end of the video, which the sound of a frame may exceed; at least one is kept."""
     cut = [[round(min(begin, end), 3), round(min(stop, end), 3)] for begin, stop in spans]
     return [span for span in cut if span[1] > span[0]] or cut[:1]
 
 
 class TrackTable:
-    """Gathers, frame by frame, the masks of each track."""
+    """Accumulates the masks of each track frame by frame."""
 
     def __init__(self, name: str) -> None:
         """`name`: of the video."""
@@ -81,20 +83,22 @@ class TrackTable:
         self._masks: dict[int, list[Rle | None]] = {}
 
     def add(self, frame: FrameResult) -> None:
-        """The next frame."""
+        """Add the next frame."""
         self._last = frame
         there: dict[int, Rle] = {one.id: one.rle for one in frame.objects}
         for track in frame.tracks:
             self._masks.setdefault(track.id, []).append(there.get(track.id))
 
     def prediction(self, task: Task) -> InstancePrediction:
-        """All of them.
+        """Return the prediction with all tracks.
 
         Raises:
-            ValueError: a task without tracks, or no frame.
+            ValueError: if the task has no tracks, or there is no frame.
         """
         if task.kind != "instance" or self._last is None:
-            raise ValueError(f"{self.name} has no tracks: its {task.kind} model does not track; take one that does")
+            raise ValueError(
+                f"{self.name} has no tracks, because its {task.kind} model does not track; use a model that tracks"
+            )
         tracks = self._last.tracks
         return InstancePrediction(
             id=self.name,

@@ -1,4 +1,4 @@
-"""A result at a glance, and as tables of other libraries: what `Result` shows and gives in Python."""
+"""Views of a result: one line, a card for notebooks, a plot, and tables for other libraries."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LONGEST_LINE = 120
-"""Characters of a result's line."""
+"""Length of a result's line in characters."""
 SHOWN_FRAMES = 6
 QUICK = 120.0
-"""s; of longer videos a card shows masks without their pictures, since these would have to be decoded first."""
+"""Seconds; for longer videos a card shows masks without pictures, to avoid decoding them."""
 GREY = 96
-"""What stands for pictures that are not at hand."""
+"""Grey in place of pictures that are not available."""
 COLUMNS = ("frame", "time", "id", "class_id", "class", "score", "area", "left", "top", "width", "height")
 
 
 def line_of(result: Result) -> str:
-    """Id, size, length and the objects that are detected, in at most 120 characters."""
+    """Return id, size, length and detected objects in at most 120 characters."""
     height, width = result.size
     name = result.id if len(result.id) <= 40 else f"{result.id[:37]}..."
     names = {one.id: one.name for frame in result.frames for one in frame.objects}
@@ -51,15 +51,15 @@ def line_of(result: Result) -> str:
 
 
 def card_of(result: Result) -> str:
-    """HTML for a notebook: a line, a contact sheet, and when each object sounds. It needs no other file."""
+    """Return self-contained HTML for a notebook: a line, a contact sheet, and when each object sounds."""
     height, width = result.size
-    facts = f"{width}x{height}, {result.duration:.1f} s, {result.fps:g} masks a second, {result.model}"
+    facts = f"{width}x{height}, {result.duration:.1f} s, {result.fps:g} masks per second, {result.model}"
     parts = [f"<div><b>{escape(result.id)}</b> <span>{escape(facts)}</span></div>"]
     if result.frames:
         buffer = io.BytesIO()
         Image.fromarray(_sheet(result, result.duration <= QUICK, 220)).save(buffer, format="JPEG", quality=85)
         data = base64.b64encode(buffer.getvalue()).decode("ascii")
-        parts.append(f'<img alt="frames with what sounds in them" src="data:image/jpeg;base64,{data}">')
+        parts.append(f'<img alt="frames with their sounding objects" src="data:image/jpeg;base64,{data}">')
     rows = [
         f"<tr><td>{one['id']}</td><td>{escape(one['class'])}</td><td>{_spans(one['intervals'])}</td></tr>"
         for one in result.sounding
@@ -74,7 +74,7 @@ def _spans(spans: Sequence[Sequence[float]]) -> str:
 
 
 def plot_of(result: Result) -> Image.Image:
-    """A timeline of what sounds when, and below it a contact sheet."""
+    """Draw a timeline of when each object sounds, and below it a contact sheet."""
     colours = palette(result.task)
     bars = [Bar(_named(one), tuple(colours[one["id"]].tolist()), one["intervals"]) for one in result.sounding]
     parts = [timeline(bars, result.duration)]
@@ -88,7 +88,7 @@ def _named(one: dict[str, Any]) -> str:
 
 
 def _sheet(result: Result, decode: bool, tile: int) -> Picture:
-    """Up to six frames from all over the video, with their masks."""
+    """Return up to six frames spread over the video, with their masks."""
     stride = -(-len(result.frames) // SHOWN_FRAMES)
     chosen, colours = result.frames[::stride], palette(result.task)
     pictures = _pictures(result, chosen) if decode else []
@@ -107,21 +107,21 @@ def _sheet(result: Result, decode: bool, tile: int) -> Picture:
 
 
 def _pictures(result: Result, chosen: Sequence[FrameResult]) -> list[Picture]:
-    """The pictures of some frames; none where the video is not there any more."""
+    """Return the pictures of some frames; none if the video no longer exists."""
     if isinstance(result.source, StoredVideo):
         return []
     pictures = FramePictures(result.source, result.fps)
     try:
         return [pictures.of(frame) for frame in chosen]
     except (OSError, ValueError) as error:
-        log.warning("the pictures are left grey: %s", error)
+        log.warning("pictures are shown in grey: %s", error)
         return []
     finally:
         pictures.close()
 
 
 def to_pandas(result: Result) -> Any:
-    """A DataFrame with one row for each object of each frame; see `Result.to_pandas`.
+    """Return a DataFrame with one row for each object of each frame; see `Result.to_pandas`.
 
     Raises:
         ImportError: pandas is not installed.
@@ -135,7 +135,7 @@ def to_pandas(result: Result) -> Any:
 
 
 def to_supervision(result: Result) -> list[Any]:
-    """`supervision.Detections`, one for each frame; see `Result.to_supervision`.
+    """Return `supervision.Detections`, one for each frame; see `Result.to_supervision`.
 
     Raises:
         ImportError: supervision is not installed.

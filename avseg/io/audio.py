@@ -43,7 +43,7 @@ def read_wav(path: Path, sample_rate: int | None = None, channels: int | None = 
 
 @dataclass(frozen=True, eq=False)
 class Wav:
-    """An open WAV file of which only what is asked for is read and converted."""
+    """An open WAV file; parts are read and converted on request."""
 
     samples: NDArray[np.generic]
     """(A, S) of the file's own type, mapped into memory where the format allows it."""
@@ -56,7 +56,7 @@ class Wav:
 
 
 def open_wav(path: Path) -> Wav:
-    """A WAV file, for reading parts of it.
+    """Open a WAV file to read parts of it.
 
     Raises:
         FileNotFoundError: no such file.
@@ -66,7 +66,7 @@ def open_wav(path: Path) -> Wav:
 
 
 def write_wav(path: Path, audio: Tensor, sample_rate: int) -> None:
-    """Write (A, S) or (S,) float in [-1, 1] as 16-bit PCM, whole or not at all; what lies outside is clipped."""
+    """Write (A, S) or (S,) float in [-1, 1] as 16-bit PCM, atomically; values outside are clipped."""
     from scipy.io import wavfile
 
     with write_aside(Path(path)) as aside:
@@ -74,14 +74,14 @@ def write_wav(path: Path, audio: Tensor, sample_rate: int) -> None:
 
 
 class WavStream:
-    """A WAV file of 16 bit that is written piece by piece; it is whole once it is closed."""
+    """A 16-bit WAV file written piece by piece; `close` completes it."""
 
     def __init__(self, path: Path, sample_rate: int) -> None:
         self._path, self._rate = path, sample_rate
         self._file: wave.Wave_write | None = None
 
     def add(self, audio: Tensor) -> None:
-        """Write (A, S) float in [-1, 1]; what lies outside is clipped."""
+        """Write (A, S) float in [-1, 1]; values outside are clipped."""
         if self._file is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._file = wave.open(str(self._path), "wb")  # noqa: SIM115  `close` closes it
@@ -89,7 +89,7 @@ class WavStream:
         self._file.writeframesraw(_pcm(audio).numpy().astype("<i2").tobytes())
 
     def close(self) -> None:
-        """There is no more; a sound without samples leaves no file."""
+        """Complete the file; without samples no file is left."""
         if self._file is not None:
             self._file.close()
 
@@ -116,15 +116,15 @@ def _read(path: Path, mapped: bool = False) -> tuple[NDArray[np.generic], int]:
             rate, samples = wavfile.read(source, mmap=mapped and source is path and _can_be_mapped(head))
     except Exception as error:
         # scipy trips over a file that has neither of the parts that every WAV file has.
-        reason = "it has no `fmt ` and no `data`" if isinstance(error, UnboundLocalError) else error
-        raise ValueError(f"{path} is not a whole WAV file ({reason}); prepare or copy it again") from error
+        reason = "it has no `fmt ` or no `data` chunk" if isinstance(error, UnboundLocalError) else error
+        raise ValueError(f"{path} is not a complete WAV file ({reason}); prepare or copy it again") from error
     if samples.size == 0:
         raise ValueError(f"{path} is a WAV file without samples; prepare or copy it again")
     return samples.reshape(len(samples), -1).T, int(rate)  # (A, S)
 
 
 def _begin(source: Path | BytesIO) -> tuple[bytes, int]:
-    """The first 36 bytes of a file, and how many it has."""
+    """Return the first 36 bytes of a file, and its size."""
     if isinstance(source, BytesIO):
         held = source.getbuffer()
         return bytes(held[:36]), len(held)
@@ -133,7 +133,7 @@ def _begin(source: Path | BytesIO) -> tuple[bytes, int]:
 
 
 def _can_be_mapped(head: bytes) -> bool:
-    """Samples of three bytes (and files that are not plain) have to be unpacked."""
+    """Whether samples can be mapped into memory; those of three bytes and of unusual files cannot."""
     return head[12:16] == b"fmt " and head[34:36] in (b"\x08\x00", b"\x10\x00", b"\x20\x00", b"\x40\x00")
 
 
@@ -141,7 +141,7 @@ def _check_length(path: Path, head: bytes, found: int) -> None:
     """Refuse a file shorter than its header says; a program that writes into a pipe says 2^31 or more."""
     wanted = int.from_bytes(head[4:8], "little") + 8
     if head[:4] == b"RIFF" and found + 1 < wanted < 2**31:
-        raise ValueError(f"{path} has {found} of the {wanted} bytes its header names; prepare or copy it again")
+        raise ValueError(f"{path} has {found} bytes, but its header says {wanted}; prepare or copy it again")
 
 
 def _to_float(samples: NDArray[np.generic]) -> NDArray[np.float64]:
@@ -149,7 +149,7 @@ def _to_float(samples: NDArray[np.generic]) -> NDArray[np.float64]:
     if name in ("float32", "float64"):
         return samples.astype(np.float64)
     if name not in _SCALES:
-        raise ValueError(f"samples of {name} are not read; wanted 8, 16, 24, 32 bit or float")
+        raise ValueError(f"samples of {name} are not supported; wanted 8, 16, 24, 32 bit or float")
     offset = 128.0 if name == "uint8" else 0.0
     return (samples.astype(np.float64) - offset) / _SCALES[name]
 
@@ -163,5 +163,6 @@ def _mix(audio: NDArray[np.float64], channels: int | None, path: Path) -> NDArra
     if channels == 2 and audio.shape[0] == 1:
         return audio.repeat(2, 0)
     raise ValueError(
-        f"{path} has {audio.shape[0]} channels and cannot be made {channels}; wanted 1, or 2 of mono or stereo"
+        f"{path} has {audio.shape[0]} channels and cannot be converted to "
+        f"{channels}; wanted 1, or 2 from mono or stereo"
     )

@@ -1,4 +1,4 @@
-"""One clock for the packets of a file, whatever its stamps do: joined recordings, repeated and broken stamps."""
+"""One continuous clock for the packets of a file, across joined recordings and repeated or broken timestamps."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 Item = TypeVar("Item")
 
 JUMP = 10.0
-"""s; a longer step forward is a cut in formats whose clock may start anew, and there alone."""
+"""Seconds; a longer step forward is a cut, only in formats whose clock may restart."""
 BACK = 0.5
 """s; a longer step back is a cut in every format: packets of a stream come in the order of decoding."""
 SOON = 0.5
@@ -19,7 +19,7 @@ WITNESSES = 16
 
 
 class Clock:
-    """Moves the stamps of a file's packets so that time goes on evenly across cuts, the same for all its streams.
+    """Shifts the timestamps of a file's packets so that time is continuous across cuts, equally for all its streams.
 
     A stretch between two cuts keeps its stamps but for one shift. A stream that jumps takes the shift of a stretch that
     another stream has entered before, where that fits; else a new stretch begins where the longest stream has ended.
@@ -27,7 +27,7 @@ class Clock:
     """
 
     def __init__(self, may_restart: bool) -> None:
-        """`may_restart`: whether the clock of the format may start anew in mid-file (MPEG-TS and its kin)."""
+        """`may_restart`: whether the clock of the format may restart in mid-file (MPEG-TS and its kin)."""
         self.cuts = 0
         """How many stretches have begun after the first."""
         self.rest = 0.0
@@ -69,7 +69,7 @@ class Clock:
         return 0.0 if line.reached is None or line.first is None else line.reached - line.first
 
     def _let_go(self, line: _Line, following: Any | None) -> Iterator[Any]:
-        """The packets that wait, once the one after them says whether their stamps are to be believed."""
+        """Release the waiting packets once the next one shows whether their timestamps are right."""
         if not line.waiting:
             return
         if following is None or not following.size or len(line.waiting) >= WITNESSES:
@@ -83,19 +83,19 @@ class Clock:
             yield self._laid(line, packet) if trusted else self._laid_behind(line, packet)
 
     def _leap(self, line: _Line, packet: Any) -> float:
-        """s from where the stream has come to, to the packet; 0 where either is unknown."""
+        """Return the step in s from the current end of the stream to the packet; 0 if unknown."""
         if line.reached is None or packet.dts is None:
             return 0.0
         return float(packet.dts * packet.time_base) + self._shifts[line.stretch] - line.reached
 
     def _laid(self, line: _Line, packet: Any) -> Any:
-        """The packet in the stretch that it fits, or in a new one."""
+        """Place the packet in the stretch that it fits, or in a new one."""
         if packet.size and not -BACK <= self._leap(line, packet) <= SOON:
             line.stretch = self._stretch_of(line, packet)
         return line.counted(_moved(packet, self._shifts[line.stretch]), self._may_restart)
 
     def _laid_behind(self, line: _Line, packet: Any) -> Any:
-        """The packet right behind the one before it, whatever its own stamp says."""
+        """Place the packet directly after the previous one, ignoring its timestamp."""
         return line.counted(_moved(packet, self._shifts[line.stretch] - self._leap(line, packet)), self._may_restart)
 
     def _stretch_of(self, line: _Line, packet: Any) -> int:
@@ -113,7 +113,7 @@ class Clock:
 
 @dataclass
 class _Line:
-    """How far one stream has come, on the common clock."""
+    """The position of one stream on the common clock."""
 
     stretch: int = 0
     first: float | None = None

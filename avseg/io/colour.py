@@ -1,7 +1,6 @@
-"""Between coded pictures and RGB, by the rule that players follow.
+"""Conversion between coded pictures and RGB, by the rule of players.
 
-What a file says of its colours holds. Where it says nothing, pictures of 720 lines and more are BT.709, smaller ones
-BT.601.
+Colour metadata of a file is used. Without metadata, pictures of 720 lines and more are BT.709, smaller ones BT.601.
 """
 
 from __future__ import annotations
@@ -60,7 +59,7 @@ def coded(picture: NDArray[np.uint8], form: str = "yuv420p") -> Any:
 
 
 def tag(context: Any, height: int) -> None:
-    """Write into an encoder's context what `coded` makes of pictures of `height` lines."""
+    """Write the colour metadata of `coded` for pictures of `height` lines into an encoder's context."""
     number = _BT709 if height >= HD_LINES else _SMPTE170M
     context.colorspace, context.color_primaries, context.color_trc = number, number, number
     context.color_range = _LIMITED

@@ -1,4 +1,4 @@
-"""Sound of any layout of speakers as one or two channels, never louder than the loudest speaker."""
+"""Mixing sound of any speaker layout to one or two channels, never louder than the loudest speaker."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def mixed(sound: NDArray[np.float32], names: list[str], channels: int | None) ->
     if channels is None or channels == sound.shape[0]:
         return sound
     if channels not in (1, 2):
-        raise ValueError(f"sound can be mixed to 1 or 2 channels, {channels} were asked for")
+        raise ValueError(f"sound can be mixed to 1 or 2 channels, got {channels}")
     gains = np.array([_gain(name) for name in names]).T
     if len(names) != sound.shape[0] or not gains.any(1).all():
         gains = np.ones((2, sound.shape[0]))

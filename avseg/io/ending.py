@@ -1,4 +1,4 @@
-"""When the last picture of a video ends, and whether the file breaks off before its stated end."""
+"""The end of a video's last picture, and detection of truncated files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MISSING, LEAST_MISSING = 0.05, 0.5
 
 
 class Ending:
-    """Watches the frames of a video in the order of showing, and tells in the end how long the last one stays.
+    """Follows the frames of a video in display order and determines how long the last one is shown.
 
     A frame stays until the next one comes. Of the last one, what the file says holds where it can be right: its own
     duration, where durations belong to the frames they stand beside; else the length of the picture stream, where it

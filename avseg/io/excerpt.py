@@ -1,4 +1,4 @@
-"""What is used of a video: a part of it, another sound, or one picture for as long as a sound lasts."""
+"""The used part of a video: a time span, another sound, or one picture for the length of a sound."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from avseg.io.video_sound import iter_audio
 
 @dataclass(frozen=True)
 class Excerpt:
-    """What is wanted of every video."""
+    """The part and sound to use of every video."""
 
     part: tuple[float, float] | None = None
     """s, begin and end; see `VideoInfo.part`."""
     audio: Path | None = None
     """The file whose sound stands in place of their own."""
     sound: SoundInfo | None = None
-    """What it holds."""
+    """Facts of its sound."""
 
     @classmethod
     def wanted(
@@ -41,7 +41,7 @@ class Excerpt:
         return cls(part) if audio is None else cls(part, Path(audio), _sound_of(Path(audio)))
 
     def of(self, path: Path) -> VideoInfo:
-        """What a file holds of it.
+        """Return the part of a file that is used.
 
         Raises:
             MediaError: a file that cannot be used, a picture without `audio`, or one whose sound ends before the part.
@@ -64,7 +64,7 @@ def excerpt(
     end: float | str | None = None,
     audio: str | PathLike[str] | None = None,
 ) -> VideoInfo:
-    """What a video file holds of what is wanted.
+    """Return the wanted part of a video file.
 
     Args:
         path: a video; with `audio` also a picture, which is shown as long as the sound lasts.
@@ -92,7 +92,7 @@ def _sound_of(path: Path) -> SoundInfo:
                 return sound_info(media.sound)
     except MediaError as error:
         raise MediaError(
-            str(error).replace("as a video", "for its sound").replace("no video at all", "no sound")
+            str(error).replace("as a video", "for its sound").replace("not a video", "no sound")
         ) from error
     raise MediaError(
         f"{path} has no sound that can be decoded; give a sound file, such as WAV or MP3, or another video"
@@ -106,7 +106,7 @@ def _still(path: Path, audio: Path | None, sound: SoundInfo | None) -> VideoInfo
         MediaError: no whole picture, no sound beside it, or one of which nothing can be decoded.
     """
     if audio is None or sound is None:
-        raise MediaError(f"{path} is a picture; give the sound that goes with it (--audio FILE), or a video")
+        raise MediaError(f"{path} is a picture; give a sound for it (--audio FILE), or use a video")
     if not path.is_file():
         raise MediaError(f"{path} is not a file; give the path of a picture")
     height, width = read_still(path).shape[:2]
@@ -114,6 +114,6 @@ def _still(path: Path, audio: Path | None, sound: SoundInfo | None) -> VideoInfo
     for time, piece, rate in iter_audio(audio):
         seconds = time + piece.shape[1] / rate
     if not seconds:
-        raise MediaError(f"{audio} has sound of which nothing can be decoded; give another sound file")
+        raise MediaError(f"the sound of {audio} cannot be decoded; give another sound file")
     kind = path.suffix.lower().removeprefix(".")
     return VideoInfo(path, width, height, STILL_RATE, seconds, kind, Orientation(), 1.0, 0.0, sound, still=seconds)

@@ -1,4 +1,4 @@
-"""Files that are whole or absent."""
+"""Atomic writing: files that are complete or absent."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from pathlib import Path
 
 @contextmanager
 def write_aside(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` to write to; it takes the place of `path` only when the block ends well.
+    """Yield a temporary path next to `path`, which replaces `path` only if the block succeeds.
 
     The temporary name keeps the suffix of `path`, so that writers which look at it work. Parents are made.
-    On any error, an interrupt included, the half-written file is removed and `path` stays as it was; what a killed
-    process leaves, `clear_stale` removes.
-    Its mode becomes that of any new file, also where the writer makes private ones, as safetensors does.
+    On any error, including an interrupt, the partial file is removed and `path` is unchanged; `clear_stale` removes
+    files of killed processes. Its mode becomes that of any new file, also where the writer makes private ones, as
+    safetensors does.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -48,7 +48,7 @@ def _mode_of_new_file(path: Path) -> int:
 
 @contextmanager
 def write_folder_aside(path: Path) -> Iterator[Path]:
-    """The same for a folder: what the block wrote replaces `path` as a whole when it ends well."""
+    """Like `write_aside`, for a folder."""
     with folder_aside(path) as aside:
         yield aside
         if path.exists():
@@ -58,7 +58,7 @@ def write_folder_aside(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def folder_aside(path: Path) -> Iterator[Path]:
-    """A temporary folder beside `path`, which is removed with what is left in it when the block ends."""
+    """Yield a temporary folder next to `path`, which is removed with its content after the block."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{_mark()}.part")
@@ -70,7 +70,7 @@ def folder_aside(path: Path) -> Iterator[Path]:
 
 
 def cache_folder(name: str) -> Path:
-    """Where what can be made again is kept: below `AVSEG_CACHE`, or `avseg` in the user's cache folder."""
+    """Return the folder for caches: below `AVSEG_CACHE`, or `avseg` in the user's cache folder."""
     if given := os.environ.get("AVSEG_CACHE"):
         return Path(given) / name
     base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
@@ -78,7 +78,7 @@ def cache_folder(name: str) -> Path:
 
 
 def clear_stale(folder: Path, *, below: bool = False) -> None:
-    """Remove what killed processes of this machine have left half-written in `folder`.
+    """Remove partial files of killed processes of this machine from `folder`.
 
     Args:
         folder: Where files and folders were written aside; it may be missing.
@@ -129,7 +129,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file, or a folder with all that is in it; nothing where there is none."""
+    """Remove a file or a folder with its content, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -137,7 +137,7 @@ def remove(path: Path) -> None:
 
 
 def is_visible(path: Path, folder: Path) -> bool:
-    """Whether what was found in `folder` is meant when the folder is named: neither it nor what holds it is hidden.
+    """Whether a file found in `folder` belongs to its content: neither it nor a folder above it is hidden.
 
     macOS keeps its notes on NAME.mp4 beside it on foreign discs, as `._NAME.mp4`.
     """
@@ -145,7 +145,7 @@ def is_visible(path: Path, folder: Path) -> bool:
 
 
 def inside(root: Path, *parts: str) -> Path:
-    """`root / parts`, refusing a name that would leave `root`.
+    """Return `root / parts`, refusing a name that would leave `root`.
 
     Raises:
         ValueError: an absolute name, a drive, or `..`.

@@ -16,7 +16,7 @@ from avseg.io.packed import opened
 
 
 def open_image(path: Path, mode: str | None = None) -> Image.Image:
-    """A decoded picture, converted to a Pillow `mode` where one is given.
+    """Open and decode a picture, converted to a Pillow `mode` if given.
 
     Raises:
         FileNotFoundError: no such file.
@@ -29,7 +29,7 @@ def open_image(path: Path, mode: str | None = None) -> Image.Image:
     except FileNotFoundError:
         raise FileNotFoundError(f"the picture {path} is missing") from None
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{path} is not a whole picture ({error}); prepare or copy it again") from error
+        raise ValueError(f"{path} is not a complete picture ({error}); prepare or copy it again") from error
 
 
 def eight_bit(image: Image.Image) -> Image.Image:

@@ -1,4 +1,4 @@
-"""Frames of a late part of a video, without decoding all that comes before it.
+"""Frames of a late part of a video, without decoding everything before it.
 
 The file is read from its beginning, so that times come out as they do without this; what lies before the last keyframe
 at or before the part is passed over. Where a file gives reason to doubt that the same frames come, it says so.
@@ -135,7 +135,7 @@ class _Order:
             yield self._next()
 
     def rest(self, end: int) -> Iterator[Passed]:
-        """Those that wait; all of them are shown before the stamp `end`."""
+        """Yield the remaining frames, all shown before the timestamp `end`."""
         while self._waiting:
             found = self._next()
             if found.pts >= end:

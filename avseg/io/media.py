@@ -1,4 +1,4 @@
-"""Opening a media file: what is in it, on which clock, and one clear sentence when it cannot be used."""
+"""Opening a media file: its streams, its clock, and one clear sentence if it cannot be used."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from avseg.io.streams import (
 __all__ = ["Media", "MediaError", "SoundInfo", "VideoInfo", "open_media", "probe", "why_silent"]
 
 OPTIONS = {"protocol_whitelist": "file", "merge_pmt_versions": "1"}
-"""Of FFmpeg, for every file: local files alone; streams of a transport stream that get other numbers are the same."""
+"""Options of FFmpeg for every file: local files only; renumbered streams of a transport stream are merged."""
 LONG_LOOK = {"probesize": str(2**26), "analyzeduration": str(60 * 10**6)}
 """Bytes and microseconds in which FFmpeg looks for streams."""
 DECODED_AT = ("avi", "asf", "asf_o")
@@ -43,7 +43,7 @@ class SoundInfo:
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a video file says it holds. Sizes are those shown, after rotation."""
+    """Facts from the header of a video file. Sizes are as shown, after rotation."""
 
     path: Path
     width: int
@@ -109,7 +109,7 @@ class Media:
         yield from self.left(stream)
 
     def packets_of(self, stream: Any) -> Iterator[Any]:
-        """Those of `packets` that are of picture or sound."""
+        """Yield the packets of picture or sound."""
         for packet in self.packets():
             self.damaged += bool(packet.size and packet.is_corrupt)
             if packet.stream.index == stream.index:
@@ -157,7 +157,7 @@ def _demuxed(container: Any, picture: Any | None) -> Iterator[Any]:
 
 @contextmanager
 def open_media(path: str | Path) -> Iterator[Media]:
-    """The opened file; only local files, whatever a playlist inside may ask for.
+    """Open a file; only local files are allowed, also inside playlists.
 
     Raises:
         MediaError: no such file, an empty file, or one that FFmpeg cannot open.
@@ -168,15 +168,15 @@ def open_media(path: str | Path) -> Iterator[Media]:
     if not path.is_file():
         raise MediaError(f"{path} is not a file; give the path of a video")
     if path.stat().st_size == 0:
-        raise MediaError(f"{path} is empty (0 bytes); the copy or download that made it did not finish")
+        raise MediaError(f"{path} is empty (0 bytes); copy or download it again")
     try:
         container = _opened(path)
     except PermissionError as error:
-        raise MediaError(f"{path} may not be read: {error.strerror}") from error
+        raise MediaError(f"{path} cannot be read: {error.strerror}") from error
     except (av.error.FFmpegError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise MediaError(
-            f"{path} cannot be opened as a video ({reason}); it is cut short, damaged, or no video at all"
+            f"{path} cannot be opened as a video ({reason}); it is truncated, damaged or not a video"
         ) from error
     with container:
         picture = _picture_or_none(container, path)
@@ -209,7 +209,7 @@ def _picture_or_none(container: Any, path: Path) -> Any | None:
 
 
 def probe(path: str | Path) -> VideoInfo:
-    """Open `path`, decode its first frame and say what it holds.
+    """Open `path`, decode its first frame and return its facts.
 
     Raises:
         MediaError: as `open_media` and `picture_stream`, or no frame can be decoded.
@@ -245,7 +245,7 @@ def first_frame(media: Media) -> Any:
     """
     for frame in media.frames(media.seen()):
         return frame
-    raise MediaError(f"{media.path} holds no frame that can be decoded; it is empty or cut short")
+    raise MediaError(f"{media.path} has no frame that can be decoded; it is empty or truncated")
 
 
 def picture_start(path: str | Path) -> float | None:
@@ -279,7 +279,7 @@ def why_silent(path: str | Path) -> str:
 
 def _why_silent(media: Media) -> str:
     if media.sound is not None:
-        return "has sound of which nothing can be decoded"
+        return "has sound that cannot be decoded"
     codecs = [codec_name(media.container, one) for one in sound_streams(media.container, media.picture)]
     if not codecs:
         return "has no sound"
@@ -287,6 +287,6 @@ def _why_silent(media: Media) -> str:
 
 
 def sound_info(stream: Any) -> SoundInfo:
-    """What is told of a sound stream that can be decoded."""
+    """Return the facts of a sound stream that can be decoded."""
     context = stream.codec_context
     return SoundInfo(context.name, context.sample_rate, context.layout.nb_channels, context.layout.name)

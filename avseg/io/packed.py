@@ -1,4 +1,4 @@
-"""Files that lie inside shards: readers open them by the paths that they would have in a folder."""
+"""Files inside shards, which readers open by the paths that they would have in a folder."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def assumed(folder: Path) -> Iterator[set[str]]:
 
 
 def opened(path: Path) -> Path | BytesIO:
-    """What a library may open in place of `path`: the path itself, or its content where it lies in a shard."""
+    """Return an object that libraries can open: the path itself, or the content of a file in a shard."""
     found = _held.get(str(path))
     return path if found is None else BytesIO(found[0]())
 

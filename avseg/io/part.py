@@ -1,4 +1,4 @@
-"""Which part of a video is wanted, in words or seconds, and which files are videos or pictures. Imports no torch."""
+"""Parsing of the wanted part of a video, and suffixes of videos and pictures. Imports no torch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ STILLS = frozenset((".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"))
 VIDEO_SUFFIXES = frozenset(
     ".mp4 .m4v .mov .mkv .webm .avi .mpg .mpeg .ts .m2ts .mts .wmv .flv .ogv .3gp".split()  # noqa: SIM905  one line
 )
-"""Of the files of a folder that are taken for videos."""
+"""Suffixes of the files in a folder that count as videos."""
 _CLOCK = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)")
 
 
@@ -27,7 +27,7 @@ def part_of(start: float | str | None, end: float | str | None) -> tuple[float, 
     begin = 0.0 if start is None else seconds_of(start, "start")
     stop = math.inf if end is None else seconds_of(end, "end")
     if stop <= begin:
-        raise ValueError(f"end {stop:g} s is not after start {begin:g} s; give a part that has some length")
+        raise ValueError(f"end {stop:g} s is not after start {begin:g} s; give an end after the start")
     return begin, stop
 
 
@@ -44,7 +44,7 @@ def seconds_of(time: float | str, name: str) -> float:
 
 
 def _of_clock(text: str) -> float:
-    """s of `1:02.5`; not a number where it is no time."""
+    """Return the seconds of `1:02.5`; NaN if it is not a time."""
     found = _CLOCK.fullmatch(text.strip())
     if found is None:
         return math.nan

@@ -37,13 +37,13 @@ def read_tensor(path: Path) -> Tensor:
 
 
 def read_tensors(path: Path) -> Any:
-    """What a pickle of weights holds: plain values, dictionaries and lists, with tensors where it has arrays.
+    """Read a pickle of weights: plain values, dictionaries and lists, with arrays as tensors.
 
     Raises:
         FileNotFoundError: no such file.
         ValueError: not a whole pickle, or one that asks for more than tensors and arrays need (nothing of it runs).
     """
-    return _with_tensors(_unpickled(Path(path), "a pickle of weights", "pickle of weights", "fetch it again"))
+    return _with_tensors(_unpickled(Path(path), "a pickle of weights", "pickle of weights", "download it again"))
 
 
 def _unpickled(path: Path, what: str, wanted: str, advice: str) -> Any:
@@ -53,9 +53,9 @@ def _unpickled(path: Path, what: str, wanted: str, advice: str) -> Any:
         with open_binary(path) as file:
             return _TensorUnpickler(file).load()
     except _RefusedError as error:
-        raise ValueError(f"{path} is refused: it asks for {error}, and {what} needs no such thing") from None
+        raise ValueError(f"{path} is refused: it asks for {error}, which {what} does not need") from None
     except Exception as error:
-        raise ValueError(f"{path} is not a whole {wanted} ({error}); {advice}") from error
+        raise ValueError(f"{path} is not a complete {wanted} ({error}); {advice}") from error
 
 
 def _with_tensors(value: Any) -> Any:
@@ -124,7 +124,7 @@ def _makers() -> dict[tuple[str, str], Any]:
         held = raw.nbytes() // empty.element_size()
         last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
         if min((offset, *size, *stride)) < 0 or prod(size) > held or (0 not in size and last >= held):
-            raise ValueError("the tensor reaches past its own bytes")
+            raise ValueError("the tensor is larger than its data")
         return empty.set_(raw, offset, tuple(size), tuple(stride))
 
     array_kind = object()  # stands for the name numpy.ndarray, which a pickle could call with any size

@@ -95,18 +95,18 @@ class Pictures(Iterator[Timed]):
                     yield time, picture
                 return
             except DoubtError as doubt:
-                log.debug("%s is decoded from its beginning: %s", self._path, doubt)
+                log.debug("%s: decoding from its beginning, because of %s", self._path, doubt)
         with open_media(self._path) as media:
             for time, frame in self._wanted(self._timed(media)):
                 yield time, converter.rgb(frame)
 
     def _wanted(self, frames: Iterator[tuple[float, Any]]) -> Iterator[tuple[float, Any]]:
-        """Of (time, frame) of all frames, those that are given, at their times."""
+        """Select from (time, frame) of all frames those to yield, at their times."""
         frames = frames if self._part is None else self._within(frames, *self._part)
         return frames if self._fps is None else self._on_grid(frames, self._fps)
 
     def _shown(self, media: Media, begin: float) -> Iterator[tuple[float, Any]]:
-        """The same as `_timed`, and whoever else is to see them sees them."""
+        """Like `_timed`, and passes every frame to `also`."""
         end = -1.0
         try:
             for time, frame in self._timed(media, begin):
@@ -135,12 +135,12 @@ class Pictures(Iterator[Timed]):
             self.count, self.end, self.damaged = count, time + ending.step, media.damaged
             yield time, frame
         if not count:
-            raise MediaError(f"{self._path} holds no frame that can be decoded; it is empty or cut short")
+            raise MediaError(f"{self._path} has no frame that can be decoded; it is empty or truncated")
         self.end, self.damaged = ending.end(start or 0.0), media.damaged
         missing = ending.missing(start or 0.0)
         if missing and self._warn:
             log.warning(
-                "%s: frames end at %.1f s of the stated %.1f s; the file is cut short",
+                "%s: frames end at %.1f s of %.1f s; the file is truncated",
                 self._path,
                 self.end,
                 self.end + missing,
@@ -249,7 +249,7 @@ class Converter:
             except OSError as error:
                 raise MediaError(
                     f"{self._path} has pictures ({frame.format.name}, matrix {int(frame.colorspace)} of ITU-T H.273) "
-                    "that FFmpeg cannot turn to RGB; convert it to a usual matrix such as BT.709"
+                    "that FFmpeg cannot convert to RGB; convert the video to a common matrix such as BT.709"
                 ) from error
             self._frame = frame
         return self._array

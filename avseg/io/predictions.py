@@ -48,14 +48,16 @@ def write_predictions(
         ValueError: an id that leads out of `folder` or comes twice, an unknown form, logits that do not fit `task`.
     """
     if form not in _WRITERS:
-        raise ValueError(f"no form of predictions is called {form!r}; known: {', '.join(_WRITERS)}")
+        raise ValueError(f"there is no form of predictions {form!r}; known: {', '.join(_WRITERS)}")
     clips: dict[str, dict[str, Any]] = {}
     for prediction in predictions:
         if prediction.id in clips:
             raise ValueError(f"two predictions are for clip {prediction.id!r}; give one for each clip")
         if prediction.logits.shape[1] != task.channels:
             channels = prediction.logits.shape[1]
-            raise ValueError(f"clip {prediction.id!r} has {channels} channels of logits, the task has {task.channels}")
+            raise ValueError(
+                f"clip {prediction.id!r} has {channels} channels of logits, but the task has {task.channels}"
+            )
         _WRITERS[form](prediction, inside(folder / CLIPS, prediction.id), palette)
         clips[prediction.id] = {
             "id": prediction.id,
@@ -162,7 +164,7 @@ def _read_rle(path: Path, frames: int, size: tuple[int, int], channels: int) -> 
     file = path.with_name(f"{path.name}.json")
     entries = json.loads(file.read_text(encoding="utf-8"))["frames"]
     if len(entries) != frames:
-        raise ValueError(f"{file} holds {len(entries)} frames, the index says {frames}; write the predictions again")
+        raise ValueError(f"{file} has {len(entries)} frames, but the index says {frames}; write the predictions again")
     maps = []
     for entry in entries:
         labels = torch.zeros(size, dtype=torch.uint8)

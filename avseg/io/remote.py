@@ -1,7 +1,7 @@
-"""Places beyond this machine's disks, opened by fsspec: `s3://bucket/folder`, `https://host/folder`, `memory://name`.
+"""Remote files and folders, opened with fsspec: `s3://bucket/folder`, `https://host/folder`, `memory://name`.
 
-What goes wrong is one sentence. Credentials are those of fsspec's own back ends (environment, configuration files).
-No message holds them, nor passwords and signatures of URLs.
+Errors are one sentence. Credentials come from fsspec's back ends (environment, configuration files). Messages contain
+no credentials, passwords or signatures of URLs.
 """
 
 from __future__ import annotations
@@ -54,7 +54,9 @@ def read(place: str, begin: int | None = None, end: int | None = None) -> bytes:
 
     content = _tried(place, "read", work)
     if begin is not None and end is not None and len(content) > end - begin:
-        raise RemoteError(f"{shown(place)} gives whole files where a part is asked for; take a server that knows Range")
+        raise RemoteError(
+            f"{shown(place)} sends whole files instead of parts; use a server that supports Range requests"
+        )
     return content
 
 
@@ -69,7 +71,7 @@ def size(place: str) -> int:
         system, path = filesystem(place)
         found = system.info(path)["size"]
         if found is None:
-            raise RemoteError(f"{shown(place)} does not say how large it is; take a server that gives Content-Length")
+            raise RemoteError(f"{shown(place)} has no known size; use a server that sends Content-Length")
         return int(found)
 
     return _tried(place, "read", work)
@@ -213,7 +215,7 @@ def _is_final(error: Exception) -> bool:
 
 @contextmanager
 def reached(place: str, what: str = "reached") -> Iterator[None]:
-    """Errors of the block become one sentence without keys: `place` cannot be `what`.
+    """Turn errors of the block into one sentence without secrets: `place` cannot be `what`.
 
     Raises:
         FileNotFoundError: there is no such file, bucket or folder.
@@ -226,7 +228,7 @@ def reached(place: str, what: str = "reached") -> Iterator[None]:
     except (RemoteError, ImportError):
         raise
     except FileNotFoundError:
-        why = f"cannot be {what}: there is no such bucket or folder"
+        why = f"cannot be {what}: the bucket or folder does not exist"
         raise FileNotFoundError(f"{shown(place)} {'is not there' if what in _READS else why}") from None
     except Exception as error:  # noqa: BLE001 every back end has its own
         if isinstance(error, OSError) and error.errno in _FULL:

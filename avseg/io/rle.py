@@ -1,4 +1,4 @@
-"""Masks as run lengths, in the form of COCO."""
+"""Masks as run lengths in the COCO format."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def _polygon(points: Any, size: tuple[int, int]) -> list[float]:
     except (TypeError, ValueError):
         array = np.zeros((0, 0))
     if array.ndim != 1:
-        raise ValueError("a mask holds what is no polygon; wanted lists of numbers x, y, x, y, ...")
+        raise ValueError("a mask has an entry that is not a polygon; wanted lists of numbers x, y, x, y, ...")
     if array.size and not np.abs(array).max() <= 10 * max(size):  # NaN is none either
         raise ValueError(f"a polygon has corners far outside of the picture of {size[0]} x {size[1]} pixels")
     polygon: list[float] = array.tolist()
@@ -97,7 +97,7 @@ def _from_counts(entry: dict[str, Any], size: tuple[int, int]) -> Rle:
     else:
         whole = isinstance(counts, str) and pixels([counts])[0] == size[0] * size[1]
     if not whole:
-        raise ValueError(f"the counts of a mask are no run lengths of {size[0]} x {size[1]} pixels")
+        raise ValueError(f"the counts of a mask are not run lengths of {size[0]} x {size[1]} pixels")
     if isinstance(counts, str):
         return {"size": list(stated), "counts": counts}
     from pycocotools import mask as coco

@@ -1,4 +1,4 @@
-"""One decoding for two readers: who takes some pictures of a video decodes it, and another takes all of them later."""
+"""One decoding for two readers of a video: the first reader decodes it, and the second one reuses its pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stages of work that go on side by side, each in a thread of its own, with a queue of few items between two of them.
+"""Stages of work in parallel threads, with a short queue between two stages.
 
     with Ahead(decoded(path), 8) as pictures, Behind(encode, 4) as encoding:
         for picture in pictures:
@@ -32,7 +32,7 @@ def share_cores() -> None:
 
 
 class Ahead(Iterator[Item]):
-    """The items of an iterable, made by a thread up to `depth` ahead of who asks for them.
+    """Iterates over an iterable with a thread that produces up to `depth` items ahead.
 
     It may be asked and closed by different threads. One that is forgotten ends by itself.
     """
@@ -72,7 +72,7 @@ class Ahead(Iterator[Item]):
 
 
 class Behind(Generic[Given]):
-    """Gives items to a function one after the other, in a thread of its own.
+    """Passes items to a function one after the other, in a separate thread.
 
     `add` returns at once while fewer than `depth` items wait. A block of it that ends well waits until all are taken;
     one that does not drops those that wait. Without a block, `finish` or `abandon` must be called.
@@ -135,7 +135,9 @@ class Behind(Generic[Given]):
 
 
 class _Line:
-    """What a stage shares with its thread, which does not know the stage, so that a forgotten one is collected."""
+    """The state shared by a stage and its thread; the thread has no reference to the stage, so that it can be
+    collected.
+    """
 
     def __init__(self, depth: int) -> None:
         self.queue: Queue[Any] = Queue(depth)

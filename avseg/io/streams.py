@@ -1,4 +1,4 @@
-"""Which streams of a file are used: those that belong together and can be decoded, and what the others are called."""
+"""Selection of the streams of a file that belong together and can be decoded."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def picture_stream(container: Any, path: str | Path) -> Any:
             return stream
     if pictures:
         raise MediaError(
-            f"{path} has a picture of codec {codec_name(container, pictures[0])}, which FFmpeg cannot decode here; "
-            "convert it to a usual codec such as H.264"
+            f"{path} has a picture of codec {codec_name(container, pictures[0])}, which this FFmpeg "
+            "cannot decode; convert it to a common codec such as H.264"
         )
     kinds = {"cover" if _is_cover(stream) else stream.type for stream in container.streams}
     held = ", ".join(sorted(kinds)) or "no streams"
-    raise MediaError(f"{path} has no picture (it holds {held}); a video with a picture stream is wanted")
+    raise MediaError(f"{path} has no picture stream (it holds {held}); give a video")
 
 
 def sound_streams(container: Any, picture: Any | None = None) -> list[Any]:
@@ -66,7 +66,7 @@ def stated_rate(stream: Any) -> float:
 
 
 def codec_name(container: Any, stream: Any) -> str:
-    """The name of a stream's codec; the file's own four letters where FFmpeg knows no name; else `unknown`."""
+    """Return the name of a stream's codec; if FFmpeg has none, the file's four-character code, or else `unknown`."""
     if can_be_decoded(stream):
         return str(stream.codec_context.name)
     # A stream without a decoder bears no name in PyAV; FFmpeg's own description of the file has it.
@@ -78,7 +78,7 @@ def codec_name(container: Any, stream: Any) -> str:
 
 
 def _described(container: Any) -> str:
-    """What FFmpeg prints of a file; it is a log line, so that logging has to be on while it is asked for."""
+    """Return FFmpeg's description of a file, which it only logs."""
     from av import logging
 
     level = logging.get_level()

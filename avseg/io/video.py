@@ -1,4 +1,4 @@
-"""The door to everything that reads or writes video.
+"""The public functions that read and write video.
 
 Time is in seconds from the first picture, on the clock that picture and sound share.
 """
@@ -50,7 +50,7 @@ def iter_frames(
         MediaError: while iterating, where the file cannot be opened or holds no picture; see `open_media`.
     """
     if fps is not None and fps <= 0:
-        raise ValueError(f"fps is {fps}, wanted a positive number of pictures a second")
+        raise ValueError(f"fps is {fps}, wanted a positive number of pictures per second")
     rate = fps if fps is None or isinstance(fps, Fraction) else Fraction(fps).limit_denominator(1000)
     if not isinstance(path, VideoInfo):
         return Pictures(path, rate, offset, warn)

@@ -48,7 +48,7 @@ def read_audio(
 def iter_audio(
     path: str | Path | VideoInfo, sample_rate: int | None = None, channels: int | None = None
 ) -> Iterator[Piece]:
-    """The same in pieces without holes: (time of the first sample in s, (A, n) float32, rate); none: no sound.
+    """Yield the sound in consecutive pieces: (time of the first sample in s, (A, n) float32, rate); none: no sound.
 
     `path` may be what is known of a video: then the sound is that of its part, or the other sound that stands for it.
     """
@@ -148,7 +148,7 @@ class Mixer:
         yield self._laid(frame), stamp
 
     def rest(self) -> Iterator[tuple[NDArray[np.float32], float | None]]:
-        """What the resampler holds."""
+        """Return the samples left in the resampler."""
         if self._resampler is not None:
             yield self._laid(None), None
             self._resampler = None
@@ -180,7 +180,7 @@ class SoundLine:
         self._begun = False
 
     def placed(self, piece: NDArray[np.float32], stamp: float | None) -> Iterator[NDArray[np.float32]]:
-        """What the piece adds to the sound: silence before it, at most a second at a time, and what is new of it."""
+        """Yield the additions of a piece: silence before it, at most a second at a time, and its new samples."""
         if not piece.shape[1]:
             return
         drift = 0

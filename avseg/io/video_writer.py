@@ -39,7 +39,7 @@ class Coding:
     encoder: str
     """FFmpeg's name of it."""
     form: str
-    """Of pixels."""
+    """Pixel format."""
     options: Mapping[str, str] = field(default_factory=dict)
     sound: str = "aac"
     """Encoder of a sound that is not copied; only where it is AAC are sounds copied."""
@@ -192,7 +192,7 @@ class VideoWriter:
             self.abandon()
 
     def abandon(self) -> None:
-        """Close the file as it is; what was written is of no use."""
+        """Close the incomplete file."""
         with suppress(OSError, ValueError):
             self._out.close()
 

@@ -1,4 +1,4 @@
-"""The sound of a video that is written: copied packet by packet where MP4 takes it, else turned to AAC."""
+"""The sound of a written video: copied packet by packet if MP4 supports it, else converted to AAC."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Voice(Protocol):
     """Gives the packets of a sound in the order of time."""
 
     def until(self, time: float) -> list[Any]:
-        """Those that begin by `time` s and were not given yet."""
+        """Yield the new packets that begin by `time` s."""
 
 
 def voice_of(out: Any, sound: Iterator[Piece] | str | Path, encoder: str = "aac") -> Voice | None:
@@ -69,7 +69,7 @@ def _can_be_copied(source: Path) -> bool:
 
 
 def _fixed_header(packet: bytes) -> bytes:
-    """What the header of an ADTS or MP3 packet says of rate and speakers; empty for packets without one.
+    """Return rate and speakers from the header of an ADTS or MP3 packet; empty for packets without one.
 
     MP4 holds it once for the whole stream, so that it must not change.
     """

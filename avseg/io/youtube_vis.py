@@ -1,4 +1,4 @@
-"""Tracks of a data set as one JSON in the form of YouTube-VIS, written and read (docs/reference/predictions.md)."""
+"""Tracks of a data set as one JSON in the YouTube-VIS format, written and read (docs/reference/predictions.md)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Empty: TypeAlias = Literal["null", "rle"]
 
 
 class Videos(Protocol):
-    """What results must fit; `avseg.datasets.aviseg.reader.AVISeg` is one."""
+    """The videos that results refer to, such as `avseg.datasets.aviseg.reader.AVISeg`."""
 
     ids: list[str]
     """Names of the videos that are read, in order."""
@@ -56,14 +56,14 @@ def write_results(
         ValueError: a video without number or with two predictions, a class without number, or an unknown `empty`.
     """
     if empty not in ("null", "rle"):
-        raise ValueError(f"frames of silence can be written as null or rle, not as {empty!r}")
+        raise ValueError(f"silent frames can be written as null or rle, not as {empty!r}")
     seen: set[str] = set()
     with write_aside(Path(path)) as aside, aside.open("w", encoding="utf-8", newline="\n") as file:
         file.write("[")
         begin = "\n"
         for prediction in predictions:
             if prediction.id not in video_ids:
-                raise ValueError(f"the video {prediction.id!r} of a prediction has no number; give it in video_ids")
+                raise ValueError(f"the video {prediction.id!r} of a prediction has no number; add it to video_ids")
             if prediction.id in seen:
                 raise ValueError(f"two predictions are for the video {prediction.id!r}; give one for each")
             seen.add(prediction.id)
@@ -87,13 +87,15 @@ def read_results(path: Path, dataset: Videos) -> Iterator[InstancePrediction]:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"there are no results {path}")
+        raise FileNotFoundError(f"there is no file of results {path}")
     try:
         entries = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is no whole JSON ({error}); write or copy it again") from error
+        raise ValueError(f"{path} is not complete JSON ({error}); write or copy it again") from error
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise ValueError(f"{path} is no list of tracks; wanted [{{video_id, score, category_id, segmentations}}, ...]")
+        raise ValueError(
+            f"{path} is not a list of tracks; wanted [{{video_id, score, category_id, segmentations}}, ...]"
+        )
     return _predictions(path, entries, dataset)
 
 
@@ -104,9 +106,7 @@ def _entries(
         prediction.masks, prediction.scores.tolist(), prediction.classes.tolist(), strict=True
     ):
         if categories is not None and not 1 <= label <= len(categories):
-            raise ValueError(
-                f"a track of {prediction.id!r} is of class {label}; the classes are 1 to {len(categories)}"
-            )
+            raise ValueError(f"a track of {prediction.id!r} has class {label}; the classes are 1 to {len(categories)}")
         yield {
             "video_id": video_id,
             "score": score,
@@ -155,10 +155,10 @@ def _check(where: str, entry: dict[str, Any], videos: set[int], ranks: Mapping[i
         if key not in entry:
             raise ValueError(f"{where} has no {key!r}; wanted video_id, score, category_id and segmentations")
     if not isinstance(entry["video_id"], int) or entry["video_id"] not in videos:
-        raise ValueError(f"{where} is of the video {entry['video_id']!r}, which the data set does not have")
+        raise ValueError(f"{where} has the video {entry['video_id']!r}, which is not in the data set")
     if not isinstance(entry["category_id"], int) or entry["category_id"] not in ranks:
         ids = ", ".join(map(str, ranks))
-        raise ValueError(f"{where} is of the category {entry['category_id']!r}, wanted one of {ids}")
+        raise ValueError(f"{where} has the category {entry['category_id']!r}, wanted one of {ids}")
     if not isinstance(entry["score"], (int, float)) or not math.isfinite(entry["score"]):
         raise ValueError(f"{where} has the score {entry['score']!r}, wanted a number")
     if not isinstance(entry["segmentations"], list):
@@ -186,4 +186,4 @@ def _check_counts(where: str, masks: Sequence[Sequence[Rle | None]], size: tuple
     """Refuse counts that do not fill the picture: C code would trust them."""
     counts = [str(mask["counts"]) for track in masks for mask in track if mask is not None]
     if (pixels(counts) != size[0] * size[1]).any():
-        raise ValueError(f"{where} has masks whose counts are no run lengths of {size[0]} x {size[1]} pixels")
+        raise ValueError(f"{where} has masks whose counts are not run lengths of {size[0]} x {size[1]} pixels")

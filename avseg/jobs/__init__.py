@@ -1,6 +1,6 @@
-"""Videos that a page or a service is asked to segment: orders, limits, and the process that does them.
+"""Jobs of a page or a service: orders to segment videos, limits, and the process that runs them.
 
-Imports no torch: only the process of a `Worker` does.
+Imports no torch; only the process of a `Worker` does.
 """
 
 from __future__ import annotations

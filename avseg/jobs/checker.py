@@ -1,4 +1,4 @@
-"""Limits checked in a process of its own: a file that crashes FFmpeg's readers costs that process and nothing else."""
+"""Limits checked in a separate process, so that a file that crashes FFmpeg's readers ends only that process."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from avseg.jobs.limits import Limits
 from avseg.lazy import imported
 
 MEMORY = 256 * 2**20
-"""Bytes that reading a header may take."""
+"""Memory limit in bytes for reading a header."""
 PATIENCE = 20.0
-"""s that the header of a file may take, the start of the process included."""
+"""Time limit in s for the header of a file, including the start of the process."""
 
 
 class Checker:
-    """`Limits.check` of one file after another, by several threads if they like."""
+    """Runs `Limits.check` on one file after another; several threads may call it."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self._child = Child("avseg.jobs.checker:checking", limits, doing="looks at files")
+        self._child = Child("avseg.jobs.checker:checking", limits, doing="checks files")
 
     def check(self, path: Path, *, sound: bool = False) -> None:
         """
@@ -49,7 +49,7 @@ class Checker:
 
 
 def checking(limits: Limits) -> Callable[..., None]:
-    """What answers in the process."""
+    """Return the function that answers in the process."""
     imported("av:open")  # counts among what is held before
     _bound_memory()
 
@@ -64,7 +64,7 @@ def checking(limits: Limits) -> Callable[..., None]:
 
 
 def _bound_memory() -> None:
-    """FFmpeg decodes a picture where a header does not tell all, and a small file may hold a picture of 800 MB."""
+    """Limit the memory: FFmpeg may decode a picture to complete a header, and a small file may hold one of 800 MB."""
     statm = Path("/proc/self/statm")
     if statm.is_file():
         resource = importlib.import_module("resource")

@@ -1,4 +1,4 @@
-"""A process of ours that answers questions, and is replaced where it ends by itself."""
+"""A child process that answers questions and is replaced if it crashes."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from avseg.lazy import imported
 log = logging.getLogger(__name__)
 
 POLITE = 0.7
-"""s in which the process is given time to stop by itself."""
+"""Time in s for the process to stop by itself."""
 LOOK = 0.05
-"""s between two looks for a wish to stop."""
+"""Interval in s between checks for a stop request."""
 _SPAWN = get_context("spawn")
 
 
@@ -37,11 +37,11 @@ class _Life:
         near, far = zip(*(_SPAWN.Pipe() for _ in range(places)), strict=True)
         self.free: list[Connection[Any, Any]] = list(near)
         self.open = 0
-        """Questions that are not answered."""
+        """Number of unanswered questions."""
         self.ended = False
-        """Whether it was ended by us."""
+        """Whether the parent ended it."""
         self.death: WorkerDied | None = None
-        """How it ended by itself, as the first question was told."""
+        """How it crashed, as reported to the first question."""
         self.scratch = Path(mkdtemp(prefix="avseg-"))
         given = (far, address, arguments, str(self.scratch))
         self.process: BaseProcess = _SPAWN.Process(target=answer_questions, args=given, daemon=True)
@@ -50,14 +50,14 @@ class _Life:
             connection.close()
 
     def clear(self) -> None:
-        """End the process, where it lives, and remove its files."""
+        """End the process if it runs, and remove its files."""
         self.process.kill()
         self.process.join()
         rmtree(self.scratch, ignore_errors=True)
 
 
 class Child:
-    """Keeps what answers alive between questions.
+    """Keeps a process running between questions.
 
     Args:
         address: "module:callable" that the process calls with `arguments`. What it gives is called for each question
@@ -80,7 +80,7 @@ class Child:
         return life.process.pid if life else None
 
     def warm(self) -> None:
-        """Start the process before there is a question; it makes ready what answers."""
+        """Start the process before the first question, so that it is ready."""
         with self._change:
             self._alive()
 
@@ -91,14 +91,13 @@ class Child:
         stop: threading.Event | None = None,
         seconds: float | None = None,
     ) -> Any:
-        """The answer; questions of more threads than there are places wait for each other.
+        """Return the answer; questions from more threads than there are places wait for each other.
 
-        Where the work has to stop before it is done, the process is asked to, and ended where it does not within
-        `POLITE`.
+        To stop the work early, the process gets a request; if it does not stop within `POLITE`, it is killed.
 
         Args:
             question: anything that can be pickled.
-            told: called with what the process tells meanwhile; an error that it raises stops the work, and is raised.
+            told: called with messages from the process; an error that it raises stops the work and is raised here.
             stop: set it to stop the work.
             seconds: after that time the work is stopped.
 
@@ -131,7 +130,7 @@ class Child:
         return value
 
     def _heard(self, life: _Life, connection: Connection[Any, Any], question: Any, wish: _Wish) -> tuple[str, Any]:
-        """How the work on a question ends, and the answer."""
+        """Wait for the end of the work and return the answer."""
         connection.send(question)
         asked = 0.0
         while True:
@@ -159,7 +158,7 @@ class Child:
         self.end()
 
     def _alive(self) -> _Life:
-        """The process, which lives."""
+        """Return the running process."""
         if self._life is not None and not self._life.process.is_alive():
             self._forget(self._life)
         if self._life is None:
@@ -172,17 +171,17 @@ class Child:
             self._forget(life)
 
     def _gone(self, life: _Life) -> Exception:
-        """What a question is told whose process has ended."""
+        """Return the error for a question whose process has ended."""
         with self._change:
             if life.ended:
-                return JobStopped(f"the process that {self._doing} was ended on account of another question")
+                return JobStopped(f"the process that {self._doing} was ended because of another job")
             if life.death is not None:
                 return WorkerDied(str(life.death), shared=life.death.shared, first=False)
             life.process.join(5)
             code = life.process.exitcode
             self._forget(life)
             by = f"signal {-code}" if code is not None and code < 0 else f"exit status {code}"
-            hint = ", as the system does where memory runs out" if code == -signal.SIGKILL else ""
+            hint = ", possibly by the system because memory ran out" if code == -signal.SIGKILL else ""
             sentence = f"the process that {self._doing} ended unexpectedly ({by}{hint})"
             life.death = WorkerDied(sentence, shared=life.open > 1)
             return life.death
@@ -194,7 +193,7 @@ class Child:
 
 
 class _Wish:
-    """Why the work on a question has to stop before it is done."""
+    """The reasons to stop the work on a question early."""
 
     def __init__(self, told: Callable[[Any], None] | None, stop: threading.Event | None, seconds: float | None) -> None:
         self.why: Exception | None = None
@@ -202,7 +201,7 @@ class _Wish:
         self._begun = time.monotonic()
 
     def tell(self, value: Any) -> None:
-        """Pass on what the process tells, as long as nobody wants it to stop."""
+        """Pass on messages of the process until a stop is requested."""
         if self._told is None or self.why is not None:
             return
         try:
@@ -211,9 +210,9 @@ class _Wish:
             self.why = error
 
     def is_there(self) -> bool:
-        """Whether somebody wants the work to stop."""
+        """Whether the work should stop."""
         if self.why is None and self._seconds is not None and time.monotonic() - self._begun > self._seconds:
-            self.why = JobError(f"this takes longer than {self._seconds:g} s, which is the most that is allowed here")
+            self.why = JobError(f"this takes longer than the limit of {self._seconds:g} s")
         if self.why is None and self._stop is not None and self._stop.is_set():
             self.why = JobStopped("the work was stopped")
         return self.why is not None
@@ -222,7 +221,7 @@ class _Wish:
 def answer_questions(
     connections: Sequence[Connection[Any, Any]], address: str, arguments: tuple[Any, ...], scratch: str
 ) -> None:
-    """What runs in the process: until its parent ends, every question is answered, those of each connection in turn."""
+    """Run in the process: answer the questions of each connection in turn until the parent ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C at a terminal is for the parent, which ends this process
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -272,12 +271,12 @@ def _answer_all(connection: Connection[Any, Any], work: Callable[[], Callable[..
 
 
 def _wants_stop(connection: Connection[Any, Any]) -> bool:
-    """Whether the parent asked to stop."""
+    """Whether the parent requested a stop."""
     return connection.poll() and connection.recv() == "stop"
 
 
 def _end_with_parent() -> None:
-    """A parent that was killed cannot end this process: it ends itself."""
+    """End this process when its parent was killed and cannot do so."""
     parent = parent_process()
     if parent is not None:
         wait([parent.sentinel])

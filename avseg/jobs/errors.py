@@ -1,4 +1,4 @@
-"""How a job may end other than well."""
+"""The errors of a job."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ class JobError(ValueError):
 
 
 class JobStopped(Exception):  # noqa: N818  it is no error
-    """The job was stopped because somebody asked for it, or together with another one in its process."""
+    """The job was stopped on request, or together with another job in its process."""
 
 
 class WorkerDied(RuntimeError):  # noqa: N818  what happened, not what is wrong
-    """The process that did the job ended by itself; the message is one sentence for the user.
+    """The process of the job crashed; the message is one sentence for the user.
 
     Args:
-        shared: whether it did others at the same time, any of which may be why.
-        first: whether no other job of the process was told so before.
+        shared: whether the process ran other jobs at the same time, any of which may be the cause.
+        first: whether this is the first job of the process that gets this error.
     """
 
     def __init__(self, sentence: str, *, shared: bool = False, first: bool = True) -> None:
@@ -28,9 +28,9 @@ class WorkerDied(RuntimeError):  # noqa: N818  what happened, not what is wrong
 
 
 def sentence_of(error: BaseException) -> str:
-    """What an error says to the user, in one line."""
+    """Return the message of an error for the user, on one line."""
     if isinstance(error, MemoryError):
-        return "the memory of this machine is not enough"
+        return "this machine does not have enough memory"
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f"{error.filename}: {error.strerror}"
     text = " ".join(str(error).split())[:1000]

@@ -1,4 +1,4 @@
-"""How large a file may be, by what its header says: nothing of it is decoded here."""
+"""Limits for files, checked from their headers without decoding."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from avseg.jobs.errors import JobError, sentence_of
 
 MEGABYTE = 1_000_000
 REFERRING = frozenset({"concat", "dash", "hls", "imf", "image2", "sdp", "rtsp", "rtp", "tee", "webm_dash_manifest"})
-"""Formats of FFmpeg whose files name other files, which would be read from this machine."""
+"""FFmpeg formats whose files name other files, which FFmpeg would read from this machine."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What is taken; a file above any of them is refused before a picture of it is decoded."""
+    """Limits of accepted files; a file above any of them is refused before decoding."""
 
     bytes: int = 500 * MEGABYTE
-    """Of the file."""
+    """Largest size of a file."""
     seconds: float = 600.0
-    """Of the video."""
+    """Longest video in s."""
     pixels: int = 3840 * 2160
-    """Of one picture."""
+    """Largest picture in pixels."""
     work: float = 3600.0
-    """s that the work on one video may last."""
+    """Time limit in s for the work on one video."""
 
     def check(self, path: Path) -> None:
         """
         Raises:
-            JobError: a file above a limit, or none that can be opened. The sentence calls it by its name alone.
+            JobError: if a file is above a limit or cannot be opened. The message contains only its name.
         """
         path = Path(path)
         try:
@@ -53,8 +53,8 @@ class Limits:
         """
         if size > self.bytes:
             raise JobError(
-                f"{name} has {size / MEGABYTE:.1f} MB and at most {self.bytes / MEGABYTE:g} MB are taken here; "
-                "send a shorter or smaller video"
+                f"{name} has {size / MEGABYTE:.1f} MB, the limit is {self.bytes / MEGABYTE:g} "
+                "MB; send a shorter or smaller video"
             )
 
     def check_seconds(self, name: str, seconds: float) -> None:
@@ -63,9 +63,7 @@ class Limits:
             JobError: too many.
         """
         if seconds > self.seconds:
-            raise JobError(
-                f"{name} lasts {seconds:.1f} s and at most {self.seconds:g} s are taken here; send a part of it"
-            )
+            raise JobError(f"{name} lasts {seconds:.1f} s, the limit is {self.seconds:g} s; send a part of it")
 
     def check_pixels(self, name: str, width: int, height: int) -> None:
         """
@@ -74,12 +72,12 @@ class Limits:
         """
         if width * height > self.pixels:
             raise JobError(
-                f"{name} has pictures of {width} x {height} pixels and at most {self.pixels / 1e6:.3g} megapixels are "
-                "taken here; scale it down"
+                f"{name} has pictures of {width} x {height} pixels, the limit is "
+                f"{self.pixels / 1e6:.3g} megapixels; scale it down"
             )
 
     def check_sound(self, path: Path) -> None:
-        """Of a file whose sound alone is used.
+        """Check a file of which only the sound is used.
 
         Raises:
             JobError: see `check`.
@@ -96,7 +94,7 @@ class Limits:
     def _check_media(self, media: Media) -> None:
         name, context = media.path.name, media.seen().codec_context
         if not context.width * context.height:  # FFmpeg drops a size that no picture can have
-            raise JobError(f"{name} states no size that its pictures can have; it is damaged, cut short, or no video")
+            raise JobError(f"{name} has no valid picture size; it is damaged, truncated or not a video")
         self.check_pixels(name, context.width, context.height)
         self.check_seconds(name, max(stated_duration(media), float(media.container.duration or 0) / 1e6))
 
@@ -111,7 +109,7 @@ def _check_holds_all(media: Media) -> None:
 
 
 def _size_of_still(path: Path) -> tuple[int, int]:
-    """Width and height as the header of a picture file states them.
+    """Return width and height from the header of a picture file.
 
     Raises:
         MediaError: no picture.
@@ -120,9 +118,9 @@ def _size_of_still(path: Path) -> tuple[int, int]:
         with Image.open(path) as image:
             return image.size
     except Image.DecompressionBombError as error:
-        raise MediaError(f"{path} has far more pixels than are taken here; scale it down") from error
+        raise MediaError(f"{path} has far more pixels than the limit; scale it down") from error
     except (SyntaxError, ValueError, EOFError, OSError) as error:
-        raise MediaError(f"{path} is not a whole picture ({error})") from error
+        raise MediaError(f"{path} is not a complete picture ({error})") from error
 
 
 USUAL_LIMITS = Limits()

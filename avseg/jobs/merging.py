@@ -1,4 +1,4 @@
-"""Steps of several videos through one network: those of one shape that wait at the same moment become one batch."""
+"""Shared batches: steps of several videos with the same shape go through the network together."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from avseg.models.session import EachGroup, joined, shape_of
 from avseg.types import Batch, Prediction
 
 PATIENCE = 0.1
-"""s that a step waits at most for those of other videos."""
+"""Longest wait in s of a step for steps of other videos."""
 
 
 def can_merge(model: Model[Any]) -> bool:
-    """Whether a model is dense and predicts every group by itself."""
+    """Whether a model is dense and predicts each group independently."""
     return model.task.kind != "instance" and isinstance(model.session(), EachGroup)
 
 
 @dataclass(eq=False)
 class _Step:
-    """A batch that waits for its predictions."""
+    """A batch without predictions yet."""
 
     batch: Batch
     shape: tuple[Any, ...]
@@ -34,7 +34,7 @@ class _Step:
 
 
 class Merging:
-    """Shares `Model.predict` among threads. One batch is in the network at a time."""
+    """Shares `Model.predict` among threads; the network runs one batch at a time."""
 
     def __init__(self, predict: Callable[[Batch], list[Prediction]], most: int) -> None:
         """
@@ -48,16 +48,16 @@ class Merging:
         self._waiting: list[_Step] = []
         self._videos = 0
         self._took = PATIENCE
-        """s that the last batch was in the network."""
+        """Duration of the last batch in the network in s."""
 
     @property
     def patience(self) -> float:
-        """s that a step waits for those of other videos: as long as the last batch took, and at most `PATIENCE`."""
+        """Wait in s of a step for steps of other videos: the duration of the last batch, at most `PATIENCE`."""
         return min(self._took, PATIENCE)
 
     @contextmanager
     def video(self) -> Iterator[None]:
-        """Around the steps of one video: a step waits for those of others while there are others alone."""
+        """Context for the steps of one video; steps wait for others only while other videos are active."""
         with self._change:
             self._videos += 1
         try:
@@ -68,7 +68,7 @@ class Merging:
                 self._change.notify_all()
 
     def step(self, batch: Batch, merged: Callable[[int], None]) -> list[Prediction]:
-        """The predictions of a batch.
+        """Return the predictions of a batch.
 
         Args:
             batch: of one video.
@@ -91,7 +91,7 @@ class Merging:
         return own.found
 
     def _gathered(self, own: _Step) -> list[_Step]:
-        """A step and those that go with it, which wait no longer."""
+        """Return a step and the steps to merge with it, removed from the queue."""
 
         def fitting() -> list[_Step]:
             return [step for step in self._waiting if step is not own and step.shape == own.shape]

@@ -1,4 +1,4 @@
-"""What is wanted of a video, and how far the work on it is."""
+"""An order to segment a video, and the progress of the work."""
 
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ Stage: TypeAlias = Literal["loading", "predicting", "writing"]
 
 @dataclass(frozen=True)
 class Order:
-    """One video and what is made of it; the names are those of `avseg predict`."""
+    """One video and the wanted outputs; the names are the options of `avseg predict`."""
 
     model: str
     """A model file, a Hub id, `demo`, or a name that opens a model without a file."""
     video: Path
     out: Path
-    """The result stands in a folder of the video's name below this one."""
+    """Parent of the result folder, which has the video's name."""
     audio: Path | None = None
-    """The file whose sound stands in place of the video's own."""
+    """File whose sound replaces the video's own."""
     save: tuple[str, ...] = USUAL
     """Kinds of output, as `--save` names them."""
     masks: MaskForm = "usual"
-    """The form of the masks; `usual`: PNG where `save` names masks."""
+    """Format of the masks; `usual`: PNG if `save` names masks."""
     fps: float | None = None
-    """Masks a second; None: as the model has it."""
+    """Masks per second; None: the model's default."""
     threshold: float | None = None
     classes: str | None = None
-    """Names with commas between them; None: all."""
+    """Names separated by commas; None: all."""
     start: str | None = None
     """Seconds, or `1:02.5`; None: the beginning."""
     end: str | None = None
     choices: dict[str, str] = field(default_factory=dict)
-    """Of a model that opens by name, such as {"vocabulary": "dog,guitar"}."""
+    """Choices for a model that opens by name, such as {"vocabulary": "dog,guitar"}."""
     options: dict[str, Any] = field(default_factory=dict)
-    """Of the model's family, such as {"candidates": 50}."""
+    """Options of the model's family, such as {"candidates": 50}."""
     style: Style = PLAIN
-    """How masks are painted."""
+    """Style of the masks."""
 
     def check(self) -> None:
-        """For orders of people who are not the owner of this machine.
+        """Check an order from a remote client.
 
         Raises:
             ValueError: a kind or form of output that there is not, times that are none, a threshold that is no number,
@@ -61,7 +61,7 @@ class Order:
         part_of(self.start, self.end)
         for name, value in self.choices.items():
             if "/" in value or "\\" in value or _is_file(value):
-                raise ValueError(f"{name} is {value!r}, which names a file; give the words themselves")
+                raise ValueError(f"{name} is {value!r}, which is the name of a file; give the words themselves")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -78,19 +78,19 @@ class Order:
 
 @dataclass(frozen=True)
 class JobProgress:
-    """How far the work on a video is."""
+    """Progress of the work on a video."""
 
     stage: Stage
     done: float = 0.0
-    """s of the video that are done; it never goes back."""
+    """Finished seconds of the video; never decreases."""
     total: float = 0.0
-    """s of the video; 0 where its file does not tell."""
+    """Length of the video in s; 0 if unknown."""
     notes: tuple[str, ...] = ()
-    """What there is to say so far, in sentences: a file that is cut short, an output that could not be written."""
+    """Remarks so far, as sentences: a truncated file, an output that could not be written."""
 
     @property
     def share(self) -> float | None:
-        """0 to 1; None where nobody knows."""
+        """Share from 0 to 1; None if unknown."""
         return min(self.done / self.total, 1.0) if self.total else None
 
     def to_dict(self) -> dict[str, Any]:
@@ -99,7 +99,7 @@ class JobProgress:
 
 
 def _is_file(value: str) -> bool:
-    """Whether a choice would be read from a file of this machine."""
+    """Whether a choice names a file on this machine."""
     try:
         return Path(value).exists()
     except (OSError, ValueError):  # too long for a name, or with a zero byte

@@ -1,4 +1,4 @@
-"""What runs in the process of a `Worker`: `predict_folder` of one video, with progress and a way to stop."""
+"""The work in the process of a `Worker`: `predict_folder` on one video, with progress and cancellation."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ from avseg.models.session import EachGroup, Session
 from avseg.types import Batch, Prediction
 
 OFTEN = 0.2
-"""s between two reports of progress."""
+"""Interval in s between progress reports."""
 
 
 class Stop(BaseException):
-    """Leaves the work on a video; no error, so that nothing takes it for a fault of the video."""
+    """Ends the work on a video; not an `Exception`, so that it is not reported as a fault of the video."""
 
 
 class _Held(NamedTuple):
-    """The model that stays loaded."""
+    """The loaded model."""
 
     key: Any
     model: Model[Any]
     merging: Merging | None
-    """Of the steps of several videos; None where they go through the model by themselves."""
+    """Merges the steps of several videos; None if they run separately."""
 
 
 class Predicting:
-    """Answers orders (see `avseg.jobs.child.Child`) with the folder of the result; the last model stays loaded.
+    """Answers orders (see `avseg.jobs.child.Child`) with the folder of the result; keeps the last model loaded.
 
     Args:
         device: see `Segmenter`.
@@ -87,7 +87,7 @@ class Predicting:
         name: str | None = None,
         overwrite: bool = False,
     ) -> FolderReport:
-        """What became of the video of an order.
+        """Run an order and return the report.
 
         Args:
             name: of the result's folder; None: by the video's name.
@@ -114,12 +114,12 @@ class Predicting:
         return found
 
     def describe(self, order: Order) -> dict[str, Any]:
-        """What result.json will say of the model, and the masks a second."""
+        """Return the description of the model in result.json, and the masks per second."""
         segmenter = self._segmenter(self._model(order).model, order)
         return {**segmenter.describe(), "fps": segmenter.fps}
 
     def _segmenter(self, model: Model[Any], order: Order) -> _Watched:
-        """One for an order; that of the order before, where that wanted the same and is over."""
+        """Return a segmenter for an order; reuses the previous one if its settings are equal and it is idle."""
         wanted = (order.model, order.fps, order.classes, order.threshold, order.options)
         if self._together == 1 and self._before is not None and self._wanted == wanted:
             return self._before
@@ -129,7 +129,7 @@ class Predicting:
         return segmenter
 
     def _model(self, order: Order) -> _Held:
-        """The model, loaded anew where it is another one or its file has changed."""
+        """Return the model; loads it again if it is another one or its file has changed."""
         file = Path(order.model)
         state = (file.stat().st_mtime_ns, file.stat().st_size) if file.is_file() else None
         key = (order.model, sorted(order.choices.items()), state)
@@ -145,7 +145,7 @@ class Predicting:
 def _predict_merged(
     segmenter: _Watched, order: Order, merging: Merging, tell: Callable[[Shares | Merged], None]
 ) -> FolderReport:
-    """`_predict` beside orders of the same model."""
+    """Run `_predict` together with orders of the same model."""
 
     def step(batch: Batch) -> list[Prediction]:
         return merging.step(batch, lambda orders: tell(Merged(orders)))
@@ -172,7 +172,7 @@ def _predict(segmenter: Segmenter, order: Order, name: str | None = None, overwr
 
 
 class _Wish:
-    """Whether somebody asked to stop, once and for all; any thread may look."""
+    """Remembers whether a stop was requested; any thread may read it."""
 
     def __init__(self, asks: Callable[[], bool]) -> None:
         self._asks, self._one, self._asked = asks, threading.Lock(), False
@@ -184,13 +184,13 @@ class _Wish:
 
 
 class _Watched(Segmenter):
-    """A Segmenter that reports how far it is, and stops between two frames."""
+    """A Segmenter that reports its progress and can stop between two frames."""
 
     report: _Report
     wants_stop: Callable[[], bool]
     limits: Limits | None
     step: Callable[[Batch], list[Prediction]] | None = None
-    """In place of the model's own, which predicts every group by itself."""
+    """Replaces the model's own step, which predicts each group independently."""
 
     def __init__(self, model: Model[Any], order: Order, device: str, choice: Choice) -> None:
         super().__init__(
@@ -207,7 +207,7 @@ class _Watched(Segmenter):
 
     @property
     def is_plain(self) -> bool:
-        """Whether PyTorch runs the model itself, and no engine in its place."""
+        """Whether PyTorch runs the model, without another engine."""
         return self._runs is self.model
 
     def session(self) -> Session:
@@ -216,7 +216,7 @@ class _Watched(Segmenter):
         return own if self.step is None else EachGroup(self.step, own.frames_at_once)
 
     def take_over(self, other: _Watched | None) -> None:
-        """What an engine has compiled of the same model for another video."""
+        """Reuse the parts of the same model that an engine compiled for another video."""
         if other is not None and other.model is self.model and other.device == self.device:
             self._runs = other._runs
 
@@ -232,7 +232,7 @@ class _Watched(Segmenter):
 
 
 class _WatchedStream(FrameStream):
-    """Frames of another stream, with a look for a wish to stop before each, and before each is written."""
+    """Frames of another stream, with a check for a stop request before each is predicted and written."""
 
     def __init__(self, stream: FrameStream, report: _Report, wants_stop: Callable[[], bool]) -> None:
         self._stream, self._report, self._wants_stop = stream, report, wants_stop
@@ -256,7 +256,7 @@ class _WatchedStream(FrameStream):
 
     @property
     def measured(self) -> Measured:
-        """Of the pictures decoded so far."""
+        """Facts of the pictures decoded so far."""
         return self._stream.measured
 
     @property
@@ -266,7 +266,7 @@ class _WatchedStream(FrameStream):
 
 
 class _Report(logging.Handler):
-    """Tells the progress while its block lasts, from a thread of its own: a model may take long for one frame."""
+    """Reports progress during its block from a separate thread, because one frame may take long."""
 
     def __init__(self, tell: Callable[[JobProgress], None]) -> None:
         super().__init__(logging.WARNING)
@@ -292,11 +292,11 @@ class _Report(logging.Handler):
         self._look()
 
     def begin(self, stream: FrameStream, total: float) -> None:
-        """A video whose length in s is known begins."""
+        """Start a video with its length in s."""
         self._stream, self._total, self.stage = stream, total, "predicting"
 
     def emit(self, record: logging.LogRecord) -> None:
-        """A warning of this video is a note; errors are answers, told at the end."""
+        """Record a warning about this video as a note; errors are reported at the end."""
         if record.levelno == logging.WARNING and record.thread == self._worker:
             self.notes.append(record.getMessage())
 

@@ -1,4 +1,4 @@
-"""Which orders may be worked on at the same time, in the order in which they came."""
+"""Admission of orders: which of them may run at the same time, in the order of arrival."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ LOOK = 0.05
 
 @dataclass(frozen=True)
 class Shares:
-    """A process tells that the model of the order it works on can serve others at the same time."""
+    """Message of a process: the model of its order can serve other orders at the same time."""
 
 
 @dataclass(frozen=True)
 class Merged:
-    """A process tells of one batch."""
+    """Message of a process about one shared batch."""
 
     orders: int
-    """From so many orders."""
+    """Number of orders in the batch."""
 
 
 class Room:
-    """Orders go in one after another; several of one kind are in at once where the first of them allows it."""
+    """Admits orders one after another; several of one kind run at once if the first of them allows it."""
 
     def __init__(self, places: int) -> None:
         """`places`: orders that may be in at once."""
@@ -41,7 +41,7 @@ class Room:
 
     @contextmanager
     def turn(self, kind: Hashable, stop: threading.Event | None = None) -> Iterator[None]:
-        """Waits, and is in while the block lasts.
+        """Wait for admission, which lasts for the block.
 
         Args:
             kind: orders of one kind may be in together; None: nobody else may be.
@@ -56,7 +56,7 @@ class Room:
             try:
                 while self._queue[0] is not ticket or not self._may_enter(kind):
                     if stop is not None and stop.is_set():
-                        raise JobStopped("the order was taken back while it waited for others")
+                        raise JobStopped("the order was cancelled while it waited for others")
                     self._change.wait(LOOK)
                 self._inside, self._kind = self._inside + 1, kind
             finally:
@@ -71,7 +71,7 @@ class Room:
                 self._change.notify_all()
 
     def share(self) -> None:
-        """Let others of the kind that is in come in."""
+        """Admit other orders of the current kind."""
         with self._change:
             self._shared = True
             self._change.notify_all()

@@ -1,4 +1,4 @@
-"""How fast a model is on this machine, each engine and precision in a process of its own, so that its memory is known.
+"""Speed of a model on this machine; each engine and precision runs in its own process, to measure its memory.
 
 Imports no torch.
 """
@@ -27,29 +27,29 @@ DOING = "measures the model"
 
 @dataclass(frozen=True)
 class SpeedRow:
-    """One engine and precision."""
+    """Figures of one engine and precision."""
 
     engine: str
     precision: str
     usual: bool = False
-    """Whether it is what `auto` takes."""
+    """Whether `auto` selects it."""
     frames_per_second: float | None = None
     seconds_per_frame: float | None = None
     first_seconds: float | None = None
-    """s of the first prediction, compiling included."""
+    """Duration of the first prediction in s, including compilation."""
     peak_mib: float | None = None
-    """Most memory of a process that opens the model and predicts; on CUDA that of the GPU."""
+    """Peak memory of a process that opens the model and predicts; on CUDA, GPU memory."""
     matrix_flops: float | None = None
-    """Operations a second of a product of matrices in this precision."""
+    """Operations per second of a matrix product in this precision."""
     floor_seconds: float | None = None
-    """s that a frame's operations take at that speed."""
+    """Duration of a frame's operations at that speed in s."""
     fault: str = ""
-    """Why there are no figures."""
+    """Reason for missing figures."""
 
 
 @dataclass(frozen=True)
 class SpeedReport:
-    """All of a model."""
+    """Figures of a model in all engines and precisions."""
 
     model: str
     machine: str
@@ -58,7 +58,7 @@ class SpeedReport:
 
     @property
     def frames(self) -> int:
-        """Pictures of a prediction that is timed."""
+        """Number of pictures of a timed prediction."""
         return self.facts.sample.clips * self.facts.sample.frames
 
     def to_dict(self) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def measured(
     frames: int = 5,
     quick: bool = False,
 ) -> SpeedReport:
-    """Measure a model in every engine and precision that it may have here, one after the other.
+    """Measure a model in every available engine and precision, one after the other.
 
     Args:
         source: what `load_model` takes, or FAMILY-PRESET.
@@ -108,7 +108,7 @@ def measured(
     wanted = list(_wanted(facts, engines, precisions))
     if not wanted:
         had = ", ".join(" in ".join(choice) for choice in facts.choices)
-        raise JobError(f"nothing that was asked for can be had; this model runs here with {had}")
+        raise JobError(f"none of the requested engines and precisions is available; this model runs here with {had}")
     for engine, precision in tracked(wanted, f"benchmark {report.model}", "engine"):
         report.rows.append(_row(source, device, facts, (engine, precision), quick))
     return report
@@ -141,7 +141,7 @@ def _row(source: ModelSource, device: str, facts: ModelFacts, choice: tuple[str,
 
 
 def _asked(source: ModelSource, device: str, question: Any) -> Any:
-    """The answer of a process that ends with it."""
+    """Ask a process one question and end it."""
     child = Child(ADDRESS, source, device, doing=DOING)
     try:
         return child.ask(question)
@@ -150,7 +150,7 @@ def _asked(source: ModelSource, device: str, question: Any) -> Any:
 
 
 def machine() -> str:
-    """The name of the processor."""
+    """Return the name of the processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""One process that segments videos and keeps the last model loaded."""
+"""A process that segments videos and keeps the last model loaded."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Told = Callable[[JobProgress], None]
 
 
 class Worker:
-    """Runs orders on one device; the process is started by the first one. Results are those of `avseg predict`."""
+    """Runs orders on one device; the first order starts the process. Results equal those of `avseg predict`."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class Worker:
 
     @property
     def pid(self) -> int | None:
-        """The number of the process; None while there is none."""
+        """The process id; None while there is no process."""
         return self._child.pid
 
     def run(
@@ -55,7 +55,7 @@ class Worker:
         limits: Limits | None = None,
         alone: bool = False,
     ) -> Path:
-        """The folder of the result, which is whole or absent; orders that cannot go together wait for each other.
+        """Run an order and return its folder, which is complete or absent; orders that cannot share a process wait.
 
         Args:
             order: what to make of which video.
@@ -95,7 +95,7 @@ class Worker:
             clear_stale(order.out)
 
     def warm(self) -> None:
-        """Start the process before the first order; the model is loaded by that."""
+        """Start the process before the first order, which loads the model."""
         self._child.warm()
 
     def end(self) -> None:
@@ -103,12 +103,12 @@ class Worker:
         self._child.end()
 
     def close(self) -> None:
-        """The same, for good."""
+        """End the process for good."""
         self._child.close()
 
 
 def _without_folders(sentence: str, order: Order) -> str:
-    """The sentence with files called by their names: their folders are ours."""
+    """Return a message with the names of files instead of their internal paths."""
     for path in (order.video, order.audio, order.out):
         if path is not None:
             sentence = sentence.replace(str(path.resolve()), path.name).replace(str(path), path.name)

@@ -1,4 +1,4 @@
-"""Masks of a stream while it plays: a camera and a microphone, or any address that FFmpeg opens
+"""Segmentation of a stream while it plays: a camera and a microphone, or any address that FFmpeg opens
 (docs/how-to/live.md)."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How a stream goes: delay, masks a second, what was left out."""
+"""Statistics of a stream: latency, masks per second, skipped frames."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from typing import Any
 import numpy as np
 
 KEPT = 36_000
-"""Delays of the last masks that are kept; an hour at ten masks a second."""
+"""Number of latencies to keep; an hour at ten masks per second."""
 LOOK_BACK = 5.0
-"""s over which rates are counted."""
+"""Time in s over which rates are measured."""
 
 
 class Figures:
-    """Counts; made by the thread that predicts and read by those of the page."""
+    """Counters, written by the predicting thread and read by the page's threads."""
 
     def __init__(self) -> None:
         self.masks = 0
-        """Pictures that got masks."""
+        """Number of frames with masks."""
         self.frames = 0
-        """Pictures that came."""
+        """Number of frames received."""
         self.time = 0.0
-        """s, of the last picture with masks."""
+        """Time in s of the last frame with masks."""
         self.sounding: tuple[str, ...] = ()
-        """Names of what sounds in it."""
+        """Names of the sounding objects in it."""
         self._latencies: deque[float] = deque(maxlen=KEPT)
         self._done: deque[tuple[float, int]] = deque(maxlen=1024)
 
     def add(self, shown: float, latency: float, frames: int, sounding: Sequence[str]) -> None:
-        """One more picture with masks.
+        """Count a frame with masks.
 
         Args:
             shown: s, its time.
             latency: s from the arrival of its packet until it was painted.
-            frames: pictures that came so far.
-            sounding: what sounds in it.
+            frames: frames received so far.
+            sounding: names of its sounding objects.
         """
         self.masks, self.frames, self.time, self.sounding = self.masks + 1, frames, shown, tuple(sounding)
         self._latencies.append(latency)
@@ -45,11 +45,11 @@ class Figures:
 
     @property
     def latencies(self) -> list[float]:
-        """s, of the last masks in order."""
+        """The latencies of the last masks in s, sorted."""
         return list(self._latencies)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types: delays in ms, rates a second over the last seconds, shares from 0 to 1."""
+        """Return plain JSON types: latencies in ms, rates per second over the last seconds, shares from 0 to 1."""
         delays = 1000 * np.array(self.latencies or [0.0])
         now = time.monotonic()
         recent = [one for one in list(self._done) if now - one[0] <= LOOK_BACK]

@@ -1,4 +1,4 @@
-"""The page of a stream: one document without anything from outside."""
+"""The page of a stream: one self-contained document."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ dd small { font-size: .8rem; color: var(--soft); }
 <dl>
 <div><dt>Latency</dt><dd id="latency">-</dd></div>
 <div><dt>Median, 95 %</dt><dd id="latencies">-</dd></div>
-<div><dt>Masks a second</dt><dd id="rate">-</dd></div>
-<div><dt>Pictures a second</dt><dd id="pictures">-</dd></div>
-<div><dt>Left out</dt><dd id="dropped">-</dd></div>
+<div><dt>Masks per second</dt><dd id="rate">-</dd></div>
+<div><dt>Frames per second</dt><dd id="pictures">-</dd></div>
+<div><dt>Skipped</dt><dd id="dropped">-</dd></div>
 <div><dt>Time</dt><dd id="time">-</dd></div>
 </dl>
 <script>

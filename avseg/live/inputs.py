@@ -1,4 +1,4 @@
-"""What a stream is read from: an address, a file, or a camera and a microphone."""
+"""The inputs of a stream: an address, a file, or a camera and a microphone."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ import av
 from avseg.io.media import OPTIONS, MediaError, any_metadata
 
 NETWORK = "http,https,httpproxy,tcp,tls,crypto,rtsp,rtsps,rtp,srtp,udp,rtmp,rtmps,srt,data"
-"""Protocols of an address; a playlist behind it may not open files of this machine."""
+"""Protocols of addresses; a remote playlist may not open local files."""
 OPENING, SILENCE = 10.0, 5.0
-"""s that opening may take, and s without a packet after which a stream counts as stalled."""
+"""Time limit in s for opening, and time in s without a packet after which a stream counts as stalled."""
 
 
 @dataclass(frozen=True)
 class Input:
-    """One thing that FFmpeg opens."""
+    """One input for FFmpeg."""
 
     address: str
     name: str
-    """What messages call it; without password and query."""
+    """Its name in messages, without password and query."""
     format: str | None = None
-    """FFmpeg's name of the device; None: it finds the format itself."""
+    """FFmpeg's name of the device format; None: FFmpeg detects the format."""
     options: Mapping[str, str] = field(default_factory=dict)
-    """Of FFmpeg."""
+    """Options for FFmpeg."""
     gives: frozenset[str] = frozenset({"picture", "sound"})
     stamped_by_wall: bool = False
-    """Whether its stamps are the time of day, so that those of two devices are of one clock."""
+    """Whether its timestamps are wall-clock times, which are comparable between devices."""
     is_file: bool = False
 
     def opened(self) -> Any:
-        """The container.
+        """Open the container.
 
         Raises:
             MediaError: it cannot be opened.
@@ -63,7 +63,7 @@ def inputs_of(
     microphone: str | None = None,
     options: Sequence[str] = (),
 ) -> tuple[Input, ...]:
-    """What is read, in the order in which it is opened.
+    """Return the inputs in the order in which to open them.
 
     Args:
         source: an address (rtsp, http, https, udp, tcp, rtmp, srt ...) or a video file, which plays in real time.
@@ -83,7 +83,7 @@ def inputs_of(
     if source is not None:
         return (_source(source, more),)
     if camera is None:
-        raise ValueError("there is no picture to see; give an address, a video file, or --camera /dev/video0")
+        raise ValueError("there is no video source; give an address, a video file, or --camera /dev/video0")
     devices = [_device("camera", "v4l2", camera, {"timestamps": "abs", **more}, "picture")]
     if microphone is not None:
         devices.append(_device("microphone", "alsa", microphone, {}, "sound"))
@@ -104,7 +104,7 @@ def _source(source: str, more: Mapping[str, str]) -> Input:
 
 
 def shown(address: str) -> str:
-    """An address without the user, the password and the query, which may hold secrets."""
+    """Return an address without user, password and query, which may contain secrets."""
     parts = urlsplit(address)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
@@ -114,8 +114,9 @@ def _device(what: str, kind: str, address: str, options: Mapping[str, str], give
         av.format.ContainerFormat(kind, "r")
     except ValueError as error:
         raise MediaError(
-            f"the FFmpeg in this PyAV ({av.__version__}) has no {kind} input, so it opens no {what}; PyAV's own wheels "
-            "for Linux have it (pip install --force-reinstall av), elsewhere give an address that a program serves"
+            f"the FFmpeg in this PyAV ({av.__version__}) has no {kind} input, so it cannot "
+            f"open a {what}; PyAV's wheels for Linux have it (pip "
+            "install --force-reinstall av); on other systems use the address of a streaming program"
         ) from error
     return Input(address, f"{what} {address}", kind, options, frozenset({gives}), stamped_by_wall=True)
 

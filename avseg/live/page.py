@@ -1,4 +1,4 @@
-"""A page of this machine alone that shows a stream as motion JPEG, with its figures; nothing comes from outside."""
+"""A local page that shows a stream as motion JPEG with its figures, without external content."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from avseg.live.html import PAGE
 
 HOST = "127.0.0.1"
 NAMES = ("127.0.0.1", "localhost")
-"""What a browser may call this machine; a foreign name that leads here is refused."""
+"""Host names that a browser may use for this machine; other names are refused."""
 VIEWERS = 8
-"""Browsers that watch at once."""
+"""Largest number of browsers."""
 QUALITY = 80
-"""Of JPEG."""
+"""JPEG quality."""
 PATIENCE = 5.0
-"""s that a browser may take for one picture."""
+"""Time limit in s for sending one picture."""
 POLICY = "default-src 'none'; img-src 'self' data:; connect-src 'self'; " + "; ".join(
     f"{what}-src 'unsafe-inline'" for what in ("style", "script")
 )
 
 
 class _Shown:
-    """The last picture, coded once for all viewers, and only where somebody looks."""
+    """The last picture, encoded once for all viewers, and only if there is a viewer."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -46,7 +46,7 @@ class _Shown:
             self._changed.notify_all()
 
     def after(self, number: int) -> tuple[int, bytes] | None:
-        """The number and the JPEG of a picture later than `number`; None: none came within a second."""
+        """Return number and JPEG of a picture later than `number`; None if none arrives within a second."""
         with self._changed:
             self._changed.wait_for(lambda: self._number > number, 1.0)
             if self._picture is None or self._number <= number:
@@ -70,7 +70,7 @@ class _Server(ThreadingHTTPServer):
         self.closing = threading.Event()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A browser that went away is no fault."""
+        """Ignore disconnected browsers."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -81,7 +81,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         name = (self.headers.get("Host") or "").rpartition(":")[0] or self.headers.get("Host") or ""
         if name not in NAMES:
-            self._send(403, "text/plain", f"this page is for http://{HOST} alone\n".encode())
+            self._send(403, "text/plain", f"this page is only available as http://{HOST}\n".encode())
             return
         route = self.routes.get(self.path.partition("?")[0])
         if route is None:
@@ -90,7 +90,7 @@ class _Handler(BaseHTTPRequestHandler):
         getattr(self, route)()
 
     def log_message(self, *args: Any) -> None:
-        """Requests are not told."""
+        """Log nothing."""
 
     def _page(self) -> None:
         self._send(200, "text/html; charset=utf-8", PAGE.encode())
@@ -113,7 +113,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _stream(self) -> None:
         if not self.server.places.acquire(blocking=False):
-            self._send(503, "text/plain", f"{VIEWERS} browsers watch already; close one\n".encode())
+            self._send(503, "text/plain", f"{VIEWERS} browsers are connected already; close one\n".encode())
             return
         try:
             self.send_response(200)
@@ -147,11 +147,11 @@ class LivePage:
         try:
             self._server = _Server(port, self._shown, figures)
         except (OSError, OverflowError) as error:
-            raise ValueError(f"port {port} of {HOST} cannot be had ({error}); give another with --port") from error
+            raise ValueError(f"port {port} of {HOST} cannot be used ({error}); choose another with --port") from error
         self.address = f"http://{HOST}:{self._server.server_address[1]}/"
 
     def show(self, picture: NDArray[np.uint8]) -> None:
-        """The newest picture, (H, W, 3) RGB."""
+        """Show the newest picture, (H, W, 3) RGB."""
         self._shown.put(picture)
 
     def __enter__(self) -> LivePage:

@@ -1,4 +1,4 @@
-"""A thread that reads one input, decodes it, and connects again when it is lost."""
+"""A thread that reads and decodes one input and reconnects when the connection is lost."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from avseg.live.stage import LivePicture, Stage
 from avseg.live.timeline import Timeline
 
 FIRST_WAIT, LONGEST_WAIT = 0.5, 8.0
-"""s before the first try to connect again, and between later ones, each twice as long as the one before."""
+"""Wait in s before the first attempt to reconnect, and the longest wait; each is twice as long as the one before."""
 HELD = 1024
-"""Frames of sound that wait for the first picture."""
+"""Frames of sound to keep until the first picture."""
 
 
 @dataclass(frozen=True)
 class Patience:
-    """What is done about a source that is lost."""
+    """How long to try to reconnect to a lost source."""
 
     seconds: float = 60.0
-    """How long it is tried to connect again to a source that stalls or breaks."""
+    """Time in s to try to reconnect to a source that stalls or disconnects."""
     after_end: bool = False
-    """The same of a source that says that it has ended."""
+    """Time in s to try to reconnect to a source that reports its end."""
 
     def __post_init__(self) -> None:
         if not self.seconds >= 0:
@@ -48,10 +48,10 @@ class Reader(threading.Thread):
         self._held: deque[tuple[Any, float | None]] = deque(maxlen=HELD)
         self._packets = 0
         self._arrival = 0.0
-        """When the last packet came."""
+        """Arrival time of the last packet."""
 
     def run(self) -> None:
-        """Until the end; what goes wrong ends the stage."""
+        """Read until the end; an error ends the stage."""
         try:
             error = self._read_on()
         except Exception as wrong:  # noqa: BLE001  it is raised where the stage is read
@@ -59,7 +59,7 @@ class Reader(threading.Thread):
         self._stage.end(error)
 
     def _read_on(self) -> Exception | None:
-        """Why reading ended, where that is a fault."""
+        """Read, and return the reason if reading ended with a fault."""
         lost, wait, packets = 0.0, FIRST_WAIT, -1
         while not self._stage.stop.is_set():
             try:
@@ -77,7 +77,7 @@ class Reader(threading.Thread):
                 lost, wait, packets = time.monotonic(), FIRST_WAIT, self._packets
             if time.monotonic() - lost + wait > self._patience.seconds:
                 return None if ended else self._given_up(reason)
-            self._stage.say(f"{reason or f'{self._source.name} has ended'}; connecting again in {wait:g} s")
+            self._stage.say(f"{reason or f'{self._source.name} has ended'}; reconnecting in {wait:g} s")
             self._stage.stop.wait(wait)
             wait = min(2 * wait, LONGEST_WAIT)
         return None
@@ -89,7 +89,7 @@ class Reader(threading.Thread):
         return MediaError(f"{reason}, and it did not come back within {self._patience.seconds:g} s")
 
     def _read(self, container: Any) -> str:
-        """Why reading ended, as a sentence; empty: the source has ended."""
+        """Read once and return why reading ended, as a sentence; empty if the source has ended."""
         source = self._source
         picture = picture_stream(container, source.name) if "picture" in source.gives else None
         sound = self._sound_of(container, picture)
@@ -110,11 +110,11 @@ class Reader(threading.Thread):
         except ExitError:
             return f"{source.name} has sent nothing for {SILENCE:g} s"
         except FFmpegError as error:
-            return f"{source.name} broke off ({error.strerror})"
+            return f"{source.name} disconnected ({error.strerror})"
         return ""
 
     def _sound_of(self, container: Any, picture: Any | None) -> Any | None:
-        """The stream of sound; the stage is told of it before the first picture comes."""
+        """Return the audio stream, and announce it to the stage before the first picture."""
         if "sound" not in self._source.gives:
             return None
         sound = sound_stream(container, picture)
@@ -122,7 +122,7 @@ class Reader(threading.Thread):
             self._stage.hear(self._source.name, sound.codec_context.layout.nb_channels)
             return sound
         if "picture" not in self._source.gives:
-            raise MediaError(f"{self._source.name} gives no sound")
+            raise MediaError(f"{self._source.name} has no sound")
         self._stage.awaits_sound = False
         undecoded = bool(sound_streams(container, picture))
         warn_of_silence(
@@ -131,7 +131,7 @@ class Reader(threading.Thread):
         return None
 
     def _arriving(self, container: Any, picture: Any | None, pace: _Pace | None) -> Iterator[Any]:
-        """Packets, each with the moment of its arrival; those of a recording come no faster than it plays."""
+        """Yield packets with their arrival times; packets of a recording arrive in real time."""
         guessed = container.format.name in DECODED_AT
         for packet in container.demux():
             if pace is not None and packet.size and packet.dts is not None:
@@ -177,13 +177,15 @@ class _Pace:
     """Plays a recording in real time."""
 
     OFF = 2.0
-    """s; a stamp further from its moment begins anew: the machine fell behind, or the recording has a cut."""
+    """Largest difference in s between a timestamp and its moment; beyond it (slow machine, cut in the recording)
+    pacing restarts.
+    """
 
     def __init__(self) -> None:
         self._begin: float | None = None
 
     def early(self, stamp: float) -> float:
-        """s until the moment of a stamp."""
+        """Return the time in s until the moment of a timestamp."""
         now = time.monotonic()
         if self._begin is None or abs(self._begin + stamp - now) > self.OFF:
             self._begin = now - stamp

@@ -1,4 +1,4 @@
-"""A stream written to a file that plays up to its last second, whatever ends the writer."""
+"""Recording a stream to a file that stays playable however the writer ends."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from avseg.live.ring import SoundRing
 from avseg.live.stream import LiveFrame
 
 CODING = Coding("libx264", "yuv420p", {"crf": "23", "preset": "superfast", "bf": "0", "g": "30"})
-"""Coarser and three times as fast as that of finished videos: the model works beside it."""
+"""Encoder settings: three times as fast as for finished videos and coarser, to leave time for the model."""
 USUAL_RATE = 25.0
-"""Pictures a second as the file states them; every picture has its own time."""
+"""Nominal frames per second in the file; every picture has its own time."""
 
 
 class Recording:
-    """Painted pictures at their own times, with the sound of the stream in step, as MP4 in fragments of a second."""
+    """Writes the overlay with the sound of the stream as MP4 in fragments of a second."""
 
     def __init__(self, path: Path, overwrite: bool = False) -> None:
         """
@@ -30,9 +30,9 @@ class Recording:
             ValueError: another kind of file, one that is there, or one that cannot be written.
         """
         if path.suffix.lower() != ".mp4":
-            raise ValueError(f"{path} is no name of an MP4 file; give --out NAME.mp4")
+            raise ValueError(f"{path} is not the name of an MP4 file; use --out NAME.mp4")
         if path.exists() and not overwrite:
-            raise ValueError(f"{path} is there already; give another name, or --overwrite")
+            raise ValueError(f"{path} already exists; choose another name, or use --overwrite")
         _check_place(path)
         self.path = path
         self._writer: VideoWriter | None = None
@@ -40,7 +40,7 @@ class Recording:
         self._closing = False
 
     def write(self, frame: LiveFrame, sound: SoundRing | None) -> None:
-        """The next picture; with the first one it is settled whether the file has sound."""
+        """Write the next picture; the first one determines whether the file has sound."""
         if self._writer is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._begin = frame.result.time
@@ -50,7 +50,7 @@ class Recording:
         self._writer.write(frame.painted, self._last)
 
     def close(self) -> None:
-        """Write what is left; nothing where no picture came."""
+        """Write the rest; nothing if there was no picture."""
         self._closing = True
         if self._writer is not None:
             writer, self._writer = self._writer, None
@@ -69,7 +69,9 @@ def _check_place(path: Path) -> None:
         ValueError: a folder, or a place in which no file can be made; nobody should learn that after the first picture.
     """
     if path.is_dir():
-        raise ValueError(f"{path} is a folder; give --out the name of a file in it")
+        raise ValueError(f"{path} is a folder; give the name of a file with --out")
     there = next(folder for folder in path.absolute().parents if folder.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        raise ValueError(f"{path} cannot be written: {there} takes no new file; give --out another place")
+        raise ValueError(
+            f"{path} cannot be written: no new file can be created in {there}; choose another place with --out"
+        )

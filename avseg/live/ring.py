@@ -1,4 +1,4 @@
-"""The last seconds of a sound, in memory that does not grow."""
+"""A ring buffer of the last seconds of sound."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from avseg.io.video_sound import Mixer, Piece, SoundLine
 
 GAP = 0.02
-"""s; sound that leaves its stamps by more is moved back to them, so that it never drifts from the picture further."""
+"""Largest difference in s between sound and its timestamps; beyond it the sound is moved, to stay in step with the
+picture.
+"""
 
 
 class SoundRing:
-    """Sound from one thread, read by others; what is older than `seconds`, or never came, reads as zeros."""
+    """Sound written by one thread and read by others; missing sound and sound older than `seconds` reads as zeros."""
 
     def __init__(self, seconds: float, channels: int, rate: int) -> None:
         """`rate`: Hz."""
@@ -24,21 +26,21 @@ class SoundRing:
         self._mixer, self._line = Mixer(rate, channels), SoundLine(rate, 0.0, GAP)
         self._lock = threading.Lock()
         self._stop = 0
-        """The number behind the last sample, counted from the first picture."""
+        """Index after the last sample, counted from the first picture."""
 
     @property
     def end(self) -> float:
-        """s from the first picture up to which there is sound."""
+        """End of the sound in s, from the first picture."""
         return self._stop / self.rate
 
     def add(self, frame: object, time: float) -> None:
-        """A decoded frame of sound that begins at `time` s; what lies before the first picture is left out."""
+        """Add a decoded frame of sound that begins at `time` s; samples before the first picture are dropped."""
         for sound, stamp in self._mixer.add(frame, time):
             for piece in self._line.placed(sound, stamp):
                 self.append(piece)
 
     def append(self, piece: NDArray[np.float32]) -> None:
-        """(A, n) behind what there is."""
+        """Append samples (A, n)."""
         size = self._samples.shape[1]
         kept = piece[:, -size:]
         with self._lock:
@@ -47,7 +49,7 @@ class SoundRing:
             self._samples[:, places] = kept
 
     def read(self, begin: int, end: int) -> NDArray[np.float32]:
-        """(A, end - begin) by the numbers of samples."""
+        """Read (A, end - begin) by sample indices."""
         found = np.zeros((self.channels, max(end - begin, 0)), np.float32)
         with self._lock:
             first, last = max(begin, 0, self._stop - self._samples.shape[1]), min(end, self._stop)
@@ -58,7 +60,7 @@ class SoundRing:
         return found
 
     def pieces(self, begin: float) -> Iterator[Piece]:
-        """All sound from `begin` s on, a second at a time, for ever: an empty piece means that there is no more yet."""
+        """Yield the sound from `begin` s in pieces of a second, without end; an empty piece means no more sound yet."""
         first = at = round(begin * self.rate)
         while True:
             upto = min(self._stop, at + self.rate)

@@ -1,4 +1,4 @@
-"""`avseg live`: a stream to a page, to a file, or to both, until it ends or somebody stops it."""
+"""`avseg live`: send a stream to a page, a file, or both, until it ends or is stopped."""
 
 from __future__ import annotations
 
@@ -30,11 +30,12 @@ def run_live(
     patience: Patience = Patience(),
     seconds: float | None = None,
 ) -> dict[str, Any]:
-    """Mask a stream until it ends, `seconds` are over, or Ctrl-C or SIGTERM comes; the figures at the end,
-    and under `stopped` whether somebody stopped it.
+    """Segment a stream until it ends, `seconds` are over, or Ctrl-C or SIGTERM.
+
+    Returns the final figures, with `stopped` telling whether it was stopped.
 
     Args:
-        segmenter: whose model sees single pictures or a few at a time.
+        segmenter: with a model of single frames or short blocks.
         inputs: what `inputs_of` gives.
         recording: the file to write.
         port: of the page on 127.0.0.1; None: no page.
@@ -55,7 +56,7 @@ def run_live(
         page = None
         if port is not None:
             page = stack.enter_context(LivePage(port, lambda: told(stream)))
-            log.info("look at %s", page.address)
+            log.info("open %s", page.address)
         if recording is not None:
             stack.callback(recording.close)
         stack.enter_context(stream)
@@ -73,16 +74,16 @@ def _is_same(source: str, path: Path) -> bool:
 
 
 def told(stream: LiveStream) -> dict[str, Any]:
-    """What the page shows of a stream."""
+    """Return the figures for the page."""
     return {**stream.figures.to_dict(), "state": stream.state, "good": stream.is_open}
 
 
 class _Stopped(BaseException):
-    """Somebody wants the loop to end."""
+    """Ends the loop."""
 
 
 class _Stop:
-    """Ctrl-C and SIGTERM: at once while the model works or waits, and after what is being written otherwise."""
+    """Handles Ctrl-C and SIGTERM: ends at once while the model works or waits, otherwise after the current write."""
 
     def __init__(self) -> None:
         self.asked = False
@@ -99,7 +100,7 @@ class _Stop:
             signal.signal(number, handler)
 
     def next_of(self, stream: LiveStream) -> LiveFrame | None:
-        """The next picture; None: the stream has ended, or somebody wants it to."""
+        """Return the next picture; None if the stream has ended or was stopped."""
         try:
             self._at_once = True
             return None if self.asked else next(stream, None)

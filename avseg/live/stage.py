@@ -1,5 +1,6 @@
-"""What was read last: a few pictures and some seconds of sound, handed from the thread that reads to the one that
-predicts. Nothing is queued; a picture that nobody took in time makes room for newer ones."""
+"""The newest frames and seconds of sound, passed from the reading thread to the predicting one. There is no queue;
+newer frames replace those that were not used in time.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +19,11 @@ from avseg.live.ring import SoundRing
 log = logging.getLogger(__name__)
 
 FRESH = 32
-"""Pictures that wait for the sound that goes with them."""
+"""Largest number of frames that wait for their sound."""
 LATE = 1.0
-"""s that a picture waits for sound that should have come."""
+"""Longest wait in s of a frame for late sound."""
 LOOK_BACK, SHARE = 10.0, 0.9
-"""s over which it is measured how much later than pictures their sound comes; and the share of pictures that the delay
-is long enough for."""
+"""Time in s over which the lag of the sound is measured, and the share of frames for which the delay suffices."""
 
 
 @dataclass(eq=False)
@@ -34,30 +34,30 @@ class LivePicture:
     """s from the first picture of the stream."""
     frame: Any
     arrival: float
-    """s of the machine's monotonic clock, when its packet was read."""
+    """Arrival of its packet, in s of the monotonic clock."""
     sized: Tensor | None = None
-    """(3, h, w) as the network sees it, once that was made."""
+    """(3, h, w) at the network's size, once computed."""
     heard: bool = False
-    """Whether the sound that goes with it is there."""
+    """Whether its sound has arrived."""
 
 
 @dataclass(frozen=True)
 class Memory:
-    """How much a stage keeps."""
+    """The amount of data that a stage keeps."""
 
     ahead: float
-    """s of sound after a picture that the model hears with it."""
+    """Seconds of sound after a frame that the model uses."""
     spacing: float
-    """s between the pictures that the model sees together."""
+    """Seconds between the frames of a block."""
     before: int
-    """How many earlier pictures it sees."""
+    """Number of earlier frames in a block."""
 
 
 class Stage:
-    """Shared by the readers of a stream and the loop that predicts; every method may be called by any thread.
+    """The exchange between the readers of a stream and the predicting loop; all methods are thread-safe.
 
-    Sound may come in lumps, such as a third of a second at once in MPEG-TS. So every picture is given a steady delay
-    after its arrival, in which nine of ten pictures of the last seconds got their sound.
+    Sound may arrive in chunks, such as a third of a second at once in MPEG-TS. So every frame gets a steady delay after
+    its arrival, within which nine of ten recent frames got their sound.
     """
 
     def __init__(self, memory: Memory, makes_ring: Callable[[str, int], tuple[SoundRing, ...]]) -> None:
@@ -67,33 +67,33 @@ class Stage:
             makes_ring: of the name of an input and its channels: what its sound is written to, the model's first.
         """
         self.frames = 0
-        """Pictures decoded so far."""
+        """Number of frames decoded so far."""
         self.state = "connecting"
         """A few words for the page."""
         self.is_open = False
         """Whether the source is connected."""
         self.delay = 0.0
-        """s that pictures are held back after their arrival."""
+        """Delay of frames after their arrival in s."""
         self.stop = threading.Event()
         self.rings: tuple[SoundRing, ...] = ()
         self.awaits_sound = False
-        """Whether an input gives sound, of which nothing may have come yet."""
+        """Whether an input has sound, even if none has arrived yet."""
         self._memory, self._makes_ring = memory, makes_ring
         self._changed = threading.Condition()
         self._fresh: deque[LivePicture] = deque(maxlen=FRESH)
         self._past: deque[LivePicture] = deque(maxlen=4 * memory.before + 1)
         self._waits: deque[tuple[float, float]] = deque(maxlen=1024)
-        """When the sound of a picture came, in s of the monotonic clock, and how long the picture had waited in s."""
+        """Arrival of a frame's sound in s of the monotonic clock, and the frame's wait in s."""
         self._ended = False
         self._error: Exception | None = None
 
     def say(self, state: str, *, is_open: bool = False) -> None:
-        """Tell a person how the stream stands."""
+        """Report the state of the stream to the user."""
         self.state, self.is_open = state, is_open
         log.log(logging.INFO if is_open else logging.WARNING, "%s", state)
 
     def hear(self, name: str, channels: int) -> None:
-        """Make room for sound of so many channels, unless there is.
+        """Allocate the buffer for sound with some channels, if there is none yet.
 
         Raises:
             MediaError: mono sound, and a model that hears left and right.
@@ -103,7 +103,7 @@ class Stage:
             self.awaits_sound = True
 
     def show(self, picture: LivePicture) -> None:
-        """The newest picture."""
+        """Add the newest frame."""
         with self._changed:
             self.frames += 1
             if self._fresh and picture.time <= self._fresh[-1].time:
@@ -124,7 +124,7 @@ class Stage:
             self._changed.notify_all()
 
     def sound(self, frame: Any, at: float) -> None:
-        """A decoded frame of sound that begins at `at` s."""
+        """Add a decoded frame of sound that begins at `at` s."""
         for ring in self.rings:
             ring.add(frame, at)
         with self._changed:
@@ -132,13 +132,13 @@ class Stage:
             self._changed.notify_all()
 
     def end(self, error: Exception | None = None) -> None:
-        """Nothing more comes."""
+        """Mark the end of the input."""
         with self._changed:
             self._ended, self._error = True, self._error or error
             self._changed.notify_all()
 
     def newest(self, until: float | None = None) -> LivePicture | None:
-        """Wait for the newest picture whose sound is there, and forget it and all before; None: the stream has ended.
+        """Wait for the newest frame with its sound and drop it and all earlier ones; None at the end of the stream.
 
         Args:
             until: s of the monotonic clock, when waiting ends as if the stream had.
@@ -160,15 +160,14 @@ class Stage:
                 self._changed.wait(wait)
 
     def before(self, picture: LivePicture) -> list[LivePicture]:
-        """The picture and those before it at the spacing of the model, in order; the first one again where there is
-        none before it."""
+        """Return the frame and earlier ones at the model's spacing, in order; the first frame is repeated if needed."""
         with self._changed:
             past = [one for one in self._past if one.time < picture.time] or [picture]
         wanted = [picture.time - number * self._memory.spacing for number in range(self._memory.before, 0, -1)]
         return [*(min(past, key=lambda one: abs(one.time - at)) for at in wanted), picture]
 
     def _take(self, now: float) -> tuple[LivePicture | None, float]:
-        """The newest picture that is due; or None, and in how many s one may be."""
+        """Return the newest frame that is due, or None and the time in s until one may be."""
         wait = 0.1
         for picture in reversed(self._fresh):
             if self._is_due(picture, now):
@@ -179,7 +178,7 @@ class Stage:
         return None, wait
 
     def _mark_heard(self, now: float) -> None:
-        """Note which pictures have their sound now, and how long they waited."""
+        """Record which frames have their sound now, and their waits."""
         for picture in self._fresh:
             if not picture.heard and self.rings and self.rings[0].end >= picture.time + self._memory.ahead:
                 picture.heard = True
@@ -191,7 +190,7 @@ class Stage:
         self.delay = min(longest, max(self._memory.ahead, 0.0) + LATE)
 
     def _is_due(self, picture: LivePicture, now: float) -> bool:
-        """Whether the sound that goes with a picture is there and its delay over, or whether it waited long enough."""
+        """Whether a frame has its sound and its delay is over, or its longest wait is over."""
         if not self.awaits_sound:
             return True
         if picture.heard or self._ended:

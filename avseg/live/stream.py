@@ -1,4 +1,4 @@
-"""A stream with masks: the newest picture that can be masked, again and again."""
+"""A stream of masks: always predicts the newest available frame."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from avseg.live.window import LiveWindow
 from avseg.models.session import EachGroup
 
 SLACK = 4.0
-"""s of sound that is kept beside what windows hear: pictures may come so much later than their sound."""
+"""Extra seconds of sound to keep, because frames may arrive later than their sound."""
 KEPT_SECONDS, KEPT_RATE = 12.0, 48_000
-"""s and Hz of the sound that is kept for a file."""
+"""Length in s and rate in Hz of the sound kept for a file."""
 
 
 @dataclass(frozen=True, eq=False)
 class LiveFrame:
-    """A picture of a stream with its masks."""
+    """A frame of a stream with its masks."""
 
     result: FrameResult
     """Its time is in s from the first picture of the stream."""
@@ -45,7 +45,7 @@ class LiveFrame:
 
 
 class LiveStream(Iterator[LiveFrame]):
-    """Yields the newest picture with its masks whenever the model is ready; pictures in between are left out.
+    """Yields the newest frame with its masks whenever the model is ready; frames in between are skipped.
 
     It is a context manager: the readers stop at the end of the block.
     """
@@ -74,8 +74,8 @@ class LiveStream(Iterator[LiveFrame]):
         self._session = segmenter.session()
         if not isinstance(self._session, EachGroup):
             raise ValueError(
-                f"models of the family {segmenter.model.config.family} follow objects through a whole video, and a "
-                "stream has no end; take a model that marks pictures by themselves"
+                f"models of the family {segmenter.model.config.family} track objects through a whole video, but "
+                "a stream has no end; use a model that predicts single frames"
             )
         self.figures = Figures()
         self.name = inputs[0].name
@@ -102,7 +102,7 @@ class LiveStream(Iterator[LiveFrame]):
             reader.join(0.2)
 
     def __next__(self) -> LiveFrame:
-        """Waits for the next picture.
+        """Wait for the next frame.
 
         Raises:
             MediaError: a source that cannot be opened, or that was lost and did not come back.
@@ -125,7 +125,7 @@ class LiveStream(Iterator[LiveFrame]):
 
     @property
     def state(self) -> str:
-        """How the source stands, in a few words."""
+        """The state of the source in a few words."""
         return self._stage.state
 
     @property
@@ -135,7 +135,7 @@ class LiveStream(Iterator[LiveFrame]):
 
     @property
     def sound(self) -> SoundRing | None:
-        """The sound for a file; None where there is none, or none yet."""
+        """The sound for a file; None if there is none, or none yet."""
         return self._stage.rings[1] if len(self._stage.rings) > 1 else None
 
     def _rings(self, name: str, channels: int) -> tuple[SoundRing, ...]:

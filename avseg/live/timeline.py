@@ -1,41 +1,42 @@
-"""The clock of a stream: seconds from its first picture, for picture and sound alike, across new connections."""
+"""The clock of a stream: seconds from its first frame, for picture and sound, across reconnections."""
 
 from __future__ import annotations
 
 import threading
 
 BARE = 12
-"""Pictures without a stamp that are passed over in the hope of one with it; after them the source is taken to give
-none."""
+"""Frames without a timestamp to skip while waiting for one with a timestamp; after them the source counts as one
+without timestamps.
+"""
 
 
 class Timeline:
-    """Turns stamps of a connection into times of the stream by one shift for all its streams.
+    """Converts timestamps of a connection to times of the stream, with one shift for picture and sound.
 
-    Within a connection the source's own stamps count. What was missed between two connections is measured by the
-    machine's clock, since the stamps of the second one may begin anew.
+    Within a connection the source's timestamps are used. The gap between two connections is measured with the machine's
+    clock, because the timestamps of the second one may restart.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._shift: float | None = None
         self._bare = 0
-        """Pictures without a stamp since the connection began."""
+        """Number of frames without a timestamp since the start of the connection."""
         self._last: tuple[float, float] | None = None
-        """Time of the last picture in s, and when it arrived, in s of the monotonic clock."""
+        """Time of the last frame in s, and its arrival in s of the monotonic clock."""
 
     @property
     def shift(self) -> float | None:
-        """s from stamps to times; None until the first picture of a connection."""
+        """Shift from timestamps to times in s; None until the first frame of a connection."""
         return self._shift
 
     def restart(self) -> None:
-        """A new connection, whose stamps may begin anew."""
+        """Start a new connection, whose timestamps may restart."""
         with self._lock:
             self._shift, self._bare = None, 0
 
     def of_picture(self, stamp: float | None, arrival: float, step: float) -> float | None:
-        """s, the time of a picture; None: it bears no stamp, and the next ones may, as in RTSP.
+        """Return the time of a frame in s; None if it has no timestamp but later frames may, as in RTSP.
 
         Args:
             stamp: s on the connection's clock; None: a step after the picture before.

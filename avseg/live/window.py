@@ -1,4 +1,4 @@
-"""The clip that a model gets of the newest picture: the pictures and the sound that it would get in a file."""
+"""The clip for the newest frame: the same frames and sound that the model would get from a file."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from avseg.live.stage import LivePicture, Memory
 from avseg.types import Clip
 
 MARGIN = 0.25
-"""s of sound on both sides of what windows hear; rounding must not make one look cut off."""
+"""Margin of sound in s on both sides of the windows, so that rounding cannot truncate them."""
 
 
 class LiveWindow:
-    """Which pictures and which sound a model takes for a picture, and how much of both is kept for that."""
+    """The frames and the sound that a model needs for a frame, and how much of both to keep."""
 
     def __init__(self, config: ModelConfig) -> None:
         """
@@ -29,8 +29,8 @@ class LiveWindow:
         length = group_length(config.temporal)
         if length is None:
             raise ValueError(
-                f"models of the family {config.family} look at a whole video before they mark anything, and a stream "
-                "has no end; take a model that sees single pictures or a few at a time"
+                f"models of the family {config.family} need the whole video before they predict, but a stream "
+                "has no end; use a model of single frames or short blocks"
             )
         self._config, self._geometry, self._length = config, Geometry(config.input), length
         # Of windows that begin with a second, the one whose picture stands at its beginning reaches furthest.
@@ -38,10 +38,10 @@ class LiveWindow:
         spans = heard(self._times(late), config.audio)
         self.memory = Memory(max(end for _, end in spans) - late, config.temporal.spacing, length - 1)
         self.seconds = self.memory.ahead + late - min(begin for begin, _ in spans) + 1.0 + 2 * MARGIN
-        """s of sound that the windows reach over, wherever in a second they begin."""
+        """Seconds of sound that the windows cover, wherever in a second they begin."""
 
     def clip(self, name: str, pictures: list[LivePicture], converter: Converter, ring: SoundRing | None) -> Clip:
-        """The clip whose last picture is masked, sized for the network.
+        """Return the clip that ends with the frame to predict, sized for the network.
 
         Args:
             name: of the stream.
@@ -75,6 +75,6 @@ class LiveWindow:
         )
 
     def _times(self, shown: float) -> list[float]:
-        """Nominal times of the pictures that the model sees with one shown at `shown` s, in order."""
+        """Return the nominal times of the frames in the block of a frame shown at `shown` s, in order."""
         spacing, last = self._config.temporal.spacing, shown - self._config.temporal.shown_after
         return [last - spacing * number for number in range(self._length - 1, -1, -1)]

@@ -53,7 +53,7 @@ class AVMConfig:
         if self.weight < 0:
             raise ValueError(f"weight {self.weight} of the matching term is negative; leave the term out with avm=None")
         if self.variant == "vv" and self.threshold:
-            raise ValueError("the vv variant knows no threshold; take threshold=False or variant='av'")
+            raise ValueError("the vv variant has no threshold; use threshold=False or variant='av'")
         if self.neighbour_target == "audio" and (self.variant, self.distance) != ("vv", "kl"):
             raise ValueError(
                 f"neighbour_target='audio' belongs to variant='vv' with distance='kl', "
@@ -105,13 +105,13 @@ class SetConfig:
     them."""
 
     class_weight: float = 2.0
-    """Of the cross-entropy, in matching and in the loss."""
+    """Weight of the cross-entropy, in matching and in the loss."""
     mask_weight: float = 5.0
-    """Of the binary cross-entropy of points."""
+    """Weight of the binary cross-entropy of points."""
     dice_weight: float = 5.0
     """Of the Dice loss of points."""
     no_object_weight: float = 0.1
-    """Of the class "no object" within the cross-entropy."""
+    """Weight of the class "no object" within the cross-entropy."""
     points: int = 12544
     """Points at which masks are compared."""
     oversample: float = 3.0
@@ -119,7 +119,7 @@ class SetConfig:
     importance: float = 0.75
     """Share of the points that is kept from the candidates; the others are drawn anywhere."""
     similarity_weight: float = 0.5
-    """Of the term that ties frame queries to clip queries. The published code multiplies by 1.0, where its
+    """Weight of the term that ties frame queries to clip queries. The published code multiplies by 1.0, where its
     configuration says 0.5."""
     silent_first_is_no_object: bool = False
     """Repeat a published slip: what is silent in the first frame of a training clip has the class "no object"."""
@@ -141,19 +141,19 @@ class QueryConfig:
     docs/reference/losses.md)."""
 
     class_weight: float = 2.0
-    """Of the focal term of classes, in matching and in the loss; so are all below."""
+    """Weight of the focal term of classes, in matching and in the loss; the same holds for all weights below."""
     box_weight: float = 5.0
-    """Of the L1 distance of boxes."""
+    """Weight of the L1 distance of boxes."""
     giou_weight: float = 2.0
     """Of the generalised IoU of boxes."""
     mask_weight: float = 2.0
-    """Of the focal term of masks."""
+    """Weight of the focal term of masks."""
     dice_weight: float = 5.0
     """Of the Dice loss of masks."""
     alpha: float = 0.25
-    """Of focal terms: the weight of positives, 1 - alpha that of negatives."""
+    """Alpha of focal terms: the weight of positives; negatives have 1 - alpha."""
     gamma: float = 2.0
-    """Of focal terms: how little well classified ones count."""
+    """Gamma of focal terms, which reduces the weight of well classified samples."""
     classes: bool = True
     """Whether the class term counts in the loss; it always does in matching."""
     boxes: bool = True

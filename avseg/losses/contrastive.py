@@ -166,7 +166,7 @@ def info_nce(embeddings: Tensor, labels: Tensor, temperature: float = 0.1) -> Te
 
 
 class _InfoNCE(torch.autograd.Function):
-    """Of embeddings in the order of their labels, so that a class is a block of rows and of columns."""
+    """Similarities of embeddings sorted by label, so that a class is a block of rows and columns."""
 
     @staticmethod
     def forward(ctx: Any, embeddings: Tensor, counts: list[int], temperature: float) -> Tensor:

@@ -1,4 +1,4 @@
-"""What a dense prediction loses against its labels. Frames that are not annotated never count."""
+"""Losses of dense predictions; frames that are not annotated are ignored."""
 
 from __future__ import annotations
 

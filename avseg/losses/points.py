@@ -40,7 +40,7 @@ class MaskPoints:
         self._pixels = bordered.flatten()
 
     def at(self, rows: Tensor, points: Tensor) -> Tensor:
-        """Of masks `rows` (M,) int64 at points (M, P, 2): (M, P) float32 from 0 to 1."""
+        """Sample masks `rows` (M,) int64 at points (M, P, 2): (M, P) float32 from 0 to 1."""
         x, y = points.unbind(-1)  # 0 at the centre of the first pixel from here on
         x, y = (x * self.width - 0.5).clamp(-1, self.width), (y * self.height - 0.5).clamp(-1, self.height)
         left, top = x.floor(), y.floor()

@@ -15,7 +15,7 @@ from avseg.nn.boxes import corners, generalised_iou
 
 
 def focal_terms(logits: Tensor, alpha: float = 0.25, gamma: float = 2.0) -> tuple[Tensor, Tensor]:
-    """What a logit loses where the truth is 1, and what it loses where that is 0, p being its probability.
+    """Return the loss of a logit with probability p for a target of 1 and for a target of 0.
 
     alpha (1 - p)^gamma (-log p) and (1 - alpha) p^gamma (-log(1 - p)), both of the logits' shape. Logarithms and powers
     are taken of the logit, so that saturated ones have finite values and gradients.
@@ -66,7 +66,7 @@ def mask_focal_costs(logits: Tensor, truth: Tensor, counted: Tensor, alpha: floa
 def class_focal_costs(
     logits: Tensor, classes: Tensor, shown: Tensor, alpha: float = 0.25, gamma: float = 2.0
 ) -> Tensor:
-    """What a query would lose less if it were a target's: (G, Q, J).
+    """Return the matching cost of queries and targets: (G, Q, J).
 
     The term of a positive minus that of a negative for the target's class, the mean over the frames that show it; 0
     where none does.

@@ -31,7 +31,7 @@ def set_class_loss(logits: Tensor, labels: Tensor, no_object_weight: float = 0.1
 
 
 def point_loss(logits: Tensor, truth: Tensor, counted: Tensor | None = None) -> Tensor:
-    """Binary cross-entropy of masks, the mean over each one's points: (M,).
+    """Return the binary cross-entropy of masks, the mean over the points of each mask: (M,).
 
     Args:
         logits: (M, P).

@@ -74,7 +74,7 @@ def metrics_of(task: Task, suites: Sequence[str], protocols: Sequence[str]) -> l
     records = [SUITES.find(suite) for suite in dict.fromkeys(suites)]
     for protocol in wanted:
         if protocol not in known_protocols():
-            raise ValueError(f"no protocol is called {protocol!r}; {did_you_mean(protocol, known_protocols())}")
+            raise ValueError(f"there is no protocol {protocol!r}; {did_you_mean(protocol, known_protocols())}")
         if len(wanted) > 1 and not any(suite.has(protocol) for suite in records):
             names = ", ".join(suite.name for suite in records)
             raise ValueError(f"none of the suites {names} has the protocol {protocol!r} (docs/reference/metrics.md)")
@@ -82,7 +82,7 @@ def metrics_of(task: Task, suites: Sequence[str], protocols: Sequence[str]) -> l
 
 
 def _own(suite: SuiteSpec, protocols: Sequence[str]) -> Sequence[str]:
-    """Those of the protocols that a suite has, by its own names for them; where it has none of them, all, so that it
+    """Return the given protocols that a suite has, by its own names; if it has none of them, all, so that it
     refuses them itself.
     """
     own = dict.fromkeys(suite.own_name(protocol) for protocol in protocols if suite.has(protocol))

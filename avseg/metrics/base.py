@@ -1,4 +1,4 @@
-"""What a metric is, and the table of clips that every metric keeps."""
+"""The interface of metrics, and the table of clips that every metric keeps."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Resampled(ABC):
 
     @abstractmethod
     def resampled(self, drawn: Sequence[int]) -> Self:
-        """The same metric, fed with the clips of these groups; a number that stands there twice counts twice."""
+        """Return a metric of the clips of these groups; repeated numbers count repeatedly."""
 
     @abstractmethod
     def compute(self) -> dict[str, float]:
@@ -114,7 +114,7 @@ class ClipTable:
             ValueError: no clip was seen.
         """
         if not self._clips:
-            raise ValueError("no clip was seen, so there is no score; call update before compute")
+            raise ValueError("there was no clip, so there is no score; call update before compute")
         return np.concatenate([values for _, _, values in self])
 
 

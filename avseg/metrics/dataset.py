@@ -128,7 +128,7 @@ class DatasetScores(TableMetric):
         return dataset_scores(counts, np.ones(self.classes, dtype=bool), absent) | {"accuracy": accuracy}
 
     def rows(self) -> list[Row]:
-        """The same scores of each clip alone, over the classes that are true or predicted in it."""
+        """Return the scores of each clip, over the classes that are true or predicted in it."""
         return [
             {"index": index, "id": clip_id, **self._scores(values[0, 0], "skip")}
             for index, clip_id, values in self.clips

@@ -233,7 +233,7 @@ def _clips(pred: Clips, target: Clips) -> list[tuple[Tensor, Tensor]]:
         chosen, labels = torch.as_tensor(ours).cpu(), torch.as_tensor(theirs).cpu()
         if chosen.ndim != 3 or chosen.shape != labels.shape:
             raise ValueError(
-                f"clip {index}: pred is of shape {tuple(chosen.shape)} and target of {tuple(labels.shape)}, wanted one "
+                f"clip {index}: pred has shape {tuple(chosen.shape)} and target of {tuple(labels.shape)}, wanted one "
                 "shape (T, H, W) for both"
             )
         pairs.append((chosen, labels))
@@ -280,7 +280,7 @@ def _track_figures(
 
 
 def _dimensions(value: Any) -> int:
-    """Of a tensor or an array; 0 of a list."""
+    """Return the number of dimensions of a tensor or array; 0 for a list."""
     return int(getattr(value, "ndim", 0))
 
 
@@ -297,7 +297,7 @@ def _video_pair(
     shapes = {tuple(masks.shape[1:]) for masks in (predicted, true) if masks.ndim == 4}
     if len(shapes) != 1:
         listed = " and ".join(map(str, sorted(shapes))) or "none: give a tensor (0, T, H, W) where there is no track"
-        raise ValueError(f"video {index}: the tracks are of shapes {listed}; wanted one shape (T, H, W) for all")
+        raise ValueError(f"video {index}: the tracks have the shapes {listed}; wanted one shape (T, H, W) for all")
     frames, height, width = shapes.pop()
     predicted, true = (masks.reshape(-1, frames, height, width) for masks in (predicted, true))
     masks = [[encode(mask) if bool(mask.any()) else None for mask in track] for track in predicted]
@@ -321,7 +321,7 @@ def _stacked(index: int, name: str, tracks: Any) -> Tensor:
     parts = [torch.as_tensor(track).cpu() != 0 for track in tracks]
     if len({tuple(part.shape) for part in parts}) > 1 or any(part.ndim != 3 for part in parts):
         listed = ", ".join(sorted({str(tuple(part.shape)) for part in parts}))
-        raise ValueError(f"video {index}: the tracks of {name} are of shapes {listed}; wanted one (T, H, W) for all")
+        raise ValueError(f"video {index}: the tracks of {name} have the shapes {listed}; wanted one (T, H, W) for all")
     return torch.stack(parts) if parts else torch.as_tensor(tracks).cpu() != 0
 
 
@@ -329,5 +329,5 @@ def _values(index: int, name: str, given: Any, count: int, dtype: torch.dtype) -
     """(N,) of a number for every track, by default 1."""
     values = torch.ones(count, dtype=dtype) if given is None else torch.as_tensor(given).cpu().to(dtype)
     if tuple(values.shape) != (count,):
-        raise ValueError(f"video {index}: {name} is of shape {tuple(values.shape)}, wanted ({count},), one a track")
+        raise ValueError(f"video {index}: {name} has shape {tuple(values.shape)}, wanted ({count},), one a track")
     return values

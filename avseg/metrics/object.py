@@ -225,8 +225,8 @@ def annotated_frames(prediction: Prediction, target: Target) -> tuple[DensePredi
 def foreground_parts(
     prediction: Prediction, target: Target, tracks: bool = True
 ) -> Iterator[tuple[DensePrediction, Tensor, Tensor, list[int]]]:
-    """What `annotated_frames` gives: of a dense clip at once, of tracks (their union in each frame) a few frames at a
-    time, so that masks of a long video are never there together.
+    """Yield the output of `annotated_frames`: for a dense clip at once, for tracks (their union in each frame) a few
+    frames at a time, so that masks of a long video are never there together.
 
     Raises:
         TypeError: tracks where they are not to be judged.

@@ -1,4 +1,4 @@
-"""What a model marks under sound that does not belong to the picture, as in AVSBench-Robust (arXiv 2502.00358)."""
+"""Metrics under sound that does not belong to the picture, as in AVSBench-Robust (arXiv 2502.00358)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ JUDGED = (OWN, *NEGATIVES)
 NEGATIVES_TOGETHER = 2
 """Clips of a published group of negatives on S4; own sound is judged clip by clip."""
 LEAST_PIXELS = 10
-"""Frames whose mask under own sound is smaller say nothing of whether masks vanish."""
+"""Smallest mask under the clip's own sound; frames with smaller masks are not used."""
 VANISHED = 0.1
 """A mask has vanished below this share of its area under own sound."""
 
@@ -81,7 +81,9 @@ class RobustScores:
     def _values(
         self, dense: DensePrediction, truth: Tensor, judged: Tensor, frames: Sequence[int]
     ) -> tuple[Array, Array]:
-        """Of M frames (M, 4) IoU, whether there is truth, share and number of pixels marked; and the sum of curves."""
+        """Return for M frames (M, 4) IoU, whether there is truth, share and number of pixels marked; and the sum of
+        curves.
+        """
         predicted = stacked([dense.labels(t) > 0 for t in frames], truth)
         iou = mask_iou(predicted, truth, judged, self.protocol)
         pixels = truth[0].numel() if len(truth) else 0

@@ -1,4 +1,4 @@
-"""What every family of models promises."""
+"""The interface of all model families."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Output = TypeVar("Output")
 
 
 class Model(nn.Module, ABC, Generic[Output]):
-    """A batch of clips in, one prediction a clip out; trainer, evaluator and inference know no more of a family."""
+    """A model predicts one result per clip of a batch; trainer, evaluator and inference use only this interface."""
 
     Config: ClassVar[type[ModelConfig]]
     tasks: ClassVar[frozenset[str]]
@@ -36,12 +36,12 @@ class Model(nn.Module, ABC, Generic[Output]):
     network: nn.Module
     """Normalised tensors in, tensors out: what checkpoints, golden numbers and benchmarks speak to."""
     trains: ClassVar[bool] = True
-    """Whether it learns; the engine refuses to train others."""
+    """Whether the family can be trained."""
     seams: ClassVar[Mapping[str, Seam]] = DEFAULT_SEAMS
     """Where engines such as OpenVINO can take the place of PyTorch; of those that are named here a model may lack some,
     but for a model whose network is called in one piece, with tensors alone, nothing has to be said."""
     compiles: ClassVar[tuple[str, ...]] = ("network",)
-    """What `train.compile` compiles: parts that training calls with tensors, `network` or `network.encoder`, or methods
+    """Parts for `train.compile`, which training calls with tensors: `network` or `network.encoder`, or methods
     of them, as `network.look` (`avseg.models.compiled`). Empty: nothing; training then refuses to compile."""
     exported: Any = None
     """The exported files that the seams run, `avseg.export.opening.Exported`; None: its own parts."""
@@ -65,7 +65,7 @@ class Model(nn.Module, ABC, Generic[Output]):
         self.config = config
         self.task = task
         self.options = config.Options()
-        """Of a session where none are given."""
+        """Default options of a session."""
         self.descent: dict[str, str] = {}
         """Notes of the file that the weights come from (`avseg.models.header.Header.descent`); its own files have them
         too."""
@@ -83,7 +83,7 @@ class Model(nn.Module, ABC, Generic[Output]):
         """
 
     def measures(self, output: Output) -> dict[str, Tensor]:
-        """What a run watches of a batch and does not minimise, such as how a codebook is used; most families: nothing.
+        """Return measures of a batch to log, such as the use of a codebook; empty for most families.
 
         A scalar is the mean over the batch's clips, and becomes that over a step's, as loss terms do. A vector (K,)
         counts how often each of K entries was taken; counts are added over batches, processes and steps

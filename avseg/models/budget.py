@@ -40,7 +40,9 @@ def bytes_of(text: str | int) -> int:
 
 
 class Budget:
-    """Of one prediction. The first picture is seen alone, and what it took says how many the next pieces may have."""
+    """Memory budget of one prediction; the first picture runs alone, and its memory determines the size of the next
+    pieces.
+    """
 
     def __init__(self, limit: int | None = None, device: torch.device | str = "cpu") -> None:
         """

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from avseg.types import Task
 
 ClassRows = Callable[[Task], tuple[int, ...]]
-"""Of a layer: the class id that each row of its weight and bias stands for, under a task. 0 is the background, or "no
+"""Return the class id of each row of a layer's weight and bias, for a task. 0 is the background, or "no
 object"; a binary task has the one class 1. An empty tuple: the task does not say what the rows are."""
 
 
@@ -50,5 +50,5 @@ def kept_rows(rows: ClassRows, old: Task, new: Task) -> list[tuple[int, int]]:
 
 
 def row_name(task: Task, number: int) -> tuple[bool, str]:
-    """What a class id means under a task: whether it is foreground, and its name."""
+    """The meaning of a class id in a task: whether it is foreground, and its name."""
     return number > 0, task.classes[number - 1] if number and task.classes else ""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 M = TypeVar("M", bound=nn.Module)
 
 _COMPILED = "_orig_mod"
-"""What `torch.compile` puts into the names of all that is in the module that it wraps."""
+"""The prefix of `torch.compile` in the names of the wrapped module."""
 
 
 def uncompiled(module: M) -> M:

@@ -1,11 +1,11 @@
-"""What configs of families have in common. Imports no torch."""
+"""Shared parts of the configurations of families. Imports no torch."""
 
 from __future__ import annotations
 
 from avseg.config import InputSpec, ModelConfig, Temporal
 
 Option = bool | int | float | str
-"""What is passed to timm."""
+"""Return the arguments for timm."""
 VGGISH_WIDTH = 128
 PICTURES = InputSpec(multiple_of=32)
 """For backbones that halve a picture five times."""
@@ -14,7 +14,7 @@ FIVE_SECONDS, TEN_SECONDS = (Temporal("block", seconds, spacing=1.0, shown_after
 
 
 def check_hearing(config: ModelConfig) -> None:
-    """Of a config with the fields `audio_network`, `audio_width` and `sounding_weight`.
+    """Check a config with the fields `audio_network`, `audio_width` and `sounding_weight`.
 
     Raises:
         ValueError: fields that contradict each other.

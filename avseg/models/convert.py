@@ -20,7 +20,7 @@ WRAPPERS = ("state_dict", "model_state_dict", "model", "network", "net")
 
 
 def rename_keys(state: Mapping[str, Tensor], rules: Sequence[Rule]) -> dict[str, Tensor]:
-    """The same tensors under the names of the first rule that matches each.
+    """Rename each tensor by the first matching rule.
 
     Raises:
         ValueError: names that no rule matches, or two that become one.
@@ -36,9 +36,7 @@ def rename_keys(state: Mapping[str, Tensor], rules: Sequence[Rule]) -> dict[str,
             clashes += [f"{name} -> {new}"] if new in renamed else []
             renamed[new] = tensor
     if unknown:
-        raise ValueError(
-            f"{len(unknown)} tensors are of no known name: {_first(unknown)}; is this another model's file?"
-        )
+        raise ValueError(f"{len(unknown)} tensors have unknown names: {_first(unknown)}; is this another model's file?")
     if clashes:
         raise ValueError(f"{len(clashes)} tensors come to a name twice: {_first(clashes)}")
     return renamed
@@ -87,7 +85,7 @@ def told_backbone(upstream: Mapping[str, Tensor], marks: Mapping[str, str]) -> s
 
 
 def as_backbone(upstream: Mapping[str, Tensor], prefix: str, rules: Sequence[Rule]) -> dict[str, Tensor]:
-    """What lies below `prefix`, renamed by `rules`, as the stages of a network's backbone."""
+    """Return the tensors below `prefix`, renamed by `rules` to the stages of a network's backbone."""
     inner = {name.removeprefix(prefix): tensor for name, tensor in upstream.items() if name.startswith(prefix)}
     return {f"network.backbone.stages.{name}": tensor for name, tensor in rename_keys(inner, rules).items()}
 

@@ -1,4 +1,4 @@
-"""What dense families share: the truth of a batch, logits at its size, and predictions made of them."""
+"""Shared parts of dense families: ground truth of a batch, logits at its size, and predictions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from avseg.types import Batch, DensePrediction, DenseTarget, Prediction
 
 
 class WithLogits(Protocol):
-    """What a dense network says of a batch."""
+    """The output of a dense network for a batch."""
 
     @property
     def logits(self) -> Tensor:
@@ -73,7 +73,7 @@ def dense_targets(batch: Batch) -> list[DenseTarget]:
     """
     targets = [target for target in batch.targets or [] if isinstance(target, DenseTarget)]
     if len(targets) != len(batch):
-        raise ValueError(f"losses want a label map for each of {len(batch)} clips, got {len(targets)}")
+        raise ValueError(f"losses need a label map for each of {len(batch)} clips, got {len(targets)}")
     return targets
 
 
@@ -103,5 +103,5 @@ def sounding_truth(targets: Sequence[DenseTarget], classes: int) -> Tensor:
     known = [target.sounding for target in targets if target.sounding is not None]
     if len(known) != len(targets) or known[0].shape[-1] != classes:
         got = [None if t.sounding is None else t.sounding.shape[-1] for t in targets]
-        raise ValueError(f"the sounding loss wants truth over {classes} classes for every clip, got {got}")
+        raise ValueError(f"the sounding loss needs ground truth over {classes} classes for every clip, got {got}")
     return stacked(known)

@@ -1,4 +1,4 @@
-"""What tells the weights of models apart."""
+"""Fingerprints of the weights of models."""
 
 from __future__ import annotations
 

@@ -174,7 +174,7 @@ def load_model(
 
 
 def fetch_weights(source: ModelSource) -> ModelConfig:
-    """Fetch the open weights that a name or a model file wants.
+    """Download the open weights of a name or a model file.
 
     Returns:
         Its config, with their commits.
@@ -192,11 +192,11 @@ def fetch_weights(source: ModelSource) -> ModelConfig:
 
 
 _UNFIT = (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, AssertionError)
-"""What configs and models raise that do not fit together."""
+"""Errors of configs and models that do not fit together."""
 
 
 def _of_file(source: ModelSource) -> tuple[Path, Header, ModelConfig, Task]:
-    """What a model file says, with all open weights that it wants in the cache."""
+    """Return the header of a model file, with all its open weights in the cache."""
     refuse_choices(source)
     path = find_file(source)
     header = read_header(path)
@@ -244,7 +244,7 @@ def load_strictly(module: nn.Module, state: Mapping[str, Tensor], origin: str) -
     ]
     if problems:
         raise ValueError(
-            f"the weights of {origin} do not fit: {'; '.join(problems)}; take the file that belongs to this config"
+            f"the weights of {origin} do not fit: {'; '.join(problems)}; use the file that fits this config"
         )
     load_plain(module, state, strict=not of_run)
 

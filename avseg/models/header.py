@@ -85,7 +85,9 @@ def read_header(path: str | Path) -> Header:
     try:
         return Header.from_metadata(metadata)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is not a model file of avseg: its config or task is no JSON ({error})") from error
+        raise ValueError(
+            f"{path} is not a model file of avseg: its config or task is not valid JSON ({error})"
+        ) from error
 
 
 def spec_of(header: Header, path: str | Path) -> FamilySpec:
@@ -99,10 +101,11 @@ def spec_of(header: Header, path: str | Path) -> FamilySpec:
     where = "pip install it, or name its module with --plugin"
     if package := header.notes.get(PACKAGE):
         raise ValueError(
-            f"the family {header.family!r} of {path} is of the package {package}, which is not installed here; {where}"
+            f"the family {header.family!r} of {path} comes from the package "
+            f"{package}, which is not installed here; {where}"
         )
     raise ValueError(
-        f"{path} is of the family {header.family!r}, which is not known here; if a package brings it, {where}; "
+        f"{path} has the family {header.family!r}, which is unknown here; if a package provides it, {where}; "
         f"{did_you_mean(header.family, FAMILIES)}"
     )
 
@@ -142,7 +145,7 @@ def _metadata(path: Path) -> dict[str, str]:
     try:
         notes = dict(json.loads(text).get("__metadata__") or {})
         if not all(isinstance(note, str) for note in notes.values()):
-            raise TypeError("its notes are no strings")
+            raise TypeError("its notes are not strings")
         return notes
     except (ValueError, AttributeError, TypeError, RecursionError) as error:
         raise ValueError(f"{path} is not a model file of avseg (no safetensors header); {_ADVICE}") from error

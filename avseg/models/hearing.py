@@ -1,4 +1,4 @@
-"""What families share that hear a vector each second (`avseg.models.encoder`)."""
+"""Shared parts of families with one audio vector per second (`avseg.models.encoder`)."""
 
 from __future__ import annotations
 

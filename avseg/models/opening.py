@@ -23,11 +23,11 @@ Download: TypeAlias = "bool | Ask"
 
 @dataclass(frozen=True)
 class ModelSource(os.PathLike[str]):
-    """What `load_model` takes, with what was chosen beside; passes for the name or path alone."""
+    """An argument of `load_model` with chosen options; behaves like the name or path."""
 
     name: str | Path
     choices: Mapping[str, Any] = field(default_factory=dict)
-    """Of a model that opens by name, as its family has them, such as {"vocabulary": "dog,guitar"}."""
+    """Options of a model that opens by name, such as {"vocabulary": "dog,guitar"}."""
     download: Download = False
     """Whether weights that are missing are fetched; a function is asked first, with a text that tells which."""
 
@@ -45,7 +45,7 @@ class ModelSource(os.PathLike[str]):
 
     @property
     def words(self) -> str:
-        """What stands behind `avseg weights fetch`."""
+        """Return the argument for `avseg weights fetch`."""
         of_weights = {name for opening in openings().values() for name in opening.of_weights}
         chosen = [f"--{name} {shlex.quote(str(self.choices[name]))}" for name in self.choices if name in of_weights]
         return " ".join([shlex.quote(str(self)), *chosen])
@@ -99,7 +99,7 @@ def choices_of(spec: FamilySpec, given: Mapping[str, Any]) -> Any:
 
 
 def refuse_choices(source: object) -> None:
-    """For what is no name.
+    """Refuse choices for a source that is not a name.
 
     Raises:
         ValueError: choices are given with it.

@@ -45,5 +45,5 @@ def find_file(source: str | PathLike[str]) -> Path:
         return Path(hf_hub_download(name, FILE_NAME))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise FileNotFoundError(
-            f"there is no file or folder {name}, and the Hub did not give {name}: {error}"
+            f"there is no file or folder {name}, and the Hub did not provide {name}: {error}"
         ) from error

@@ -1,4 +1,4 @@
-"""What is known of one kind of published weights. Imports no torch."""
+"""The record of one kind of published weights. Imports no torch."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ class Record:
     """How avseg takes it, with FILE for the file; a sentence where no command does."""
     parts: tuple[TensorPart, ...]
     files: tuple[str, ...] = ()
-    """What their authors call them; empty where that is not known."""
+    """Names of the files given by the authors; empty if unknown."""
     place: str = NOT_STATED
     """Where their authors publish them; where they never did, whose code writes such files."""
     published: bool = True
     licence: str = NOT_STATED
     sizes: Mapping[str, int] = field(default_factory=dict)
-    """What letters in shapes stand for."""
+    """Meaning of letters in shapes."""
     optional: str = ""
     """Pattern of whole names that may be there, in any shape, or not."""
 
@@ -63,7 +63,7 @@ class Record:
 
     @cached_property
     def own_keys(self) -> Keys:
-        """Those of them that tell the method."""
+        """Tensors that identify the method."""
         return {name: shape for name, shape in self.keys.items() if not self.is_shared(name)}
 
     def may_have(self, name: str) -> bool:

@@ -18,7 +18,7 @@ M = TypeVar("M", bound=nn.Module)
 
 
 def first_tensor(part: Callable[..., Any], *tensors: Tensor) -> Tensors:
-    """Of a part that gives a tensor, or several things of which the first is what predictions need."""
+    """A seam of a part that returns a tensor, or several outputs of which predictions need the first."""
     output = part(*tensors)
     while not isinstance(output, Tensor):
         output = output[0]
@@ -56,7 +56,9 @@ DEFAULT_SEAMS: Mapping[str, Seam] = {"network": Seam(outputs=("logits",)), "audi
 
 
 def called(model: nn.Module, name: str) -> Callable[..., Any] | None:
-    """What a seam's name means in a model: `network`, or a method as in `network.look`; None where there is none."""
+    """Return the object of a seam's name in a model: `network`, or a method as in `network.look`; None where there
+    is none.
+    """
     attribute, _, method = name.partition(".")
     part = getattr(model, attribute, None)
     if not isinstance(part, nn.Module):

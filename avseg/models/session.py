@@ -17,12 +17,14 @@ FRAMES_AT_ONCE = 25
 
 
 class Session(Protocol):
-    """What `avseg.models.base.Model.session` gives: it gets a video in order and predicts as soon as it can."""
+    """The session of `avseg.models.base.Model.session`: it receives a video in order and predicts as soon as
+    possible.
+    """
 
     frames_at_once: int | None
     """How many pictures `step` likes to get; None: all that belong together."""
     budget: Budget
-    """Of a session that parts what it gets: how much it may take at once. Set before the first step."""
+    """Limit per step of a session that divides its input; set before the first step."""
 
     def step(self, batch: Batch) -> list[Prediction]:
         """The next groups of frames, with the sound that belongs to them.
@@ -58,7 +60,7 @@ class EachGroup:
 
 
 def shape_of(batch: Batch) -> tuple[Any, ...]:
-    """What two batches have in common that can be joined: the shape of all but their first axis, kind and place."""
+    """Return the key of batches that can be joined: the shape of all but their first axis, kind and place."""
     tensors = ((f.name, getattr(batch, f.name)) for f in fields(batch))
     shapes = ((name, tuple(v.shape[1:]), v.dtype, v.device) for name, v in tensors if isinstance(v, Tensor))
     return (*shapes, batch.sample_rate)

@@ -23,7 +23,7 @@ class Preset:
     make: Callable[..., ModelConfig]
     """The config, with fields that depart from the published ones as keywords."""
     kind: str = ""
-    """Of the task; empty: the caller says which task."""
+    """Kind of the task; empty: the caller gives the task."""
     classes: Callable[[], tuple[str, ...]] | None = None
     """Names of the task's classes, without background."""
 
@@ -56,8 +56,8 @@ class Opening:
     """"module:function" of (preset or None, task or None, choices) -> (config, task)."""
     ready: str
     """"module:function" of (config, ask, source) -> config. It sees that all weights are in the cache, downloads what
-    is missing where `ask` agrees, and gives the config with the commits of what is there. `source` is what stands
-    behind `avseg weights fetch` in its sentences."""
+    is missing where `ask` agrees, and gives the config with the commits of what is there. `source` is the argument of
+    `avseg weights fetch` in its messages."""
     holds: str
     """"module:function" of () -> rows of the weights that models may take: part, weights, licence, size, in the cache.
     Imports no torch."""
@@ -87,7 +87,7 @@ class FamilySpec:
     """The class, "module:Class", imported on use."""
     paper: str
     settings: str
-    """What was published, for `avseg models`."""
+    """Published settings, for `avseg models`."""
     backbones: str
     presets: Mapping[str, Callable[..., ModelConfig]]
     """Published settings by name: `Preset`s, or functions of the fields that depart from them. The first one is the
@@ -100,7 +100,7 @@ class FamilySpec:
     checkpoints: str | None = None
     """"module:ATTRIBUTE", the `avseg.weights.Record`s of official files, for `avseg weights list`."""
     opening: Opening | None = None
-    """Of a family whose models need no file."""
+    """Opening of a family whose models need no file."""
 
     def model_class(self) -> type[Model[Any]]:
         """The class of the models."""

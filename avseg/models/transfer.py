@@ -1,4 +1,4 @@
-"""What a model takes of the file of another one, which may have been trained for other classes."""
+"""Transfer of weights from the file of another model, which may have other classes."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ PARTS = ("weight", "bias")
 
 @dataclass(frozen=True)
 class Transfer:
-    """What was kept of a file, and what begins fresh. As text: lines for a log."""
+    """The kept and the newly initialised parameters; prints as log lines."""
 
     path: Path
     task: Task
-    """Of the file."""
+    """Task of the file."""
     new_task: Task
     kept: tuple[str, ...]
     """Tensors that are as the file has them."""
@@ -39,7 +39,7 @@ class Transfer:
     knows_classes: bool
     """Whether rows of classes were kept."""
     licence: str = ""
-    """Of the file's weights, as it says; empty where it says nothing."""
+    """Licence of the file's weights; empty if not stated."""
 
     @property
     def kept_classes(self) -> list[str]:
@@ -127,7 +127,7 @@ def take_model_file(model: Model[Any], source: str | Path) -> Transfer:
 
 
 def _handed_on(header: Header, path: Path) -> dict[str, str]:
-    """What a model says of its descent that goes on from the file at `path`."""
+    """Return the origin note of a model initialised from the file at `path`."""
     descent = header.descent
     before = f" ({descent[ORIGIN]})" if ORIGIN in descent else ""
     return {**descent, ORIGIN: f"trained further from {path.name}{before}"}

@@ -71,7 +71,7 @@ def cut_windows(batch: Batch, window: AudioWindow) -> Tensor:
 
 
 def log_mel_windows(batch: Batch, window: AudioWindow) -> Tensor:
-    """What a log-mel network hears of every frame: (B, T, 1, L, 64) float32; L = 96 for windows of 0.975 s.
+    """Return the log-mel input of every frame: (B, T, 1, L, 64) float32; L = 96 for windows of 0.975 s.
 
     Features that came with the clips (`batch.audio_features`) are taken as they are. Otherwise sound is mixed down and
     brought to 16 kHz as a whole before it is cut, so that windows have no edges of their own.

@@ -72,7 +72,7 @@ class ChannelGate(nn.Module):
 
 
 class Halved(nn.Module):
-    """What a block adds its results to: the map at half its size, with as many channels."""
+    """The shortcut of a block: the map at half its size, with as many channels."""
 
     def __init__(self, inputs: int, width: int) -> None:
         super().__init__()

@@ -67,7 +67,7 @@ def _decibels(waveform: Tensor) -> Tensor:
 
 
 def decibel_windows(batch: Batch, window: AudioWindow, frames: int, channels: int) -> Tensor:
-    """What a network with the decibel front end hears of every frame.
+    """Return the decibel spectrogram of every frame.
 
     Sound is brought to 16 kHz as a whole before it is cut, so that windows have no edges but those that they mirror.
 
@@ -86,12 +86,12 @@ def decibel_windows(batch: Batch, window: AudioWindow, frames: int, channels: in
     """
     if batch.audio_features is not None:
         raise ValueError(
-            "the clips came with audio features, but the decibel front end wants sound; open the data set with "
+            "the clips came with audio features, but the decibel front end needs sound; open the data set with "
             "audio='wav'"
         )
     if batch.audio.shape[1] < channels:
         raise ValueError(
-            f"the clips have {batch.audio.shape[1]} channel of sound but the model wants {channels}; open the data "
+            f"the clips have {batch.audio.shape[1]} channel of sound but the model needs {channels}; open the data "
             "set with stereo=True (--data.stereo), or use a mono model"
         )
     batch = at_rate(mixed_down(batch) if channels == 1 else batch, SAMPLE_RATE)

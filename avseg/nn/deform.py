@@ -118,7 +118,7 @@ def _scale(sizes: tuple[Size, ...], device: torch.device, dtype: torch.dtype) ->
 
 
 def sample_maps(values: Tensor, sizes: Sequence[Size], locations: Tensor, weights: Tensor) -> Tensor:
-    """Weighted sums of bilinear samples; what lies off a map is zero.
+    """Weighted sums of bilinear samples; samples outside a map are zero.
 
     Args:
         values: (N, M, heads, d), the maps' pixels row by row, one map after the other.
@@ -155,7 +155,7 @@ def _bags(values: Tensor) -> bool:
 
 
 def _bagged(values: Tensor, locations: Tensor, weights: Tensor, sizes: Sequence[Size]) -> Tensor:
-    """The same of one picture: a query's answer is a weighted sum of rows, the four pixels around each of its points.
+    """Compute one picture: a query's output is a weighted sum of rows, the four pixels around each of its points.
 
     A head's channels of a pixel lie side by side, so that a sample is four rows that are read as they are, where
     `grid_sample` picks the pixels of every channel one by one. Around every map lies a border of nothing, one row and
@@ -191,7 +191,7 @@ def _bagged(values: Tensor, locations: Tensor, weights: Tensor, sizes: Sequence[
 
 
 def _between(shares: Tensor, count: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Of places along a side: the shares of the pixel before and of the one behind, and the former's number in the
+    """Return for positions along a side the weights of the pixels before and after, and the former's number in the
     border's count. Places beyond the border lie on it, where there is nothing."""
     at = torch.addcmul(count.new_full((), 0.5), shares, count)  # 1 at the centre of the first pixel
     torch.fmax(at, count.new_zeros(()), out=at)  # what is no number lies there too: its weight tells it
@@ -215,14 +215,14 @@ def _bordered(values: Tensor, sizes: Sequence[Size]) -> Tensor:
 
 @dataclass(frozen=True)
 class _Grid:
-    """Of maps with borders, each (levels * points,) but for `heads` and `below`."""
+    """Geometry of maps with borders, each (levels * points,) except `heads` and `below`."""
 
     widths: Tensor
     heights: Tensor
     steps: Tensor
     """From a row to the next."""
     first: Tensor
-    """Of the map among all."""
+    """Offset of the map among all."""
     heads: Tensor
     """(heads, 1), their numbers."""
     below: Tensor

@@ -92,6 +92,6 @@ def flattened(maps: Sequence[Tensor]) -> tuple[Tensor, list[Size]]:
 
 
 def as_maps(tokens: Tensor, sizes: Sequence[Size]) -> list[Tensor]:
-    """What `flattened` made, taken apart again."""
+    """Undo `flattened`."""
     parts = torch.split(tokens.transpose(1, 2), [h * w for h, w in sizes], 2)
     return [torch.unflatten(part, 2, size) for part, size in zip(parts, sizes, strict=True)]

@@ -60,7 +60,7 @@ class DilatedConv2d(nn.Conv2d):
 
 
 def _autocast(*tensors: Any) -> list[Any]:
-    """What a convolution on the CPU is given: in half precision where autocast is on."""
+    """Return the input of a convolution on the CPU: in half precision if autocast is on."""
     if not torch.is_autocast_enabled("cpu"):
         return list(tensors)
     half = torch.get_autocast_dtype("cpu")

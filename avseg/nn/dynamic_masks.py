@@ -15,7 +15,7 @@ STRIDE = 4
 
 
 def parameter_count(width: int, inner: int = 8) -> int:
-    """What a query gives for a map of `width` channels: 2153 for 256 channels and 8 inner ones."""
+    """Return the number of values per query for a map of `width` channels: 2153 for 256 channels and 8 inner ones."""
     return sum(_sizes(width, inner))
 
 
@@ -76,7 +76,7 @@ def dynamic_masks(
 
 
 def _sizes(width: int, inner: int) -> list[int]:
-    """Of the three weights, then of the three biases."""
+    """Sizes of the three weights, then of the three biases."""
     return [inner * (width + 2), inner * inner, inner, inner, inner, 1]
 
 

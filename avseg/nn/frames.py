@@ -17,7 +17,7 @@ from avseg.types import Batch
 
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
-"""Of ImageNet, in RGB, on a scale of 0 to 1."""
+"""Mean and standard deviation of ImageNet, in RGB, on a scale of 0 to 1."""
 
 
 def sized_frames(batch: Batch, spec: InputSpec) -> Tensor:
@@ -80,7 +80,7 @@ def all_exist(valid: Tensor) -> bool:
 
 
 def by_frame(values: Tensor, valid: Tensor) -> Tensor:
-    """What belongs to clips (B, ...), for each of their M frames that exist by `valid` (B, T): (M, ...)."""
+    """Repeat values of clips (B, ...) for each of their M frames that exist by `valid` (B, T): (M, ...)."""
     if is_exporting():
         return values[:, None].expand(-1, valid.shape[1], *values.shape[1:]).flatten(0, 1)
     return values[sent(on_host(valid).nonzero()[:, 0], valid.device)]

@@ -39,11 +39,11 @@ class Groups:
         """(N,) bool, whether a frame stands for a real one."""
 
     def take(self, values: Tensor) -> Tensor:
-        """What belongs to the network's frames: (B, T, ...) -> (N, ...)."""
+        """Select the network's frames: (B, T, ...) -> (N, ...)."""
         return values.flatten(0, 1)[self.source]
 
     def give_back(self, values: Tensor) -> Tensor:
-        """What the network says, in the order of the batch: (N, ...) -> (B, T, ...); zeros where it was not asked."""
+        """Put outputs into the order of the batch: (N, ...) -> (B, T, ...); zeros for other frames."""
         if not self.complete:
             whole = values.new_zeros(self.clips * self.whole, *values.shape[1:])
             values = whole.index_copy(0, self.place, values)

@@ -13,12 +13,12 @@ from avseg.nn.deform import DeformableAttention, Size, centres
 from avseg.nn.position import sine_positions
 
 GROUPS = 32
-"""Of group normalisation."""
+"""Groups of group normalisation."""
 
 
 @dataclass(frozen=True)
 class PixelMaps:
-    """What a pixel decoder makes of N pictures; float32, all of the decoder's width D."""
+    """The output of a pixel decoder for N pictures; float32, all of the decoder's width D."""
 
     coarse: list[Tensor]
     """Maps (N, D, H, W) at strides 32, 16, 8, in this order."""
@@ -88,7 +88,7 @@ class PixelDecoder(nn.Module):
             return PixelMaps(coarse, fine, self.mask_features(fine))
 
     def _encoded(self, maps: Sequence[Tensor]) -> list[Tensor]:
-        """The same maps after all their pixels, as tokens, have looked at each other."""
+        """The maps after attention between all their pixels as tokens."""
         sizes: list[Size] = [(x.shape[2], x.shape[3]) for x in maps]
         tokens = torch.cat([x.flatten(2).transpose(1, 2) for x in maps], 1)  # (N, M, D)
         places = centres(sizes, tokens.device, tokens.dtype)

@@ -35,7 +35,7 @@ class Coded:
     raw: Tensor
     """(..., N, D) tokens as they came."""
     tokens: Tensor
-    """(..., N, D) what stands for them; `raw` itself where nothing is quantised. Gradients pass to `raw` unchanged
+    """(..., N, D) quantised tokens; `raw` itself without quantisation. Gradients pass to `raw` unchanged
     (where codes have a width of their own: through the two maps between)."""
     codes: Tensor | None = None
     """(..., N) int64, the entries taken: rows of the codebook."""
@@ -52,7 +52,7 @@ class Usage:
     perplexity: Tensor
     """exp of the entropy of the shares: from 1, one code alone, to the number of codes, all alike."""
     largest_share: Tensor
-    """Of all tokens, those that took the commonest code."""
+    """Share of all tokens with the most frequent code."""
     used: Tensor
     """int64, codes that were taken at all."""
 
@@ -219,7 +219,9 @@ class Quantizer(nn.Module):
         self._begin(places, tired, own[order].transpose(0, 1).flatten(0, 1))
 
     def _begin(self, places: Tensor, anew: Tensor, tokens: Tensor) -> None:
-        """Rows `places` of the codebook become `tokens` (places, d) where `anew`; the first process decides for all."""
+        """Rows `places` of the codebook are replaced by `tokens` (places, d) where `anew` is set; the first process
+        decides for all.
+        """
         state = {"codebook": tokens, "idle": torch.zeros_like(places)}
         if self.update == "ema":
             state |= {"counts": torch.ones_like(places), "sums": tokens}

@@ -29,7 +29,7 @@ class Filter:
     zero_crossings: int
     """On either side of the middle."""
     beta: float
-    """Of the Kaiser window."""
+    """Beta of the Kaiser window."""
     rolloff: float
     """Corner as a share of the lower Nyquist rate."""
     table: int | None = None

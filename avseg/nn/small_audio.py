@@ -1,4 +1,4 @@
-"""A small audio network to train from nothing, where VGGish's 288 MB would be too much."""
+"""A small audio network to train from scratch, without the 288 MB of VGGish."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What rooms of data sets share: raw material to a folder of clips, what is wrong in one, jobs in several processes."""
+"""Shared tools of data sets: building folders of clips, checking them, and jobs in several processes."""

@@ -1,4 +1,4 @@
-"""What is missing or broken in a folder of clips."""
+"""Checks for missing or broken files in a folder of clips."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from avseg.prepare.report import CheckReport, Fault
 
 
 def check_clips(folder: ClipFolder, root: Path, workers: int = 0) -> CheckReport:
-    """Read every file of every clip and say what is wrong.
+    """Read every file of every clip and report faults.
 
     Args:
         folder: The data set.
-        root: Its folder. Where it holds `truth.json` it is a synthetic world, whose own table counts.
+        root: Its folder. A folder with `truth.json` is a synthetic world and is checked against its own table.
         workers: Processes; 0 takes one for every core, 1 stays in this process.
     """
     report = CheckReport(folder.name, Path(root), dict(folder.published), where=folder.where)
@@ -36,13 +36,13 @@ def check_clips(folder: ClipFolder, root: Path, workers: int = 0) -> CheckReport
 
 
 def of_ours(root: Path) -> str:
-    """What a folder is that avseg made, to which published numbers do not apply; empty for any other."""
-    kinds = {TRUTH: "a synthetic world", PSEUDO: "truth that a model made", CONVERTED: "clips of another layout"}
+    """Return the kind of a folder made by avseg, to which published numbers do not apply; empty for others."""
+    kinds = {TRUTH: "a synthetic world", PSEUDO: "ground truth made by a model", CONVERTED: "clips of another layout"}
     return next((kind for name, kind in kinds.items() if (root / name).is_file()), "")
 
 
 def judge_counts(report: CheckReport, table: str, what: str, unconfirmed: Container[str] = ()) -> None:
-    """Hold the numbers that the tables list (`report.found`) against the published ones; a folder of ours is its own.
+    """Compare the numbers in the tables (`report.found`) with the published ones, except in folders made by avseg.
 
     Args:
         report: Gets faults and notes.
@@ -52,13 +52,13 @@ def judge_counts(report: CheckReport, table: str, what: str, unconfirmed: Contai
     """
     if kind := of_ours(report.root):
         report.expected = {split: report.found.get(split, 0) for split in report.expected}
-        report.notes.append(f"{kind}, judged by its own table")
+        report.notes.append(f"{kind}, checked against its own table")
     for split, found in report.found.items():
         if found == report.expected[split]:
             continue
-        reason = f"{what.format(found)}, published are {report.expected[split]}"
+        reason = f"{what.format(found)}, the published number is {report.expected[split]}"
         if split in unconfirmed:
-            report.notes.append(f"{split}: {reason}; that number is not confirmed, so this is no fault")
+            report.notes.append(f"{split}: {reason}; that number is not confirmed, so this is not a fault")
         else:
             report.faults.append(Fault(split, table.format(split=split), reason))
 
@@ -75,11 +75,13 @@ def _judge_clips(report: CheckReport, splits: dict[str, Any], workers: int) -> N
     pickles = [dataset.files(i).log_mel for dataset, i in jobs]
     absent = sum(path is not None and not path.is_file() for path in pickles)
     if absent:
-        report.notes.append(f"{absent} of {len(jobs)} log-mel pickles are absent; only --data.audio log_mel needs them")
+        report.notes.append(
+            f"{absent} of {len(jobs)} log-mel pickles are missing; only --data.audio log_mel needs them"
+        )
 
 
 def _fault_of(job: tuple[Any, int]) -> str:
-    """Why a clip cannot be read; empty where it can."""
+    """Return why a clip cannot be read; empty if it can."""
     dataset, index = job
     try:
         dataset.read(index, Geometry(InputSpec((32, 32))))

@@ -1,4 +1,4 @@
-"""Clips from raw videos and label files: pictures, sound and log-mel windows in the layout of AVSBench."""
+"""Building clips from raw videos and label files: frames, sound and log-mel windows in the layout of AVSBench."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class _Job:
     id: str
     video: Path
     files: ClipFiles
-    """To be written."""
+    """Files to write."""
     labels: tuple[Path, ...]
-    """Where the labels come from."""
+    """Source of the labels."""
     size: tuple[int, int] | None
 
 
@@ -38,7 +38,7 @@ class _Outcome:
 
 
 def prepare_clips(source: ClipFolder, raw: Path, out: Path, workers: int = 0) -> PrepareReport:
-    """Make the folder of a data set. May be stopped at any time; a second run skips what is finished.
+    """Build the folder of a data set; a second run skips finished clips.
 
     Args:
         source: The data set.
@@ -47,7 +47,7 @@ def prepare_clips(source: ClipFolder, raw: Path, out: Path, workers: int = 0) ->
         out: Folder to write; every file in it is whole or absent.
         workers: Processes; 0 takes one for every core, 1 stays in this process.
 
-    A clip that cannot be made is reported and the others go on.
+    A clip that cannot be made is reported, and the others continue.
 
     Raises:
         ValueError, FileNotFoundError: a table that is missing or does not fit.
@@ -124,7 +124,7 @@ def _write_sound(job: _Job) -> None:
 
 
 def _write_log_mel(files: ClipFiles) -> str:
-    """Windows of the stored sound, as many as frames; gives a note where there were more or fewer."""
+    """Write one window of the stored sound per frame; returns a note if their number differed."""
     from avseg.nn.mel import log_mel_examples
 
     assert files.log_mel is not None

@@ -1,4 +1,4 @@
-"""One picture a second out of a raw video, by the published rule of AVSBench."""
+"""One frame per second of a raw video, by the published rule of AVSBench."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 
 def published_indices(fps: float, seconds: int) -> list[int]:
-    """Numbers of the frames that stand for each second: the last of 16 positions in it.
+    """Return the frame number for each second: the last of 16 positions in it.
 
     The published extraction takes frame int(l * fps + (15 / 16) * fps) for second l, fps rounded to a whole number.
     """
@@ -20,7 +20,8 @@ def published_indices(fps: float, seconds: int) -> list[int]:
 
 
 def extract_frames(video: Path, seconds: int) -> list[NDArray[np.uint8]]:
-    """The frames of `published_indices`, (H, W, 3) RGB at the video's size; past the end the last one stands in.
+    """Return the frames of `published_indices`, (H, W, 3) RGB at the video's size; past the end the last frame is
+    repeated.
 
     Raises:
         MediaError: a file without pictures.
@@ -41,7 +42,7 @@ def extract_frames(video: Path, seconds: int) -> list[NDArray[np.uint8]]:
 
 
 def stretch(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """(H, W, 3) resized to `size` (H, W), bilinear without antialiasing: the published files were made so."""
+    """Resize (H, W, 3) to `size` (H, W), bilinear without antialiasing, as in the published files."""
     if picture.shape[:2] == size:
         return picture
     tensor = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None].float()

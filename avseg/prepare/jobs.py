@@ -25,13 +25,13 @@ Runner = Callable[[Callable[[Any], Any], Sequence[Any]], Iterator[tuple[int, Any
 """Gives (number of the job, result) as jobs finish: `run_on_ray` does."""
 _ELSEWHERE: ContextVar[Runner | None] = ContextVar("elsewhere", default=None)
 PATIENCE = 5.0
-"""Seconds that a process whose parent has gone is given to remove what it has half-written."""
+"""Seconds for a process whose parent has ended to remove its partial files."""
 
 
 def run_jobs(
     work: Callable[[Job], Result], jobs: Sequence[Job], workers: int, title: str, unit: str = "clip"
 ) -> Iterator[tuple[int, Result]]:
-    """(number of the job, result) as jobs finish, with progress.
+    """Yield (number of the job, result) as jobs finish, with progress.
 
     Args:
         work: A function at the top level of a module.
@@ -39,8 +39,8 @@ def run_jobs(
         title: What is done, for the progress.
         unit: What a job is, in the singular.
 
-    An error in `work`, Ctrl-C, or the end of this process gives up the jobs that have not begun and interrupts those
-    that have, which remove what they have half-written.
+    An error in `work`, Ctrl-C, or the end of this process cancels the waiting jobs and interrupts the running ones,
+    which remove their partial files.
 
     Raises:
         RuntimeError: a process was ended from outside.
@@ -85,8 +85,8 @@ def _in_processes(work: Callable[[Job], Result], jobs: Sequence[Job], processes:
             finished = True
         except BrokenProcessPool as error:
             raise RuntimeError(
-                "a worker process ended in the middle of its work, as one does that the system stops for lack of "
-                "memory; give the same command again with fewer --workers"
+                "a worker process ended unexpectedly, probably because memory ran out; "
+                "run the command again with fewer --workers"
             ) from error
         finally:
             if not finished:
@@ -96,7 +96,7 @@ def _in_processes(work: Callable[[Job], Result], jobs: Sequence[Job], processes:
 
 @contextmanager
 def _signals_held() -> Iterator[None]:
-    """Ctrl-C and SIGTERM wait for the end of the block; processes that are started in it hold them until `_begin`."""
+    """Delay Ctrl-C and SIGTERM until the end of the block, and in processes started in it until `_begin`."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
@@ -113,14 +113,14 @@ def _interrupt(children: set[BaseProcess]) -> None:
 
 
 class _Hand:
-    """State of a worker process: whether it works, and whether it was told to stop."""
+    """State of a worker process: whether it is busy, and whether it must stop."""
 
     working = False
     stopped = False
 
 
 def _begin() -> None:
-    """In a worker process, before its first job."""
+    """Initialise a worker process."""
     # Ctrl-C in a terminal goes to all processes: the first one hears it and ends the others in order.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _stop)
@@ -133,7 +133,7 @@ def _begin() -> None:
 
 
 def _stop(*_: Any) -> None:
-    """Interrupt the job, so that it cleans up; between jobs the pool itself ends the process."""
+    """Interrupt the job so that it cleans up; between jobs the pool ends the process."""
     _Hand.stopped = True
     if _Hand.working:
         raise KeyboardInterrupt
@@ -150,7 +150,7 @@ def _do(work: Callable[[Job], Result], job: Job) -> Result:
 
 
 def _end_with_parent() -> None:
-    """A worker of a killed process would wait for jobs for ever."""
+    """End a worker whose parent was killed, which would otherwise wait forever."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()

@@ -1,7 +1,7 @@
-"""Videos whose truth a model made, gathered into the folder of a data set: pseudo labels, for training on them.
+"""Pseudo labels: videos with masks predicted by a model, collected in the folder of a data set for training.
 
-A folder holds `pseudo.json`, a record of every video in `videos`, and what its data set wants. Records and files of a
-video are whole or absent; tables list the videos that have a record, and are written when a run ends.
+A folder holds `pseudo.json`, a record of every video in `videos`, and the files of its data set. Records and files of a
+video are complete or absent; tables list the videos with a record and are written at the end of a run.
 """
 
 from __future__ import annotations
@@ -24,71 +24,71 @@ from avseg.prepare.files import PSEUDO
 from avseg.types import Rle, Task
 
 SAMPLE_RATE = 16000
-"""Hz of the sound that is stored, as in the published data sets."""
+"""Sample rate of the stored sound in Hz, as in the published data sets."""
 RECORDS = "videos"
-"""Folder of the records, one JSON a video."""
+"""Folder of the records, one JSON per video."""
 FORMAT_VERSION = 1
 TENTH = 10
 HELD_OUT = {1: "val", TENTH - 1: "test"}
-"""Of every ten videos, in the order in which they came, the second and the tenth are held out."""
+"""The second and the tenth of every ten videos, in order of arrival, are held out."""
 
 Record: TypeAlias = Mapping[str, Any]
-"""Of a video: `video`, `split`, `model`, `clips` (plain JSON, what the tables want), `left_out` and `files`."""
+"""Record of a video: `video`, `split`, `model`, `clips` (plain JSON, for the tables), `left_out` and `files`."""
 
 
 @dataclass(frozen=True)
 class JudgedSecond:
-    """One second of a video and what a model marked in it."""
+    """One second of a video with the predicted masks."""
 
     number: int
     picture: NDArray[np.uint8]
-    """(H, W, 3) RGB, that which the masks were made of."""
+    """(H, W, 3) RGB, the frame of the masks."""
     masks: Mapping[int, Rle]
-    """Of what sounds, by number of the object."""
+    """Masks of sounding objects, by object number."""
     classes: Mapping[int, int]
-    """1..K, by number of the object."""
+    """Class ids 1..K, by object number."""
     sound: Tensor
     """(A, SAMPLE_RATE) float32."""
 
 
 @dataclass(frozen=True)
 class LabelledClips:
-    """What came of a video."""
+    """The clips of a video."""
 
     clips: list[dict[str, Any]]
-    """Plain JSON, what the tables want to know of each clip."""
+    """Entries of the clips for the tables, as plain JSON."""
     left_out: int = 0
-    """Pieces of the video in which nothing sounds, or that are too short."""
+    """Number of pieces without a sounding object or too short."""
 
 
 class ClipWriter(Protocol):
     """Writes one video as clips of a data set."""
 
     def add(self, second: JudgedSecond) -> None:
-        """The next second; they come without holes, from 0 on."""
+        """Add the next second; seconds are consecutive from 0."""
 
     def finish(self) -> LabelledClips:
-        """There are no more."""
+        """Finish the video."""
 
 
 @dataclass(frozen=True)
 class PseudoLayout:
-    """How a data set keeps videos whose truth a model made."""
+    """How a data set stores pseudo labels."""
 
     name: str
-    """Of the data set."""
+    """Name of the data set."""
     unfit: Callable[[Task], str]
-    """Why the labels of a task cannot be kept, as the end of a sentence about its model; empty where they can."""
+    """Why the labels of a task cannot be stored, as the end of a sentence about its model; empty if they can."""
     classes: Callable[[Task], tuple[str, ...]]
-    """Names that all videos of a folder must share."""
+    """Class names that all videos of a folder must share."""
     begin: Callable[[Path, str, str, Task], ClipWriter]
-    """The writer of a video, of (folder to write into, name, split, task)."""
+    """Makes the writer of a video from (folder to write, name, split, task)."""
     tables: Callable[[Path, Iterable[Record], tuple[str, ...]], None]
-    """Write the tables of a folder, of (folder, records by name, names of classes)."""
+    """Writes the tables of a folder from (folder, records by name, class names)."""
 
 
 class Gathering:
-    """The folder of a data set that videos are added to."""
+    """The folder of a data set to which videos are added."""
 
     def __init__(self, layout: PseudoLayout, root: Path, task: Task, model: Mapping[str, Any]) -> None:
         """
@@ -112,7 +112,7 @@ class Gathering:
         self.records = {path.stem: _read(path) for path in found}
 
     def begin(self, name: str) -> GatheredVideo:
-        """A video that is to be added, or takes the place of the one of that name."""
+        """Start a video that is added or replaces the one with the same name."""
         head = {"format_version": FORMAT_VERSION, "dataset": self.layout.name, "classes": list(self._classes)}
         if not (self.root / PSEUDO).is_file():
             write_text(self.root / PSEUDO, json.dumps(head, indent=1) + "\n")
@@ -121,7 +121,7 @@ class Gathering:
         return GatheredVideo(self, name, split, self._task)
 
     def put(self, stage: Path, name: str, split: str, found: LabelledClips) -> None:
-        """Move what was written of a video into the folder; its record comes last."""
+        """Move the files of a video into the folder; its record is written last."""
         self._remove(name)
         files = sorted(path.relative_to(stage).as_posix() for path in stage.rglob("*") if path.is_file())
         for file in files:
@@ -136,7 +136,7 @@ class Gathering:
         """Write the tables.
 
         Returns:
-            What the folder holds now, in a sentence; empty where there is none.
+            A sentence about the folder's content; empty if there is no folder.
         """
         if not (self.root / PSEUDO).is_file():
             return ""
@@ -150,7 +150,7 @@ class Gathering:
         rule = "of every ten videos with clips the 2nd goes to val, the 10th to test"
         why = f"; {' and '.join(empty)} {verb} empty ({rule})" if empty else ""
         left = sum(record["left_out"] for record in self.records.values())
-        less = f", {left} piece{'s' * (left != 1)} left out, short or without anything that sounds" if left else ""
+        less = f", {left} piece{'s' * (left != 1)} left out as too short or without sounding objects" if left else ""
         videos = f"{len(self.records)} video{'s' * (len(self.records) != 1)}"
         return f"{self.root.name} holds {videos} as clips: {told}{less}{why}"
 
@@ -158,13 +158,13 @@ class Gathering:
         path = self.root / PSEUDO
         if not path.is_file():
             if self.root.exists() and (not self.root.is_dir() or any(self.root.iterdir())):
-                raise ValueError(f"{self.root} is no folder that avseg gathered labels in; give another --out")
+                raise ValueError(f"{self.root} is not a folder of labels written by avseg; choose another --out")
             return
         found = _read(path)
         if found.get("format_version") != FORMAT_VERSION or found.get("classes") != list(self._classes):
             raise ValueError(
-                f"{self.root} holds labels of other classes than the model's; one data set needs one list of classes, "
-                "so give another --out"
+                f"{self.root} holds labels of other classes than the model's; a data set "
+                "has one list of classes, so choose another --out"
             )
 
     def _next_split(self) -> str:
@@ -172,7 +172,7 @@ class Gathering:
         return HELD_OUT.get(filled % TENTH, "train")
 
     def _remove(self, name: str) -> None:
-        """Forget a video: first its record, then its lines in the tables, then its files."""
+        """Remove a video: first its record, then its lines in the tables, then its files."""
         record = self.records.pop(name, None)
         if record is None:
             return
@@ -192,7 +192,7 @@ class Gathering:
 
 
 class GatheredVideo:
-    """A video on its way into the folder; nothing of it is there before `finish`."""
+    """A video to add to the folder; its files are moved there by `finish`."""
 
     def __init__(self, gathering: Gathering, name: str, split: str, task: Task) -> None:
         self._gathering, self._name, self._split = gathering, name, split
@@ -201,16 +201,16 @@ class GatheredVideo:
         self._writer = gathering.layout.begin(self._stage, name, split, task)
 
     def add(self, second: JudgedSecond) -> None:
-        """The next second."""
+        """Add the next second."""
         self._writer.add(second)
 
     def finish(self) -> None:
-        """Put it into the folder."""
+        """Move the video into the folder."""
         self._gathering.put(self._stage, self._name, self._split, self._writer.finish())
         self._stack.close()
 
     def abandon(self) -> None:
-        """Remove what was written of it; may come after `finish`."""
+        """Remove its files; may be called after `finish`."""
         self._stack.close()
 
 
@@ -222,5 +222,5 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is no whole JSON ({error}); remove it, and its video is gathered again") from error
+        raise ValueError(f"{path} is not complete JSON ({error}); remove it to process its video again") from error
     return found

@@ -1,4 +1,4 @@
-"""What became of a data set's folder: of its preparation, and of its check. Imports no torch."""
+"""Reports on the preparation and the check of a data set's folder. Imports no torch."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 SHOWN = 10
-"""Faults and notes that a report prints."""
+"""Largest number of faults and notes that a report prints."""
 
 
 @dataclass
 class PrepareReport:
-    """What became of the clips."""
+    """The outcome for the clips."""
 
     done: int = 0
     skipped: int = 0
-    """Finished before."""
+    """Number of clips finished before."""
     failed: list[tuple[str, str]] = field(default_factory=list)
     """(clip, reason), in the order of the table."""
     notes: list[tuple[str, str]] = field(default_factory=list)
@@ -34,7 +34,7 @@ class PrepareReport:
 
 @dataclass(frozen=True)
 class Fault:
-    """A clip that cannot be used, or a file that stands in the way of all."""
+    """A clip that cannot be used, or a fault in a file that affects all clips."""
 
     split: str
     clip: str
@@ -48,21 +48,21 @@ class CheckReport:
     name: str
     root: Path
     expected: dict[str, int]
-    """Clips of each split; of the folder's own table where it holds the synthetic world."""
+    """Expected number of clips in each split; for a synthetic world, from its own table."""
     found: dict[str, int] = field(default_factory=dict)
-    """Clips of each split that the table lists."""
+    """Number of clips in each split of the table."""
     whole: dict[str, int] = field(default_factory=dict)
-    """Clips of each split that can be read."""
+    """Number of readable clips in each split."""
     faults: list[Fault] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     where: str = ""
     """Where the data come from."""
     own: bool = False
-    """Nothing is expected of the folder but what it lists itself."""
+    """Whether the folder is checked only against its own table."""
 
     @property
     def ok(self) -> bool:
-        """Nothing is wrong."""
+        """Whether there is no fault."""
         return not self.faults
 
     @property
@@ -77,7 +77,7 @@ class CheckReport:
             lines.append(f"{split:8}" + "".join(f"{count:>10}" for count in counts))
         lines += [f"note: {note}" for note in self.notes]
         if self.ok:
-            return "\n".join([*lines, "all is there and can be read"])
+            return "\n".join([*lines, "all files exist and can be read"])
         count = len(self.faults)
         lines.append(f"{count} fault{'s' * (count != 1)}{f', the first {SHOWN}' if count > SHOWN else ''}:")
         lines += [f"  {fault.split} {fault.clip}: {fault.reason}" for fault in self.faults[:SHOWN]]

@@ -1,4 +1,4 @@
-"""A page to look at a data set: clips with their truth painted in, their sound, and what sounds when."""
+"""A page that shows a data set: clips with painted ground truth, their sound, and when each object sounds."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ from avseg.types import IGNORE, Clip, DenseTarget, Target, Task
 Picture = NDArray[np.uint8]
 Labels = NDArray[np.int64]
 MOST_FRAMES = 10
-"""Frames of a clip on the page, from all over it."""
+"""Largest number of frames per clip, spread over the clip."""
 TALLEST = 160
-"""Pixels of a frame's height on the page."""
+"""Largest height of a frame on the page in pixels."""
 SPECTRUM = (64, 640)
 """(H, W) in pixels."""
-_DASHED = "A dashed border: it sounds and is not to be seen."
+_DASHED = "A dashed border: the object sounds but is not visible."
 STRIPE = 10
-"""Pixels of the height of a stripe that says when something sounds."""
+"""Height in pixels of a stripe that shows when an object sounds."""
 
 
 @dataclass(frozen=True)
 class Viewed:
-    """What was written; printed it is a sentence."""
+    """The outcome; prints as a sentence."""
 
     page: Path
     clips: int
@@ -51,13 +51,13 @@ class Viewed:
 
 
 def write_view(dataset: ClipDataset, title: str, page: Path, limit: int = 12) -> Viewed:
-    """Write one HTML file that shows clips from all over a data set; their sounds are inside it.
+    """Write one self-contained HTML file with clips spread over a data set and their sounds.
 
     Args:
         dataset: Any; a clip without truth is shown without.
-        title: What the page is called.
+        title: Title of the page.
         page: The file.
-        limit: How many clips are shown at most.
+        limit: Largest number of clips to show.
 
     Raises:
         ValueError: a data set without clips, or a limit below one.
@@ -65,17 +65,17 @@ def write_view(dataset: ClipDataset, title: str, page: Path, limit: int = 12) ->
     if limit < 1:
         raise ValueError(f"--limit is {limit}, wanted 1 or more clips")
     if not len(dataset):
-        raise ValueError("the split has no clips, so there is nothing to look at; choose another --split")
+        raise ValueError("the split has no clips; choose another --split")
     chosen, task = _spread(len(dataset), limit), dataset.task
     classes = f", {len(task.classes)} classes ({_listed(task.classes)})" if task.classes else ""
-    built = Page(title, f"{len(chosen)} of {len(dataset)} clips. Truth: {task.kind}{classes}. {_DASHED}")
+    built = Page(title, f"{len(chosen)} of {len(dataset)} clips. Ground truth: {task.kind}{classes}. {_DASHED}")
     for index in chosen:
         _show(built, dataset[index], task)
     return Viewed(built.write(Path(page)), len(chosen), len(dataset))
 
 
 def _spread(count: int, most: int) -> list[int]:
-    """At most so many places from all over `count`."""
+    """Return at most some number of positions spread over `count`."""
     return [int(place) for place in np.unique(np.linspace(0, count - 1, min(most, count)).round())]
 
 
@@ -84,7 +84,7 @@ def _listed(names: Sequence[str], most: int = 12) -> str:
 
 
 def _show(page: Page, clip: Clip, task: Task) -> None:
-    """One clip: its frames and truth, what sounds in each, and the sound itself."""
+    """Return a clip: frames, ground truth, sounding objects per frame, and the sound."""
     height, width = clip.frames.shape[-2:]
     frames = _spread(len(clip.frames), MOST_FRAMES)
     truth = None if clip.target is None else Truth.of(clip.target, task)
@@ -95,27 +95,27 @@ def _show(page: Page, clip: Clip, task: Task) -> None:
     channels = {1: "mono", 2: "stereo"}.get(len(clip.audio), f"{len(clip.audio)} channels")
     seconds, count = clip.audio.shape[1] / clip.sample_rate, len(clip.frames)
     pictured = f"{count} frame{'s' * (count != 1)} of {width} x {height} pixels"
-    features = "" if clip.audio_features is None else " The data set ships features of the sound."
+    features = "" if clip.audio_features is None else " The data set includes audio features."
     page.heading(clip.id)
     page.timeline([f"{float(clip.times[frame]):g} s" for frame in frames], rows)
     page.text(f"{pictured}; {seconds:.1f} s of sound, {channels}, {clip.sample_rate} Hz.{features}")
     if seconds * SAMPLE_RATE >= WINDOW:
         said = "no truth" if truth is None else truth.told(clip)
-        words = f"spectrum of the sound of {clip.id}, and below it when what sounds"
+        words = f"spectrogram of the sound of {clip.id}, and below it when each object sounds"
         page.listen([(_spectrum(clip, truth), words, said, _wav(clip))], tile=SPECTRUM[1])
 
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """The truth of a clip as it is painted: ids with names, and when they sound."""
+    """The ground truth of a clip for painting: ids, names, and when they sound."""
 
     names: dict[int, str]
     tags: dict[int, str]
-    """The names that are painted beside the masks; none of a binary truth."""
+    """Names painted next to the masks; none for binary ground truth."""
     labels: Callable[[int], Labels]
-    """Frame -> (H, W) ids, 0 where nothing is."""
+    """Frame -> (H, W) ids, 0 for background."""
     sounding: NDArray[np.bool_]
-    """(T, N + 1) by id; also of what sounds unseen, where the data set knows it."""
+    """(T, N + 1) by id; includes invisible sounding objects if the data set has them."""
     annotated: list[bool]
     """By frame."""
     colours: NDArray[np.uint8]
@@ -149,7 +149,7 @@ class Truth:
         return cls(names, names, labels, sounding, annotated, palette(task))
 
     def heard(self, frame: int) -> list[int]:
-        """The ids that sound in a frame."""
+        """Return the ids that sound in a frame."""
         return np.flatnonzero(self.sounding[frame]).tolist()
 
     def colour(self, number: int) -> tuple[int, int, int]:
@@ -157,7 +157,7 @@ class Truth:
         return red, green, blue
 
     def told(self, clip: Clip) -> str:
-        """In words when what sounds: a line for each id."""
+        """Return a line for each id: when it sounds."""
         edges = _edges(clip)
         lines = []
         for number in np.flatnonzero(self.sounding.any(0)).tolist():
@@ -169,7 +169,7 @@ class Truth:
 
 
 def _of_labels(target: DenseTarget, count: int, has_classes: bool) -> NDArray[np.bool_]:
-    """(T, count + 1): as the data set says, else where labels of annotated frames show it."""
+    """Return (T, count + 1) from the data set, or else from the labels of annotated frames."""
     found = np.zeros((len(target.labels), count + 1), bool)
     told = None if target.sounding is None else target.sounding.numpy()
     if told is not None and (not has_classes or told.shape[1] == count):
@@ -183,13 +183,13 @@ def _of_labels(target: DenseTarget, count: int, has_classes: bool) -> NDArray[np
 
 
 def _known(labels: Tensor) -> Labels:
-    """(H, W) with nothing where the label is ignored."""
+    """Return (H, W) with background instead of ignored labels."""
     ids: Labels = labels.numpy()
     return np.where(ids == IGNORE, 0, ids)
 
 
 def _truth_rows(truth: Truth, frames: Sequence[int], pictures: Sequence[Picture]) -> list[tuple[str, list[Cell]]]:
-    """The frames with their truth, and below each what sounds in it."""
+    """Return the frames with ground truth, and below each its sounding objects."""
     painted, rows = [], max((len(truth.heard(frame)) for frame in frames), default=0)
     chips: list[list[Cell]] = [[] for _ in range(max(rows, 1))]
     for frame, picture in zip(frames, pictures, strict=True):
@@ -210,7 +210,7 @@ def _truth_rows(truth: Truth, frames: Sequence[int], pictures: Sequence[Picture]
 
 
 def _small(picture: Picture) -> Picture:
-    """(H, W, 3) at the height that frames have on the page."""
+    """Resize (H, W, 3) to the height of frames on the page."""
     width = max(round(picture.shape[1] * TALLEST / picture.shape[0]), 1)
     return np.asarray(Image.fromarray(picture).resize((width, TALLEST), Image.Resampling.BILINEAR))
 
@@ -220,8 +220,9 @@ def _sized(ids: Picture, width: int, height: int) -> Picture:
 
 
 def _edges(clip: Clip) -> list[tuple[float, float]]:
-    """From when to when each frame stands, in seconds: up to the next frame, the last one as long as the one before; a
-    single frame stands for all of the sound."""
+    """Return the time span of each frame in seconds, up to the next frame; the last span is as long as the one before.
+
+    A single frame covers the whole sound."""
     times = clip.times.tolist()
     if len(times) == 1:
         return [(clip.audio_start, round(clip.audio_start + clip.audio.shape[1] / clip.sample_rate, 2))]
@@ -230,7 +231,7 @@ def _edges(clip: Clip) -> list[tuple[float, float]]:
 
 
 def _spectrum(clip: Clip, truth: Truth | None) -> Picture:
-    """The spectrum over the whole sound, and a stripe for everything that sounds, in its colour."""
+    """Draw the spectrogram of the whole sound, and a stripe for each object in its colour."""
     mono = resample(clip.audio.mean(0), clip.sample_rate, SAMPLE_RATE)
     picture = paint_log_mel(LogMel()(mono[None])[0, 0].numpy(), SPECTRUM)
     heard = [] if truth is None else np.flatnonzero(truth.sounding.any(0)).tolist()
@@ -245,7 +246,7 @@ def _spectrum(clip: Clip, truth: Truth | None) -> Picture:
 
 
 def _wav(clip: Clip) -> bytes:
-    """The sound as a WAV file of 16 bits; channels beyond the second are left out."""
+    """Return the sound as a 16-bit WAV file with at most two channels."""
     samples = (clip.audio[:2].double() * 32768).round().clamp(-32768, 32767).to(torch.int16)
     file = io.BytesIO()
     wavfile.write(file, clip.sample_rate, samples.T.contiguous().numpy())

@@ -1,4 +1,4 @@
-"""A small AVISM from nothing on long videos of the synthetic world: does it listen (docs/results/experiments.md)?
+"""A small AVISM trained from scratch on long synthetic videos: does it use the sound (docs/results/experiments.md)?
 
 `benchmarks/avism_learns.py` makes the data, trains this and a twin that hears nothing, and judges them.
 """
@@ -16,7 +16,7 @@ SIZE = 64
 
 
 def avism_small() -> Recipe:
-    """Small AVISM from nothing on synthetic AVISeg at 64 x 64; its masks hear their second.
+    """Small AVISM from scratch on synthetic AVISeg at 64 x 64; masks use the sound of their second.
 
     `heard_masks` is not published: without it no track can fall silent here, since nothing to be seen tells it.
     """

@@ -103,10 +103,10 @@ def avsegformer_ms3_512_pvt() -> Recipe:
 
 
 def avsegformer_avss_512_r50() -> Recipe:
-    """AVSegFormer* on AVSS, ResNet-50 at 512: of its training only the size is told."""
+    """AVSegFormer* on AVSS, ResNet-50 at 512: only the size of its training is published."""
     return _published("avss_512", RESNET)
 
 
 def avsegformer_avss_512_pvt() -> Recipe:
-    """AVSegFormer* on AVSS, PVT-v2-b5 at 512: of its training only the size is told."""
+    """AVSegFormer* on AVSS, PVT-v2-b5 at 512: only the size of its training is published."""
     return _published("avss_512", PVT)

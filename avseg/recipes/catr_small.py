@@ -1,4 +1,4 @@
-"""A small CATR from nothing on the synthetic world, at the budget of the small dense models.
+"""A small CATR trained from scratch on the synthetic world, at the budget of the small dense models.
 
 See docs/results/experiments.md.
 `benchmarks/dense_families.py` trains them beside each other and judges them.
@@ -16,7 +16,7 @@ from avseg.synth.classes import CLASSES
 
 
 def catr_small() -> Recipe:
-    """Small CATR from nothing on the synthetic world at 64 x 64, binary; each frame hears its own second."""
+    """Small CATR from scratch on the synthetic world at 64 x 64, binary; each frame uses the sound of its second."""
     recipe = small_recipe(_model())
     data = replace(recipe.data, kind="binary")  # type: ignore[call-arg]
     return replace(recipe, data=data, optim=replace(recipe.optim, lr=1e-3))

@@ -1,4 +1,4 @@
-"""Small CAVP models from nothing on synthetic VPO: does stereo matter, does the contrastive term?
+"""Small CAVP models trained from scratch on synthetic VPO: does stereo matter, does the contrastive term?
 
 `benchmarks/stereo.py` and `benchmarks/contrast_matters.py` make the data, train these and judge them. The twins of a
 pair differ in what their names say and in nothing else.

@@ -1,4 +1,4 @@
-"""The small model of the demo, trained from nothing on the synthetic world (docs/get-started/demo.md)."""
+"""The small model of the demo, trained from scratch on the synthetic world (docs/get-started/demo.md)."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from avseg.engine.config import OptimConfig, Recipe, TrainConfig
 from avseg.models.tpavi.config import TPAVIConfig
 
 SEED = 2022
-"""Of the world it is trained on; the demo shows another one."""
+"""Seed of the training world; the demo uses another one."""
 
 
 def demo() -> Recipe:
-    """The demo's model, from nothing on the synthetic world in half an hour on two CPU cores; needs no data."""
+    """The demo's model, from scratch on the synthetic world in half an hour on two CPU cores; needs no data."""
     return Recipe(
         # Published attention mixes the sounds of five frames; with one frame a group each hears its own second.
         model=TPAVIConfig(

@@ -1,4 +1,5 @@
-"""Small models of dense families from nothing on the synthetic world, at one budget (docs/results/experiments.md).
+"""Small models of dense families trained from scratch on the synthetic world, at one budget
+(docs/results/experiments.md).
 
 `benchmarks/dense_families.py` trains them beside each other and judges them.
 """
@@ -67,12 +68,14 @@ def small_recipe(model: ModelConfig) -> Recipe:
 
 
 def tpavi_small() -> Recipe:
-    """Small TPAVI from nothing on the synthetic world at 64 x 64; each frame hears its own second; needs no data."""
+    """Small TPAVI from scratch on the synthetic world at 64 x 64; each frame uses the sound of its second; needs no
+    data.
+    """
     return small_recipe(TPAVIConfig(**COMMON, width=32, inner=32, dilations=(1,), head_widths=(16, 16), group=1))
 
 
 def avsegformer_small() -> Recipe:
-    """Small AVSegFormer from nothing on the synthetic world at 64 x 64; needs no data."""
+    """Small AVSegFormer from scratch on the synthetic world at 64 x 64; needs no data."""
     return small_recipe(
         AVSegFormerConfig(
             **COMMON,

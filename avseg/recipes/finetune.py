@@ -1,4 +1,4 @@
-"""Going on from a model file with data of one's own (docs/how-to/training.md)."""
+"""Finetuning a model file on your own data (docs/how-to/training.md)."""
 
 from __future__ import annotations
 

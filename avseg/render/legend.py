@@ -30,7 +30,7 @@ class Line:
 
     text: str
     colour: Colour
-    """Of the dot."""
+    """Colour of the dot."""
     sounding: bool
 
 
@@ -48,7 +48,7 @@ def legend(lines: Sequence[Line], size: tuple[int, int], scale: float = 1.0) -> 
 
 
 def _drawn(lines: Sequence[Line], size: tuple[int, int], letters: int) -> NDArray[np.uint8] | None:
-    """The same with letters of so many pixels."""
+    """Return the legend with another letter size in pixels."""
     height, width = size
     step, margin = round(1.45 * letters), max(2, round(0.4 * letters))
     font = ImageFont.load_default(letters)

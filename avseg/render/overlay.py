@@ -15,7 +15,7 @@ from avseg.render.palette import distinct_colours
 
 Picture = NDArray[np.uint8]
 Silent: TypeAlias = Literal["keep", "grey", "blur", "dark"]
-"""What becomes of all that is not painted."""
+"""Appearance of the unpainted region."""
 Corner: TypeAlias = Literal["top-left", "top-right", "bottom-left", "bottom-right", "none"]
 """Where a list stands, if it does."""
 

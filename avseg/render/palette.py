@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 Colour = tuple[int, int, int]
 HIGHLIGHT: Colour = (255, 96, 32)
-"""Of the one foreground of a binary task."""
+"""Colour of the foreground of a binary task."""
 _GOLDEN = 0.6180339887
 
 

@@ -94,7 +94,7 @@ def _drawn(number: int, points: Sequence[tuple[float, float]], reach: Sequence[f
 
 
 def _key(number: int, name: str) -> str:
-    """What a line is, in the lower left corner of the field."""
+    """Legend of the lines, in the lower left corner of the plot."""
     y = HEIGHT - BOTTOM - 12 - 18 * number
     mark = f'<path d="{_MARKS[number]}" transform="translate({LEFT + 14} {y - 4})" fill="{COLOURS[number]}"/>'
     return mark + _words(LEFT + 26, y, name, "start")

@@ -75,7 +75,7 @@ class Cell:
     marked: bool = False
     """Has a dashed border."""
     title: str = ""
-    """What one is told who points at it."""
+    """Tooltip of the element."""
     picture: NDArray[np.uint8] | None = None
     """(H, W, 3); `text` says what it shows."""
 

@@ -61,7 +61,7 @@ def log_mel_columns(pieces: Iterable[NDArray[np.float32]], most: int = 1200) -> 
 
 
 def _seconds(pieces: Iterable[NDArray[np.float32]]) -> Iterable[NDArray[np.float32]]:
-    """The same sound in pieces of a second or more, but for the last."""
+    """Yield the sound in pieces of at least a second, except the last."""
     held: list[NDArray[np.float32]] = []
     for piece in pieces:
         held.append(piece)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, LEFT, RIGHT = 1040, 190, 16
-"""Of the drawing, of the names at its left, of the rest at its right."""
+"""Widths of the drawing, of the names on the left and of the rest on the right."""
 ROW, GAP = 22, 4
 LONGEST = 24
 """Characters of a name that have room."""
@@ -17,12 +17,12 @@ WIDE = 34
 _STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 MOST_TICKS = 12
 SHORT = 10.0
-"""s; the ends of a shorter stretch are told to the tenth."""
+"""Seconds; the ends of shorter stretches are shown with a tenth."""
 
 
 @dataclass(frozen=True)
 class TimeCell:
-    """A stretch of time with a value or without, and what one is told who points at it."""
+    """A stretch of time with or without a value, and its tooltip."""
 
     begin: float
     """s."""

@@ -1,4 +1,4 @@
-"""The service: videos come in over HTTP, wait in a queue that survives a restart, and results go out."""
+"""The HTTP service: clients upload videos to a queue that survives a restart, and download results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is answered of jobs, as JSON."""
+"""The JSON answers about jobs."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from avseg.service.store import Job
 
 
 class ProgressAnswer(BaseModel):
-    """How far the work is."""
+    """Progress of the work."""
 
     stage: str = Field(description="loading (the model), predicting, or writing")
-    done: float = Field(description="seconds of the video that are done")
-    total: float = Field(description="seconds of the video; 0 where its file does not tell")
+    done: float = Field(description="finished seconds of the video")
+    total: float = Field(description="length of the video in seconds; 0 if unknown")
 
 
 class JobAnswer(BaseModel):
@@ -23,14 +23,14 @@ class JobAnswer(BaseModel):
     id: str
     state: str = Field(description="queued, running, done, failed or cancelled")
     model: str
-    video: str = Field(description="name of the file, made harmless")
+    video: str = Field(description="sanitised name of the file")
     save: list[str]
-    created: float = Field(description="seconds since 1970, as all times")
+    created: float = Field(description="seconds since 1970, as for all times")
     started: float | None
     ended: float | None
-    progress: ProgressAnswer | None = Field(description="of a job that runs")
-    error: str | None = Field(description="why it failed, in one sentence")
-    notes: list[str] = Field(description="what there is to say of the result, in sentences")
+    progress: ProgressAnswer | None = Field(description="progress of a running job")
+    error: str | None = Field(description="reason of the failure, as one sentence")
+    notes: list[str] = Field(description="remarks about the result, as sentences")
     links: dict[str, str]
 
 
@@ -41,7 +41,7 @@ class ModelsAnswer(BaseModel):
 
 
 def answer_of(service: Service, job: Job) -> JobAnswer:
-    """What is answered of a job."""
+    """Return the answer about a job."""
     progress, here = service.progress(job) if job.state == "running" else None, f"/v1/predictions/{job.id}"
     links = {"self": here, "events": f"{here}/events"}
     if job.state == "done":

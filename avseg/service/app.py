@@ -1,4 +1,4 @@
-"""The service over HTTP (FastAPI)."""
+"""The HTTP interface of the service (FastAPI)."""
 
 from __future__ import annotations
 
@@ -42,19 +42,19 @@ SAFE = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
 }
-"""Headers of every answer: pages of results have scripts, which are for their owner's own machine."""
+"""Headers of every answer; they keep scripts in result pages from running under the address of the service."""
 SLOW = 16
-"""Requests at once that look at a file or fetch one; the other threads answer what is answered at once."""
+"""Largest number of concurrent requests that check or fetch a file; other threads stay free for quick answers."""
 LOOK = 0.3
-"""s between two looks for progress."""
+"""Interval in s between checks of the progress."""
 SILENCE = 15.0
-"""s after which a stream of events says that it still lives."""
+"""Interval in s of keep-alive messages in a stream of events."""
 _BEARER = HTTPBearer(auto_error=False, description="An API key of this service.")
-_HEADER = APIKeyHeader(name="X-API-Key", auto_error=False, description="The same, as a header of its own.")
+_HEADER = APIKeyHeader(name="X-API-Key", auto_error=False, description="The API key in a separate header.")
 
 
 def make_app(service: Service, keys: Keys) -> FastAPI:
-    """The application; it starts and closes the service."""
+    """Make the application, which starts and closes the service."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -65,7 +65,7 @@ def make_app(service: Service, keys: Keys) -> FastAPI:
     app = FastAPI(
         title="avseg",
         version=__version__,
-        summary="Audio-visual segmentation: mark the pixels of the things that make the sound.",
+        summary="Audio-visual segmentation: mark the pixels of the objects that make the sound.",
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
@@ -83,7 +83,7 @@ def owner_of(
     bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
     header: Annotated[str | None, Depends(_HEADER)],
 ) -> str:
-    """Who sends the request.
+    """Return the owner of the request's API key.
 
     Raises:
         Refusal: 401, no key or a wrong one.
@@ -91,18 +91,18 @@ def owner_of(
     owner: str | None = request.app.state.keys.owner(bearer.credentials if bearer else header)
     if owner is None:
         request.app.state.service.metrics.refused("key")
-        text = "an API key of this service is wanted, as Authorization: Bearer KEY or X-API-Key: KEY"
+        text = "this service needs an API key, as Authorization: Bearer KEY or X-API-Key: KEY"
         raise Refusal(401, text, {"WWW-Authenticate": "Bearer", **CLOSE})
     return owner
 
 
 Owner = Annotated[str, Depends(owner_of)]
-_TOKEN = Header(max_length=200, description="Your own name of this request; what is sent again is no new job.")
+_TOKEN = Header(max_length=200, description="Your own name for this request; a repeated request creates no second job.")
 Token = Annotated[str | None, _TOKEN]
 
 
 async def create(request: Request, owner: Owner, idempotency_key: Token = None) -> Response:
-    """Send a video, or the URL of one, and get the id of a job."""
+    """Upload a video or its URL and get the id of a job."""
     service: Service = request.app.state.service
     if idempotency_key and (before := service.store.sent_before(owner, idempotency_key)):
         return _job_answer(request, answer_of(service, before), 200, CLOSE)
@@ -124,19 +124,19 @@ def _job_answer(request: Request, answer: JobAnswer, status: int, headers: dict[
 
 
 def jobs(request: Request, owner: Owner) -> list[JobAnswer]:
-    """Your last hundred jobs, the newest first."""
+    """List your last hundred jobs, newest first."""
     service: Service = request.app.state.service
     return [answer_of(service, job) for job in service.store.of(owner)]
 
 
 def job(request: Request, id: str, owner: Owner) -> JobAnswer:  # noqa: A002  the name in the path
-    """The state of a job, with its progress."""
+    """Get the state and the progress of a job."""
     service: Service = request.app.state.service
     return answer_of(service, service.find(id, owner))
 
 
 def cancel(request: Request, id: str, owner: Owner) -> Response:  # noqa: A002
-    """Cancel a job that waits or runs; remove one that has ended, with its result."""
+    """Cancel a queued or running job, or remove a finished job with its result."""
     service: Service = request.app.state.service
     found = service.find(id, owner)
     if found.is_open:
@@ -146,7 +146,7 @@ def cancel(request: Request, id: str, owner: Owner) -> Response:  # noqa: A002
 
 
 async def events(request: Request, id: str, owner: Owner) -> StreamingResponse:  # noqa: A002
-    """The state of a job as server-sent events, each time it changes; the last event bears the state it ended in."""
+    """Stream the changes of a job's state as server-sent events; the last event has the final state."""
     service: Service = request.app.state.service
     service.find(id, owner)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -175,12 +175,12 @@ async def _events(service: Service, job: str, owner: str) -> AsyncIterator[str]:
 
 
 def result(request: Request, id: str, owner: Owner) -> Response:  # noqa: A002
-    """The result.json of a finished job."""
+    """Get the result.json of a finished job."""
     return _file(request, id, owner, "result", "application/json")
 
 
 def files(request: Request, id: str, owner: Owner) -> dict[str, str]:  # noqa: A002
-    """What a finished job has: the path of each kind of output."""
+    """List the outputs of a finished job: kind and path."""
     service: Service = request.app.state.service
     try:
         folder = result_folder(service.folder(_finished(service, id, owner)) / OUT)
@@ -191,7 +191,7 @@ def files(request: Request, id: str, owner: Owner) -> dict[str, str]:  # noqa: A
 
 
 def file(request: Request, id: str, kind: str, owner: Owner) -> Response:  # noqa: A002
-    """One kind of output of a finished job; what is a folder comes as ZIP, and the kind all is the whole result."""
+    """Download one kind of output of a finished job; folders are sent as ZIP. The kind all is the whole result."""
     return _file(request, id, owner, kind, None)
 
 
@@ -211,47 +211,47 @@ def _finished(service: Service, job: str, owner: str) -> Any:
     found = service.find(job, owner)
     if found.state != "done":
         why = f": {found.fault}" if found.fault else ""
-        raise Refusal(409 if found.is_open else 404, f"this job has no result, it is {found.state}{why}")
+        raise Refusal(409 if found.is_open else 404, f"this job has no result; its state is {found.state}{why}")
     return found
 
 
 def models(request: Request, owner: Owner) -> ModelsAnswer:
-    """Names of the models that may be asked for; the first is taken where none is named."""
+    """List the available models; the first one is the default."""
     return ModelsAnswer(models=list(request.app.state.service.settings.named))
 
 
 def health(request: Request) -> dict[str, str]:
-    """Whether the service lives."""
+    """Check that the service is up."""
     request.app.state.service.store.counts()
     return {"status": "ok", "version": __version__}
 
 
 def metrics(request: Request, owner: Owner) -> Response:
-    """For Prometheus."""
+    """Get metrics for Prometheus."""
     return PlainTextResponse(request.app.state.service.metrics.text(), media_type="text/plain; version=0.0.4")
 
 
 def docs(request: Request) -> HTMLResponse:
-    """What can be asked, as a page that loads nothing."""
+    """Show the API on a page without external content."""
     return HTMLResponse(page_of(request.app.openapi()))
 
 
 async def _refuse(request: Request, error: Exception) -> Response:
-    """Every error is one sentence, which repeats nothing that was sent."""
+    """Answer every error with one sentence that contains nothing from the request."""
     if isinstance(error, Refusal):
         return JSONResponse({"error": error.sentence}, error.status, error.headers)
     if isinstance(error, RequestValidationError):
         named = ", ".join(sorted({str(one["loc"][-1]) for one in error.errors()}))
-        return JSONResponse({"error": f"the request cannot be read; look at {named}"}, 422)
+        return JSONResponse({"error": f"the request is invalid; check {named}"}, 422)
     if isinstance(error, HTTPException):
         return JSONResponse({"error": HTTPStatus(error.status_code).phrase.lower()}, error.status_code, error.headers)
     if isinstance(error, ClientDisconnect):
-        return JSONResponse({"error": "the upload was broken off"}, 400, CLOSE)
+        return JSONResponse({"error": "the upload was interrupted"}, 400, CLOSE)
     if getattr(error, "errno", None) in (ENOSPC, EDQUOT) or "disk is full" in str(error):
         text = "the disk of this service is full; try again later, or with a smaller video"
         return JSONResponse({"error": text}, 507, CLOSE)
     log.error("%s", request.method, exc_info=error)
-    return JSONResponse({"error": "this is a fault of the service; its log says more"}, 500)
+    return JSONResponse({"error": "internal error of the service; its log has the details"}, 500)
 
 
 _ID = "/v1/predictions/{id}"
@@ -285,4 +285,4 @@ ROUTES: list[tuple[str, Any, dict[str, Any]]] = [
     ("/docs", docs, {"include_in_schema": False}),
     ("/", docs, {"include_in_schema": False}),
 ]
-"""Path, what answers, and what FastAPI is told of it."""
+"""Path, handler, and options for FastAPI."""

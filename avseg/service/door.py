@@ -1,4 +1,4 @@
-"""Which requests of browsers are answered where no API key keeps strangers out."""
+"""A check of browser requests for services without API keys."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 class Door:
-    """Wraps an application that wants no key.
+    """Wraps an application without API keys.
 
-    Any page that a browser shows can have it send requests to this machine, and read the answers where the page's own
-    name is made to lead here. A request that another page sends is refused, and, where only this machine is served,
-    one for another name than this machine's.
+    Any web page can make a browser send requests to this machine, and can read the answers if its own name resolves to
+    this machine. So requests from other pages are refused, and, if only this machine is served, requests for another
+    host name.
     """
 
     def __init__(self, app: ASGIApp, *, anyone: bool) -> None:
-        """`anyone`: other machines are served too, by whatever name."""
+        """`anyone`: serve other machines too, under any host name."""
         self._app, self._anyone = app, anyone
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -31,15 +31,15 @@ class Door:
     def _why_not(self, headers: Headers) -> str:
         host = headers.get("host", "")
         if not self._anyone and not is_loopback(_name(f"//{host}")):
-            return "without API keys this service answers as localhost or 127.0.0.1 alone; give it keys, or --anyone"
+            return "without API keys this service answers only as localhost or 127.0.0.1; use keys or --anyone"
         origin = headers.get("origin")
         if origin is not None and origin.partition("://")[2] != host:
-            return "without API keys this service takes no request from a page of another address"
+            return "without API keys this service refuses requests from pages of other addresses"
         return ""
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a name or an address is that of this machine alone."""
+    """Whether a name or an address is a loopback address."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

@@ -1,4 +1,4 @@
-"""Videos from URLs of hosts that the owner of the service trusts; never from an address inside a network."""
+"""Download of videos from hosts that the owner of the service allows, never from private addresses."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from avseg.service.refusal import Refusal
 
 PORTS = {"http": 80, "https": 443}
 PIECE = 2**16
-"""Bytes that are read at once."""
+"""Bytes per read."""
 PATIENCE = 15.0
-"""s in which something has to come."""
+"""Largest pause in s."""
 _OPEN = ipaddress.ip_network("2000::/3")
-"""All that is given out of IPv6 for the open internet (RFC 4291, section 2.4, and IANA's registry)."""
+"""Global unicast addresses of IPv6 (RFC 4291, section 2.4, and IANA's registry)."""
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def is_public(address: Address) -> bool:
-    """Whether an address is one of the open internet, and no other address stands in it."""
+    """Whether an address is public and does not embed another address."""
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour or (address.teredo or (None, None))[1]
         if inner is not None or address not in _OPEN:  # ::127.0.0.1, 64:ff9b::127.0.0.1 and fec0:: are not of these
@@ -43,7 +43,7 @@ def fetch(
     seconds: float,
     allowed: Callable[[Address], bool] = is_public,
 ) -> Path:
-    """The file at a URL, in `folder`. It is read from the very address that was checked; redirects are not followed.
+    """Download a URL to `folder`, from exactly the address that was checked; redirects are not followed.
 
     Args:
         url: http or https.
@@ -72,11 +72,11 @@ def fetch(
         _save(connection.getresponse(), place, most, until)
         return place
     except TimeoutError as error:
-        raise Refusal(504, f"the host of the URL did not give the video within {seconds:g} s") from error
+        raise Refusal(504, f"the host of the URL did not send the video within {seconds:g} s") from error
     except (OSError, ValueError, HTTPException) as error:
         if time.monotonic() >= until:
-            raise Refusal(504, f"the host of the URL did not give the video within {seconds:g} s") from error
-        raise Refusal(502, f"the host of the URL does not give the video ({type(error).__name__})") from error
+            raise Refusal(504, f"the host of the URL did not send the video within {seconds:g} s") from error
+        raise Refusal(502, f"the host of the URL does not send the video ({type(error).__name__})") from error
     finally:
         if ending is not None:
             ending.cancel()
@@ -94,30 +94,30 @@ def _parts(url: str, hosts: Sequence[str]) -> SplitResult:
         Refusal: see `fetch`.
     """
     if not hosts:
-        raise Refusal(403, "no URL is taken here; send the file itself as the field video of multipart/form-data")
+        raise Refusal(403, "this service accepts no URLs; send the file as the field video of multipart/form-data")
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise Refusal(422, "url is no URL") from error
+        raise Refusal(422, "url is not a valid URL") from error
     if parts.scheme not in PORTS or not parts.hostname or any(ord(one) <= 32 for one in url) or not url.isascii():
         raise Refusal(422, "url must begin with http:// or https://, name a host, and hold no spaces")
     if parts.username is not None or parts.password is not None:
-        raise Refusal(422, "url must hold no name and no password")
+        raise Refusal(422, "url must not contain a user name or a password")
     usual = PORTS[parts.scheme]
     named = parts.hostname if port in (None, usual) else f"{parts.hostname}:{port}"
     if {named, f"{parts.hostname}:{port or usual}"}.isdisjoint(host.lower() for host in hosts):
-        raise Refusal(403, f"no URL of {named} is taken here; those of {', '.join(hosts)} are")
+        raise Refusal(403, f"URLs of {named} are not accepted here; allowed hosts: {', '.join(hosts)}")
     return parts
 
 
 def _connected(parts: SplitResult, allowed: Callable[[Address], bool], until: float) -> socket.socket:
-    """A connection to an address of the host, all of which are allowed."""
+    """Connect to an address of the host after checking that all its addresses are allowed."""
     port = parts.port or PORTS[parts.scheme]
     found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
     addresses = [ipaddress.ip_address(one[4][0]) for one in found]
     if not all(allowed(address) for address in addresses):
-        raise Refusal(403, f"{parts.hostname} has an address inside a network, from which nothing is read")
+        raise Refusal(403, f"{parts.hostname} has a private address, which is not allowed")
     plain = _first_of(list(map(str, dict.fromkeys(addresses))), port, until)
     if parts.scheme == "http":
         return plain
@@ -125,7 +125,7 @@ def _connected(parts: SplitResult, allowed: Callable[[Address], bool], until: fl
 
 
 def _first_of(addresses: Sequence[str], port: int, until: float) -> socket.socket:
-    """A connection to the first address that takes one: hosts have addresses of IPv6 that not every machine reaches.
+    """Connect to the first reachable address; not every machine reaches IPv6 addresses.
 
     Raises:
         OSError: none of them does.
@@ -139,14 +139,14 @@ def _first_of(addresses: Sequence[str], port: int, until: float) -> socket.socke
 
 def _save(response: HTTPResponse, place: Path, most: int, until: float) -> None:
     if response.status != 200:
-        also = "; give the URL to which it redirects" if 300 <= response.status < 400 else ""
+        also = "; send the URL to which it redirects" if 300 <= response.status < 400 else ""
         raise Refusal(502, f"the host of the URL answers with status {response.status}{also}")
     done = 0
     with place.open("xb") as out:
         while piece := response.read1(PIECE):
             done += len(piece)
             if done > most:
-                raise Refusal(413, f"the video has more than {most / 1e6:g} MB, which is the most that is taken here")
+                raise Refusal(413, f"the video is larger than the limit of {most / 1e6:g} MB")
             if time.monotonic() > until:
                 raise TimeoutError
             out.write(piece)

@@ -1,4 +1,4 @@
-"""API keys: who sends a request. Only digests of keys are held, and no sentence or log line has a key."""
+"""API keys, which identify clients. Only digests are kept, and no message or log line contains a key."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pathlib import Path
 VARIABLE = "AVSEG_API_KEYS"
 """Environment variable with keys, separated by commas or white space."""
 SHORTEST = 16
-"""Characters of a key."""
+"""Smallest number of characters in a key."""
 
 
 class Keys:
-    """Keys that are taken; without any everybody is let in."""
+    """The accepted keys; without keys everybody has access."""
 
     def __init__(self, keys: Iterable[str] = ()) -> None:
         """
@@ -33,7 +33,7 @@ class Keys:
 
     @classmethod
     def read(cls, path: Path | None = None) -> Keys:
-        """Keys of a file, one a line, with empty lines and lines that begin with # left out; else of `VARIABLE`.
+        """Read keys from a file, one per line without blank lines and # comments, or else from `VARIABLE`.
 
         Raises:
             ValueError: a file without keys, or a key that is too short.
@@ -44,7 +44,7 @@ class Keys:
         try:
             text = Path(path).read_text(encoding="utf-8-sig")
         except UnicodeDecodeError as error:
-            raise ValueError(f"{path} is no text in UTF-8; write one API key on each line") from error
+            raise ValueError(f"{path} is not UTF-8 text; write one API key on each line") from error
         lines = [line.strip() for line in text.splitlines()]
         keys = [line for line in lines if line and not line.startswith("#")]
         if not keys:
@@ -55,7 +55,7 @@ class Keys:
         return bool(self._digests)
 
     def owner(self, key: str | None) -> str | None:
-        """Sixteen digits for who has the key; `anyone` where no keys are wanted, None where the key is none of them.
+        """Return sixteen digits that identify a key's owner; `anyone` without keys, None for an unknown key.
 
         All keys are compared, each in constant time.
         """

@@ -1,4 +1,4 @@
-"""One service in one folder."""
+"""A lock that keeps a second service out of a folder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import IO
 
 
 def folder_lock(folder: Path) -> IO[str]:
-    """Held until the file is closed, or its process ends in whatever way.
+    """Lock a folder until the file is closed or the process ends.
 
     Raises:
         ValueError: another process holds it.
@@ -22,5 +22,5 @@ def folder_lock(folder: Path) -> IO[str]:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         file.close()
-        raise ValueError(f"another avseg serve works in {folder}; give this one another --folder") from error
+        raise ValueError(f"another avseg serve uses {folder}; choose another --folder") from error
     return file

@@ -1,4 +1,4 @@
-"""Headers and one log line for every request: the route, the status, the time. No query, no header, no key."""
+"""Headers and one log line for every request: route, status, duration; no query, header or key."""
 
 from __future__ import annotations
 
@@ -34,5 +34,5 @@ class Logged:
         try:
             await self._app(scope, receive, sent)
         finally:
-            route = getattr(scope.get("route"), "path", "a path that is not there")
+            route = getattr(scope.get("route"), "path", "an unknown path")
             log.info("%s %s %d %.3f s", scope["method"], route, status, time.monotonic() - begun)

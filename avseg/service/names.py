@@ -1,4 +1,4 @@
-"""Names of files that clients send, made harmless."""
+"""Sanitised names of uploaded files."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _NOT_IN_NAMES = frozenset('/\\:*?"<>|')
 
 
 def safe_name(name: str | None, usual: str = "video") -> str:
-    """The last part of a name as one that any file system takes; `usual` where nothing is left of it.
+    """Return the last part of a name in a form that every file system accepts; `usual` if nothing remains.
 
-    Letters of all scripts, spaces and brackets stay; folders, control characters and leading dots go.
+    Letters of all scripts, spaces and brackets are kept; folders, control characters and leading dots are removed.
     """
     last = (name or "").replace("\\", "/").rpartition("/")[2]
     kept = [one if _stays(one) else "_" for one in unicodedata.normalize("NFC", last)]

@@ -1,4 +1,4 @@
-"""The OpenAPI document as a page of its own: no script, no request to anywhere."""
+"""The OpenAPI document as a self-contained page without scripts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ td:first-child { white-space: nowrap; vertical-align: top; width: 9rem; }
 
 
 def page_of(document: Mapping[str, Any]) -> str:
-    """HTML of an OpenAPI document: each request with its fields and its answers."""
+    """Return the HTML of an OpenAPI document: each request with its fields and answers."""
     info = document["info"]
     body = "\n".join(
         _section(path, method, of) for path, of_path in document["paths"].items() for method, of in of_path.items()
@@ -27,7 +27,7 @@ def page_of(document: Mapping[str, Any]) -> str:
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{escape(info["title"])} {escape(info["version"])}</title><style>{_STYLE}</style></head>
 <body><h1>{escape(info["title"])} {escape(info["version"])}</h1><p>{escape(info.get("summary", ""))}</p>
-<p>The same for programs: <a href="openapi.json">openapi.json</a>. Where keys are wanted, send one as
+<p>For programs: <a href="openapi.json">openapi.json</a>. If the service needs a key, send it as
 <code>Authorization: Bearer KEY</code>. Every refusal is <code>{{"error": "one sentence"}}</code>.</p>
 {body}</body></html>"""
 
@@ -40,7 +40,7 @@ def _section(path: str, method: str, of: Mapping[str, Any]) -> str:
 
 
 def _rows(of: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Names and what there is to say of them: parameters, fields of the body, answers."""
+    """Return names and descriptions: parameters, fields of the body, answers."""
     for one in of.get("parameters", ()):
         yield one["name"], f"in the {one['in']}: {one.get('description', '')}".strip(": ")
     yield from _fields(of.get("requestBody", {}).get("content", {}))
@@ -50,7 +50,7 @@ def _rows(of: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _fields(contents: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Fields of the body, each once, and in which of its forms they are where they are not in all."""
+    """Return the fields of the body once each, with the body types that have them unless all do."""
     known: dict[str, dict[str, Any]] = {}
     for kind, content in contents.items():
         for name, field in content["schema"].get("properties", {}).items():

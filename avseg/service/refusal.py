@@ -1,15 +1,15 @@
-"""What a request is refused with."""
+"""Refusals of requests."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 CLOSE = {"Connection": "close"}
-"""For refusals before a request was read to its end."""
+"""Header for refusals before a request was read completely."""
 
 
 class Refusal(Exception):  # noqa: N818  no fault of this program
-    """Ends a request with a status of HTTP and one sentence."""
+    """Ends a request with an HTTP status and one sentence."""
 
     def __init__(self, status: int, sentence: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(sentence)

@@ -1,4 +1,4 @@
-"""The files of a finished job, by the kinds that `--save` names; folders as ZIP."""
+"""The files of a finished job, by the kinds of `--save`; folders as ZIP."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from avseg.service.refusal import Refusal
 EVERYTHING = "all"
 """The whole folder of the result."""
 PACKED = "zip"
-"""Folder of ZIP files beside the result."""
+"""Folder of ZIP files next to the result."""
 
 
 def result_folder(out: Path) -> Path:
-    """The one result below the folder of results of a job.
+    """Return the only result in a job's folder of results.
 
     Raises:
         Refusal: 404, there is none.
@@ -30,7 +30,7 @@ def result_folder(out: Path) -> Path:
 
 
 def places(folder: Path) -> dict[str, Path]:
-    """File or folder of each kind of output that a result has."""
+    """Return the file or folder of each kind of output in a result."""
     head: dict[str, Any] = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     named = {
         "result": "result.json",
@@ -48,7 +48,7 @@ def places(folder: Path) -> dict[str, Path]:
 
 
 def file_of(out: Path, kind: str) -> Path:
-    """What is sent for a kind of output.
+    """Return the file to send for a kind of output.
 
     Raises:
         Refusal: 404, the result has no such output.
@@ -62,7 +62,7 @@ def file_of(out: Path, kind: str) -> Path:
 
 
 def _packed(folder: Path, archive: Path) -> Path:
-    """The folder as a ZIP file, which is made when it is asked for first."""
+    """Return the folder as a ZIP file, built on the first request."""
     if not archive.is_file():
         with write_aside(archive) as aside, zipfile.ZipFile(aside, "w", zipfile.ZIP_STORED) as packed:
             for path in sorted(path for path in folder.rglob("*") if path.is_file()):

@@ -1,4 +1,4 @@
-"""A thread that has a worker make one job after another; a worker that makes several at once has several."""
+"""Threads that pass jobs to a worker, one after another; a worker for several jobs at once has several threads."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MOST_DEATHS = 2
-"""Times that a process may end unexpectedly on one job alone; then the job has failed."""
+"""Number of crashes during one job alone after which the job has failed."""
 IDLE = 0.5
-"""s between two looks into the queue where nobody wakes the runner."""
+"""Interval in s between checks of the queue without a wake-up."""
 AGAIN = 2.0
-"""s after which what could not be written, on a full disk for example, is tried again."""
+"""Interval in s before a failed write, for example on a full disk, is repeated."""
 
 
 class Runner(threading.Thread):
@@ -34,7 +34,7 @@ class Runner(threading.Thread):
         super().__init__(name=f"runner {worker.device}", daemon=True)
         self.wake = threading.Event()
         self.current: str | None = None
-        """The id of the job that is made now."""
+        """The id of the current job."""
         self.progress: JobProgress | None = None
         self._service, self.worker = service, worker
         self._process: int | None = None
@@ -42,14 +42,14 @@ class Runner(threading.Thread):
         self._wish = threading.Event()
 
     def run(self) -> None:
-        """Until `close`."""
+        """Run jobs until `close`."""
         with suppress(OSError):  # the first job tells why
             self.worker.warm()
         while not self._over.is_set():
             try:
                 self._next()
             except Exception as error:  # a disk may be full for a while; the jobs behind this one must not suffer
-                log.error("the runner of %s goes on after a fault", self.worker.device, exc_info=error)
+                log.error("the runner of %s continues after an error", self.worker.device, exc_info=error)
                 self._over.wait(AGAIN)
 
     def _next(self) -> None:
@@ -66,12 +66,12 @@ class Runner(threading.Thread):
             self.current = self.progress = None
 
     def stop(self, job: str) -> None:
-        """Stop the work on a job, where it is this one's."""
+        """Stop the work on a job if this runner has it."""
         if self.current == job:
             self._wish.set()
 
     def close(self) -> None:
-        """Stop the work and end; the job waits again."""
+        """Stop the work and end; the job goes back to the queue."""
         self._over.set()
         self._wish.set()
         self.wake.set()
@@ -112,7 +112,7 @@ class Runner(threading.Thread):
             self._service.suspects.add(job.id)
             self._again(job)
         elif job.deaths + 1 >= MOST_DEATHS:
-            self._end(job, "failed", f"{death}, on every one of {MOST_DEATHS} tries")
+            self._end(job, "failed", f"{death}, in each of {MOST_DEATHS} attempts")
         else:
             self._again(job, died=True)
 
@@ -129,7 +129,7 @@ class Runner(threading.Thread):
             self._service.clear(job, results=True)  # cancelled meanwhile
 
     def _written(self, change: Callable[[], bool]) -> bool:
-        """What a change of the table gives; one that cannot be written is tried until it can, or the service ends."""
+        """Write a change to the table, with repeated attempts until it succeeds or the service ends."""
         while True:
             try:
                 return change()

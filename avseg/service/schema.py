@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of requests that FastAPI does not read itself."""
+"""The parts of the OpenAPI document for requests that FastAPI does not parse itself."""
 
 from __future__ import annotations
 
@@ -7,28 +7,31 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 _OPTIONS: dict[str, Any] = {
-    "model": {"type": "string", "description": "one of /v1/models; the first where none is named"},
+    "model": {"type": "string", "description": "one of /v1/models; the default is the first"},
     "save": {
         "type": "array",
         "items": {"type": "string"},
-        "description": "kinds of output as of avseg predict --save, such as overlay, masks, csv; overlay and masks "
-        "where none is named",
+        "description": "kinds of output, as for avseg predict --save, such as overlay, "
+        "masks, csv; the default is overlay and masks",
     },
     "masks": {"type": "string", "enum": ["usual", "png", "rle", "npz", "none"]},
-    "fps": {"type": "number", "description": "masks a second"},
-    "threshold": {"type": "number", "description": "objects whose score is not above this are left out"},
-    "classes": {"type": "string", "description": "only these, with commas between them"},
+    "fps": {"type": "number", "description": "masks per second"},
+    "threshold": {"type": "number", "description": "leave out objects with a score at or below this value"},
+    "classes": {"type": "string", "description": "mark only these classes, separated by commas"},
     "start": {"type": "string", "description": "seconds, or 1:02.5"},
     "end": {"type": "string"},
-    "choices": {"type": "object", "description": 'of a model that opens by name: {"vocabulary": "dog, guitar"}'},
-    "options": {"type": "object", "description": "of the family of the model, as numbers"},
-    "style": {"type": "object", "description": 'of the overlay: {"opacity": 0.45, "silent": "grey"}'},
+    "choices": {
+        "type": "object",
+        "description": 'choices for a model that opens by name: {"vocabulary": "dog, guitar"}',
+    },
+    "options": {"type": "object", "description": "options of the model's family, as numbers"},
+    "style": {"type": "object", "description": 'style of the overlay: {"opacity": 0.45, "silent": "grey"}'},
 }
 _FILES: dict[str, Any] = {
     "video": {"type": "string", "format": "binary"},
-    "audio": {"type": "string", "format": "binary", "description": "a sound in place of the video's own"},
+    "audio": {"type": "string", "format": "binary", "description": "a sound that replaces the video's own"},
 }
-_URL = {"type": "string", "description": "of a host that the owner of the service has allowed"}
+_URL = {"type": "string", "description": "URL of the video, on a host that the owner of the service allows"}
 
 REQUEST: dict[str, Any] = {
     "requestBody": {
@@ -43,7 +46,7 @@ REQUEST: dict[str, Any] = {
         },
     }
 }
-"""Of POST /v1/predictions."""
+"""The request body of POST /v1/predictions."""
 
 
 class ErrorAnswer(BaseModel):
@@ -53,22 +56,22 @@ class ErrorAnswer(BaseModel):
 
 
 _REFUSALS = {
-    400: "A request that cannot be read, or that was broken off.",
-    401: "No API key, or a wrong one.",
-    403: "A URL that is not taken.",
-    404: "No such job of yours, or none that has a result.",
+    400: "The request is invalid or was interrupted.",
+    401: "The API key is missing or wrong.",
+    403: "The URL is not accepted.",
+    404: "You have no such job, or it has no result.",
     408: "The upload took too long.",
     409: "The job has not ended.",
-    413: "Too many bytes.",
-    415: "Neither a form with a file nor JSON with a URL.",
-    422: "A field or a file that cannot be taken; the sentence says why.",
-    429: "The queue is full; Retry-After says when to try again.",
-    502: "The host of the URL does not give the video.",
+    413: "The request is too large.",
+    415: "The request is neither a form with a file nor JSON with a URL.",
+    422: "A field or a file is invalid; the message says why.",
+    429: "The queue is full; Retry-After gives the time to wait.",
+    502: "The host of the URL does not send the video.",
     504: "The host of the URL takes too long.",
     507: "The disk of the service is full.",
 }
 
 
 def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """What FastAPI is told of these."""
+    """Return these refusals in the form for FastAPI."""
     return {status: {"description": _REFUSALS[status], "model": ErrorAnswer} for status in statuses}

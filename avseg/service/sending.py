@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 
 class HeldFile(FileResponse):
-    """A file that is open from now on: it is sent whole, although a client may remove the job meanwhile."""
+    """An answer with an open file, which is sent completely even if the job is removed meanwhile."""
 
     def __init__(self, path: Path, media_type: str | None = None) -> None:
         """

@@ -24,9 +24,9 @@ from avseg.service.settings import Settings
 log = logging.getLogger(__name__)
 
 GRACE = 5
-"""s that answers may take to end when the service is stopped."""
+"""Time in s for running answers when the service stops."""
 CONNECTIONS = 512
-"""At once; more are answered with 503."""
+"""Largest number of connections; more are answered with 503."""
 
 
 def serve(
@@ -57,8 +57,8 @@ def serve(
     known = Keys.read(keys)
     if not known and not anyone and not is_loopback(host):
         raise ValueError(
-            f"other machines reach {host}, and there are no API keys: give them with --keys FILE or in {VARIABLE}, or "
-            "say --anyone"
+            f"other machines can reach {host}, but there are no API keys; give them with "
+            f"--keys FILE or in {VARIABLE}, or use --anyone"
         )
     for model in settings.models:
         _check_model(model)
@@ -86,11 +86,11 @@ def serve(
     with suppress(KeyboardInterrupt):
         server.run([listening])
     if not server.started:
-        raise RuntimeError("the service could not start; the lines above say why")
+        raise RuntimeError("the service could not start; see the lines above")
 
 
 def _listening(host: str, port: int) -> socket.socket:
-    """A socket that listens.
+    """Open a listening socket.
 
     Raises:
         ValueError: an address at which this process cannot listen.
@@ -101,7 +101,7 @@ def _listening(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         number = getattr(error, "errno", None) or 0
         why = "a port is 0 to 65535" if not number else os.strerror(number) if number > 0 else "no such name"
-        raise ValueError(f"nothing can listen on {host}, port {port} ({why}); give another --host or --port") from error
+        raise ValueError(f"cannot listen on {host}, port {port} ({why}); choose another --host or --port") from error
 
 
 def _check_model(model: str) -> None:
@@ -115,8 +115,8 @@ def _check_model(model: str) -> None:
         raise FileNotFoundError(f"the model file {model} is missing")
     if model.count("/") != 1:
         known = ("demo", *opening_names())
-        raise FileNotFoundError(f"there is no file and no model {model!r}; {did_you_mean(model, known)}")
+        raise FileNotFoundError(f"there is no file or model {model!r}; {did_you_mean(model, known)}")
 
 
 def _who(keys: Keys) -> str:
-    return "API keys are wanted" if keys else "no API key is wanted"
+    return "API keys required" if keys else "no API key required"

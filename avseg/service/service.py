@@ -1,4 +1,4 @@
-"""What the service does, without HTTP: takes jobs in, has them made, keeps results for a while."""
+"""The service without HTTP: accepts jobs, runs them, keeps results for a while."""
 
 from __future__ import annotations
 
@@ -26,14 +26,16 @@ from avseg.service.store import Job, Store
 log = logging.getLogger(__name__)
 
 INPUT, SOUND, OUT = "video", "sound", "out"
-"""Folders in that of a job."""
-GONE = "there is no job of that id; it never was, or its result was kept long enough"
+"""Folders in the folder of a job."""
+GONE = "there is no job with this id; the id is wrong, or its result has expired"
 RETRY_AFTER = "10"
-"""s after which a client may try again where the queue is full."""
+"""Time in s after which a client may try again if the queue is full."""
 
 
 class Service:
-    """One queue in one folder, and for each device a worker and its runners. `start` it before use, and `close` it."""
+    """A queue in a folder, with a worker and its runners for each device. Call `start` before use and `close` at
+    the end.
+    """
 
     def __init__(self, settings: Settings) -> None:
         """
@@ -53,19 +55,19 @@ class Service:
         self._counting = threading.Lock()
         self._over = threading.Event()
         self.suspects: set[str] = set()
-        """Jobs that a process worked on at once when it ended unexpectedly; each is made alone from then on."""
+        """Jobs that shared a process when it crashed; each of them runs alone from then on."""
         taken = settings.choice, settings.batch, self.metrics.merged
         self._workers = [Worker(device, *taken) for device in settings.devices]
         self._runners = [Runner(self, worker) for worker in self._workers for _ in range(settings.batch)]
         self._due: dict[str, float] = {}
-        """When the result of each job has been kept long enough, by `time.monotonic`; found soon after it ended."""
+        """When the result of each job expires, by `time.monotonic`."""
         self._keeper = threading.Thread(target=self._keep_house, name="keeper", daemon=True)
 
     def start(self) -> None:
-        """Take up what an earlier process has left."""
+        """Start, and continue the queue of an earlier process."""
         waiting = self.store.recover()
         if waiting:
-            log.info("%d jobs that were running begin again", waiting)
+            log.info("%d interrupted jobs start again", waiting)
         for folder in self.jobs.iterdir():
             job = self.store.find(folder.name)
             if job is None:
@@ -80,7 +82,7 @@ class Service:
         self._keeper.start()
 
     def close(self) -> None:
-        """Stop; jobs that run wait again for the next process."""
+        """Stop; running jobs go back to the queue for the next process."""
         self._over.set()
         for runner in self._runners:
             runner.close()
@@ -95,7 +97,7 @@ class Service:
 
     @contextmanager
     def arriving(self) -> Iterator[Path]:
-        """A folder for a new job while its files come in; it is removed unless a job of its name is there then.
+        """Yield a folder for the files of a new job; it is removed afterwards unless the job was created.
 
         Raises:
             Refusal: 429, so many jobs wait, run and come in as there may be.
@@ -104,7 +106,7 @@ class Service:
             counts = self.store.counts()
             if counts["queued"] + counts["running"] + self._arriving >= self.settings.queue:
                 self.metrics.refused("queue full")
-                text = f"{self.settings.queue} jobs wait here, which is the most there may be; try again later"
+                text = f"the queue is full with {self.settings.queue} jobs; try again later"
                 raise Refusal(429, text, {"Retry-After": RETRY_AFTER, **CLOSE})
             self._arriving += 1
         folder = self.jobs / secrets.token_urlsafe(16)
@@ -118,7 +120,7 @@ class Service:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def submit(self, folder: Path, order: Order, owner: str, token: str | None = None) -> Job:
-        """A job of an order whose files lie in a folder of `arriving`.
+        """Create a job from an order whose files are in a folder of `arriving`.
 
         Raises:
             Refusal: 422, an order or a file that cannot be taken.
@@ -137,14 +139,14 @@ class Service:
         return job
 
     def order(self, job: Job) -> Order:
-        """The order of a job, with whole paths."""
+        """Return the order of a job with absolute paths."""
         order, folder = Order.from_dict(job.wanted), self.folder(job)
         audio = None if order.audio is None else folder / SOUND / order.audio
         model = self.settings.named.get(order.model, order.model)
         return replace(order, model=model, video=folder / INPUT / order.video, out=folder / OUT, audio=audio)
 
     def folder(self, job: Job) -> Path:
-        """Where its files lie."""
+        """Return the folder of a job's files."""
         return self.jobs / job.id
 
     def find(self, job: str, owner: str) -> Job:
@@ -158,11 +160,11 @@ class Service:
         return found
 
     def progress(self, job: Job) -> JobProgress | None:
-        """How far a running job is."""
+        """Return the progress of a running job."""
         return next((runner.progress for runner in self._runners if runner.current == job.id), None)
 
     def cancel(self, job: Job) -> Job:
-        """Stop a job that waits or runs; returns it as it is then, at most two seconds later."""
+        """Stop a queued or running job; returns its new state after at most two seconds."""
         if self.store.cancel(job.id):
             self.metrics.ended("cancelled")
             for runner in self._runners:
@@ -174,12 +176,12 @@ class Service:
         return self.store.find(job.id) or job
 
     def remove(self, job: Job) -> None:
-        """Remove a job that has ended, with its result."""
+        """Remove an ended job and its result."""
         if self.store.forget(job.id):
             shutil.rmtree(self.folder(job), ignore_errors=True)
 
     def clear(self, job: Job, *, results: bool = False) -> None:
-        """Remove what a client has sent, which is not kept when a job has ended."""
+        """Remove the uploaded files of an ended job."""
         self.suspects.discard(job.id)
         for name in (INPUT, SOUND, *([OUT] if results else [])):
             shutil.rmtree(self.folder(job) / name, ignore_errors=True)
@@ -189,10 +191,10 @@ class Service:
             try:
                 self.sweep()
             except sqlite3.Error as error:
-                log.error("results that were kept long enough stay for now: %s", error)
+                log.error("expired results cannot be removed yet: %s", error)
 
     def sweep(self) -> None:
-        """Remove results that were kept long enough; a clock that is set meanwhile removes none early."""
+        """Remove expired results; changes of the system clock have no effect."""
         now, keep, ended = time.monotonic(), self.settings.keep, self.store.ended()
         known = self._due
         self._due = {

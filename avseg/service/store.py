@@ -1,4 +1,4 @@
-"""The queue on disk: jobs in SQLite, so that they outlive the process that serves them."""
+"""The queue on disk: jobs in SQLite, so that they survive a restart."""
 
 from __future__ import annotations
 
@@ -38,32 +38,32 @@ CREATE INDEX IF NOT EXISTS by_state ON jobs (state, number);
 
 @dataclass(frozen=True)
 class Job:
-    """A job as it stands in the table."""
+    """A job in the table."""
 
     number: int
     id: str
     owner: str
     token: str | None
-    """What the client called its request, so that it is not done twice where it is sent twice."""
+    """The client's name for its request; a repeated request creates no second job."""
     state: State
     wanted: dict[str, Any]
     """An `Order` as plain JSON types; video and sound are names of files in the job's folder."""
     created: float
-    """s since 1970, as all times here."""
+    """s since 1970, as for all times here."""
     started: float | None
     ended: float | None
     starts: int
-    """How often the work has begun."""
+    """Number of starts of the work."""
     deaths: int
-    """How often the process that worked on it ended unexpectedly."""
+    """Number of crashes of its process."""
     fault: str
-    """Why it failed, in one sentence."""
+    """Reason of the failure, as one sentence."""
     notes: tuple[str, ...]
-    """What there is to say of the result."""
+    """Remarks about the result."""
 
     @property
     def is_open(self) -> bool:
-        """Whether it waits or runs."""
+        """Whether the job is queued or running."""
         return self.state in OPEN
 
 
@@ -84,7 +84,7 @@ class Store:
             self._base.close()
 
     def add(self, job: str, owner: str, wanted: dict[str, Any], token: str | None = None) -> Job:
-        """A new job that waits; the one that is there already where its owner has sent the token before."""
+        """Add a job to the queue; returns the existing job if its owner has sent the token before."""
         with self._changing() as base:
             if token is not None:
                 rows = base.execute("SELECT * FROM jobs WHERE owner = ? AND token = ?", (owner, token)).fetchall()
@@ -97,22 +97,22 @@ class Store:
             return _job(base.execute("SELECT * FROM jobs WHERE id = ?", (job,)).fetchone())
 
     def sent_before(self, owner: str, token: str) -> Job | None:
-        """The job that an owner has sent with this token."""
+        """Return the job that an owner has sent with this token."""
         rows = self._rows("SELECT * FROM jobs WHERE owner = ? AND token = ?", owner, token)
         return _job(rows[0]) if rows else None
 
     def find(self, job: str) -> Job | None:
-        """The job of that id."""
+        """Return the job with this id."""
         rows = self._rows("SELECT * FROM jobs WHERE id = ?", job)
         return _job(rows[0]) if rows else None
 
     def of(self, owner: str, most: int = 100) -> list[Job]:
-        """The last jobs of an owner, the newest first."""
+        """Return the last jobs of an owner, newest first."""
         rows = self._rows("SELECT * FROM jobs WHERE owner = ? ORDER BY number DESC LIMIT ?", owner, most)
         return list(map(_job, rows))
 
     def take(self) -> Job | None:
-        """The job that has waited longest, which runs from now on; None where none waits."""
+        """Start and return the oldest queued job; None if the queue is empty."""
         with self._changing() as base:
             rows = base.execute(
                 "UPDATE jobs SET state = 'running', started = ?, starts = starts + 1 WHERE number = "
@@ -122,48 +122,48 @@ class Store:
         return _job(rows[0]) if rows else None
 
     def end(self, job: str, state: State, fault: str = "", notes: tuple[str, ...] = ()) -> bool:
-        """A running job has ended; False where it was cancelled meanwhile."""
+        """Record the end of a running job; False if it was cancelled meanwhile."""
         return self._change(
             "UPDATE jobs SET state = ?, fault = ?, notes = ?, ended = ? WHERE id = ? AND state = 'running'",
             *(state, fault.encode(errors="backslashreplace").decode(), json.dumps(notes), time.time(), job),
         )
 
     def again(self, job: str, *, died: bool = False) -> bool:
-        """A running job waits again, before all that came later; False where it was cancelled meanwhile."""
+        """Put a running job back to its place in the queue; False if it was cancelled meanwhile."""
         return self._change(
             "UPDATE jobs SET state = 'queued', deaths = deaths + ? WHERE id = ? AND state = 'running'", int(died), job
         )
 
     def cancel(self, job: str) -> bool:
-        """Whether the job waited or ran; it does no longer."""
+        """Cancel a job; returns whether it was queued or running."""
         return self._change(
             "UPDATE jobs SET state = 'cancelled', ended = ? WHERE id = ? AND state IN ('queued', 'running')",
             *(time.time(), job),
         )
 
     def was_cancelled(self, job: str) -> bool:
-        """Whether somebody has cancelled the job."""
+        """Whether the job was cancelled."""
         found = self.find(job)
         return found is not None and found.state == "cancelled"
 
     def forget(self, job: str) -> bool:
-        """Remove a job that has ended."""
+        """Remove an ended job."""
         return self._change("DELETE FROM jobs WHERE id = ? AND state NOT IN ('queued', 'running')", job)
 
     def recover(self) -> int:
-        """How many jobs ran when the process before this one ended; they wait again."""
+        """Put interrupted jobs of an earlier process back into the queue and return their number."""
         with self._changing() as base:
             return base.execute("UPDATE jobs SET state = 'queued' WHERE state = 'running'").rowcount
 
     def counts(self) -> dict[str, int]:
-        """How many jobs there are of each state."""
+        """Return the number of jobs in each state."""
         found = {
             row["state"]: row["jobs"] for row in self._rows("SELECT state, count(*) AS jobs FROM jobs GROUP BY state")
         }
         return {state: found.get(state, 0) for state in ("queued", "running", "done", "failed", "cancelled")}
 
     def ended(self) -> dict[str, float]:
-        """When each job ended that has ended, by id."""
+        """Return the end times of all ended jobs by id."""
         return {row["id"]: row["ended"] for row in self._rows("SELECT id, ended FROM jobs WHERE ended IS NOT NULL")}
 
     def _change(self, statement: str, *values: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Reading what a client sends: not more bytes than are taken, not longer than is allowed, fields as an order."""
+"""Reading of requests: limits of size and time, and conversion of fields to an order."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ from avseg.service.service import INPUT, OUT, SOUND
 from avseg.service.settings import Settings
 
 SMALL = 1_000_000
-"""Bytes of all that is sent beside the files."""
+"""Largest size in bytes of everything but the files."""
 MOST_FIELDS = 40
 NUMBERS = ("fps", "threshold")
 WORDS = ("model", "masks", "classes", "start", "end")
 MAPS = ("choices", "options", "style")
-"""Fields that are objects of JSON."""
+"""Fields that are JSON objects."""
 FIELDS = (*NUMBERS, *WORDS, *MAPS, "save", "url")
 
 
 class Bounded:
-    """What a request receives, within limits.
+    """The body of a request, with limits.
 
     Raises, when it is called:
         Refusal: 413, more bytes than are taken; 408, no byte comes for a while.
     """
 
     def __init__(self, request: Request, most: int, idle: float) -> None:
-        """`most`: bytes; `idle`: s in which something has to come."""
+        """`most`: largest size in bytes; `idle`: longest pause in s."""
         self._receive, self._most, self._idle = request.receive, most, idle
         self._sum = 0
 
@@ -55,12 +55,12 @@ class Bounded:
 
 
 def too_large(most: int) -> Refusal:
-    """Of a request with more bytes than `most`."""
-    return Refusal(413, f"at most {most / 1e6:g} MB are taken in one request; send a shorter or smaller video", CLOSE)
+    """Return the refusal of a request that is too large."""
+    return Refusal(413, f"a request may have at most {most / 1e6:g} MB; send a shorter or smaller video", CLOSE)
 
 
 async def read_request(request: Request, folder: Path, settings: Settings) -> tuple[Order, str | None]:
-    """The order in a request, with its files in `folder`, and the URL where it has one in place of a video.
+    """Read the order in a request, with its files in `folder`, and its URL if it has one instead of a video.
 
     Raises:
         Refusal: 400, 408, 413, 415 or 422, what is wrong with it.
@@ -83,19 +83,19 @@ async def read_request(request: Request, folder: Path, settings: Settings) -> tu
             async with bounded.form(max_files=2, max_fields=MOST_FIELDS, max_part_size=SMALL) as form:
                 return await _of_form(form, folder, settings)
     except TimeoutError as error:
-        text = f"the upload did not come in time; {settings.upload:g} s are allowed, and no pause of 30 s"
+        text = f"the upload was too slow; the limits are {settings.upload:g} s in total and pauses below 30 s"
         raise Refusal(408, text, CLOSE) from error
     except HTTPException as error:  # Starlette's, of a form that is none
-        raise Refusal(400, f"this is no multipart/form-data that can be read ({error.detail})", CLOSE) from error
+        raise Refusal(400, f"the multipart/form-data is invalid ({error.detail})", CLOSE) from error
 
 
 async def _json(request: Request) -> dict[str, Any]:
     try:
         found = json.loads(await request.body())
     except (ValueError, RecursionError) as error:
-        raise Refusal(400, "this is no JSON that can be read") from error
+        raise Refusal(400, "the JSON is invalid") from error
     if not isinstance(found, dict):
-        raise Refusal(400, 'an object of JSON is wanted, such as {"url": "https://..."}')
+        raise Refusal(400, 'the JSON must be an object, such as {"url": "https://..."}')
     return found
 
 
@@ -113,7 +113,7 @@ async def _of_form(form: FormData, folder: Path, settings: Settings) -> tuple[Or
     order, url = _order(values, folder, settings)
     for name, file in files.items():
         if name not in ("video", "audio"):
-            raise Refusal(422, f"a file was sent as {name!r}; files are taken as video and audio")
+            raise Refusal(422, f"a file was sent as {name!r}; send files as video and audio")
         place = folder / (INPUT if name == "video" else SOUND) / safe_name(file.filename, name)
         await run_in_threadpool(_keep, file, place, settings)
         order = _with_file(order, name, place)
@@ -135,7 +135,7 @@ def _with_file(order: Order, name: str, place: Path) -> Order:
 
 
 def _order(values: Mapping[str, Any], folder: Path, settings: Settings) -> tuple[Order, str | None]:
-    """The order that fields describe, with a place for the video; see `read_request`."""
+    """Build the order from fields, with a path for the video; see `read_request`."""
     for name in values:
         if name not in FIELDS:
             raise Refusal(422, f"there is no field {name!r}; {did_you_mean(name, FIELDS)}")
@@ -149,21 +149,21 @@ def _order(values: Mapping[str, Any], folder: Path, settings: Settings) -> tuple
             if name != "url" and value not in (None, "", []):
                 wanted[name] = _value(name, value)
         if _is_broken([wanted.get(name) for name in (*WORDS, *MAPS, "save")]):
-            raise ValueError("a field holds half a character (a lone surrogate such as \\ud800); send whole ones")
+            raise ValueError("a field contains a lone surrogate such as \\ud800; send complete characters")
         order = Order.from_dict(wanted)
         _check_options(order)
     except ValueError as error:
         raise Refusal(422, str(error)) from error
     if order.model not in settings.named:
-        raise Refusal(422, f"no model is called {order.model!r} here; {did_you_mean(order.model, settings.named)}")
+        raise Refusal(422, f"there is no model {order.model!r} here; {did_you_mean(order.model, settings.named)}")
     url = values.get("url")
     if url is not None and not isinstance(url, str):
-        raise Refusal(422, "url is no text")
+        raise Refusal(422, "url must be text")
     return order, url
 
 
 def _is_broken(value: Any) -> bool:
-    """Whether text somewhere in a value cannot be written as UTF-8; neither the table nor an answer could hold it."""
+    """Whether any text in a value cannot be encoded as UTF-8, which the table and answers need."""
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -172,7 +172,7 @@ def _is_broken(value: Any) -> bool:
 
 
 def _value(name: str, value: Any) -> Any:
-    """Of a field that came as text, what it says.
+    """Parse the value of a field from text.
 
     Raises:
         ValueError: text that says no such thing.
@@ -180,7 +180,7 @@ def _value(name: str, value: Any) -> Any:
     if name == "save":
         given = value if isinstance(value, list) else [value]
         if not all(isinstance(text, str) for text in given):
-            raise ValueError(f"save is {value!r}, wanted kinds of output with commas between them")
+            raise ValueError(f"save is {value!r}, wanted kinds of output separated by commas")
         return [one.strip() for text in given for one in text.split(",") if one.strip()]
     if not isinstance(value, str) or name in WORDS:
         return value
@@ -192,9 +192,9 @@ def _value(name: str, value: Any) -> Any:
     try:
         found = json.loads(value)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{name} is no JSON that can be read") from error
+        raise ValueError(f"{name} is not valid JSON") from error
     if not isinstance(found, dict):
-        raise ValueError(f"{name} is {value!r}, wanted an object of JSON")
+        raise ValueError(f"{name} is {value!r}, wanted a JSON object")
     return found
 
 
@@ -208,7 +208,7 @@ def _check_options(order: Order) -> None:
         if not isinstance(value, (bool, int, float)):
             raise ValueError(f"the option {name} is {value!r}, wanted a number, true or false")
     if order.fps is not None and not 0 < order.fps <= 120:
-        raise ValueError(f"fps is {order.fps:g}, wanted more than 0 and at most 120 masks a second")
+        raise ValueError(f"fps is {order.fps:g}, wanted more than 0 and at most 120 masks per second")
 
 
 assert {*FIELDS} - {"url"} == {own.name for own in fields(Order)} - {"video", "audio", "out"}

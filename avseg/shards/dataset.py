@@ -1,4 +1,4 @@
-"""A data set whose clips are read from shards: its own reader, given the files that it would find in its folder."""
+"""A data set read from shards; its reader gets the same files as from a folder."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from avseg.types import Clip, Target
 
 
 class ShardedDataset(ClipDataset):
-    """One split, clip for clip and bit for bit what the reader gives from the folder."""
+    """One split, equal bit for bit to the clips read from the folder."""
 
     def __init__(self, dataset: ClipDataset, root: Path, shelf: Shelf, rows: Sequence[int]) -> None:
         """
@@ -42,7 +42,7 @@ class ShardedDataset(ClipDataset):
         self.video_ids, self.category_ids = dataset.video_ids, dataset.category_ids
 
     def read(self, index: int, geometry: Geometry | None = None, frames: Sequence[int] | None = None) -> Clip:
-        """A clip, as its reader gives it.
+        """Read a clip with the reader of the data set.
 
         Raises:
             FileNotFoundError, ValueError, OSError: what the reader refuses; a shard that is damaged, gone or out of
@@ -88,7 +88,7 @@ class ShardedDataset(ClipDataset):
 
     @contextmanager
     def _files(self, index: int) -> Iterator[None]:
-        """The files of a clip are there, and errors name the shard in place of the folder."""
+        """Make the files of a clip available; errors name the shard instead of the folder."""
         row = int(self.rows[index])
         files = self.shelf.files(row)
         try:
@@ -102,7 +102,7 @@ class ShardedDataset(ClipDataset):
 
 
 def open_shards(config: DataConfig, split: str, place: str) -> ShardedDataset:
-    """One split of the data set that `config` names, from shards.
+    """Open one split of the data set in `config` from shards.
 
     Raises:
         FileNotFoundError, ValueError, OSError: shards of another data set, without all clips of the split, damaged or
@@ -111,12 +111,13 @@ def open_shards(config: DataConfig, split: str, place: str) -> ShardedDataset:
     shelf = Shelf(place)
     if shelf.index.name != config.name:
         raise ValueError(
-            f"the shards {shelf.shown('')} hold the data set {shelf.index.name!r}, and {config.name!r} is asked for; "
-            f"give --data.name {shelf.index.name}, or other shards"
+            f"the shards {shelf.shown('')} hold the data set {shelf.index.name!r}, not {config.name!r}; "
+            f"use --data.name {shelf.index.name}, or other shards"
         )
     if split not in shelf.index.splits:
         raise ValueError(
-            f"the shards {shelf.shown('')} hold {', '.join(shelf.index.splits)} and no {split}; pack that split as well"
+            f"the shards {shelf.shown('')} hold {', '.join(shelf.index.splits)} "
+            f"but not {split}; pack that split as well"
         )
     root = shelf.tables()
     with assumed(root) as asked:
@@ -126,7 +127,7 @@ def open_shards(config: DataConfig, split: str, place: str) -> ShardedDataset:
     missing = [dataset.ids[index] for index in (rows < 0).nonzero()[0]]
     if missing:
         raise ValueError(
-            f"the shards {shelf.shown('')} lack {len(missing)} of {len(dataset)} clips of {split}, the first is "
+            f"the shards {shelf.shown('')} lack {len(missing)} of {len(dataset)} clips of {split}, the first one is "
             f"{missing[0]!r}; pack the data set again with the options of the recipe"
         )
     if len(dataset):
@@ -135,12 +136,13 @@ def open_shards(config: DataConfig, split: str, place: str) -> ShardedDataset:
 
 
 def _check_asked(shelf: Shelf, dataset: ClipDataset, asked: set[str]) -> None:
-    """Files that the reader looked for when it opened are in the records."""
+    """Check that the records have the files that the options of the data set need."""
     clips = sum(shard.nsamples for shard in shelf.index.shardlist)
     for role in sorted({file.role for file in dataset.clip_files(0) if file.name in asked}):
         count = shelf.index.roles.get(role, 0)
         if count < clips:
             raise FileNotFoundError(
-                f"the shards {shelf.shown('')} hold {role} of {count} of {clips} clips, and the options of "
-                f"{dataset.config.name!r} read it; make the files and pack the data set again, or change the options"
+                f"the shards {shelf.shown('')} hold {role} of {count} of {clips} clips, "
+                f"but the options of {dataset.config.name!r} need "
+                "it for all; make the files and pack the data set again, or change the options"
             )

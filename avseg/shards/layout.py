@@ -1,4 +1,4 @@
-"""What lies in a folder of shards (docs/how-to/shards.md): names, the index, and the records of clips in tar files."""
+"""The layout of a folder of shards (docs/how-to/shards.md): names, the index, and the records of clips in tar files."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from avseg.data.packing import ClipFile
 FORMAT, VERSION = "avseg.shards", 1
 INDEX, CLIPS, TABLES, SUMS = "index.json", "clips.jsonl", "tables.tar", "SHA256SUMS"
 NAMES = ".names.json"
-"""In the tables: name, bytes and time of the files that are only named."""
+"""Member of the tables with name, size and time of files whose content is not stored."""
 BLOCK = 512
-"""Bytes of a header of a tar file, and what its members are filled up to."""
+"""Block size of a tar file in bytes."""
 END = bytes(2 * BLOCK)
 
 
@@ -34,7 +34,7 @@ class ShardFile:
 
 @dataclass(frozen=True)
 class SideFile:
-    """A file beside the shards."""
+    """A file next to the shards."""
 
     url: str
     filesize: int
@@ -43,7 +43,7 @@ class SideFile:
 
 @dataclass(frozen=True)
 class PackIndex:
-    """What `index.json` says."""
+    """The content of `index.json`."""
 
     name: str
     """The data set."""
@@ -51,9 +51,9 @@ class PackIndex:
     clips: SideFile
     tables: SideFile
     splits: dict[str, int] = field(default_factory=dict)
-    """Clips of each split."""
+    """Number of clips in each split."""
     roles: dict[str, int] = field(default_factory=dict)
-    """How many clips have files of a role."""
+    """Number of clips with a file of each role."""
     avseg: str = ""
     """The version that wrote it."""
 
@@ -71,24 +71,26 @@ class PackIndex:
         try:
             found = json.loads(content)
         except (ValueError, RecursionError) as error:
-            raise ValueError(f"{place} is no whole JSON ({error}); copy it again, or pack the data set anew") from error
+            raise ValueError(
+                f"{place} is not complete JSON ({error}); copy it again, or pack the data set again"
+            ) from error
         if not isinstance(found, dict) or found.get("format") != FORMAT:
-            raise ValueError(f"{place} is no index of shards of avseg; name a folder that avseg data pack has written")
+            raise ValueError(f"{place} is not an index of shards; use a folder written by avseg data pack")
         if found.get("format_version") != VERSION:
             raise ValueError(
-                f"{place} is of format {found.get('format_version')}, this version of avseg reads {VERSION}; pack the "
-                "data set anew, or read it with the version that wrote it"
+                f"{place} is of format {found.get('format_version')}, this version of avseg reads {VERSION}; "
+                "pack the data set again, or use the version that wrote it"
             )
         own = {name: value for name, value in found.items() if name in cls.__dataclass_fields__}
         try:
             return from_dict(cls, own)
         except (ValueError, TypeError) as error:
-            raise ValueError(f"{place} is damaged ({error}); copy it again, or pack the data set anew") from error
+            raise ValueError(f"{place} is damaged ({error}); copy it again, or pack the data set again") from error
 
 
 @dataclass(frozen=True)
 class PackedFile:
-    """A file of a clip, as the first member of its record says."""
+    """A file of a clip, as described by the first member of its record."""
 
     member: str
     """Its name in the tar file, behind that of the clip."""
@@ -99,13 +101,13 @@ class PackedFile:
 
 
 def key_of(files: Sequence[ClipFile]) -> int:
-    """64 bits that tell a clip by the files that it may be read from."""
+    """Return 64 bits that identify a clip by its files."""
     names = "\n".join(file.name for file in files)
     return int.from_bytes(blake2b(names.encode("utf-8", "surrogateescape"), digest_size=8).digest(), "big")
 
 
 def member_names(files: Sequence[ClipFile]) -> list[str]:
-    """What files are called in a record: role, number within it, suffix."""
+    """Return the names of files in a record: role, number, suffix."""
     seen: dict[str, int] = {}
     names = []
     for file in files:
@@ -115,12 +117,12 @@ def member_names(files: Sequence[ClipFile]) -> list[str]:
 
 
 def padded(size: int) -> int:
-    """The bytes that a member of `size` bytes takes, without its header."""
+    """Return the padded size of a member of `size` bytes, without its header."""
     return -(-size // BLOCK) * BLOCK
 
 
 def tar_member(name: str, content: bytes) -> bytes:
-    """A member of a tar file: header, content, filling. The same content gives the same bytes."""
+    """Return a member of a tar file: header, content, padding; the bytes are reproducible."""
     info = tarfile.TarInfo(name)
     info.size = len(content)
     header = info.tobuf(tarfile.USTAR_FORMAT)
@@ -128,12 +130,12 @@ def tar_member(name: str, content: bytes) -> bytes:
 
 
 def head_text(clip: str, split: str, files: Sequence[PackedFile]) -> bytes:
-    """The first member of a record."""
+    """Return the first member of a record."""
     return json.dumps({"id": clip, "split": split, "files": [asdict(file) for file in files]}).encode()
 
 
 def read_head(block: bytes | memoryview) -> tuple[list[PackedFile], int] | None:
-    """The files of a record, and where in it the header of the first one stands; None: `block` ends before that.
+    """Return the files of a record and the offset of the first header; None if `block` ends earlier.
 
     Raises:
         ValueError, KeyError, TypeError, tarfile.TarError: no record begins here.

@@ -1,4 +1,4 @@
-"""`avseg data pack`: a data set's clips into tar files, whole or not at all."""
+"""`avseg data pack`: write a data set's clips to tar files; an interrupted run leaves no incomplete set."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ from avseg.version import __version__
 
 MEGABYTE = 10**6
 Sent = Callable[[Path], None]
-"""What is done with a file that is written to its end."""
+"""Called with each finished file."""
 
 
 @dataclass(frozen=True)
 class PackSummary:
-    """What was written."""
+    """The outcome of packing."""
 
     name: str
     place: str
@@ -57,7 +57,7 @@ class PackSummary:
         shards = self.index.shardlist
         clips, size = sum(shard.nsamples for shard in shards), sum(shard.filesize for shard in shards)
         again = sum(self.index.splits.values()) - clips
-        more = f"\n  {again} that come again are stored once" if again else ""
+        more = f"\n  {again} that repeat are stored once" if again else ""
         return (
             f"{clips} clips of {self.name} ({counts}) packed into {len(shards)} shard{'s' * (len(shards) != 1)} of "
             f"{size / MEGABYTE:.1f} MB in {self.place}{more}"
@@ -65,7 +65,7 @@ class PackSummary:
 
 
 def pack(config: DataConfig, out: str, *, splits: Sequence[str] = SPLITS, shard_megabytes: int = 512) -> PackSummary:
-    """Write the files of a data set's clips into shards, with what opening it takes.
+    """Write the files of a data set's clips to shards, with all tables needed to open it.
 
     Args:
         config: The data set, and where it lies.
@@ -79,7 +79,7 @@ def pack(config: DataConfig, out: str, *, splits: Sequence[str] = SPLITS, shard_
         OSError: the disk is full, or the place cannot be written.
     """
     if config.shards is not None:
-        raise ValueError("the data set is read from shards already (--data.shards); give its folder, --data.root DIR")
+        raise ValueError("the data set is already in shards (--data.shards); give its folder with --data.root DIR")
     if shard_megabytes < 1:
         raise ValueError(f"got shards of {shard_megabytes} MB, wanted 1 or more (--shard-megabytes)")
     sets: dict[str, ClipDataset] = {}
@@ -97,16 +97,18 @@ def pack(config: DataConfig, out: str, *, splits: Sequence[str] = SPLITS, shard_
 
 @contextmanager
 def _place(out: str) -> Iterator[tuple[Path, Sent]]:
-    """A folder to write to, and what is done with each file; the index comes last, and makes the shards readable."""
+    """Yield a folder to write to and a callback for each file; the index is written last and makes the shards
+    readable.
+    """
     if has_scheme(out):
         if exists(joined(out, INDEX)):
-            raise ValueError(f"{shown(out)} holds shards already; name a new place")
+            raise ValueError(f"{shown(out)} already holds shards; choose a new place")
         with TemporaryDirectory(prefix="avseg-pack-") as name:
             yield Path(name), lambda path: _move(path, out)
         return
     target = Path(out)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise ValueError(f"{target} is there already and is not empty; name a new folder")
+        raise ValueError(f"{target} already exists and is not empty; choose a new folder")
     with folder_aside(target) as aside:
         yield aside, lambda path: None
         if target.exists():
@@ -120,7 +122,7 @@ def _move(path: Path, place: str) -> None:
 
 
 class _HashedFile:
-    """A file that is written once, with its size and checksum."""
+    """A file written once, with its size and checksum."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.size, self._digest = path, 0, sha256()
@@ -138,13 +140,13 @@ class _HashedFile:
 
 @dataclass
 class _Packing:
-    """The state of writing."""
+    """The state of packing."""
 
     name: str
     folder: Path
     sent: Sent
     limit: int
-    """Bytes of a shard."""
+    """Size limit of a shard in bytes."""
     shards: list[ShardFile] = field(default_factory=list)
     keys: set[int] = field(default_factory=set)
     roles: Counter[str] = field(default_factory=Counter)
@@ -182,7 +184,7 @@ class _Packing:
         return facts
 
     def _split(self, split: str, dataset: ClipDataset) -> Iterator[dict[str, object] | None]:
-        """Write the clips of a split; their rows, None for one that has been written."""
+        """Write the clips of a split and return their rows; None for clips written before."""
         shard: _HashedFile | None = None
         samples = 0
         for place in range(len(dataset)):
@@ -212,7 +214,7 @@ class _Packing:
         self.shards.append(ShardFile(facts.url, samples, facts.filesize, facts.sha256))
 
     def _record(self, split: str, dataset: ClipDataset, place: int, files: Sequence[ClipFile]) -> bytes:
-        """All members of a clip."""
+        """Return all members of a clip."""
         contents = [_content(dataset, place, file) for file in files]
         _check_roles(dataset, place, files, contents)
         name = f"{len(self.keys):09d}"
@@ -225,7 +227,7 @@ class _Packing:
         return tar_member(f"{name}.json", head_text(dataset.ids[place], split, packed)) + b"".join(members)
 
     def _tables(self, sets: dict[str, ClipDataset]) -> _HashedFile:
-        """What opening takes."""
+        """Return the tables needed to open the data set."""
         tables = _HashedFile(self.folder / TABLES)
         whole = {name: dataset for dataset in sets.values() for name in dataset.tables().whole}
         named = {name: dataset for dataset in sets.values() for name in dataset.tables().named}
@@ -238,7 +240,7 @@ class _Packing:
 
 
 def _content(dataset: ClipDataset, place: int, file: ClipFile) -> bytes | None:
-    """What is in a file; None where it is not there and need not be."""
+    """Read a file; None if it is missing and optional."""
     try:
         content = dataset.content_of(place, file.name)
     except FileNotFoundError:
@@ -246,8 +248,8 @@ def _content(dataset: ClipDataset, place: int, file: ClipFile) -> bytes | None:
             return None
         where = dataset.place_of(file.name)
         raise FileNotFoundError(
-            f"{where} of the clip {dataset.ids[place]} is missing, so the data set was not packed; avseg data check "
-            "lists all such files"
+            f"{where} of the clip {dataset.ids[place]} is missing, so the data set was not "
+            "packed; avseg data check lists all missing files"
         ) from None
     if not content:
         raise ValueError(f"{dataset.place_of(file.name)} has zero bytes, so the data set was not packed; copy it again")
@@ -255,7 +257,7 @@ def _content(dataset: ClipDataset, place: int, file: ClipFile) -> bytes | None:
 
 
 def _check_roles(dataset: ClipDataset, place: int, files: Sequence[ClipFile], contents: Sequence[bytes | None]) -> None:
-    """Of each kind of file a clip has all or none, and labels of some kind where it has any to be."""
+    """Check that a clip has all or no files of each kind, and labels of some kind if any clip has labels."""
     missing = {file.role: file for file, content in zip(files, contents, strict=True) if content is None}
     there = {file.role for file, content in zip(files, contents, strict=True) if content is not None}
     half = sorted(missing.keys() & there)
@@ -264,6 +266,6 @@ def _check_roles(dataset: ClipDataset, place: int, files: Sequence[ClipFile], co
         half = sorted(labels)
     if half:
         raise FileNotFoundError(
-            f"{dataset.place_of(missing[half[0]].name)} of the clip {dataset.ids[place]} is missing, so the data set "
-            "was not packed; avseg data check lists all such files"
+            f"{dataset.place_of(missing[half[0]].name)} of the clip {dataset.ids[place]} is missing, so the "
+            "data set was not packed; avseg data check lists all missing files"
         )

@@ -1,4 +1,4 @@
-"""Shards that were packed: their index, their tables, and the records of clips, on this machine or elsewhere."""
+"""Access to packed shards: index, tables, and records of clips, local or remote."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from avseg.io.packed import Read
 from avseg.shards.layout import BLOCK, CLIPS, INDEX, NAMES, TABLES, PackedFile, PackIndex, SideFile, padded, read_head
 
 WHOLE = {False: 4 * 2**20, True: 32 * 2**20}
-"""Bytes of a record up to which it is read at once, on this machine (False) and elsewhere."""
+"""Largest record in bytes that is read at once, for local (False) and remote shards (True)."""
 BEGIN = 2**16
-"""Bytes that are read of a longer one, to see what is in it."""
-AGAIN = "copy it again, or pack the data set anew"
+"""Bytes to read first of a longer record."""
+AGAIN = "copy it again, or pack the data set again"
 Part = Callable[[int, int], bytes | memoryview]
-"""The bytes of a record from one place to before another."""
+"""Reads the bytes of a record from one offset up to another."""
 
 
 class Shelf:
-    """A folder of shards, or such a place elsewhere."""
+    """A local or remote folder of shards."""
 
     def __init__(self, place: str) -> None:
         """
@@ -46,20 +46,20 @@ class Shelf:
             content = self._file(INDEX)
         except FileNotFoundError:
             raise FileNotFoundError(
-                f"{self.shown(INDEX)} is missing; --data.shards must name what avseg data pack has written to its end"
+                f"{self.shown(INDEX)} is missing; --data.shards must be a folder that avseg data pack has finished"
             ) from None
         self.index = PackIndex.of_text(content, self.shown(INDEX))
         self._check_shards()
         self.keys, self.rows = self._read_clips()
         self._checked = [0] * len(self.rows) if not self.remote else []
-        """Of each clip on this machine, the files whose checksums this process has compared, a bit each."""
+        """For each local clip, a bit per file whose checksum this process has verified."""
 
     def shown(self, name: str) -> str:
-        """A file as messages have it."""
+        """Return the name of a file for messages."""
         return address.joined(address.shown(self.place), name) if self.remote else str(Path(self.place, name))
 
     def tables(self) -> Path:
-        """A folder on this machine with the tables of the data set, unpacked once.
+        """Return a local folder with the unpacked tables of the data set.
 
         Raises:
             FileNotFoundError, ValueError, OSError: the tables are missing, damaged, or cannot be unpacked.
@@ -78,14 +78,14 @@ class Shelf:
         return folder
 
     def find(self, keys: Sequence[int]) -> NDArray[np.int64]:
-        """The rows of clips by their keys, -1 where there is none."""
+        """Return the rows of clips by their keys, -1 for unknown keys."""
         wanted = np.array(keys, np.uint64)
         found = np.searchsorted(self.keys, wanted)
         found[found == len(self.keys)] = 0
         return np.where(self.keys[found] == wanted, found, -1) if len(self.keys) else np.full(len(wanted), -1)
 
     def files(self, row: int) -> dict[str, Read]:
-        """By its name below the root of the data set, how each file of a clip is read.
+        """Return readers of a clip's files by their names below the root of the data set.
 
         Raises:
             ValueError: the shard is damaged.
@@ -112,19 +112,19 @@ class Shelf:
             found[file.name] = partial(self._content, row, number, part, at + BLOCK, file)
             at += BLOCK + padded(file.size)
         if at != size:
-            raise self._damaged(shard, begin, f"the record has {at} bytes, the index says {size}")
+            raise self._damaged(shard, begin, f"the record has {at} bytes, but the index says {size}")
         return found
 
     def shard_of(self, row: int) -> str:
-        """The shard of a clip, as messages have it."""
+        """Return the name of a clip's shard for messages."""
         return self.shown(self.index.shardlist[int(self.rows[row][0])].url)
 
     def _content(self, row: int, number: int, part: Part, at: int, file: PackedFile) -> bytes:
-        """A file, whose checksum is compared: on this machine the first time that this process reads it."""
+        """Read a file and verify its checksum; for local shards only at its first read in this process."""
         content = part(at, at + file.size)
         if self.remote or not self._checked[row] >> number & 1:
             if len(content) != file.size or zlib.crc32(content) != file.crc32:
-                raise self._damaged(int(self.rows[row][0]), int(self.rows[row][1]), f"{file.name} has another checksum")
+                raise self._damaged(int(self.rows[row][0]), int(self.rows[row][1]), f"{file.name} has a wrong checksum")
             if not self.remote:
                 self._checked[row] |= 1 << number
         return bytes(content)
@@ -140,7 +140,7 @@ class Shelf:
         except FileNotFoundError:
             raise FileNotFoundError(f"the shard {self.shown(name)} is missing; {AGAIN}") from None
         if len(content) != end - begin:
-            raise self._damaged(shard, offset, f"it ends {end - begin - len(content)} bytes too early")
+            raise self._damaged(shard, offset, f"{end - begin - len(content)} bytes are missing at its end")
         return content
 
     def _file(self, name: str, begin: int | None = None, end: int | None = None) -> bytes:
@@ -153,7 +153,7 @@ class Shelf:
             return file.read(end - begin)
 
     def _side(self, wanted: SideFile, name: str) -> bytes:
-        """A file beside the shards, which must be the one that the index names."""
+        """Read a file next to the shards and check it against the index."""
         try:
             content = self._file(name)
         except FileNotFoundError:
@@ -166,18 +166,18 @@ class Shelf:
         return content
 
     def _check_shards(self) -> None:
-        """On this machine all are looked at; elsewhere each when it is read."""
+        """Check the sizes of all local shards; remote ones are checked when read."""
         for shard in self.index.shardlist if not self.remote else ():
             path = Path(self.place, shard.url)
             if not path.is_file():
                 raise FileNotFoundError(f"the shard {path} is missing; {AGAIN}")
             if path.stat().st_size != shard.filesize:
                 raise ValueError(
-                    f"the shard {path} has {path.stat().st_size} bytes, the index says {shard.filesize}; {AGAIN}"
+                    f"the shard {path} has {path.stat().st_size} bytes, but the index says {shard.filesize}; {AGAIN}"
                 )
 
     def _read_clips(self) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-        """(N,) keys in order, and (N, 3) shard, offset and size of each."""
+        """Return (N,) sorted keys, and (N, 3) shard, offset and size of each."""
         lines = self._side(self.index.clips, CLIPS).splitlines()
         try:
             rows = [json.loads(line) for line in lines]
@@ -188,7 +188,7 @@ class Shelf:
         sizes = np.array([shard.filesize for shard in self.index.shardlist], np.int64)
         inside_shards = len(sizes) > 0 and (places >= 0).all() and (places[:, 0] < len(sizes)).all()
         if len(rows) and not (inside_shards and (places[:, 1] + places[:, 2] <= sizes[places[:, 0]]).all()):
-            raise ValueError(f"{self.shown(CLIPS)} names places outside of the shards; {AGAIN}")
+            raise ValueError(f"{self.shown(CLIPS)} has positions outside of the shards; {AGAIN}")
         order = np.argsort(keys, kind="stable")
         return keys[order], places[order]
 
@@ -198,13 +198,13 @@ def _slice(block: memoryview, begin: int, end: int) -> memoryview:
 
 
 def _unpack(content: bytes, folder: Path) -> None:
-    """Write the tables, and for each file that is only named an empty one of its size and time."""
+    """Write the tables, and for each file without stored content an empty file of its size and time."""
     listed = None
     with tarfile.open(fileobj=io.BytesIO(content)) as tar:
         for member in tar:
             held = tar.extractfile(member)
             if held is None:
-                raise ValueError(f"{member.name!r} is no file")
+                raise ValueError(f"{member.name!r} is not a file")
             if member.name == NAMES:
                 listed = json.loads(held.read())
                 continue

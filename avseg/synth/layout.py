@@ -19,7 +19,7 @@ from avseg.synth.world import SynthClip
 
 @dataclass(frozen=True)
 class ClipPart:
-    """What clips of a part of a data set are like."""
+    """The properties of clips of a part of a data set."""
 
     name: str
     frames: int = 5

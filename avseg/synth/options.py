@@ -1,4 +1,4 @@
-"""What may be chosen of what is written of the world. Imports no torch."""
+"""Options for writing synthetic data sets. Imports no torch."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ LONGEST_SIDE = 8192
 
 @dataclass(frozen=True)
 class WorldOptions:
-    """What every writer has."""
+    """Options of every writer."""
 
     difficulty: Literal["easy", "standard", "hard"] = "standard"
-    """How hard the clips are."""
+    """Difficulty of the clips."""
     size: tuple[int, int] = (224, 224)
     """Height and width of the pictures."""
 
@@ -26,17 +26,17 @@ class WorldOptions:
 
 @dataclass(frozen=True)
 class ClipOptions(WorldOptions):
-    """What the writers of short clips have."""
+    """Options of writers of short clips."""
 
     video: bool = False
-    """Write the raw MP4 with sound of each clip as well."""
+    """Also write the raw MP4 with sound of each clip."""
     stereo: bool = False
-    """Write sounds of two channels."""
+    """Write stereo sound."""
 
 
 @dataclass(frozen=True)
 class SoundOptions(WorldOptions):
-    """What a writer of videos has, which have their sound in them."""
+    """Options of writers of videos with sound."""
 
     stereo: bool = False
-    """Write sounds of two channels."""
+    """Write stereo sound."""

@@ -23,7 +23,7 @@ _RIM_COLOUR = np.array((1.0, 0.85, 0.1), np.float32)
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """What a scene looks like at some moments."""
+    """Rendering a scene at some moments."""
 
     frames: NDArray[np.uint8]
     """(T, H, W, 3) RGB."""

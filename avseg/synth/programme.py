@@ -1,4 +1,4 @@
-"""Who is seen and who sounds when in a long video of the world (docs/reference/synthetic.md)."""
+"""The programme of a long synthetic video: visible and sounding objects over time (docs/reference/synthetic.md)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _DRAWS = 1000
 
 @dataclass(frozen=True)
 class VideoSpec:
-    """What kind of long video is wanted."""
+    """The properties of a long video."""
 
     difficulty: str = "standard"
     seconds: tuple[int, int] = (30, 120)
@@ -65,7 +65,7 @@ class VideoSpec:
 
 
 def draw_video(seed: int, index: int, spec: VideoSpec) -> tuple[Scene, Soundtrack]:
-    """What the long video `index` of the world `seed` is to show and to sound like.
+    """Return the programme of the long video `index` of the world `seed`.
 
     Raises:
         ValueError: a negative seed or index.

@@ -1,4 +1,4 @@
-"""What is to be seen: objects on smooth paths over a moving background, all as functions of time."""
+"""The scene: objects on smooth paths over a moving background, as functions of time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who sounds when, and how it is heard: mono, or stereo panned by position."""
+"""The soundtrack: times of sounding objects, and their mix in mono or in stereo panned by position."""
 
 from __future__ import annotations
 

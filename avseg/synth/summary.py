@@ -1,4 +1,4 @@
-"""What was written of the world. Imports no torch."""
+"""The summary of a written synthetic data set. Imports no torch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST_CLIPS = 1_000_000
 
 @dataclass(frozen=True)
 class WriteSummary:
-    """What was written."""
+    """The outcome of writing."""
 
     name: str
     """The data set."""

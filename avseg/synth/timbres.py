@@ -105,13 +105,13 @@ def play(kind: int, times: NDArray[np.float64], rng: np.random.Generator) -> Wav
 
 
 def voice(kind: int, times: NDArray[np.float64], rng: np.random.Generator) -> Wave:
-    """The same as loud as it comes."""
+    """Return the wave without normalisation."""
     wave = TIMBRES[kind - 1](times, rng)
     swell = 1 + 0.3 * np.sin(2 * np.pi * (times * rng.uniform(0.3, 1.2) + rng.random()))
     return wave * swell.astype(np.float32)
 
 
 def level(wave: Wave) -> np.float32:
-    """What to divide a wave by: its root mean square, or more where peaks tower."""
+    """Return the divisor of a wave: its root mean square, or more for high peaks."""
     mean = float(np.sqrt(np.mean(np.square(wave))))
     return np.float32(max(mean, 1e-6, float(np.abs(wave).max()) / _CREST))

@@ -52,7 +52,7 @@ class SynthVideo:
     def truth(
         self, owners: NDArray[np.uint8], frames: Sequence[int] | None = None
     ) -> dict[int, list[NDArray[np.bool_] | None]]:
-        """What is seen of each body that ever sounds, by its place in the scene.
+        """Visible masks of each sounding body, by its index in the scene.
 
         Args:
             owners: (T', H, W) of `picture(frames)`.

@@ -34,7 +34,7 @@ SPLITS = {"train": 0, "val": 1_000_000_000, "test": 2_000_000_000}
 
 @dataclass(frozen=True)
 class ClipSpec:
-    """What kind of clip is wanted."""
+    """The properties of a clip."""
 
     difficulty: str = "standard"
     frames: int = 5
@@ -128,7 +128,7 @@ class SynthClip:
         return table[np.arange(len(self.times))[:, None, None], self.picture.owners]
 
     def with_soundtrack(self, soundtrack: Soundtrack, *, name: str | None = None) -> SynthClip:
-        """The same picture with another sound; the truth follows."""
+        """Return the clip with another sound and its ground truth."""
         return replace(self, id=name or self.id, soundtrack=soundtrack)
 
     def to_clip(self, kind: Kind = "binary") -> Clip:
@@ -168,7 +168,7 @@ def make_clip(seed: int, index: int, spec: ClipSpec | None = None, **changes: An
 
 
 def draw(seed: int, index: int, spec: ClipSpec) -> tuple[Scene, Soundtrack]:
-    """What clip `index` of the world `seed` is to show and to sound like."""
+    """Return the scene and the sound of clip `index` of the world `seed`."""
     difficulty = get_difficulty(spec.difficulty)
     height, width = spec.shape
     rng = generator(seed, index, 0)

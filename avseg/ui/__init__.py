@@ -1,4 +1,4 @@
-"""The page that `avseg ui` shows: drop a video, see and hear what sounds in it (docs/how-to/ui.md).
+"""The page of `avseg ui`: drop a video, see and hear its sounding objects (docs/how-to/ui.md).
 
-Only `avseg.ui.page` needs gradio; what it does stands in modules that do not.
+Only `avseg.ui.page` needs gradio; the other modules do not.
 """

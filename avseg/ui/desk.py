@@ -1,4 +1,4 @@
-"""Who waits, who is served, and which files belong to whom: all that the page does, without its look."""
+"""The logic of the page without its layout: the queue, the work, and the files of each visitor."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from avseg.io.files import remove
 from avseg.jobs import Checker, JobError, JobProgress, JobStopped, Limits, Order, Worker
 
 LOOK = 0.2
-"""s between two looks for a wish to stop, and between two things told."""
+"""Interval in s between checks for a stop request, and between progress reports."""
 
 STALLED = 120.0
-"""s after which an upload that gets no bytes counts as broken off; until it ends it has no folder of its own."""
+"""Time in s without new bytes after which an upload counts as interrupted."""
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """Others are before."""
+    """Message: the video waits in the queue."""
 
     ahead: int
-    """How many."""
+    """Number of videos before it."""
 
 
 @dataclass(frozen=True)
 class Finished:
-    """The result is there."""
+    """Message: the result is ready."""
 
     folder: Path
     notes: tuple[str, ...] = ()
@@ -44,30 +44,30 @@ Moment: TypeAlias = Waiting | JobProgress | Finished
 
 @dataclass
 class Guest:
-    """What belongs to one open page."""
+    """The state of one open page."""
 
     video: Path | None = None
-    """The file that it has chosen."""
+    """The chosen file."""
     shelf: Path | None = None
-    """Folder of its result; the page serves what lies there."""
+    """Folder of its result; the page serves files from it."""
     order: Order | None = None
-    """Of its finished result."""
+    """The order of its finished result."""
     folder: Path | None = None
-    """Of the same, with result.json."""
+    """Folder of the finished result, with result.json."""
     seen: float = field(default_factory=time.monotonic)
     stop: threading.Event | None = None
-    """Of the work that is waiting or going on."""
+    """Stops the queued or running work."""
 
 
 class Desk:
-    """Serves one order at a time, in the order in which they come; safe for any number of threads.
+    """Runs one order at a time in the order of arrival; thread-safe.
 
     Args:
         folder: Of all files; `uploads` and `results` below it are made. It is not removed.
-        worker: Does the work.
-        limits: What is taken.
-        room: How many may wait.
-        keep: s after which files of a page from which nothing is heard are removed.
+        worker: Segments the videos.
+        limits: Limits for files.
+        room: Largest length of the queue.
+        keep: Time in s without a request after which the files of a page are removed.
     """
 
     def __init__(self, folder: Path, worker: Worker, limits: Limits, *, room: int = 16, keep: float = 3600.0) -> None:
@@ -83,22 +83,22 @@ class Desk:
         threading.Thread(target=self._sweep_often, daemon=True).start()
 
     def warm(self) -> None:
-        """Start the processes before somebody waits for them."""
+        """Start the processes before the first order."""
         self._checker.warm()
         self._worker.warm()
 
     def visit(self, visitor: str) -> Guest:
-        """What belongs to a page; it counts as heard of."""
+        """Return the state of a page and mark it as active."""
         with self._lock:
             found = self._visits.setdefault(visitor, Guest())
             found.seen = time.monotonic()
             return found
 
     def take(self, visitor: str, video: Path | None) -> bool:
-        """The page has chosen a video, or none: what it had before is removed, and work on it stops.
+        """Set or clear the video of a page; earlier files are removed and their work stops.
 
         Returns:
-            False where it has that video already, and keeps its result.
+            False if the page already has this video; its result is kept.
 
         Raises:
             JobError: a file above a limit, or no video; it is removed.
@@ -123,7 +123,7 @@ class Desk:
         return True
 
     def predict(self, visitor: str, order: Order) -> Iterator[Moment]:
-        """Segment the video of a page: tell who waits, how far it is, then the result, which replaces the one before.
+        """Segment the video of a page; yields the place in the queue, the progress, then the result.
 
         Args:
             order: its `out` is set here.
@@ -133,7 +133,7 @@ class Desk:
         """
         visit = self.visit(visitor)
         if visit.video is None or order.video != visit.video or not order.video.is_file():
-            raise JobError("the video is not here any more; upload the video again")
+            raise JobError("the video is no longer here; upload it again")
         self._clear(visit)
         shelf = self.results / secrets.token_urlsafe(16)
         shelf.mkdir(mode=0o700)
@@ -152,7 +152,7 @@ class Desk:
                 shutil.rmtree(shelf, ignore_errors=True)
 
     def add(self, visitor: str, kind: str) -> Iterator[Moment]:
-        """Make another kind of output of the result of a page, from its stored masks.
+        """Make another kind of output from the stored masks of a page's result.
 
         Raises:
             JobError, JobStopped, WorkerDied: as above; there is no result, or the video is not there any more.
@@ -160,13 +160,13 @@ class Desk:
         visit = self.visit(visitor)
         order = visit.order
         if order is None:
-            raise JobError("there is no result here any more; segment the video again")
+            raise JobError("the result is no longer here; segment the video again")
         if not order.video.is_file():
-            raise JobError("the video is not here any more, and this is made of its pictures; upload the video again")
+            raise JobError("this output needs the video, which is no longer here; upload it again")
         yield from self._served(visit, Order(**{**vars(order), "save": (kind,)}))
 
     def stop(self, visitor: str) -> bool:
-        """Stop what a page has asked for; whether there was something."""
+        """Stop the work of a page; returns whether there was any."""
         with self._lock:
             stop = self.visit(visitor).stop
             if stop is not None:
@@ -174,7 +174,7 @@ class Desk:
             return stop is not None
 
     def leave(self, visitor: str) -> None:
-        """The page is closed: stop its work and remove its files."""
+        """Stop the work of a closed page and remove its files."""
         self.stop(visitor)
         with self._lock:
             visit = self._visits.pop(visitor, None)
@@ -191,12 +191,12 @@ class Desk:
         self._checker.close()
 
     def _served(self, visit: Guest, order: Order) -> Iterator[Moment]:
-        """Wait for those who came before, then work; whoever stops to iterate stops the work."""
+        """Wait for earlier orders, then work; closing the generator stops the work."""
         with self._lock:
             if visit.stop is not None:
-                raise JobError("this page is at work already; wait for it, or cancel it")
+                raise JobError("this page is already segmenting a video; wait for it, or cancel it")
             if len(self._line) > self._room:
-                raise JobError(f"{len(self._line) - 1} videos are waiting already; try again in some minutes")
+                raise JobError(f"{len(self._line) - 1} videos are already waiting; try again in a few minutes")
             visit.stop = stop = threading.Event()
             ticket = object()
             self._line.append(ticket)
@@ -255,7 +255,7 @@ class Desk:
             shutil.rmtree(shelf, ignore_errors=True)
 
     def _discard(self, video: Path | None) -> None:
-        """Remove an upload that no page has any more; two pages that upload the same bytes have the same file."""
+        """Remove an upload that no page uses; pages that upload the same bytes share a file."""
         with self._lock:
             held = {visit.video for visit in self._visits.values()}
             if video is not None and video not in held and video.is_relative_to(self.uploads):
@@ -266,7 +266,7 @@ class Desk:
             self.sweep()
 
     def sweep(self) -> None:
-        """Remove the files of pages from which nothing was heard, and uploads that belong to none."""
+        """Remove the files of inactive pages, and uploads that belong to no page."""
         now = time.monotonic()
         for visitor, visit in list(self._visits.items()):
             if visit.stop is None and now - visit.seen > self._keep:

@@ -1,4 +1,4 @@
-"""What can be taken away of a result: its kinds of output as single files, folders as zip files."""
+"""Downloads of a result: its kinds of output as single files, folders as ZIP files."""
 
 from __future__ import annotations
 
@@ -12,30 +12,33 @@ from avseg.inference.export.kinds import kinds
 from avseg.io.files import write_aside
 
 ALL = "everything"
-"""The whole folder of the result as it is."""
-_THERE = {RESULT_NAME: "what sounds when, with scores and boxes", TRACKS_NAME: "tracks in the form of YouTube-VIS"}
+"""The whole folder of the result."""
+_THERE = {
+    RESULT_NAME: "when each object sounds, with scores and boxes",
+    TRACKS_NAME: "tracks in the YouTube-VIS format",
+}
 _PACKED = {".png", ".jpg", ".mp4", ".webm", ".mov", ".npz", ".zip"}
-"""Suffixes of files that packing does not make smaller."""
+"""Suffixes of files that compression does not make smaller."""
 
 
 def choices(folder: Path | None = None) -> list[tuple[str, str]]:
-    """Words and name of all that there is, the kinds of `--save` among it.
+    """Return label and name of every download, including the kinds of `--save`.
 
     Args:
         folder: of the result.
     """
     there = [(f"{name}: {what}", name) for name, what in _THERE.items() if folder is None or (folder / name).exists()]
     known = [(f"{name}: {kind.what}", name) for name, kind in kinds().items()]
-    return [*known, *there, (f"{ALL}: all files that were made so far", ALL)]
+    return [*known, *there, (f"{ALL}: all files made so far", ALL)]
 
 
 def is_made(folder: Path, name: str) -> bool:
-    """Whether it lies in the folder of the result already."""
+    """Whether the output exists in the folder of the result."""
     return name == ALL or _place(folder, name).exists()
 
 
 def packed(folder: Path, shelf: Path, name: str, video: str) -> Path:
-    """One file to take away, called after the video and the kind.
+    """Return one file to download, named after the video and the kind.
 
     Args:
         folder: of the result.
@@ -48,7 +51,7 @@ def packed(folder: Path, shelf: Path, name: str, video: str) -> Path:
     """
     place = folder if name == ALL else _place(folder, name)
     if not place.exists():
-        raise FileNotFoundError(f"{name} could not be made of {video}")
+        raise FileNotFoundError(f"{name} could not be made for {video}")
     suffix = ".zip" if place.is_dir() else place.suffix
     label = "" if name == ALL or suffix == f".{name}" else f"-{Path(name).stem}"
     target = shelf / "files" / f"{safe_name(Path(video).stem)}{label.replace(':', '-')}{suffix}"
@@ -59,13 +62,13 @@ def packed(folder: Path, shelf: Path, name: str, video: str) -> Path:
 
 
 def safe_name(text: str) -> str:
-    """A name for a file that every disc and every browser takes: letters, digits, spaces and `-_.()`."""
+    """Return a file name that all systems and browsers accept: letters, digits, spaces and `-_.()`."""
     name = re.sub(r"[^\w. ()-]+", "_", text).strip(" .")[:80]
     return name or "video"
 
 
 def _place(folder: Path, name: str) -> Path:
-    """Where an output lies; of a data set its folder."""
+    """Return the path of an output; for a data set, its folder."""
     if name in _THERE:
         return folder / name
     file = kinds()[name].path(folder.name)

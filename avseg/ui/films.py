@@ -1,4 +1,4 @@
-"""The examples of the page: films of the synthetic world, made when somebody asks for them."""
+"""The examples of the page: synthetic films, made on request."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from avseg.demo.film import write_film
 from avseg.demo.listening import HELD_OUT_SEED
 
 FILMS = {"Four shapes, one after the other": HELD_OUT_SEED, "Four other shapes": HELD_OUT_SEED + 1}
-"""By the words on its button: the seed of a film."""
+"""Seeds of the films by the labels of their buttons."""
 _one = threading.Lock()
 
 
 def film(folder: Path, words: str) -> Path:
-    """The film of a button; seconds the first time.
+    """Return the film of a button; making it takes some seconds the first time.
 
     Raises:
         OSError: a folder that cannot be written to.

@@ -1,4 +1,4 @@
-"""The models that the page offers: files that are given, names that open without one, and the demo's."""
+"""The models that the page offers: given files, names that open without a file, and the demo's model."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from avseg.models.places import DEMO
 
 @dataclass(frozen=True)
 class Offer:
-    """One model to choose."""
+    """A model on the page."""
 
     label: str
-    """What the page calls it."""
+    """Its label on the page."""
     source: str
-    """What `avseg.jobs.Order.model` wants."""
+    """The value for `avseg.jobs.Order.model`."""
     takes_words: bool = False
-    """Whether the user may say what it listens for."""
+    """Whether the user may set its vocabulary."""
     classes: tuple[str, ...] = ()
-    """What it can mark; empty where that depends on words, or is one thing only."""
+    """Its classes; empty if they depend on a vocabulary or the task is binary."""
 
 
 _DEMO = Offer(f"{DEMO}: synthetic shapes only", DEMO)
 
 
 def offers(given: Sequence[str]) -> list[Offer]:
-    """What is given, then all names whose weights are in the cache, then the demo's model.
+    """Return the given models, then all names with cached weights, then the demo's model.
 
     Args:
         given: model files, or names.
@@ -53,7 +53,7 @@ def _of_file(name: str) -> Offer:
 
 
 def _of_name(name: str) -> Offer | None:
-    """Of a name that opens a model; None of a path.
+    """Return the offer of a name that opens a model; None for a path.
 
     Raises:
         FileNotFoundError, ImportError: it does not open here and now.
@@ -70,7 +70,7 @@ def _of_name(name: str) -> Offer | None:
 
 
 def _ready(family: str) -> Iterator[Offer]:
-    """The names of a family that open here: its own, or those of presets whose weights are there where it does not."""
+    """Return the names of a family that open here: its own, or else those of presets with cached weights."""
     if openings()[family].missing:
         return
     for name in opening_names():
@@ -87,7 +87,7 @@ def _ready(family: str) -> Iterator[Offer]:
 
 
 def _told_apart(found: Sequence[Offer]) -> Iterator[Offer]:
-    """Labels that are alike bear the folder of their file."""
+    """Add the folder of the file to equal labels."""
     labels = [offer.label for offer in found]
     for offer in found:
         alike = labels.count(offer.label) > 1 and Path(offer.source).is_absolute()

@@ -1,4 +1,4 @@
-"""The page itself in Gradio: what is asked, what is shown, and what happens when something is clicked."""
+"""The page in Gradio: its inputs, outputs and events."""
 
 from __future__ import annotations
 
@@ -25,40 +25,40 @@ from avseg.ui.script import INPUT, PLAYER
 log = logging.getLogger(__name__)
 
 SAVED = ("overlay", "masks", "cutouts")
-"""What is written in any case: the player, what all other kinds are made of, and pictures of objects."""
+"""Outputs that are always written: the player's video, the source of all other kinds, and pictures of objects."""
 SLOWEST, FASTEST = 0.001, 60.0
-"""Masks a second that may be asked for."""
+"""Allowed masks per second."""
 LONGEST_WORDS = 2000
-"""Characters of classes and of words."""
+"""Largest number of characters of classes and of vocabulary."""
 _WORDS = re.compile(r"[\w ,'’&()+-]*")
-"""Letters, digits and what stands in names: no path of a file, which the same option takes on the command line."""
+"""Characters allowed in names; they exclude paths, which the same option accepts on the command line."""
 HEAD = """<div class="avseg-head"><h1>What sounds in this video?</h1>
-<p>Drop a video. avseg marks the pixels of the things that make its sound, and shows who sounds when.</p></div>"""
-EMPTY = '<div class="avseg-empty">The result will stand here: the video with its masks, and who sounds when.</div>'
-EXAMPLES = '<div class="avseg-soft">No video at hand? Take a film of the synthetic world:</div>'
+<p>Drop a video. avseg marks the pixels of the objects that make its sound and shows when each one sounds.</p></div>"""
+EMPTY = '<div class="avseg-empty">The result appears here: the video with its masks, and when each object sounds.</div>'
+EXAMPLES = '<div class="avseg-soft">No video? Try a synthetic film:</div>'
 
 Changes: TypeAlias = dict[Any, Any]
 """New values of components."""
 
 
 class VideoPage:
-    """Builds the page, and does what its buttons say."""
+    """Builds the page and handles its events."""
 
     def __init__(self, desk: Desk, offers: Sequence[Offer], limits: Limits, examples: Path) -> None:
         """
         Args:
-            desk: does the work.
+            desk: runs the work.
             offers: models to choose, the first of them chosen.
-            limits: what is said beside the upload.
+            limits: limits shown next to the upload.
             examples: folder of the films.
         """
         self._desk, self._offers, self._examples = desk, {offer.source: offer for offer in offers}, examples
         self._limits = limits
         self._refused: set[str] = set()
-        """Pages whose last video was refused; what was said of it stays when the video goes."""
+        """Pages whose last video was refused; the message stays when the video is removed."""
 
     def blocks(self) -> gr.Blocks:
-        """All of it, with its events."""
+        """Build all components and events."""
         with gr.Blocks(title="avseg", analytics_enabled=False, fill_width=True) as blocks:
             gr.HTML(HEAD)
             with gr.Row(equal_height=False):
@@ -89,10 +89,10 @@ class VideoPage:
         with gr.Accordion("More choices", open=False):
             with gr.Row():
                 # Texts: an empty gr.Number becomes 0 as soon as it is in sight (findings/gradio-empty-number.sh).
-                self.fps = _field("Masks a second", "the model's own")
-                self.threshold = _field("Least score, 0 to 1", "the model's own")
+                self.fps = _field("Masks per second", "the model's own")
+                self.threshold = _field("Lowest score, 0 to 1", "the model's own")
             self.classes = _field("Only these classes", _classes_of(first))
-            self.words = _field("Listen and look for", "dog, guitar (empty: all it knows)", first.takes_words)
+            self.words = _field("Vocabulary", "dog, guitar (empty: the default vocabulary)", first.takes_words)
         with gr.Row():
             self.run = gr.Button("Segment", variant="primary", interactive=False, min_width=120, elem_id="avseg-run")
             self.cancel = gr.Button("Cancel", variant="stop", interactive=False, min_width=120, elem_id="avseg-cancel")
@@ -106,7 +106,7 @@ class VideoPage:
             self.timeline = gr.HTML()
             self.objects = gr.HTML()
             with gr.Row(equal_height=True):
-                self.kind = gr.Dropdown(choices(), value="report", label="Take a file", scale=3, elem_id="avseg-kind")
+                self.kind = gr.Dropdown(choices(), value="report", label="Get a file", scale=3, elem_id="avseg-kind")
                 self.make = gr.Button("Make it", scale=1, min_width=100, elem_id="avseg-make")
             self.making = gr.HTML()
             self.file = gr.DownloadButton(visible=False, variant="primary", elem_id="avseg-file")
@@ -151,11 +151,11 @@ class VideoPage:
         )
 
     def on_film(self, words: str) -> tuple[str, str]:
-        """An example is wanted."""
+        """Handle a click on an example."""
         return str(film(self._examples, words)), self._hint
 
     def on_video(self, video: str | None, request: gr.Request) -> Changes:
-        """A video was uploaded, recorded or taken away."""
+        """Handle an uploaded, recorded or removed video."""
         visitor = str(request.session_hash)
         try:
             gone = self._emptied() if self._desk.take(visitor, Path(video) if video else None) else {}
@@ -165,14 +165,14 @@ class VideoPage:
             return {**told, **self._emptied()}
         said: Any = self._hint
         if video is not None:
-            said = notice(f"{Path(video).name} is here. Where your browser cannot show it, the result will play.")
+            said = notice(f"{Path(video).name} is uploaded. Even if your browser cannot play it, the result will play.")
         elif visitor in self._refused:
             said = gr.skip()
         self._refused.discard(visitor)
         return {self.note: said, self.run: gr.Button(interactive=video is not None), **gone}
 
     def on_model(self, model: str) -> Changes:
-        """Another model is chosen."""
+        """Handle the choice of a model."""
         offer = self._offers[model]
         return {
             self.classes: gr.Textbox(placeholder=_classes_of(offer)),
@@ -189,7 +189,7 @@ class VideoPage:
         words: str,
         request: gr.Request,
     ) -> Iterator[Changes]:
-        """Segment: tell how far it is, then show the result."""
+        """Segment: show the progress, then the result."""
         yield {**self._busy(True), self.state: bar("Asked ...", None), **self._emptied()}
         told: Changes = {}
         try:
@@ -208,10 +208,10 @@ class VideoPage:
             JobError: no video, or words or numbers that are none.
         """
         if not video:
-            raise JobError("there is no video yet; upload or record one, or take an example")
+            raise JobError("there is no video yet; upload or record one, or use an example")
         for text in texts:
             if not _WORDS.fullmatch(text or ""):
-                raise JobError(f"{text!r} is no list of names; write words with commas between them")
+                raise JobError(f"{text!r} is not a list of names; separate words with commas")
         classes, words = ((text or "").strip() or None for text in texts)
         known = self._offers[model].takes_words and words is not None
         return Order(
@@ -219,7 +219,7 @@ class VideoPage:
             video=Path(video),
             out=Path(),
             save=SAVED,
-            fps=_number_in(numbers[0], "masks a second", FASTEST, SLOWEST),
+            fps=_number_in(numbers[0], "masks per second", FASTEST, SLOWEST),
             threshold=_number_in(numbers[1], "least score", 1),
             classes=classes,
             choices={"vocabulary": f"{words},"} if known else {},  # with a comma no word is read as a file of ours
@@ -241,7 +241,7 @@ class VideoPage:
         }
 
     def on_make(self, kind: str, request: gr.Request) -> Iterator[Changes]:
-        """A file is wanted: make it, then offer it."""
+        """Make a requested file and offer it for download."""
         visitor, pace = str(request.session_hash), Pace()
         yield {**self._busy(True), self.making: bar("Asked ...", None), self.file: gr.DownloadButton(visible=False)}
         try:
@@ -257,22 +257,22 @@ class VideoPage:
         yield {**self._busy(False), **told}
 
     def _held(self, visitor: str) -> tuple[Path, Path, str]:
-        """Folder of the result, shelf, and the video's name.
+        """Return the folder of the result, the shelf, and the video's name.
 
         Raises:
             JobError: there is no result any more.
         """
         visit = self._desk.visit(visitor)
         if visit.order is None or visit.shelf is None or visit.folder is None or not visit.folder.is_dir():
-            raise JobError("the result is not here any more; segment the video again")
+            raise JobError("the result is no longer here; segment the video again")
         return visit.folder, visit.shelf, visit.order.video.name
 
     def on_cancel(self, request: gr.Request) -> None:
-        """Stop; whoever tells how far it is tells that it stopped."""
+        """Stop the work; the progress display reports it."""
         self._desk.stop(str(request.session_hash))
 
     def on_leave(self, request: gr.Request) -> None:
-        """The page was closed or loaded anew."""
+        """Handle a closed or reloaded page."""
         self._refused.discard(str(request.session_hash))
         self._desk.leave(str(request.session_hash))
 
@@ -295,7 +295,7 @@ def _field(label: str, placeholder: str, visible: bool = True) -> gr.Textbox:
 
 
 def _number_in(text: str | None, what: str, most: float, least: float = 0.0) -> float | None:
-    """A number above 0, from `least` up to `most`; None where nothing is written.
+    """Return a number above 0, from `least` up to `most`; None for an empty field.
 
     Raises:
         JobError: no such number.
@@ -313,15 +313,15 @@ def _number_in(text: str | None, what: str, most: float, least: float = 0.0) -> 
 
 
 def _classes_of(offer: Offer) -> str:
-    """What may stand in the field of classes."""
+    """Return the choices of the field of classes."""
     return ", ".join([*offer.classes[:4], *(["..."] if len(offer.classes) > 4 else [])]) or "all"
 
 
 def _said(error: Exception) -> str:
-    """What an error says on the page."""
+    """Return the message of an error for the page."""
     if isinstance(error, JobStopped):
         return notice("cancelled")
     if isinstance(error, (JobError, WorkerDied, FileNotFoundError)):
-        return notice(re.sub(r"^fps\b", "masks a second", str(error)), "fault")  # as the page calls it
+        return notice(re.sub(r"^fps\b", "masks per second", str(error)), "fault")  # as the page calls it
     log.error("the page: %s", error, exc_info=error)
-    return notice(f"unexpected {type(error).__name__}; the log of the server says more", "fault")
+    return notice(f"unexpected {type(error).__name__}; see the log of the server", "fault")

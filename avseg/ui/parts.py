@@ -1,4 +1,4 @@
-"""Pieces of the page as HTML: how far the work is, what sounds when, and the objects. Text is escaped."""
+"""Pieces of the page as HTML: progress, timeline and objects. Text is escaped."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ from avseg.types import Task
 from avseg.ui.desk import Moment, Waiting
 
 MOST_OBJECTS, MOST_SPANS = 24, 3
-"""Of the objects that have a picture; of the spans of each that the sentence names."""
+"""Largest number of objects with a picture, and of spans per object in the sentence."""
 SIDE = 112
 """Pixels of the longer side of an object's picture."""
 SOON = 1.0
-"""s of work before the time that is left is told."""
+"""Time of work in s before the remaining time is shown."""
 
 
 class Pace:
-    """Turns what a desk tells into a line and a bar, with the time that is left."""
+    """Turns messages of a desk into a line and a bar with the remaining time."""
 
     def __init__(self) -> None:
         self._begun: float | None = None
 
     def html(self, moment: Moment) -> str:
-        """How far the work is."""
+        """Return the progress."""
         if isinstance(moment, Waiting):
             before = "one video is" if moment.ahead == 1 else f"{moment.ahead} videos are"
             return bar(f"Waiting: {before} before yours.", None)
@@ -53,7 +53,7 @@ class Pace:
         return bar(f"Segmenting{self._counted(moment)} ...", moment.share)
 
     def _counted(self, moment: JobProgress) -> str:
-        """` 3 of 10 s, about 4 s left`."""
+        """Return a text such as ` 3 of 10 s, about 4 s left`."""
         if not moment.total:
             return f": {moment.done:.0f} s of video are done"
         counted = f" {min(moment.done, moment.total):.0f} of {moment.total:.0f} s"
@@ -64,24 +64,24 @@ class Pace:
 
 
 def bar(text: str, share: float | None) -> str:
-    """A line above a bar; None: nobody knows how far."""
+    """Return a line above a bar; None: unknown progress."""
     filled = '<div class="avseg-unknown"></div>' if share is None else f'<div style="width: {100 * share:.1f}%"></div>'
     value = "" if share is None else f' aria-valuenow="{100 * share:.0f}"'
     return (
         f'<div class="avseg-state"><div role="status">{escape(text)}</div>'
-        f'<div class="avseg-bar" role="progressbar" aria-label="how far" aria-valuemin="0" aria-valuemax="100"{value}>'
+        f'<div class="avseg-bar" role="progressbar" aria-label="progress" aria-valuemin="0" aria-valuemax="100"{value}>'
         f"{filled}</div></div>"
     )
 
 
 def notice(text: str, kind: str = "note") -> str:
-    """One sentence; `kind`: `note`, or `fault` for what went wrong."""
+    """Return one sentence; `kind`: `note`, or `fault` for an error."""
     role = "alert" if kind == "fault" else "status"
     return f'<div class="avseg-{kind}" role="{role}">{escape(capitalised(text))}</div>' if text else ""
 
 
 def capitalised(text: str) -> str:
-    """A sentence with a full stop; a name of a file at its beginning stays as it is."""
+    """Return a sentence with a capital and a full stop; a file name at its beginning is unchanged."""
     first, _, _ = text.partition(" ")
     begun = text if "." in first else text[:1].upper() + text[1:]
     return begun if not begun or begun[-1] in ".!?" else f"{begun}."
@@ -105,16 +105,16 @@ class Shown:
         self.duration = float(found["video"]["duration"])
 
     def sentence(self) -> str:
-        """Who sounds when, and in small what was segmented by what."""
+        """Return when each object sounds, and in small print the video and the model."""
         video, count = self._head["video"], len(self._head["frames"])
         facts = (
             f"{video['file']}: {clock(self.duration)}, {video['width']} x {video['height']} pixels, {count} masks "
-            f"({self._head['fps']:g} a second) by {self._head['model']['name']}"
+            f"({self._head['fps']:g} per second) by {self._head['model']['name']}"
         )
         return f'<div class="avseg-told"><p>{told_of(self._sounding)}</p><small>{escape(facts)}</small></div>'
 
     def timeline(self) -> str:
-        """A row for each object over one axis of time; every place of it jumps the player."""
+        """Return a row for each object over one time axis; a click moves the player."""
         rows = "".join(self._row(one) for one in self._sounding)
         marks = "".join(
             f'<span style="left: {100 * tick / self._length:.3f}%; transform: {_shift(tick / self._length)}">'
@@ -123,13 +123,14 @@ class Shown:
         )
         rows = rows or '<div class="avseg-row"><span>nothing marked</span><div class="avseg-lane"></div></div>'
         return (
-            f'<div class="avseg-timeline" data-seconds="{self._length:.3f}" role="group" aria-label="Who sounds when">'
+            f'<div class="avseg-timeline" data-seconds="{self._length:.3f}" '
+            'role="group" aria-label="when each object sounds">'
             f'{rows}<div class="avseg-row avseg-axis"><span></span><div class="avseg-lane">{marks}</div></div>'
             '<div class="avseg-cover"><div class="avseg-now"></div></div></div>'
         )
 
     def objects(self) -> str:
-        """A picture of each object, which plays the first time it sounds."""
+        """Return a picture of each object; a click plays the first time it sounds."""
         shown = [self._object(one) for one in self._sounding[:MOST_OBJECTS]]
         more = len(self._sounding) - len(shown)
         rest = f"<p>and {more} more: see the table of all (csv) among the files.</p>" if more > 0 else ""
@@ -167,7 +168,7 @@ class Shown:
 
 
 def told_of(sounding: Sequence[Mapping[str, Any]]) -> str:
-    """HTML: `**dog 1** sounds 0 s to 2 s and 8 s to 10 s; **bell 2** 4 s to 6 s.`"""
+    """Return HTML such as `**dog 1** sounds 0 s to 2 s and 8 s to 10 s; **bell 2** 4 s to 6 s.`"""
     told: list[str] = []
     for one in sounding[:MOST_OBJECTS]:
         spans = [f"{clock(begin)} to {clock(end)}" for begin, end in one["intervals"]]
@@ -175,11 +176,11 @@ def told_of(sounding: Sequence[Mapping[str, Any]]) -> str:
         listed = [*spans[:MOST_SPANS], *more]
         words = " and ".join([", ".join(listed[:-1]), listed[-1]] if len(listed) > 1 else listed)
         told.append(f"<b>{escape(object_name(one))}</b>{'' if told else ' sounds'} {words}")
-    return f"{'; '.join(told)}." if told else "Nothing was found that sounds."
+    return f"{'; '.join(told)}." if told else "No sounding object was found."
 
 
 def thumbnail(path: Path) -> str:
-    """A data URI of a picture with alpha, at most `SIDE` pixels long."""
+    """Return a data URI of a picture with alpha, at most `SIDE` pixels long."""
     with Image.open(path) as image:
         image.thumbnail((SIDE, SIDE))
         buffer = io.BytesIO()
@@ -188,7 +189,7 @@ def thumbnail(path: Path) -> str:
 
 
 def _shift(share: float) -> str:
-    """Words at the ends of an axis do not hang over."""
+    """Shift labels at the ends of an axis so that they stay inside."""
     return "none" if share < 0.02 else "translateX(-100%)" if share > 0.98 else "translateX(-50%)"
 
 

@@ -1,4 +1,4 @@
-"""Style and script of the page: how its own pieces look, and how a click on them reaches the player."""
+"""Style and script of the page."""
 
 from __future__ import annotations
 

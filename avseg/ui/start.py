@@ -1,4 +1,4 @@
-"""Starts the server of the page and ends it, and with it everything that was uploaded."""
+"""Start and end of the page's server; uploaded files are removed at the end."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from avseg.ui.script import SCRIPT, STYLE
 
 FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 FOLDER = "avseg-ui"
-"""Begins the name of the folder of all files, in the machine's folder for temporary ones."""
+"""Prefix of the temporary folder of all files."""
 
 
 POLICY = (
     "default-src 'self' data: blob:; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
     "style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'self'"
 )
-"""Of the page's content: a browser asks no other machine, whatever a script of the page would like."""
+"""Content policy of the page: the browser connects to no other machine."""
 
 
 class Guarded:
-    """An ASGI application that sends `POLICY` with every answer, and takes a browser that goes away for no fault."""
+    """An ASGI application that sends `POLICY` with every answer and ignores disconnected browsers."""
 
     def __init__(self, app: Any, gone: type[Exception]) -> None:
         """`gone`: what is raised where a browser goes away."""
@@ -54,13 +54,13 @@ class Guarded:
 
 @dataclass(frozen=True)
 class Address:
-    """Where the page is reached."""
+    """Address of the page."""
 
     host: str = "127.0.0.1"
     port: int = 7860
-    """0: any that is free."""
+    """The port; 0 takes a free one."""
     root_path: str = ""
-    """The path below which a reverse proxy shows it."""
+    """Path under which a reverse proxy publishes the page."""
 
     def free_port(self) -> int:
         """
@@ -74,8 +74,8 @@ class Address:
                 probe.bind((self.host, self.port))
             except OSError as error:
                 raise OSError(
-                    f"the page cannot be served at {self.host}, port {self.port} ({error.strerror}); give another "
-                    "--port or --host"
+                    f"the page cannot be served at {self.host}, port {self.port} "
+                    f"({error.strerror}); choose another --port or --host"
                 ) from error
             return int(probe.getsockname()[1])
 
@@ -90,7 +90,7 @@ def running(
     choice: Choice = FAST,
     keep: float = 3600.0,
 ) -> Iterator[str]:
-    """Serve the page while the block lasts; gives its address.
+    """Serve the page during the block; yields its address.
 
     Args:
         models: see `avseg.ui.offers.offers`.

@@ -1,4 +1,4 @@
-"""Published weights: which there are (`RECORDS`), and what a file is (`recognise`). Imports no torch."""
+"""Published weights: their records (`RECORDS`), and identification of files (`recognise`). Imports no torch."""
 
 from __future__ import annotations
 

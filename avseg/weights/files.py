@@ -1,4 +1,4 @@
-"""What a file of weights is: published ones, a model file of avseg, or neither."""
+"""Identification of a file of weights: published weights, a model file of avseg, or neither."""
 
 from __future__ import annotations
 
@@ -33,26 +33,26 @@ _BEGINNINGS = {
     b"7z\xbc\xaf": "a 7z archive; unpack it first",
     b"Rar!": "a RAR archive; unpack it first",
     b"RIFF": "a WAV or AVI file",
-    b"<!doctype html": "a web page, as a download gives that asks for a confirmation; fetch it with a browser",
-    b"<html": "a web page, as a download gives that asks for a confirmation; fetch it with a browser",
-    b"version https://git-lfs": "the pointer of a file in Git LFS; fetch the file with `git lfs pull`",
+    b"<!doctype html": "a web page, probably a download that needs a confirmation; download it with a browser",
+    b"<html": "a web page, probably a download that needs a confirmation; download it with a browser",
+    b"version https://git-lfs": "a Git LFS pointer; get the file with `git lfs pull`",
 }
-"""How files begin that are no weights, in lower case where they are text, and what they are."""
+"""First bytes of files that are not weights, in lower case for text, and their kinds."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a file is, and what sets it apart from what it should be."""
+    """The kind of a file, and its differences from the published one."""
 
     rows: dict[str, str]
-    """What there is to say, by heading."""
+    """Facts by heading."""
     differences: Differences
     problem: str
-    """One sentence where it differs, else empty."""
+    """One sentence if it differs, else empty."""
 
 
 def verify(path: str | Path) -> Verdict:
-    """What a file of weights is, by the names and shapes of its tensors.
+    """Identify a file of weights by the names and shapes of its tensors.
 
     Args:
         path: a .pth, .pt or .pkl file, of which nothing is run, or a .safetensors file, of which only the header is
@@ -68,11 +68,11 @@ def verify(path: str | Path) -> Verdict:
         return _own(path, shapes)
     match = nearest(shapes)
     if not shapes:
-        raise ValueError(f"{path} holds no tensors; fetch it again")
+        raise ValueError(f"{path} holds no tensors; download it again")
     if match is None:
         raise ValueError(
-            f"{path} holds {len(shapes)} tensors that are of no weights known to avseg, such as "
-            f"{', '.join(list(shapes)[:2])}; `avseg weights list` names what it takes"
+            f"{path} holds {len(shapes)} tensors of unknown weights, such as "
+            f"{', '.join(list(shapes)[:2])}; `avseg weights list` shows the known weights"
         )
     return _published(path, match)
 
@@ -81,19 +81,21 @@ def _published(path: Path, match: Match) -> Verdict:
     record, differences = match.record, match.differences
     also = ", ".join(other.name for other in match.also)
     rows = {
-        "record": record.name + (also and f"; as near: {also}"),
+        "record": record.name + (also and f"; equally near: {also}"),
         "family": record.family,
         "variant": record.variant,
         "backbone": record.backbone or "none",
         "tensors": str(match.tensors),
         **_listed(differences),
-        "published": record.place if record.published else f"never; the code of {record.place} writes such files",
+        "published": record.place
+        if record.published
+        else f"never published; the code of {record.place} writes such files",
         "licence": record.licence,
         "taken by": record.command.replace("FILE", shlex.quote(str(path))),
     }
     problem = (
-        f"{path} differs from {record.name}: {_counted(differences)}; fetch it again, unless it was trained with other "
-        "sizes"
+        f"{path} differs from {record.name}: {_counted(differences)}; download it "
+        "again, unless it was trained with other sizes"
     )
     return Verdict(rows, differences, problem if differences.count else "")
 
@@ -115,12 +117,12 @@ def _own(path: Path, shapes: Keys) -> Verdict:
         **header.descent,
         "taken by": f"avseg predict VIDEO --model {shlex.quote(str(path))}",
     }
-    problem = f"{path} is no whole model file: {_counted(differences)}; make it again with avseg convert or avseg train"
+    problem = f"{path} is not a complete model file: {_counted(differences)}; run avseg convert or avseg train again"
     return Verdict(rows, differences, problem if differences.count else "")
 
 
 def _empty_model(path: Path, header: Header) -> Model[Any]:
-    """The model that a header tells of, whose tensors have names and shapes and no room."""
+    """Build the model of a header with tensors that have no storage."""
     spec = spec_of(header, path)
     try:
         task = Task.from_dict(header.task)
@@ -128,11 +130,13 @@ def _empty_model(path: Path, header: Header) -> Model[Any]:
         with torch.device("meta"), WithoutInitialisation():
             return build_model(config, task)
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} has a header that makes no model: {error}; fetch it again or update avseg") from error
+        raise ValueError(
+            f"{path} has a header that does not describe a valid model: {error}; download it again or update avseg"
+        ) from error
 
 
 def _listed(differences: Differences, most: int = 10) -> dict[str, str]:
-    """How many differ in each way, and the first names."""
+    """Return the number of differences of each kind, and the first names."""
     ways = {
         "missing": differences.missing,
         "superfluous": differences.superfluous,
@@ -152,19 +156,19 @@ def _counted(differences: Differences) -> str:
     ways = {
         "missing": len(differences.missing),
         "superfluous": len(differences.superfluous),
-        "of another shape": len(differences.misshaped),
+        "with another shape": len(differences.misshaped),
     }
     return ", ".join(f"{count} tensor{'s' * (count > 1)} {way}" for way, count in ways.items() if count)
 
 
 def _read(path: Path) -> tuple[Keys, dict[str, str]]:
-    """Shapes by name, and what a safetensors header says beside."""
+    """Read the shapes by name, and the metadata of a safetensors header."""
     if path.is_dir():
-        raise ValueError(f"{path} is a folder, wanted a file of weights; give the file in it")
+        raise ValueError(f"{path} is a folder, wanted a file of weights; give a file in it")
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}")
     if not path.stat().st_size:
-        raise ValueError(f"{path} is empty; fetch it again")
+        raise ValueError(f"{path} is empty; download it again")
     try:
         if path.suffix == _SAFETENSORS:
             with safe_open(path, "pt") as file:
@@ -178,29 +182,29 @@ def _read(path: Path) -> tuple[Keys, dict[str, str]]:
 
 
 def _check_sums(path: Path) -> None:
-    """Compare the bytes of torch's archive with their checksums, which torch itself does not."""
+    """Verify the checksums of torch's archive, which torch itself does not do."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
         if damaged:
-            raise ValueError(f"{path} is damaged: the bytes of {damaged} do not have their checksum; fetch it again")
+            raise ValueError(f"{path} is damaged: the checksum of {damaged} is wrong; download it again")
 
 
 def _reason(path: Path, error: Exception) -> str:
-    """Why a file could not be read, as far as its beginning tells."""
+    """Return why a file could not be read, judged by its first bytes."""
     with path.open("rb") as file:
         beginning = file.read(64)
     for start, what in _BEGINNINGS.items():
         if beginning.startswith(start) or beginning.lstrip().lower().startswith(start):
             return f"{path} holds no weights: it is {what}"
     if beginning.isascii() and beginning.decode("ascii").replace("\n", "").isprintable():
-        return f"{path} holds no weights: it is a text"
+        return f"{path} holds no weights: it is a text file"
     archive, header = beginning.startswith(b"PK\x03\x04"), beginning[8:10] == b'{"'
     if (archive and not zipfile.is_zipfile(path)) or (header and path.suffix == _SAFETENSORS):
-        return f"{path} is cut short or damaged: its beginning is that of weights, its end is missing; fetch it again"
+        return f"{path} is truncated or damaged: it begins like weights, but its end is missing; download it again"
     if header:
-        return f"{path} is a safetensors file under another name; let its name end in {_SAFETENSORS}"
+        return f"{path} is a safetensors file with another suffix; rename it to end in {_SAFETENSORS}"
     if isinstance(error, SafetensorError):
-        kind = "; its content is a checkpoint of torch, so let its name end in .pth" if archive else f" ({error})"
-        return f"{path} is no safetensors file{kind}"
+        kind = "; its content is a torch checkpoint, so rename it to end in .pth" if archive else f" ({error})"
+        return f"{path} is not a safetensors file{kind}"
     return str(error) if isinstance(error, ValueError) else f"{path} cannot be read as weights ({error})"

@@ -1,4 +1,4 @@
-"""What a state dict is, by its names and shapes alone. Imports no torch."""
+"""Identification of a state dict by names and shapes of its tensors. Imports no torch."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from avseg.models.record import Record
 from avseg.weights.records import known
 
 LEAST_ALIKE = 0.7
-"""Share of a method's own tensors, of those that file and record have together, that must agree for it to be known."""
+"""Smallest share of a method's own tensors, among those of file or record, that must agree for a match."""
 
 
 @dataclass(frozen=True)
 class Differences:
-    """What sets a list of tensors apart from the one that it should be."""
+    """The differences between a list of tensors and the expected one."""
 
     missing: tuple[str, ...] = ()
     superfluous: tuple[str, ...] = ()
@@ -25,32 +25,33 @@ class Differences:
 
     @property
     def count(self) -> int:
-        """How many tensors differ."""
+        """Number of different tensors."""
         return len(self.missing) + len(self.superfluous) + len(self.misshaped)
 
 
 @dataclass(frozen=True)
 class Match:
-    """The record that a state dict comes nearest, and what sets them apart."""
+    """The nearest record to a state dict, and their differences."""
 
     record: Record
     tensors: int
-    """How many the state dict has."""
+    """Number of tensors in the state dict."""
     differences: Differences
     also: tuple[Record, ...] = ()
-    """Other records that it comes as near."""
+    """Other records that are equally near."""
 
     @property
     def fits(self) -> bool:
-        """Whether names and shapes are the record's."""
+        """Whether names and shapes equal those of the record."""
         return not self.differences.count
 
 
 def recognise(state: Mapping[str, Any]) -> Match | None:
-    """What published weights a state dict is, by its names and shapes alone.
+    """Identify published weights by the names and shapes of a state dict.
 
-    A checkpoint of a known method with other sizes is recognised too: `Match.fits` tells, and `Match.differences` names
-    what is missing, superfluous and misshaped. `Match.record.command` is the command that takes such a file.
+    A checkpoint of a known method with other sizes is recognised too: `Match.fits` is then false, and
+    `Match.differences` lists missing, extra and misshaped tensors. `Match.record.command` is the command for such a
+    file.
 
     Args:
         state: name -> anything with a `shape`: tensors or arrays, bare and without `module.` before the names, as
@@ -63,7 +64,7 @@ def recognise(state: Mapping[str, Any]) -> Match | None:
 
 
 def nearest(shapes: Keys) -> Match | None:
-    """`recognise` for shapes by name."""
+    """Like `recognise`, for shapes by name."""
     alike = [record for record in known() if _alike(record, shapes) >= LEAST_ALIKE]
     if not alike:
         return None
@@ -74,7 +75,7 @@ def nearest(shapes: Keys) -> Match | None:
 
 
 def compared(shapes: Keys, wanted: Keys, may_have: Callable[[str], bool] = lambda _: False) -> Differences:
-    """What sets `shapes` apart from `wanted`; names that it may have count in neither way."""
+    """Compare `shapes` with `wanted`; optional names are ignored."""
     return Differences(
         missing=tuple(name for name in wanted if name not in shapes),
         superfluous=tuple(name for name in shapes if name not in wanted and not may_have(name)),
@@ -87,7 +88,7 @@ def compared(shapes: Keys, wanted: Keys, may_have: Callable[[str], bool] = lambd
 
 
 def _alike(record: Record, shapes: Keys) -> float:
-    """How much of a record's own tensors and of those of `shapes` beside its shared parts are the same."""
+    """Return the share of equal tensors, among a record's own ones and those of `shapes` outside shared parts."""
     own = record.own_keys
     there = {name for name in shapes if not record.may_have(name) and not record.is_shared(name)}
     agreed = sum(shapes.get(name) == shape for name, shape in own.items())

@@ -1,7 +1,7 @@
-"""Published weights that avseg can take: what they are, where they come from, how to take them. Imports no torch.
+"""Records of the published weights that avseg can use: content, source, command. Imports no torch.
 
-Names of files, places and licences are those that the authors state; `not stated` stands for what they do not. A key
-list is no promise that a file of it was ever published: where none was, `place` says so.
+Names of files, places and licences are those that the authors state; `not stated` means that they state none. A list of
+keys does not mean that a file was published: if none was, `place` says so.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ SOUND = (
     Record(
         "resnet18",
         "sound",
-        "ResNet-18 of ImageNet, which hears in CAVP on VPO",
+        "ResNet-18 of ImageNet, the audio network of CAVP on VPO",
         "",
         "avseg train cavp_vpo_ms_r50 --data.root DIR --init.backbone BACKBONE --init.audio FILE",
         (TensorPart("resnet18"),),
@@ -127,6 +127,6 @@ SOUND = (
 
 
 def known() -> tuple[Record, ...]:
-    """Those of all families, then what several begin from: networks of sound, and backbones."""
+    """Return the records of all families, then the shared ones: audio networks and backbones."""
     own = (imported(spec.checkpoints) for spec in FAMILIES.values() if spec.checkpoints)
     return (*(record for records in own for record in records), *SOUND, *BACKBONES)

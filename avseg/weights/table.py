@@ -9,18 +9,18 @@ from avseg.weights.records import known
 
 
 def published() -> tuple[Record, ...]:
-    """The records of files that their authors published."""
+    """Return the records of published files."""
     return tuple(record for record in known() if record.published)
 
 
 def never_published() -> tuple[Record, ...]:
-    """The records of files that published code writes and nobody published."""
+    """Return the records of files that published code writes but that were never published."""
     return tuple(record for record in known() if not record.published)
 
 
 def blocks(records: tuple[Record, ...]) -> list[dict[str, str]]:
-    """A row a record: its name, and lines of what it is, where it is from, and how to take it."""
-    return [{"record": record.name, "what it is, and what takes it": _lines(record)} for record in records]
+    """Return one row per record: name, and lines of content, source and command."""
+    return [{"record": record.name, "content and command": _lines(record)} for record in records]
 
 
 def _lines(record: Record) -> str:
@@ -35,7 +35,7 @@ def _files(record: Record) -> str:
 
 
 def markdown() -> str:
-    """The tables of docs/how-to/weights.md; `avseg weights list --markdown` prints them."""
+    """Return the tables of docs/how-to/weights.md; `avseg weights list --markdown` prints them."""
     first = [
         ("record", "what it is", "file", "from", "licence", "taken by"),
         *((f"`{r.name}`", r.what, _files(r), r.place, r.licence, _command(r)) for r in published()),
@@ -47,7 +47,7 @@ def markdown() -> str:
     return f"{_table(first)}\n{NEVER}:\n\n{_table(second)}"
 
 
-NEVER = "Never published, but taken all the same where someone has trained them"
+NEVER = "Never published; usable if someone has trained them"
 
 
 def _command(record: Record) -> str:

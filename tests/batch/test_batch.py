@@ -115,7 +115,7 @@ def test_shards_make_one_whole_also_where_they_overlap(
     plan = plan_of(tmp_path / "out")
     first = batch(plan, folder, shard=(0, 2))
     assert 0 < first.done == first.chosen < first.listed == 5 and first.waiting == 5 - first.done
-    assert "wait for other runs" in first.summary and not (tmp_path / "out/manifest.jsonl").exists()
+    assert "are left to other runs" in first.summary and not (tmp_path / "out/manifest.jsonl").exists()
     second = batch(plan, folder, shard=(0, 1))
     assert second.done == 5 - first.done and second.there == first.done
     assert files_of(tmp_path / "out/videos") == expected
@@ -188,7 +188,7 @@ class Canned:
 def test_a_full_disk_ends_the_run_and_a_later_one_goes_on(folder: Path, tmp_path: Path) -> None:
     full = "no result could be written (No space left on device)"
     outcomes = [Outcome("film 0.mp4", "done"), Outcome("film 2.mp4", "failed", full), Outcome("film 4.mp4", "done")]
-    with pytest.raises(OSError, match=r"no space left on device after 1 videos of this run .* goes on"):
+    with pytest.raises(OSError, match=r"no space left on device after 1 videos of this run .* to continue"):
         run_batch(plan_of(tmp_path / "out"), [str(folder)], Canned(*outcomes))
     rows = rows_by_id(line for path in tmp_path.glob("out/manifest/*") for line in path.read_text().splitlines())
     assert [row["id"] for row in rows.values()] == ["film 0.mp4"]
@@ -196,7 +196,7 @@ def test_a_full_disk_ends_the_run_and_a_later_one_goes_on(folder: Path, tmp_path
 
 def test_a_video_without_any_answer_is_a_failure(folder: Path, tmp_path: Path) -> None:
     report = run_batch(plan_of(tmp_path / "out"), [str(folder / "film 0.mp4")], Canned())
-    assert report.failed == {"film 0.mp4": "no process has answered for this video, on any of several tries"}
+    assert report.failed == {"film 0.mp4": "no process answered for this video in several attempts"}
 
 
 def test_a_video_that_changed_is_made_again(folder: Path, tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def test_ids_of_a_pattern_begin_at_its_first_wildcard(folder: Path, monkeypatch:
     assert ids(folder / "d*/*.mp4") == ["dogs/a.mp4"]
     monkeypatch.chdir(folder)
     assert ids("*.mp4") == ["a.mp4"] and ids("**/*.MKV") == ["b.MKV"]
-    with pytest.raises(FileNotFoundError, match=r"'\*\.webm' is no file, no folder with videos"):
+    with pytest.raises(FileNotFoundError, match=r"'\*\.webm' is not a video, a folder with videos"):
         ids("*.webm")
 
 
@@ -67,7 +67,7 @@ def test_a_video_that_is_listed_twice_is_taken_once(
     text.write_text("clips/a.mp4\nclips/a.mp4\nclips/b.MKV\n")
     with caplog.at_level(logging.WARNING):
         assert ids(text) == ["clips/a.mp4", "clips/b.MKV"]
-    assert "1 entries name a video that was named before" in caplog.text
+    assert "1 entries repeat a video" in caplog.text
     with pytest.raises(ValueError, match=r"two videos have the id a\.mp4: .*dogs/a\.mp4.* a list \(CSV\)"):
         ids(folder / "a.mp4", folder / "dogs")
 
@@ -75,11 +75,11 @@ def test_a_video_that_is_listed_twice_is_taken_once(
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
-        ("a.csv", b"name,label\nx,y\n", "has the columns name, label; wanted one called path, video, file, url"),
+        ("a.csv", b"name,label\nx,y\n", "has the columns name, label; wanted one of path, video, file, url"),
         ("b.csv", b"path,id\nx.mp4,../../etc\n", r"entry 1: '\.\./\.\./etc' cannot name a result"),
-        ("c.csv", b'path\n""\nx.mp4\n', "entry 1 names no video"),
-        ("d.txt", b"\xff\xfe\x00", "is no text in UTF-8"),
-        ("e.txt", b"\n", "is no file, no folder with videos, no list of any"),
+        ("c.csv", b'path\n""\nx.mp4\n', "entry 1 is empty"),
+        ("d.txt", b"\xff\xfe\x00", "is not UTF-8 text"),
+        ("e.txt", b"\n", "is not a video, a folder with videos, a list"),
         ("f.txt", b"../x.mp4\n", "cannot name a result; give a list with a column id"),
     ],
 )

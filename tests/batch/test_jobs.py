@@ -33,7 +33,7 @@ def test_several_processes_write_what_one_writes(
 def test_what_needs_one_process_or_fits_no_model_is_told_at_once(tmp_path: Path) -> None:
     video = str(film(tmp_path / "a.mp4", 1))
     words = ["predict", video, "--model", "demo", "--out", str(tmp_path / "out"), "--jobs", "2"]
-    with pytest.raises(ValueError, match="dataset:s4 gathers the videos of one process; leave --jobs out"):
+    with pytest.raises(ValueError, match="dataset:s4 collects the videos of one process; leave --jobs out"):
         run([*words, "--save", "dataset:s4"])
     with pytest.raises(ValueError, match="no_such"):
         run([*words[:3], str(tmp_path / "no_such.safetensors"), *words[4:]])

@@ -91,5 +91,5 @@ def test_a_list_may_be_a_table(tmp_path: Path) -> None:
     found = find_batch_videos([str(tmp_path / "list.parquet")])
     assert [(video.id, video.source) for video in found] == [("one", f"{tmp_path}/a.mp4"), ("two", "s3://bucket/b.mp4")]
     (tmp_path / "bad.parquet").write_bytes(b"none")
-    with pytest.raises(ValueError, match=r"bad\.parquet is no Parquet file that can be read"):
+    with pytest.raises(ValueError, match=r"bad\.parquet cannot be read as a Parquet file"):
         find_batch_videos([str(tmp_path / "bad.parquet")])

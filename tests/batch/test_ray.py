@@ -100,6 +100,6 @@ def until(out: Path, count: int) -> int:
 
 def test_a_pool_that_the_cluster_has_no_room_for_is_refused(cluster: Any, tmp_path: Path) -> None:
     with pytest.raises(
-        ValueError, match=r"the cluster has \d+ CPUs and 64 actors want 64; give fewer with --ray\.least"
+        ValueError, match=r"the cluster has \d+ CPUs, but 64 actors need 64; use fewer with --ray\.least"
     ):
         batch(cluster, tmp_path / "out", film(tmp_path / "a.mp4", 1), actors=64)

@@ -74,7 +74,7 @@ def test_rows_name_every_clip(suite: str, protocol: str) -> None:
 @pytest.mark.parametrize("suite", list(SUITES))
 def test_unknown_protocol_says_what_there_is(suite: str) -> None:
     with pytest.raises(
-        ValueError, match=f"{suite} has no protocol 'publishd'; take {next(iter(SUITES[suite].protocols))}"
+        ValueError, match=f"{suite} has no protocol 'publishd'; use {next(iter(SUITES[suite].protocols))}"
     ):
         SUITES[suite](TASK_OF[suite], "publishd")
 

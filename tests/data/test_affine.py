@@ -63,7 +63,7 @@ def test_masks_of_instances_follow_and_run_lengths_are_refused() -> None:
     assert isinstance(turned.target, InstanceTarget) and turned.target.masks.dtype == torch.bool
     assert torch.equal(turned.target.masks[0], turned.frames[:, 0] == 255)
     tracks = TrackTarget([[None] * 3], ids, ids, torch.ones(3, dtype=torch.bool), (40, 60))
-    with pytest.raises(ValueError, match="draw frames of it first"):
+    with pytest.raises(ValueError, match="select frames first"):
         RandomAffine()(replace(clip, target=tracks), draw(0))
 
 

@@ -277,13 +277,16 @@ def infinite_polygon(folder: AVISegFolder) -> None:
         (lose_a_frame, r"00002.jpg is missing"),
         (lose_the_sound, r"the sound .*dd.wav is missing"),
         (empty_the_sound, r"dd.wav .*samples"),
-        (another_category, r"annotation 11 is of the category 4; the file's table has 3, 5, 7"),
-        (another_video, r"annotation 11 is of the video 99, which the file does not list"),
+        (another_category, r"annotation 11 has the category 4; the file's table has 3, 5, 7"),
+        (another_video, r"annotation 11 has the video 99, which the file does not list"),
         (another_length, r"its length is 9, but 4 frames are named"),
         (another_size, r"annotation 11 .*99 pixels high and 32 wide, the video \(24, 32\)"),
         (another_mask_size, r"annotation 12, frame 2: a mask has the size \[32, 24\], wanted \[24, 32\]"),
-        (broken_counts, r"annotation 12, frame 2: .*no run lengths of 24 x 32 pixels"),
-        (another_frame_size, r"00001.jpg is 30 pixels high and 40 wide, the truth of its video 24 and 32"),
+        (broken_counts, r"annotation 12, frame 2: .*not run lengths of 24 x 32 pixels"),
+        (
+            another_frame_size,
+            r"00001.jpg is 30 pixels high and 40 wide, but the ground truth of its video has 24 and 32",
+        ),
         (leave_the_folder, r"'dd/../../x.jpg' leads out of the folder"),
         (two_of_a_name, r"the videos 4 and 14 have frames in one folder"),
         (no_frames, r"the video has no frames"),
@@ -308,7 +311,7 @@ def test_features_of_another_length_than_the_frames(folder: AVISegFolder, rows: 
 def test_features_that_are_none(folder: AVISegFolder) -> None:
     path = folder.root / "test/FEATAudios/dd.npy"
     np.save(path, np.array([{"a": 1}], dtype=object), allow_pickle=True)
-    with pytest.raises(ValueError, match=r"dd.npy is not a whole NPY file of numbers"):
+    with pytest.raises(ValueError, match=r"dd.npy is not a complete NPY file of numbers"):
         open_split(folder, audio="features")[0]
     path.unlink()
     with pytest.raises(FileNotFoundError, match=r"1 of 2 files .*dd\.npy; make them with .*--vggish FILE"):
@@ -318,7 +321,7 @@ def test_features_that_are_none(folder: AVISegFolder) -> None:
 @pytest.mark.parametrize("text", ["", "[]", '{"videos": [', '{"videos": 3, "categories": [], "annotations": []}', "{]"])
 def test_a_file_of_truth_that_is_none(folder: AVISegFolder, text: str) -> None:
     (folder.root / "test.json").write_text(text)
-    with pytest.raises(ValueError, match=r"test.json is no whole file of truth"):
+    with pytest.raises(ValueError, match=r"test.json is not a complete file of ground truth"):
         build_dataset(data_config("aviseg", root=folder.root), "test")
     (folder.root / "test.json").unlink()
     with pytest.raises(FileNotFoundError, match=r"test.json is missing"):
@@ -329,7 +332,7 @@ def test_a_file_that_changes_while_it_is_in_use(folder: AVISegFolder) -> None:
     dataset = open_split(folder)
     path = folder.root / "test.json"
     path.write_text(json.dumps({"more": "x" * 50} | folder.truth["test"]))
-    with pytest.raises(ValueError, match=r"was changed while it was in use"):
+    with pytest.raises(ValueError, match=r"was changed while in use"):
         dataset[0]
 
 

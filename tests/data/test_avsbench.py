@@ -238,5 +238,5 @@ def test_options_that_cannot_be_kept_are_refused(s4: Any) -> None:
     assert open_s4(suite="vpo").suite == "vpo"
     for path in (s4.root / "s4_data/audio_wav").rglob("*.wav"):
         s4.sound(path.relative_to(s4.root))
-    with pytest.raises(ValueError, match="is a mono file for a stereo recipe"):
+    with pytest.raises(ValueError, match="is mono but the recipe needs stereo"):
         open_s4(stereo=True)[0]

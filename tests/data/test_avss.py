@@ -149,7 +149,7 @@ def test_faulty_files_are_named(avss: Any) -> None:
         open_avss(avss, "test")[0]
     picture = avss.root / "v2/u5/frames/9.jpg"
     picture.write_bytes(picture.read_bytes()[:200])
-    with pytest.raises(ValueError, match=r"9\.jpg is not a whole picture"):
+    with pytest.raises(ValueError, match=r"9\.jpg is not a complete picture"):
         open_avss(avss, "test")[1]
     (avss.root / "v1m/u6/audio.wav").write_bytes(b"")
     with pytest.raises(ValueError, match="zero bytes"):
@@ -223,7 +223,7 @@ def test_the_published_sound_of_a_short_clip_is_its_second_half_again_and_again(
 
 
 def test_a_mono_file_for_a_stereo_recipe_is_named(avss: Any) -> None:
-    with pytest.raises(ValueError, match=r"u1/audio\.wav is a mono file for a stereo recipe"):
+    with pytest.raises(ValueError, match=r"u1/audio\.wav is mono but the recipe needs stereo"):
         open_avss(avss, stereo=True)[0]
     avss.sound("v1s/u1/audio.wav", 5, channels=2)
     assert open_avss(avss, stereo=True)[0].audio.shape == (2, 80000)

@@ -96,9 +96,9 @@ def passes_by() -> Any:
 @pytest.mark.parametrize(
     ("made", "said"),
     [
-        (reads_nothing, "Nothing reads no clips; give it __getitem__ or read"),
-        (tells_half, "Half has one of annotated and length; give it both, or neither"),
-        (passes_by, "Changed has read, by which it is read; change that, not __getitem__"),
+        (reads_nothing, "Nothing cannot read clips; define __getitem__ or read"),
+        (tells_half, "Half defines only one of annotated and length; define both or neither"),
+        (passes_by, "Changed is read by its method read; change that instead of __getitem__"),
     ],
 )
 def test_half_a_data_set_is_refused_where_it_is_written(made: Callable[[], Any], said: str) -> None:

@@ -60,7 +60,7 @@ def test_s4_through_a_folder_of_videos_and_back(made: Path, tmp_path: Path) -> N
     for name, folder in (("s4", "s4"), ("folder", "videos")):
         report = check(name, tmp_path / folder, workers=1)
         assert report.ok, report.faults
-    assert "clips of another layout, judged by its own table" in check("s4", tmp_path / "s4", workers=1).notes
+    assert "clips of another layout, checked against its own table" in check("s4", tmp_path / "s4", workers=1).notes
 
 
 def test_tracks_through_a_folder_of_videos_and_back(made: Path, tmp_path: Path) -> None:
@@ -111,8 +111,8 @@ def test_avss_takes_other_classes_under_their_own_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "to", "sentence"),
     [
-        ("s4", "aviseg", "binary masks tell no objects apart, and aviseg needs tracks"),
-        ("avss", "aviseg", "semantic masks tell no objects apart, and aviseg needs tracks"),
+        ("s4", "aviseg", "binary masks do not separate objects, and aviseg needs tracks"),
+        ("avss", "aviseg", "semantic masks do not separate objects, and aviseg needs tracks"),
         ("s4", "avss", "binary masks have no classes, and avss needs them"),
         ("s4", "ms4", "no data set 'ms4' can be converted; did you mean 's4'"),
     ],
@@ -126,5 +126,5 @@ def test_what_a_layout_cannot_hold_is_refused_and_nothing_is_left(
 
 
 def test_a_folder_with_something_in_it_is_not_touched(made: Path) -> None:
-    with pytest.raises(ValueError, match="is there already and is not empty; name a new folder"):
+    with pytest.raises(ValueError, match="already exists and is not empty; choose a new folder"):
         convert(made / "s4", made / "avss", origin="s4", layout="folder")

@@ -31,5 +31,5 @@ def test_deep_nesting_is_refused(name: str, tmp_path: Path) -> None:
 
 def test_endless_numbers_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('{"videos": [], "categories": [{"id": Infinity, "name": "x"}], "annotations": []}')
-    with pytest.raises(ValueError, match=r"a\.json is no whole file of truth"):
+    with pytest.raises(ValueError, match=r"a\.json is not a complete file of ground truth"):
         read_truth(tmp_path / "a.json")

@@ -91,7 +91,7 @@ def test_without_names_everything_but_zero_is_foreground(root: Path) -> None:
     write_png(root / "cat" / "0.png", square(2, value=255))
     dataset = everything(root)
     assert dataset.task.kind == "binary" and int(dataset[0].target.labels.sum()) == 100
-    with pytest.raises(ValueError, match=r"--data\.task semantic is more than they tell"):
+    with pytest.raises(ValueError, match=r"they cannot be used with --data\.task semantic"):
         everything(root, task="semantic")
 
 
@@ -145,7 +145,7 @@ def test_a_folder_that_cannot_be_written_names_the_option(root: Path, monkeypatc
 
     put_masks(root / "cat", ("000000",))
     monkeypatch.setattr(decode, "folder_aside", refuse)
-    with pytest.raises(ValueError, match=r"cannot be kept in .*\.avseg \(Permission denied\); .*--data.cache DIR"):
+    with pytest.raises(ValueError, match=r"cannot be written to .*\.avseg \(Permission denied\); .*--data.cache DIR"):
         everything(root)
 
 
@@ -200,11 +200,11 @@ BAD: dict[str, tuple[Any, str]] = {
     "no video": (lambda root: put_masks(root / "dog", ("0",)), "but no video of that name; known: cat"),
     "late": (lambda root: put_masks(root / "cat", ("0", "7")), "is of step 7, but cat.mp4 ends at 3.00 s and has 30"),
     "late picture": (lambda root: put_masks(root / "cat", ("frame_30",)), "is of picture 30, but cat.mp4 ends at"),
-    "no time": (lambda root: put_masks(root / "cat", ("best",)), "best.png says no time; call it NUMBER"),
-    "twice": (lambda root: put_masks(root / "cat", ("1", "001")), "are of one picture; remove one of them"),
-    "size": (of_another_size, "is 30 high and 48 wide, its video 32 and 48; they must agree"),
+    "no time": (lambda root: put_masks(root / "cat", ("best",)), "best.png gives no time; name it NUMBER"),
+    "twice": (lambda root: put_masks(root / "cat", ("1", "001")), "belong to the same picture; remove one of them"),
+    "size": (of_another_size, "is 30 high and 48 wide, but its video is 32 and 48; they must agree"),
     "shrunk": (shrunk, "0.png holds 9, but classes.txt has 8 names; add one there"),
-    "no names": (lambda root: (root / "classes.txt").write_text("\na\n"), "must name 1 to 254 classes, one a line"),
+    "no names": (lambda root: (root / "classes.txt").write_text("\na\n"), "must name 1 to 254 classes, one per line"),
     "all ignored": (
         lambda root: (
             write_png(root / "cat" / "0.png", square(2, value=255)),
@@ -215,14 +215,14 @@ BAD: dict[str, tuple[Any, str]] = {
     "split": (lambda root: (root / "split.csv").write_text("name,split\ncat,trian\n"), "has the split 'trian', wanted"),
     "split with semicolons": (
         lambda root: (root / "split.csv").write_text("name;split\ncat;train\n"),
-        "has other signs than commas between its columns: 'name;split'; save it with commas",
+        "does not separate its columns with commas: 'name;split'; save it with commas",
     ),
     "split name": (lambda root: (root / "split.csv").write_text("name,split\ncta,train\n"), "did you mean 'cat'?"),
     "split twice": (
         lambda root: (root / "split.csv").write_text("name,split\ncat,train\ncat.mp4,val\n"),
         "names the video 'cat' again",
     ),
-    "empty": (empty, "no video with labels is in this split"),
+    "empty": (empty, "this split has no video with labels"),
     "colours": (
         lambda root: write_png(root / "cat" / "0.png", np.zeros((*SIZE, 3), np.uint8)),
         "has the mode RGB, wanted a one-channel picture",

@@ -174,7 +174,7 @@ def test_every_form_gives_the_same_masks(root: Path, form: str) -> None:
     expected[2] = 2 * CAT
     assert np.array_equal(clip.target.labels.numpy(), expected)
     report = check("folder", root, workers=1)
-    assert any(note.startswith(f"{kind}, since") for note in report.notes)
+    assert any(note.startswith(f"{kind}, because") for note in report.notes)
     assert {fault.clip for fault in report.faults} <= {"split.csv"}  # val and test are empty
 
 
@@ -196,7 +196,7 @@ def test_tracks_need_every_second(root: Path) -> None:
     content["videos"][0]["file_names"][1] = "clip/00000.jpg"
     content["videos"][0]["file_names"] = ["clip/0.jpg", "clip/0.5s.jpg", "clip/2.jpg"]
     (root / "clip.json").write_text(json.dumps(content))
-    with pytest.raises(ValueError, match=r"has no labels at step 1 of 0 to 2 \(fps 1\); tracks need every one"):
+    with pytest.raises(ValueError, match=r"has no labels at step 1 of 0 to 2 \(fps 1\); tracks need every step"):
         everything(root)
     assert everything(root, task="semantic")[0].target.annotated.tolist() == [True, False, True]
 
@@ -237,11 +237,14 @@ def with_short_list(root: Path) -> None:
 
 
 FOREIGN: dict[str, tuple[Callable[[Path], None], str]] = {
-    "no JSON": (put("clip.json", "{"), "is no whole file of annotations"),
-    "JSON of something else": (put("clip.json", '{"a": 1}'), "is in none of the known forms, COCO, YouTube-VIS and"),
-    "no tasks": (put("clip.json", "[1, 2]"), "is no list of tasks of Label Studio"),
-    "no XML": (put("clip.xml", "<annotations>"), "is no whole XML"),
-    "Pascal VOC": (put("clip.xml", "<annotation><object/></annotation>"), "and is no file of CVAT; export as CVAT for"),
+    "no JSON": (put("clip.json", "{"), "is not a complete file of annotations"),
+    "JSON of something else": (put("clip.json", '{"a": 1}'), "has none of the known formats, COCO, YouTube-VIS and"),
+    "no tasks": (put("clip.json", "[1, 2]"), "is not a list of tasks of Label Studio"),
+    "no XML": (put("clip.xml", "<annotations>"), "is not complete XML"),
+    "Pascal VOC": (
+        put("clip.xml", "<annotation><object/></annotation>"),
+        "and is not a file of CVAT; export as CVAT for",
+    ),
     "entities": (put("clip.xml", '<!DOCTYPE a [<!ENTITY b "c">]><annotations/>'), "has a document type"),
     "COCO boxes": (
         edit("COCO", lambda text: text.replace('"segmentation"', '"bbox"')),
@@ -249,9 +252,12 @@ FOREIGN: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "COCO category": (
         edit("COCO", lambda text: text.replace('"id": 5', '"id": 6')),
-        "is of the category 5; the",
+        "has the category 5; the",
     ),
-    "COCO time": (edit("COCO", lambda text: text.replace('"frame"', '"frames"')), "does not say when the picture"),
+    "COCO time": (
+        edit("COCO", lambda text: text.replace('"frame"', '"frames"')),
+        "does not give the time of the picture",
+    ),
     "COCO image": (
         edit("COCO", lambda text: text.replace('"image_id": 3', '"image_id": 8')),
         "of the image 8, which",
@@ -260,10 +266,10 @@ FOREIGN: dict[str, tuple[Callable[[Path], None], str]] = {
         edit("COCO", lambda text: text.replace('"time": 2.0', '"time": 0.0')),
         "has two pictures",
     ),
-    "COCO without ids": (edit("COCO", lambda text: text.replace('"id"', '"ids"')), "lacks what its form has"),
+    "COCO without ids": (edit("COCO", lambda text: text.replace('"id"', '"ids"')), "lacks a field of its format"),
     "COCO size": (
         edit("COCO", lambda text: text.replace(f'"height": {HEIGHT}', '"height": 99')),
-        "the labels are for 99 x 48 pixels (height x width), the video has 32 x 48",
+        "the labels are for 99 x 48 pixels (height x width), but the video has 32 x 48",
     ),
     "COCO number of two images": (
         edit("COCO", lambda text: text.replace('"id": 3, "file_name"', '"id": 2, "file_name"')),
@@ -299,7 +305,7 @@ FOREIGN: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "CVAT mask outside": (
         edit("CVAT for images", lambda text: re.sub(r'left="\d+"', 'left="-1"', text)),
-        "has a mask that reaches out of its picture",
+        "has a mask that extends outside its picture",
     ),
     "CVAT without a label": (
         edit("CVAT for video", lambda text: re.sub(r' label="[a-z]+"', "", text)),
@@ -312,12 +318,12 @@ FOREIGN: dict[str, tuple[Callable[[Path], None], str]] = {
     "another video": (edit("YouTube-VIS", lambda text: text.replace("clip/", "dog/")), "labels of the video 'dog'"),
     "CVAT boxes": (
         edit("CVAT for video", lambda text: text.replace("<polygon", "<box").replace("</polygon", "</box")),
-        "has shapes of the kind box, which are no masks; draw polygons or masks",
+        "has shapes of the kind box, which are not masks; draw polygons or masks",
     ),
     "CVAT runs": (edit("CVAT for images", lambda text: text.replace('rle="', 'rle="9, ')), "run lengths do not fill"),
     "Studio boxes": (
         edit("Label Studio", lambda text: text.replace("polygonlabels", "rectanglelabels")),
-        "has a result of the type 'rectanglelabels', which is no mask",
+        "has a result of the type 'rectanglelabels', which is not a mask",
     ),
     "Studio cut": (
         edit("Label Studio", lambda text: text.replace('"rle": [0, ', '"rle": [1, ')),
@@ -329,7 +335,7 @@ FOREIGN: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "overlap": (
         edit("COCO", lambda text: text.replace(json.dumps([corners(BIRD)]), json.dumps([corners(CAT)]))),
-        "'bird' and 'cat' claim the same pixels",
+        "'bird' and 'cat' cover the same pixels",
     ),
 }
 

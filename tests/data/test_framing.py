@@ -62,7 +62,7 @@ def test_one_frame_is_drawn_among_the_annotated_ones() -> None:
     number = int(kept.times.item())
     assert torch.equal(kept.frames, clip.frames[number : number + 1])
     assert torch.equal(kept.audio, clip.audio)
-    with pytest.raises(ValueError, match="no frame with labels"):
+    with pytest.raises(ValueError, match="no annotated frame"):
         OneFrame()(replace(clip, target=None), draw())
 
 
@@ -81,7 +81,7 @@ def test_scale_takes_each_factor_and_cuts_sides_to_whole_pixels() -> None:
 
 @pytest.mark.parametrize("scales", [(), (0.0, 1.0)])
 def test_scales_that_leave_nothing_are_refused(scales: tuple[float, ...]) -> None:
-    with pytest.raises(ValueError, match="one or more factors over 0"):
+    with pytest.raises(ValueError, match="one or more factors above 0"):
         RandomScale(scales)
 
 

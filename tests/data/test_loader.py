@@ -42,7 +42,7 @@ def pictures(batches: list[Batch]) -> torch.Tensor:
 
 def test_what_is_no_data_set_is_refused() -> None:
     with pytest.raises(
-        TypeError, match=r"list is no data set of clips; derive its class from avseg\.data\.ClipDataset"
+        TypeError, match=r"list is not a data set of clips; derive its class from avseg\.data\.ClipDataset"
     ):
         make_loader([Numbers(1)[0]], batch_size=1)  # type: ignore[arg-type]
 

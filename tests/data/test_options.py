@@ -127,7 +127,7 @@ def test_a_refusal_names_the_options_as_they_are_given_and_what_there_is() -> No
         "mask_mode (--data.mask-mode, of ms3, avs_1s7m)",
         "kind (--data.kind, of synth)",
         "nonsense (--data.nonsense)",
-        "beside what every set has, it has audio, compat, binary",
+        "in addition to the shared options it has audio, compat, binary",
     ):
         assert words in str(caught.value)
 
@@ -158,18 +158,18 @@ def test_json_of_earlier_versions_is_read_where_it_asks_for_nothing_foreign() ->
 
 def test_options_of_one_kind_of_the_world_and_folders_are_refused_by_it(tmp_path: Path) -> None:
     for options in ({"kind": "instance", "keep": True}, {"kind": "semantic", "compat": ("replacement",)}):
-        with pytest.raises(ValueError, match=r"'synth' has no option .* where its kind is"):
+        with pytest.raises(ValueError, match=r"'synth' has no option .* with kind"):
             build_dataset(data_config("synth", **options), "train")
-    with pytest.raises(ValueError, match="reads no folder"):
+    with pytest.raises(ValueError, match="needs no folder"):
         build_dataset(data_config("synth", root=tmp_path), "train")
-    with pytest.raises(ValueError, match=r"no data set is named; give --data.name, one of .*aviseg"):
+    with pytest.raises(ValueError, match=r"no data set given; use --data.name with one of .*aviseg"):
         build_dataset(DataConfig(), "train", tmp_path)
 
 
 @pytest.mark.parametrize("field", PARAMETERS)
 def test_a_parameter_of_an_augmentation_that_is_not_there_is_refused(field: str) -> None:
     values: dict[str, Any] = {"scales": (2.0,), "clip_frames": 3, "reach": 7, "sides": (96,), "longest": 99}
-    with pytest.raises(ValueError, match=f"--data.{field.replace('_', '-')} of .* changes nothing") as caught:
+    with pytest.raises(ValueError, match=f"--data.{field.replace('_', '-')} of .* has no effect") as caught:
         data_config("aviseg", augment=("flip",), **{field: values[field]})
     for augmentation in PARAMETERS[field]:
         assert augmentation in str(caught.value)
@@ -196,7 +196,7 @@ def test_no_recipe_asks_its_data_set_for_what_it_has_not(recipe: str, tmp_path: 
 )
 def test_evaluation_refuses_what_changes_nothing_there(options: dict[str, Any], split: str, tmp_path: Path) -> None:
     said = " and ".join(f"--data.{field.replace('_', '-')}" for field in options)
-    with pytest.raises(ValueError, match=f"{said} changes nothing .* split {split}"):
+    with pytest.raises(ValueError, match=f"{said} has no effect .* split {split}"):
         evaluate_file(tmp_path / "no.safetensors", data_config("synth", **options), split=split)
-    with pytest.raises(ValueError, match="silent-videos changes nothing"):
+    with pytest.raises(ValueError, match="silent-videos has no effect"):
         evaluate_file(tmp_path / "no.safetensors", data_config("aviseg", silent_videos=True), split="test")

@@ -168,9 +168,9 @@ def test_what_a_data_set_cannot_have_is_left_out_with_the_reason() -> None:
     assert "one channel" in dataset.left_out["mirrored"]
     assert "contrasts with that of 'a'" in dataset.left_out["offscreen"]
     assert "each needs the sound of another" in Scenarios(Sounds({"a": "x"})).left_out["swapped"]
-    with pytest.raises(ValueError, match="mirrored is left out, since the sound has one channel"):
+    with pytest.raises(ValueError, match="mirrored is left out, because the sound has one channel"):
         Scenarios(alike, ["mirrored"])
-    assert "no rule of contrast is published" in Scenarios(
+    assert "no published rule exists" in Scenarios(
         alike, ["own", "offscreen"], SoundRules(rule="published")
     ).left_out["offscreen"]  # fmt: skip
     unknown = Scenarios(Sounds({"a": "", "b": ""}), ["offscreen"])
@@ -179,7 +179,7 @@ def test_what_a_data_set_cannot_have_is_left_out_with_the_reason() -> None:
 
 @pytest.mark.parametrize(
     ("scenarios", "words"),
-    [(["loud"], "no scenario is called 'loud'"), (["own", "own"], "name one twice")],
+    [(["loud"], "there is no scenario 'loud'"), (["own", "own"], "repeat one")],
 )
 def test_wrong_scenarios_are_refused(scenarios: list[str], words: str) -> None:
     with pytest.raises(ValueError, match=words):
@@ -192,7 +192,7 @@ def test_features_without_sound_are_refused() -> None:
     shipped.read = lambda i, *_: replace(  # type: ignore[method-assign]
         plain(shipped, i), audio=torch.zeros(1, 0), audio_features=torch.zeros(1, 8)
     )
-    with pytest.raises(ValueError, match=r"features and no sound.*--data\.audio wav"):
+    with pytest.raises(ValueError, match=r"features instead of sound.*--data\.audio wav"):
         Scenarios(shipped, ["silence"])[0]
     own = replace(plain(shipped, 0), audio_features=torch.zeros(1, 8))
     shipped.read = lambda *_: own  # type: ignore[method-assign]
@@ -220,12 +220,12 @@ def test_somebodys_own_pairs_are_taken(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("clips", "words"),
     [
-        ([{"scenario": "offscreen", "id": "a", "donor": "z"}], "the clip 'z', which the data set does not have"),
+        ([{"scenario": "offscreen", "id": "a", "donor": "z"}], "the clip 'z', which is not in the data set"),
         ([{"scenario": "offscreen", "id": "a", "donor": "a"}], "its own donor"),
         ([{"scenario": "offscreen", "id": "a"}], "no donor for the clip 'a'"),
         ([{"scenario": "loud", "id": "a"}], "the scenario 'loud'"),
-        ([{"id": "a"}], "is no manifest"),
-        (3, "is no manifest"),
+        ([{"id": "a"}], "is not a manifest"),
+        (3, "is not a manifest"),
     ],
 )
 def test_a_wrong_manifest_is_refused(tmp_path: Path, clips: Any, words: str) -> None:

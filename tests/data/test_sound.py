@@ -101,7 +101,7 @@ def test_centred_keeps_the_shape_before_the_samples() -> None:
 def test_a_mono_file_for_a_stereo_recipe_is_named(tmp_path: Path) -> None:
     wavfile.write(tmp_path / "a.wav", 16000, noise(100))
     assert read_sound(tmp_path / "a.wav", DataConfig())[0].shape == (1, 100)
-    with pytest.raises(ValueError, match=r"a\.wav is a mono file for a stereo recipe"):
+    with pytest.raises(ValueError, match=r"a\.wav is mono but the recipe needs stereo"):
         read_sound(tmp_path / "a.wav", DataConfig(stereo=True))
     wavfile.write(tmp_path / "a.wav", 16000, noise(100, 3))
     with pytest.raises(ValueError, match="3 channels, wanted left and right"):

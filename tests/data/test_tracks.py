@@ -227,5 +227,5 @@ def test_ranges_that_are_none_are_refused() -> None:
         SomeFrames(0)
     with pytest.raises(ValueError, match=r"shorter sides are \(\).*--data.sides"):
         ShorterSide((), 768)
-    with pytest.raises(ValueError, match="draw no frames of it"):
+    with pytest.raises(ValueError, match="remove the augmentation that selects frames"):
         SomeFrames()(replace(make_clip(), target=None), draw())

@@ -189,7 +189,7 @@ def test_sounds_may_lie_elsewhere(vpo: Any) -> None:
         ("SS", "0.25", "-0.1", "audio_pos '-0.1'"),
         ("SS", "0.25", "nan", "audio_pos 'nan'"),
         ("MS", "0.8", "right", "line 4 has the audio_pos 'right'"),
-        ("SS", ",dog,", ",doge,", "line 3 has the class 'doge', which VPO does not have; did you mean 'dog'"),
+        ("SS", ",dog,", ",doge,", "line 3 has the class 'doge', which is not in VPO; did you mean 'dog'"),
         ("SS", ",car,", ",background,", "the class 'background'"),
         ("SS", "71,3,", "71,5,", "has the cateId 5 for 'car', wanted 3"),
         ("SS", "7,71,", "7,x1,", "the ann_Ids 'x1', wanted a whole number"),

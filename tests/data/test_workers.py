@@ -76,7 +76,9 @@ def test_a_killed_worker_is_told_in_one_sentence() -> None:
         raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. ")
         yield
 
-    with pytest.raises(RuntimeError, match=r"^a process that reads clips came to its end .*fewer of them") as caught:
+    with pytest.raises(
+        RuntimeError, match=r"^a process that reads clips ended unexpectedly .*fewer processes"
+    ) as caught:
         loading._next(batches())
     assert "\n" not in str(caught.value)
 
@@ -87,4 +89,4 @@ def test_there_are_no_more_workers_than_cores(
     monkeypatch.setattr(loading.os, "sched_getaffinity", lambda _: {0, 3}, raising=False)
     with caplog.at_level(logging.INFO, "avseg"):
         assert [loading.workers_here(wanted) for wanted in (0, 2, 8)] == [0, 2, 2]
-    assert caplog.messages == ["8 processes that read clips were asked for; this machine has 2 cores, so there are 2"]
+    assert caplog.messages == ["requested 8 processes that read clips; this machine has 2 cores, so 2 are used"]

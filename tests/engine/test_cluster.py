@@ -93,7 +93,7 @@ def test_slurm_begins_again_after_a_node_has_died(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr[-5000:]
     assert (tmp_path / "killed").exists()
-    assert "goes on from step" in done.stdout + done.stderr
+    assert "resuming from step" in done.stdout + done.stderr
     (first,) = [path for path in tmp_path.glob("machine?/run") if (path / "summary.json").exists()]
     assert_same(train_alone(tmp_path), first)
     assert (tmp_path / "store" / "summary.json").read_bytes() == (first / "summary.json").read_bytes()

@@ -297,7 +297,7 @@ def test_equal_clips_are_not_shown_and_a_second_model_that_is_not_there_is_told_
 ) -> None:
     found = compare_files(models[0], models[0], DATA, out=tmp_path, overlays=2, options=FAST)
     assert found.ranked() == [] and not (tmp_path / "overlays").exists()
-    assert found.balance == "J of single clips: B has more on 0, A on 0, 8 equal"
+    assert found.balance == "J per clip: B is higher on 0, A on 0, 8 equal"
     monkeypatch.setattr("avseg.engine.comparison.compare.judge_model", None)
     with pytest.raises(FileNotFoundError, match="there is no model file"):
         compare_files(models[0], tmp_path / "none.safetensors", DATA, options=FAST)
@@ -309,7 +309,7 @@ def test_the_command_prints_each_figure_and_its_interval(models: tuple[Path, Pat
     assert run(["compare", *words, "--suites", "vpo", "--protocol", "repaired"]) == 0
     printed = capsys.readouterr().out
     assert f"A {models[0]}\nB {models[1]}\n" in printed and "synth test, 8 clips, vpo, repaired" in printed
-    assert "by class" in printed and "sounding    IoU" in printed and "mIoU of single clips: B has more on" in printed
+    assert "by class" in printed and "sounding    IoU" in printed and "mIoU per clip: B is higher on" in printed
     assert " to +" in printed and "differ" in printed
 
 
@@ -352,9 +352,9 @@ def changed(folder: Path, to: Path, change: Callable[[dict[str, Any]], Any]) -> 
         (lambda h: h["data"].update(name="s4"), "under the data set synth and .* under s4"),
         (lambda h: h["data"].update(split="val"), "under the split test and .* under val"),
         (lambda h: h["data"].update(seed=5), "with --data.seed 0 and .* with 5; evaluate both alike"),
-        (lambda h: h.update(kind="avseg.listening"), "is of the kind avseg.listening, wanted that of avseg evaluate"),
+        (lambda h: h.update(kind="avseg.listening"), "has the kind avseg.listening, wanted that of avseg evaluate"),
         (lambda h: h.update(format_version=1), "has format version 1, wanted 2; evaluate again"),
-        (lambda h: h.update(clips=3), "has 8 clips and result.json says 3"),
+        (lambda h: h.update(clips=3), "has 8 clips, but result.json says 3"),
     ],
 )
 def test_unlike_folders_are_refused(
@@ -376,20 +376,20 @@ def test_other_clips_and_broken_files_are_refused(evaluated: tuple[Path, Path], 
     with pytest.raises(ValueError, match=r"the clip '.*' \(number 2\) is in .* alone; evaluate both on the same clips"):
         compare_files(evaluated[0], other)
     (other / "result.json").write_text("{")
-    with pytest.raises(ValueError, match=r"result\.json is no JSON .*; evaluate again"):
+    with pytest.raises(ValueError, match=r"result\.json is not valid JSON .*; run avseg evaluate"):
         compare_files(evaluated[0], other)
 
 
 def test_a_folder_beside_a_model_and_options_that_change_nothing_are_refused(
     evaluated: tuple[Path, Path], models: tuple[Path, Path]
 ) -> None:
-    with pytest.raises(ValueError, match=r"is the folder of an evaluation and .* is none; give two folders"):
+    with pytest.raises(ValueError, match=r"is the folder of an evaluation but .* is not; give two folders"):
         compare_files(evaluated[0], models[0], DATA)
-    with pytest.raises(ValueError, match="leave out --split and --overlays and --data, or give the two models"):
+    with pytest.raises(ValueError, match="leave out --split and --overlays and --data, or give two models"):
         compare_files(*evaluated, DATA, split="val", overlays=2)
-    with pytest.raises(ValueError, match="overlay pictures need a folder"):
+    with pytest.raises(ValueError, match="overlays need a folder"):
         compare_files(*models, DATA, overlays=2)
-    with pytest.raises(ValueError, match="no data set is named"):
+    with pytest.raises(ValueError, match="no data set given"):
         compare_files(*models)
     with pytest.raises(ValueError, match="draws is 0 and seed 0; wanted draws from 1 on"):
         from_dict(Draws, {"draws": 0})

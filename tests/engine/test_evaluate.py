@@ -149,7 +149,7 @@ def test_predictions_must_fit_the_data_set() -> None:
         score(predictions[:1], clips, object_metrics())
     with pytest.raises(ValueError, match="two predictions are for clip 'clip0'"):
         score([predictions[0], *predictions], clips, object_metrics())
-    with pytest.raises(ValueError, match="'other', which the data set does not have"):
+    with pytest.raises(ValueError, match="'other', which is not in the data set"):
         score([replace(predictions[0], id="other")], clips, object_metrics())
 
 
@@ -250,9 +250,9 @@ def test_saved_predictions_are_scored_by_several_suites() -> None:
 @pytest.mark.parametrize(
     ("suites", "protocols", "sentence"),
     [
-        (["vpoo"], ["published"], "no metric suite is called 'vpoo'; did you mean 'vpo'"),
-        (["vpo"], ["publisht"], "no protocol is called 'publisht'; did you mean 'published'"),
-        (["vpo"], ["cavp"], "the suite vpo has no protocol 'cavp'; take published or repaired"),
+        (["vpoo"], ["published"], "there is no metric suite 'vpoo'; did you mean 'vpo'"),
+        (["vpo"], ["publisht"], "there is no protocol 'publisht'; did you mean 'published'"),
+        (["vpo"], ["cavp"], "the suite vpo has no protocol 'cavp'; use published or repaired"),
         (["vpo"], ["published", "cavp"], "none of the suites vpo has the protocol 'cavp'"),
         (["avsbench_object", "vpo"], ["cavp"], "the suite vpo has no protocol 'cavp'"),
         ([], ["published"], "give one or more suites"),
@@ -374,7 +374,7 @@ def test_metrics_are_by_default_those_of_the_data_sets_own_suite() -> None:
     assert score(predictions, Clips(), protocol="cavp") == score(predictions, Clips(), object_metrics("cavp"))
     nameless = Clips()
     nameless.suite = ""
-    with pytest.raises(ValueError, match="the data set Clips names no metric suite; set its `suite`, or give metrics"):
+    with pytest.raises(ValueError, match="the data set Clips has no metric suite; set its `suite`, or give metrics"):
         evaluate(Brightness(), nameless, device="cpu")
     with pytest.raises(ValueError, match="metrics have protocols of their own; leave out protocol='cavp'"):
         evaluate(Brightness(), Clips(), object_metrics(), protocol="cavp", device="cpu")

@@ -217,7 +217,7 @@ def test_files_that_do_not_fit_are_refused(root: Path, tmp_path: Path, change: d
 def test_a_file_of_tracks_needs_a_data_set_of_tracks(root: Path, tmp_path: Path) -> None:
     path = tmp_path / "results.json"
     path.write_text("[]")
-    with pytest.raises(ValueError, match="the data set 'synth' holds none"):
+    with pytest.raises(ValueError, match="the data set 'synth' has no tracks"):
         evaluate_file(path, data_config("synth", held_out_clips=1))
     dataset = build_dataset(config_of(root), "test")
     assert all(not prediction.masks for prediction in read_tracks(path, dataset).values())  # type: ignore[union-attr]
@@ -238,5 +238,5 @@ def test_no_clips_and_no_batch_are_said(pairs: list[Pair], root: Path, tmp_path:
         evaluate(Knows(pairs), dataset, metrics_of(dataset.task, ["aviseg"], ["aviseg"]), workers=-1, device="cpu")
     truth = json.loads((root / "test.json").read_text())
     (tmp_path / "test.json").write_text(json.dumps({**truth, "videos": [], "annotations": []}))
-    with pytest.raises(ValueError, match="'aviseg' has no clips here"):
+    with pytest.raises(ValueError, match="'aviseg' has no clips in this split"):
         evaluate(Knows(pairs), build_dataset(config_of(tmp_path), "test"), [], device="cpu")

@@ -164,11 +164,11 @@ def test_what_cannot_be_gone_on_with_is_one_sentence(tmp_path: Path, monkeypatch
     with pytest.raises(FileNotFoundError, match="there is no model file"):
         run(["train", "finetune", "--init.model", str(tmp_path / "no.safetensors"), *WORLD])
     path = small_file(tmp_path, Task("binary"))
-    with pytest.raises(ValueError, match=r"no data set is named; give --data\.name"):
+    with pytest.raises(ValueError, match=r"no data set given; use --data\.name"):
         run(["train", "finetune", "--init.model", str(path)])
     with pytest.raises(ValueError, match="TPAVI solves binary, semantic tasks, not instance ones"):
         run(["train", "finetune", "--init.model", str(path), *WORLD, "--data.kind", "instance"])
     monkeypatch.setattr(TPAVI, "trains", False)
-    with pytest.raises(ValueError, match="a model of the family tpavi has nothing that learns"):
+    with pytest.raises(ValueError, match="a model of the family tpavi has no trainable parameters"):
         run(["train", "finetune", "--init.model", str(path), *WORLD, *SHORT, "--out", str(tmp_path / "run")])
     assert not (tmp_path / "run" / "recipe.json").exists()

@@ -180,16 +180,16 @@ def test_models_that_track_are_heard_as_well() -> None:
 
 
 def test_what_cannot_be_tested_is_refused(forty: SynthDataset, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="nothing but the features that a data set ships"):
+    with pytest.raises(ValueError, match="only audio features of a data set"):
         listen(small("avism", Task("instance", ("dog",)), **DEAF), Scenarios(forty), device="cpu")
-    with pytest.raises(ValueError, match="none of them is here"):
+    with pytest.raises(ValueError, match="none of them is selected"):
         listen(Knows(forty, True), Scenarios(forty, ["swapped"]), ["repaired"], device="cpu")
-    with pytest.raises(ValueError, match="holds predictions, which hear nothing"):
+    with pytest.raises(ValueError, match="holds predictions, whose sound cannot be replaced"):
         listen_file(tmp_path / "tracks.json", data_config("synth"))
     with pytest.raises(SystemExit) as ended:
         run(["listen", "demo", "--data.name", "synth", "--scenarios", "loud"])
     assert ended.value.code == 2
-    with pytest.raises(ValueError, match=f"suite {SUITE} judges clips under several sounds.*avseg listen"):
+    with pytest.raises(ValueError, match=f"suite {SUITE} scores clips under several sounds.*avseg listen"):
         run(["evaluate", "demo", "--data.name", "synth", "--suites", SUITE])
 
 

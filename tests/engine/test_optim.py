@@ -51,9 +51,9 @@ def test_frozen_parameters_are_left_out() -> None:
 
 def test_every_parameter_belongs_to_one_part() -> None:
     model, parts = two_parts()
-    with pytest.raises(ValueError, match=r"parameter '2.weight' is in no part"):
+    with pytest.raises(ValueError, match=r"parameter '2.weight' is missing from param_groups"):
         build_optimizer(model, {"body": parts["body"]}, OptimConfig())
-    with pytest.raises(ValueError, match="stands in two of the parts"):
+    with pytest.raises(ValueError, match="is in two of the parts"):
         build_optimizer(model, {**parts, "again": parts["head"]}, OptimConfig())
     with pytest.raises(ValueError, match=r"optim.parts names 'haed'.*did you mean 'head'"):
         build_optimizer(model, parts, OptimConfig(parts={"haed": GroupConfig()}))

@@ -112,5 +112,5 @@ def test_a_recipe_of_another_model_is_refused(tmp_path: Path, model: TinyConfig,
 
 def test_a_recipe_of_another_family_is_refused(tmp_path: Path) -> None:
     of = replace(recipe(), model=TPAVIConfig())
-    with pytest.raises(ValueError, match=r"recipe\.model is of the family tpavi, and the model of tiny"):
+    with pytest.raises(ValueError, match=r"recipe\.model has the family tpavi, but the model has tiny"):
         train(Watching(TinyConfig()), world(PLAIN), None, of, tmp_path)

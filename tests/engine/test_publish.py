@@ -125,7 +125,7 @@ def test_a_licence_is_told_as_the_file_has_it(notes: dict[str, str], licence: st
     path = save_model(build_model(small_config("tpavi"), Task("binary")), tmp_path / "m.safetensors", notes)
     text = model_card(read_header(path), "me/ears")
     assert ModelCard(text).data.license == licence and line in text
-    assert "No figures were given." in text and "| trained on | not stated |" in text
+    assert "No scores were given." in text and "| trained on | not stated |" in text
 
 
 def test_a_run_tells_what_the_model_was_trained_on(hub: type[FakeHub], file: Path) -> None:
@@ -139,10 +139,10 @@ def test_a_dry_run_leaves_a_folder_that_opens(
 ) -> None:
     out = tmp_path / "dry"
     assert run(["push", str(file), "me/ears", "--scores", str(scores.parent), "--dry-run", str(out)]) == 0
-    assert "holds what would be pushed to me/ears" in capsys.readouterr().out and hub.given == []
+    assert "holds the files for me/ears" in capsys.readouterr().out and hub.given == []
     assert sorted(path.name for path in out.iterdir()) == ["README.md", "model.safetensors"]
     assert load_model(out).task.classes[0] == "dog"
-    with pytest.raises(ValueError, match="is there already; give --dry-run a folder that is new or empty"):
+    with pytest.raises(ValueError, match="already exists; use a new or empty folder for --dry-run"):
         push_file(file, "me/ears", dry_run=out)
 
 
@@ -160,12 +160,12 @@ def test_the_command_prints_the_address(hub: type[FakeHub], file: Path, capsys: 
 def test_what_cannot_be_pushed_is_one_sentence(
     hub: type[FakeHub], file: Path, scores: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(ValueError, match="'ears' is no name of a repository, wanted USER/NAME"):
+    with pytest.raises(ValueError, match="'ears' is not the name of a repository, wanted USER/NAME"):
         push_file(file, "ears")
     with pytest.raises(FileNotFoundError, match="there is no model file"):
         push_file(tmp_path / "no.safetensors", "me/ears")
     other = Path(shutil.copyfile(file, tmp_path / "other.safetensors"))
-    with pytest.raises(ValueError, match=r"the scores are of .*best\.safetensors, and .*other\.safetensors is to be"):
+    with pytest.raises(ValueError, match=r"the scores belong to .*best\.safetensors, not to .*other\.safetensors"):
         push_file(other, "me/ears", scores=scores)
     with pytest.raises(FileNotFoundError, match="there is no file of scores"):
         push_file(file, "me/ears", scores=tmp_path / "no.json")
@@ -177,11 +177,11 @@ def test_what_cannot_be_pushed_is_one_sentence(
     with pytest.raises(ValueError, match=r"clips\.csv beside it has 0 clips and not 5"):
         push_file(file, "me/ears", scores=scores)
     monkeypatch.setattr(hub, "error", OSError("no such user"))
-    with pytest.raises(ValueError, match="the Hub did not take me/ears: no such user"):
+    with pytest.raises(ValueError, match="the Hub refused me/ears: no such user"):
         push_file(file, "me/ears")
     monkeypatch.setattr(publish, "get_token", lambda: None)
     with pytest.raises(
-        ValueError, match="no token of the Hugging Face Hub is there; run `hf auth login`, or set HF_TOKEN"
+        ValueError, match="no token for the Hugging Face Hub found; run `hf auth login`, or set HF_TOKEN"
     ):
         push_file(file, "me/ears")
     assert hub.given == []

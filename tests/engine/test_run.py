@@ -38,13 +38,13 @@ def test_a_recipe_becomes_a_model_file_that_the_next_run_begins_from(tmp_path: P
 
 
 def test_a_run_does_not_begin_without_the_weights_it_counts_on(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"give --init.backbone FILE, or --init.needs with nothing behind it"):
+    with pytest.raises(ValueError, match=r"give --init.backbone FILE, or an empty --init.needs"):
         check_init(get_recipe("tpavi_s4_pvt").init)
     with pytest.raises(ValueError, match=r"give --init.model FILE"):
         train_recipe(replace(SMALL, init=InitConfig(needs=("model",))), tmp_path)
     with pytest.raises(ValueError, match=r"init.needs names 'vggsh'; known: backbone, vggish, audio, detector, model"):
         check_init(InitConfig(needs=("vggsh",)))
-    with pytest.raises(FileNotFoundError, match=r"init.vggish is nowhere.pth, which is not there"):
+    with pytest.raises(FileNotFoundError, match=r"init.vggish is nowhere.pth, which does not exist"):
         check_init(InitConfig(vggish=Path("nowhere.pth")))
     assert not (tmp_path / "recipe.json").exists()
 

@@ -64,7 +64,7 @@ def test_a_store_of_another_run_is_refused(tmp_path: Path, place: str) -> None:
         run(tmp_path / "run", 5, store=place)
     with pytest.raises(ValueError, match=r"memory://bucket/run holds a run of another recipe \(train\.seed was 123"):
         run(tmp_path / "other", store=place, seed=1)
-    with pytest.raises(ValueError, match="memory://bucket/run holds a run that has begun; let it resume"):
+    with pytest.raises(ValueError, match="memory://bucket/run holds an unfinished run; resume it"):
         run(tmp_path / "again", store=place, resume=False)
     with pytest.raises(ValueError, match=r"train\.store is 'bucket/run', wanted a place such as s3://bucket/run"):
         run(tmp_path / "local", store="bucket/run")
@@ -88,5 +88,5 @@ def test_a_store_that_fails_does_not_stop_a_run(
 def test_a_machine_without_the_checkpoint_says_what_to_do(tmp_path: Path) -> None:
     from avseg.engine.training.store import need_checkpoint
 
-    with pytest.raises(FileNotFoundError, match=r"which this machine does not have; give all machines the same --out"):
+    with pytest.raises(FileNotFoundError, match=r"which is missing on this machine; use the same --out"):
         need_checkpoint(tmp_path / "step-000000002.pt", None)

@@ -62,13 +62,13 @@ def test_what_cannot_be_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None
         choose(model, CPU, precision="half")
     with pytest.raises(ValueError, match="engine onnxruntime has no precision bf16; it has fp32"):
         choose(model, CPU, "onnxruntime", "bf16")
-    with pytest.raises(ValueError, match="int8 wants clips"):
+    with pytest.raises(ValueError, match="int8 needs clips"):
         choose(model, CPU, "openvino", "int8")
     with pytest.raises(ValueError, match="engine torch has no precision int8; it has fp32, bf16, fp16"):
         choose(model, CPU, precision="int8")
     with pytest.raises(ValueError, match="family zeroshot have no part that an engine can run"):
         choose(small("zeroshot", Task("binary")), CPU, "torch", "bf16")
-    with pytest.raises(ValueError, match="fp16 on a GPU alone"):
+    with pytest.raises(ValueError, match="fp16 only on a GPU"):
         with_engine(model, "torch", "fp16")
     monkeypatch.setenv("AVSEG_ENGINE", "tensorrt")
     with pytest.raises(ValueError, match="AVSEG_ENGINE is 'tensorrt'"):
@@ -77,7 +77,7 @@ def test_what_cannot_be_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None
 
 @dataclass(frozen=True)
 class File:
-    """What an exported file says of itself."""
+    """Read the metadata of an exported file."""
 
     precision: str
     suffix: str = ".xml"
@@ -93,8 +93,8 @@ class File:
         ("fp16", True, "auto", "fp16"),
         ("fp16", False, "auto", "fp32"),
         ("int8", False, "auto", "int8"),
-        ("int8", False, "bf16", "model.xml is in int8 and stays so; leave out precision bf16"),
-        ("fp32", True, "int8", "model.xml is in fp32; a file in int8 is made by avseg export"),
+        ("int8", False, "bf16", "model.xml is in int8 and cannot change; leave out precision bf16"),
+        ("fp32", True, "int8", "model.xml is in fp32; make a file in int8 with avseg export"),
     ],
 )
 def test_files_are_computed_in_what_they_were_made_in(

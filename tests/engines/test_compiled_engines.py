@@ -103,7 +103,7 @@ def test_what_openvino_cannot_follow_is_one_sentence() -> None:
             return torch.linalg.qr(x)[0]
 
     program = torch.export.export(Odd(), (torch.rand(3, 3),))
-    with pytest.raises(ValueError, match=r"OpenVINO cannot follow network .*; take engine torch"):
+    with pytest.raises(ValueError, match=r"OpenVINO cannot convert network .*; use engine torch"):
         converted(program, "network")
 
 
@@ -112,9 +112,9 @@ def test_a_cpu_without_units_is_told_before_anything_is_compiled(monkeypatch: py
     from avseg.engines import openvino_engine
 
     monkeypatch.setattr(openvino_engine, "can", lambda precision: precision == "fp32")
-    with pytest.raises(ValueError, match="this CPU has no units for bf16; take precision fp32"):
+    with pytest.raises(ValueError, match="this CPU has no units for bf16; use precision fp32"):
         with_engine(small("catr", TASKS["catr"]), "openvino", "bf16")
-    with pytest.raises(ValueError, match="engine openvino computes on the CPU, not on cuda; take device cpu or engine"):
+    with pytest.raises(ValueError, match="engine openvino runs on the CPU, not on cuda; use device cpu or engine"):
         openvino_engine.OpenVINOEngine("fp32", torch.device("cuda"))
 
 

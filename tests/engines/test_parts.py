@@ -88,13 +88,13 @@ def test_where_there_is_no_such_graph_each_shape_has_its_own(caplog: pytest.LogC
 
     def refused() -> Runner:
         tried.append(None)
-        raise ValueError("torch.export cannot follow network")
+        raise ValueError("torch.export cannot trace network")
 
     run = InGroups(((1,), (1,)), lambda given: passes_on(made, given[0].shape[1]), refused)
     for width in range(1, FEW + 4):
         run(torch.rand(1, width))
     assert made == [*range(1, FEW + 4)] and len(tried) == 1
-    assert "every further size gets a graph of its own: torch.export cannot follow network" in caplog.text
+    assert "each further size needs its own graph: torch.export cannot trace network" in caplog.text
 
 
 @pytest.mark.parametrize(

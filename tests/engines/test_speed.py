@@ -136,7 +136,9 @@ def test_what_fails_costs_its_row_alone(here: None, model_file: str, monkeypatch
 
 
 def test_mistakes_are_one_sentence(here: None, model_file: str, tmp_path: Path) -> None:
-    with pytest.raises(JobError, match=r"nothing that was asked for can be had; .* torch in fp32, torch in bf16"):
+    with pytest.raises(
+        JobError, match=r"none of the requested engines and precisions is available; .* torch in fp32, torch in bf16"
+    ):
         speeds.measured(ModelSource(model_file), engines=["openvino"], video=(64, 64))
     with pytest.raises(ValueError, match="got 0 frames of 64 x 64, wanted 1 or more of each"):
         speeds.measured(ModelSource(model_file), frames=0, video=(64, 64))
@@ -173,7 +175,7 @@ def test_the_table_says_all_and_fits(
     rows = [
         SpeedRow("torch", "fp32", False, 6.7, 0.149, 0.8, 912.4, 1.5e11, 0.43),
         SpeedRow("openvino", "bf16", True, 33.1, 0.0302, 21.4, 1412.0, 4e11, 0.016),
-        SpeedRow("openvino", "fp16", fault="this CPU has no units for fp16; take precision fp32"),
+        SpeedRow("openvino", "fp16", fault="this CPU has no units for fp16; use precision fp32"),
     ]
     monkeypatch.setattr(speeds, "measured", lambda *_, **__: SpeedReport("s4.safetensors", "A CPU", told, rows))
     assert run(["benchmark", "s4.safetensors"]) == 0

@@ -99,7 +99,7 @@ def test_a_segmenter_takes_an_exported_file_and_tells_the_engine(exported: Path)
 def test_damaged_and_foreign_files_are_one_sentence(exported: Path, tmp_path: Path) -> None:
     cut = tmp_path / "cut.pt2"
     cut.write_bytes(exported.read_bytes()[:1000])
-    with pytest.raises(ValueError, match=r"cut.pt2 is no whole .pt2 file"):
+    with pytest.raises(ValueError, match=r"cut.pt2 is not a complete .pt2 file"):
         load_model(cut)
     with pytest.raises(FileNotFoundError, match=r"there is no file .*none.onnx"):
         load_model(tmp_path / "none.onnx")
@@ -111,17 +111,17 @@ def test_damaged_and_foreign_files_are_one_sentence(exported: Path, tmp_path: Pa
 
 def test_what_cannot_be_exported_is_one_sentence(exported: Path, tmp_path: Path) -> None:
     model = small("cavp", TASKS["cavp"], input=InputSpec((64, 64)))
-    with pytest.raises(ValueError, match=r"names no format; end it in .pt2 \(torch\), .onnx"):
+    with pytest.raises(ValueError, match=r"has no known suffix; use one of .pt2 \(torch\), .onnx"):
         export_model(model, tmp_path / "model.bin")
-    with pytest.raises(ValueError, match=r"end it in .onnx"):
+    with pytest.raises(ValueError, match=r"use the suffix .onnx"):
         export_model(model, tmp_path / "model.xml", to="onnx")
     with pytest.raises(ValueError, match="torch files have no precision int8; they have fp32"):
         export_model(model, tmp_path / "model.pt2", precision="int8")
     with pytest.raises(ValueError, match="onnx files have no precision int8; they have fp32"):
         run(["export", str(exported), "--to", "onnx", "--precision", "int8", "--clips", str(tmp_path)])
-    with pytest.raises(ValueError, match="clips are for int8, and precision is fp32; leave them out"):
+    with pytest.raises(ValueError, match="--clips needs --precision int8, got --precision fp32; leave the clips out"):
         run(["export", str(exported), "--to", "torch", "--clips", str(tmp_path)])
-    with pytest.raises(ValueError, match="is exported already"):
+    with pytest.raises(ValueError, match="is already exported"):
         export_model(open_exported(exported), tmp_path / "model.pt2")
     with pytest.raises(ValueError, match="family zeroshot have no part"):
         export_model(small("zeroshot", Task("binary")), tmp_path / "model.pt2")
@@ -143,16 +143,16 @@ def test_int8_is_measured_on_videos_and_says_so(tmp_path: Path, capsys: pytest.C
     needs("nncf")
     video, path = make_video(tmp_path / "grey.mp4"), tmp_path / "model.xml"
     words = ["export", "demo", "--to", "openvino", "--precision", "int8", "--out", str(path)]
-    with pytest.raises(ValueError, match="no video is given to measure the network's numbers on; give"):
+    with pytest.raises(ValueError, match="int8 needs videos for calibration; give"):
         run(words)
     assert run([*words, "--clips", str(video)]) == 0
-    assert "largest difference to PyTorch" in capsys.readouterr().out
+    assert "largest difference from PyTorch" in capsys.readouterr().out
     assert b"FakeQuantize" in path.read_bytes()
     segmenter = Segmenter(path)
     told = segmenter.describe()
     assert (told["engine"], told["precision"]) == ("openvino", "int8")
     assert len(segmenter.predict(video).frames) == len(Segmenter("demo").predict(video).frames)
-    with pytest.raises(ValueError, match="is in int8 and stays so"):
+    with pytest.raises(ValueError, match="is in int8 and cannot change"):
         Segmenter(path, precision="bf16")
 
 
@@ -161,5 +161,5 @@ def test_a_missing_part_is_named(exported: Path, tmp_path: Path) -> None:
     assert header.family == "cavp" and note.precision == "fp32" and set(note.parts) == {"network"}
     moved = tmp_path / "renamed.pt2"
     shutil.copy(exported, moved)
-    with pytest.raises(FileNotFoundError, match=r"renamed.pt2 belongs together with model.pt2, which is not beside it"):
+    with pytest.raises(FileNotFoundError, match=r"renamed.pt2 needs model.pt2, which is missing from its folder"):
         load_model(moved)

@@ -109,7 +109,7 @@ def test_of_a_generator_only_pictures_with_masks_are_kept(pictures: np.ndarray) 
 def test_no_sound_is_silence_with_a_warning(pictures: np.ndarray, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         result = Segmenter(fake(), fps=1).predict(frames=pictures, fps=10)
-    assert caplog.messages == ["frames come without sound; the model hears silence and may mark nothing"]
+    assert caplog.messages == ["frames come without sound; the model gets silence and may mark nothing"]
     assert not any(frame.objects for frame in result.frames)
 
 
@@ -125,12 +125,12 @@ def test_a_result_of_frames_is_saved(tmp_path: Path, pictures: np.ndarray, sound
 PICTURE = np.zeros((3, 8, 8, 3), np.uint8)
 WAVE = np.zeros(16000, np.float32)
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
-    "fps": ({"frames": PICTURE}, r"fps is None, wanted the pictures a second of frames, such as fps=25"),
+    "fps": ({"frames": PICTURE}, r"fps is None, wanted the frames per second, such as fps=25"),
     "zero fps": ({"frames": PICTURE, "fps": 0}, r"fps is 0, wanted"),
-    "text fps": ({"frames": PICTURE, "fps": "25"}, r"fps is '25', wanted the pictures a second"),
+    "text fps": ({"frames": PICTURE, "fps": "25"}, r"fps is '25', wanted the frames per second"),
     "true fps": ({"frames": PICTURE, "fps": True}, r"fps is True, wanted"),
     "tiny fps": ({"frames": PICTURE, "fps": 1e-6}, r"fps is 1e-06, wanted"),
-    "ragged": ({"frames": [[[1, 2], [3]]], "fps": 1}, r"picture 0 of frames has rows of several lengths"),
+    "ragged": ({"frames": [[[1, 2], [3]]], "fps": 1}, r"picture 0 of frames has rows of different lengths"),
     "endless rate": (
         {"frames": PICTURE, "fps": 1, "audio": WAVE, "sample_rate": float("inf")},
         r"sample_rate is inf, w",
@@ -139,35 +139,38 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "ragged sound": ({"frames": PICTURE, "fps": 1, "audio": [[0.0], [0.0, 1]], "sample_rate": 9}, r"audio has rows of"),
     "samples of a file": (
         {"video": "a.mp4", "audio": WAVE},
-        r"audio is of the type ndarray, wanted the path of a file",
+        r"audio has the type ndarray, wanted the path of a file",
     ),
     "list of times": ({"video": "a.mp4", "start": [1]}, r"start is \[1\], wanted seconds from the beginning"),
-    "rate": ({"frames": PICTURE, "fps": 1, "audio": WAVE}, r"sample_rate is None, wanted that of audio in Hz"),
+    "rate": (
+        {"frames": PICTURE, "fps": 1, "audio": WAVE},
+        r"sample_rate is None, wanted the sample rate of audio in Hz",
+    ),
     "float": ({"frames": PICTURE / 255, "fps": 1}, r"is float64, wanted uint8 .*\(frames \* 255\)\.round\(\) as uint8"),
     "int64": ({"frames": PICTURE.astype(np.int64), "fps": 1}, r"is int64, wanted uint8 from 0 to 255; give 8 bit"),
     "one": ({"frames": PICTURE[0], "fps": 1}, r"shape \(8, 8, 3\), wanted \(T, H, W, 3\).*frames\[None\]"),
     "grey": ({"frames": PICTURE[..., 0], "fps": 1}, r"frames has the shape \(3, 8, 8\), wanted"),
-    "none": ({"frames": iter([]), "fps": 1}, r"frames holds no picture; give at least one"),
-    "no frames": ({"frames": PICTURE[:0], "fps": 1}, r"frames holds no picture"),
+    "none": ({"frames": iter([]), "fps": 1}, r"frames is empty; give at least one picture"),
+    "no frames": ({"frames": PICTURE[:0], "fps": 1}, r"frames is empty"),
     "sizes": ({"frames": [PICTURE[0], PICTURE[0, :4]], "fps": 1}, r"picture 1 of frames has the shape \(4, 8, 3\) and"),
     "turned": (
         {"frames": [PICTURE[0].T], "fps": 1},
         r"picture 0 of frames has the shape \(3, 8, 8\), wanted \(H, W, 3",
     ),
-    "text": ({"frames": "a.mp4", "fps": 1}, r"frames is of the type str, wanted an array"),
+    "text": ({"frames": "a.mp4", "fps": 1}, r"frames has the type str, wanted an array"),
     "samples": ({"frames": PICTURE, "fps": 1, "audio": WAVE.astype(int), "sample_rate": 9}, r"audio is int64, wanted"),
     "loud": ({"frames": PICTURE, "fps": 1, "audio": WAVE + 900, "sample_rate": 9}, r"audio reaches 900, wanted float"),
     "nan": ({"frames": PICTURE, "fps": 1, "audio": WAVE * np.nan, "sample_rate": 9}, r"audio reaches nan, wanted"),
     "columns": (
         {"frames": PICTURE, "fps": 1, "audio": np.stack([WAVE] * 2, 1), "sample_rate": 9},
-        r"audio has the shape \(16000, 2\), wanted \(S,\) or \(A, S\); the channels come first, so give audio\.T",
+        r"audio has the shape \(16000, 2\), wanted \(S,\) or \(A, S\); channels come first, so give audio\.T",
     ),
-    "file": ({"frames": PICTURE, "fps": 1, "audio": "a.wav", "sample_rate": 9}, r"audio of frames is an array"),
-    "part": ({"frames": PICTURE, "fps": 1, "start": 1}, r"start and end are of files"),
-    "both": ({"video": "a.mp4", "frames": PICTURE}, r"both a video and frames are given; give one of them"),
-    "nothing": ({}, r"nothing is given to segment"),
-    "array": ({"video": PICTURE}, r"video is of the type ndarray, wanted a file.* as frames=, with fps="),
-    "fps of a file": ({"video": "a.mp4", "fps": 5}, r"fps and sample_rate of predict are those of frames="),
+    "file": ({"frames": PICTURE, "fps": 1, "audio": "a.wav", "sample_rate": 9}, r"with frames=, audio is an array"),
+    "part": ({"frames": PICTURE, "fps": 1, "start": 1}, r"start and end apply to files"),
+    "both": ({"video": "a.mp4", "frames": PICTURE}, r"both video and frames= are given; give one of them"),
+    "nothing": ({}, r"nothing to segment"),
+    "array": ({"video": PICTURE}, r"video has the type ndarray, wanted a file.* as frames=, with fps="),
+    "fps of a file": ({"video": "a.mp4", "fps": 5}, r"fps= and sample_rate= of predict belong to frames="),
 }
 
 
@@ -191,12 +194,12 @@ def test_numbers_of_other_libraries_are_numbers(pictures: np.ndarray, sound: np.
 
 @pytest.mark.parametrize("model", [None, PICTURE, 3])
 def test_what_is_no_model_is_refused(model: Any) -> None:
-    with pytest.raises(ValueError, match=r"model is of the type \w+, wanted a model, or a file, Hub id or name of one"):
+    with pytest.raises(ValueError, match=r"model has the type \w+, wanted a model, or its file, Hub id or name"):
         Segmenter(model)
 
 
 def test_mono_sound_is_refused_where_left_and_right_are_heard() -> None:
-    with pytest.raises(ValueError, match="frames has mono sound, but this model hears left and right"):
+    with pytest.raises(ValueError, match="frames has mono sound, but this model needs stereo"):
         Segmenter(fake(audio_channels=2), fps=1).predict(frames=PICTURE, fps=1, audio=WAVE, sample_rate=16000)
 
 

@@ -146,9 +146,9 @@ def test_a_stored_result_has_its_part_and_its_sound(video: Path, tmp_path: Path)
     heard.save_video(tmp_path / "heard.mp4")
     original, rate, _ = read_audio(tmp_path / "heard.mp4", 16000, 1)
     assert rate == 16000 and float(original[0, 1000:8000].std()) == pytest.approx(0.4 / 2**0.5, rel=0.05)
-    with pytest.raises(ValueError, match=r"was made with the sound of other\.wav; give that file as audio"):
+    with pytest.raises(ValueError, match=r"was made with the sound of other\.wav; pass that file as audio="):
         Result.load(tmp_path / "heard" / video.stem, video)
-    with pytest.raises(ValueError, match="was made with the sound of its own; leave audio out"):
+    with pytest.raises(ValueError, match="was made with the sound of its own; leave audio= out"):
         Result.load(tmp_path / "part" / video.stem, video, sound)
 
 
@@ -174,7 +174,7 @@ def test_a_picture_with_sound_is_a_video(tmp_path: Path) -> None:
 
 def test_a_clip_has_no_parts(video: Path) -> None:
     clip = Segmenter(fake(), fps=1).predict(frames=moving(3), fps=1).source
-    with pytest.raises(ValueError, match="a clip has its own sound and length; audio, start and end are of files"):
+    with pytest.raises(ValueError, match="a clip has its own sound and length; audio, start and end apply to files"):
         Segmenter(fake()).predict(clip, start=1)  # type: ignore[call-overload]
 
 
@@ -225,15 +225,15 @@ def test_choices_of_objects_are_part_of_the_fingerprint() -> None:
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({"classes": "gren"}, "this model knows no class 'gren'; did you mean 'green'?"),
-        ({"classes": []}, "classes names none; name those that are wanted"),
+        ({"classes": "gren"}, "this model has no class 'gren'; did you mean 'green'?"),
+        ({"classes": []}, "classes is empty; name at least one class"),
         ({"threshold": 1.0}, "threshold is 1.0, wanted 0 or more and below 1"),
         ({"threshold": float("nan")}, "threshold is nan, wanted"),
         ({"threshold": "0.5"}, "threshold is '0.5', wanted"),
-        ({"classes": 3}, "classes is 3, wanted names in a list"),
-        ({"classes": [1]}, "this model knows no class 1; known: green, red"),
-        ({"classes": " , "}, "classes names none"),
-        ({"fps": "2"}, "fps is '2', wanted a positive number of masks a second"),
+        ({"classes": 3}, "classes is 3, wanted a list of names"),
+        ({"classes": [1]}, "this model has no class 1; known: green, red"),
+        ({"classes": " , "}, "classes is empty"),
+        ({"fps": "2"}, "fps is '2', wanted a positive number of masks per second"),
         ({"fps": float("inf")}, "fps is inf, wanted"),
     ],
 )

@@ -148,7 +148,7 @@ def test_a_result_that_contradicts_is_left_alone_unless_it_may_be_replaced(video
     other = Segmenter(fake(), fps=1)
     other.model.network.bias.data.add_(1)
     for run, words in (
-        (Segmenter(segmenter.model, fps=2), "a result with 1 masks a second, not 2"),
+        (Segmenter(segmenter.model, fps=2), "a result with 1 masks per second, not 2"),
         (other, "a result of the model fake with other weights or options"),
         (Segmenter(segmenter.model, fps=1, name="mine"), ""),
     ):
@@ -176,10 +176,10 @@ def test_a_folder_of_the_user_s_own_is_not_touched(videos: Path, tmp_path: Path)
     (out / "good" / "masks").mkdir(parents=True)
     (out / "good" / "masks" / "mine.png").write_bytes(b"mine")
     (reason,) = predict_folder(Segmenter(fake(), fps=1), [videos / "good.mp4"], out).failed.values()
-    assert "holds masks but no result of avseg" in reason
+    assert "holds masks but not a complete result of avseg" in reason
     (out / "mute").write_text("a file in the way", encoding="utf-8")
     (reason,) = predict_folder(Segmenter(fake(), fps=1), [videos / "more" / "mute.mkv"], out).failed.values()
-    assert "no folder but a file of that name" in reason
+    assert "a file of that name instead of a folder" in reason
     assert contents(out) == {"good/masks/mine.png": b"mine", "mute": b"a file in the way"}
 
 
@@ -284,7 +284,7 @@ def test_inputs_are_files_folders_and_patterns_and_results_are_none_of_them(vide
     predict_folder(Segmenter(fake(), fps=1), good, out, overlay=True)
     found = find_videos([str(videos), str(videos / "*.mp4"), str(videos / "good.mp4")], out)
     assert [path.name for path in found] == ["broken.mp4", "good.mp4", "mute.mkv"]
-    with pytest.raises(FileNotFoundError, match="no file, no folder with videos and no pattern"):
+    with pytest.raises(FileNotFoundError, match="is not a video file, a folder with videos or a pattern"):
         find_videos([str(videos / "*.webm")])
 
 
@@ -303,7 +303,7 @@ def test_hidden_files_of_a_folder_are_no_videos_unless_they_are_named(
     monkeypatch.chdir(folder)
     assert find_videos(["."]) == [Path("a.mp4"), Path("more/d.mp4")]
     assert find_videos([".trash", "../videos/more"]) == [Path(".trash/c.mp4"), Path("../videos/more/d.mp4")]
-    with pytest.raises(FileNotFoundError, match="no folder with videos"):
+    with pytest.raises(FileNotFoundError, match="a folder with videos"):
         find_videos(["more/.e"])  # all that is in it lies in a folder that is hidden
 
 
@@ -370,12 +370,12 @@ def test_an_overlay_that_cannot_be_written_costs_nothing_else(noise: Path, tmp_p
 
 def test_an_output_that_cannot_be_written_is_said_before_any_work(videos: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
-    with pytest.raises(OSError, match=r"results cannot be written to .*give another folder"):
+    with pytest.raises(OSError, match=r"results cannot be written to .*choose another folder"):
         predict_paths([str(videos)], "no-model", tmp_path / "file" / "out")
 
 
 def test_no_input_at_all_is_said(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no video is given"):
+    with pytest.raises(ValueError, match="no video given"):
         predict_paths([], "no-model", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

@@ -67,7 +67,7 @@ def test_s4_has_pieces_of_five_seconds_on_its_clock(tmp_path: Path, fps: int) ->
     report = gather(Segmenter(fake(), fps=fps), [path], out, "s4")
     root = out / "dataset_s4"
     (told,) = report.notes
-    assert "holds 1 video as clips: 1 train, 0 val, 0 test, 2 pieces left out, short or" in told
+    assert "holds 1 video as clips: 1 train, 0 val, 0 test, 2 pieces left out as too short or" in told
     assert told in report.summary
     dataset = build_dataset(data_config("s4", root=root), "train")
     assert dataset.ids == ["a_00000"] and list(dataset.annotated(0)) == [0]
@@ -199,14 +199,14 @@ def test_what_does_not_fit_is_refused_before_work(tmp_path: Path) -> None:
         ValueError, match=r"labels for the data set aviseg cannot be made: .* a binary model does not tell"
     ):
         predict_folder(Segmenter(fake(), fps=1), [path], out, save=["dataset:aviseg"])
-    with pytest.raises(ValueError, match=r"wants the masks of every second, and fps is 0\.5; give --fps 1 or more"):
+    with pytest.raises(ValueError, match=r"needs a mask for every second, but fps is 0\.5; use --fps 1 or more"):
         predict_folder(Segmenter(fake(), fps=0.5), [path], out, save=["dataset:s4"])
-    with pytest.raises(ValueError, match=r"dataset:s4 gathers the videos of a run"):
+    with pytest.raises(ValueError, match=r"dataset:s4 collects all videos of a run"):
         Segmenter(fake(), fps=1).predict(path).save(out / "r", save=["dataset:s4"])
     assert not out.exists()
     (out / "dataset_s4").mkdir(parents=True)
     (out / "dataset_s4" / "mine.txt").write_text("mine")
-    with pytest.raises(ValueError, match="dataset_s4 is no folder that avseg gathered labels in"):
+    with pytest.raises(ValueError, match="dataset_s4 is not a folder of labels written by avseg"):
         predict_folder(Segmenter(fake(), fps=1), [path], out, save=["dataset:s4"])
     assert [p.name for p in out.iterdir()] == ["dataset_s4"]
 
@@ -238,7 +238,7 @@ def test_the_command_gathers_and_checks(tmp_path: Path, capsys: pytest.CaptureFi
     assert run(words) == 0
     assert "dataset_s4 holds 1 video as clips: 2 train" in capsys.readouterr().out
     assert run(["data", "check", "s4", "--root", str(out / "dataset_s4"), "--workers", "1"]) == 0
-    assert "truth that a model made, judged by its own table" in capsys.readouterr().out
+    assert "ground truth made by a model, checked against its own table" in capsys.readouterr().out
     dataset = build_dataset(data_config("s4", root=out / "dataset_s4"), "train")
     first = out / "dataset_s4/s4_data/gt_masks/train/star/film_00000/film_00000_1.png"
     assert dataset.files(0).labels == (first,) and np.array(open_image(first)).any()

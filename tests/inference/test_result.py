@@ -202,9 +202,9 @@ def test_tracks_that_overlap_come_back_whole(tracked: Result, tmp_path: Path) ->
 
 def test_what_predict_wrote_comes_back_with_its_video(video: Path, result: Result, tmp_path: Path) -> None:
     folder = result.save(tmp_path / "r")
-    with pytest.raises(MediaError, match=r"square\.mp4 is not at hand, so no overlay can be made of it"):
+    with pytest.raises(MediaError, match=r"the video square\.mp4 is needed to make this: overlay; give the path"):
         Result.load(folder).save_video(tmp_path / "o.mp4")
-    with pytest.raises(MediaError, match="so no overlay can be made of it"):
+    with pytest.raises(MediaError, match="is needed to make this: overlay"):
         Result.load(folder).save(tmp_path / "s", overlay=True)
     assert not (tmp_path / "s").exists()
     again = Result.load(folder, video=video)
@@ -261,18 +261,18 @@ def test_what_is_no_whole_result_is_refused(result: Result, tmp_path: Path) -> N
 
     with pytest.raises(FileNotFoundError, match=r"has no result\.json; give a folder that avseg predict wrote"):
         Result.load(tmp_path)
-    with pytest.raises(ValueError, match=r"result\.json is the file of a result; give the folder that it lies in"):
+    with pytest.raises(ValueError, match=r"result\.json is a file; give its folder"):
         Result.load(folder / "result.json")
-    with pytest.raises(ValueError, match=r"give the file of the video too, as video="):
+    with pytest.raises(ValueError, match=r"give the file of the video too"):
         Result.load(folder, audio="a.wav")
     edited(broken("kind"), format=None, kind="avseg.evaluation")
-    with pytest.raises(ValueError, match=r"is of the kind None, wanted avseg\.result"):
+    with pytest.raises(ValueError, match=r"has the format None, wanted avseg\.result"):
         Result.load(tmp_path / "kind")
     edited(broken("new"), format_version=9)
-    with pytest.raises(ValueError, match="has format version 9 and this avseg reads 1; install a newer avseg"):
+    with pytest.raises(ValueError, match="has format version 9 but this avseg reads 1; install a newer avseg"):
         Result.load(tmp_path / "new")
     (broken("text") / "result.json").write_text("{")
-    with pytest.raises(ValueError, match=r"is no JSON"):
+    with pytest.raises(ValueError, match=r"is not valid JSON"):
         Result.load(tmp_path / "text")
     edited(broken("torn"), video={})
     with pytest.raises(
@@ -301,7 +301,9 @@ def test_what_cannot_be_saved_is_refused(result: Result, tmp_path: Path) -> None
     for name, value in wrong.items():
         with pytest.raises(ValueError, match=f"{name} is '{value}', wanted"):
             result.save(tmp_path / "out", **{name: value})
-    with pytest.raises(ValueError, match=r"a\.avi is no name for the overlay; give one that ends in \.mp4, "):
+    with pytest.raises(
+        ValueError, match=r"a\.avi is not a valid name for the overlay; use a name that ends in \.mp4, "
+    ):
         result.save_video(tmp_path / "a.avi")
     with pytest.raises(ValueError, match=r"style is 'grey', wanted a Style"):
         result.save_video(tmp_path / "a.mp4", "grey")  # type: ignore[arg-type]

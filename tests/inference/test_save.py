@@ -79,7 +79,7 @@ def test_an_unknown_kind_is_a_misuse_before_any_work(tmp_path: Path, capsys: pyt
         run(words)
     assert end.value.code == 2 and "did you mean explain?" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
-    with pytest.raises(ValueError, match="no kind of output is called 'explian'; did you mean 'explain'"):
+    with pytest.raises(ValueError, match="there is no kind of output 'explian'; did you mean 'explain'"):
         predict_folder(Segmenter(fake(), fps=1), [], tmp_path / "out", save=["explian"])
     with pytest.raises(ValueError, match=r"save is 'masks', wanted a list"):
         choose("masks")
@@ -117,7 +117,7 @@ def test_a_page_of_the_user_s_own_is_not_touched(video: Path, tmp_path: Path) ->
     folder.mkdir(parents=True)
     (folder / "explain.html").write_text("mine", encoding="utf-8")
     (reason,) = predict_folder(Segmenter(fake(), fps=1), [video], tmp_path / "out").failed.values()
-    assert "holds explain.html but no result of avseg" in reason
+    assert "holds explain.html but not a complete result of avseg" in reason
 
 
 @pytest.mark.parametrize("method", ["__init__", "add", "finish"])

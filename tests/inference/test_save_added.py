@@ -125,7 +125,7 @@ def test_an_overlay_in_another_style_stays_and_this_is_said(tmp_path: Path, capl
     predict_folder(segmenter, [video], tmp_path, save=["overlay", "masks"])
     painted = (tmp_path / "good" / "overlay.mp4").read_bytes()
     predict_folder(segmenter, [video], tmp_path, save=["overlay"], overlay=Style(opacity=1.0))
-    assert "good.mp4: the overlay that is there stays as it is; remove it" in caplog.text
+    assert "good.mp4: keeping the existing overlay; remove it" in caplog.text
     assert (tmp_path / "good" / "overlay.mp4").read_bytes() == painted
     (tmp_path / "good" / "overlay.mp4").unlink()
     caplog.clear()

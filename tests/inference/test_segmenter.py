@@ -229,7 +229,7 @@ def test_mono_sound_is_refused_by_a_stereo_model(tmp_path: Path) -> None:
     segmenter = Segmenter(fake(audio_channels=2))
     mono = write_video(tmp_path / "mono.mp4", bright(1), 10, sounding(1, (0, 1)), RATE)
     stereo = make(tmp_path / "two.mkv", bright(1), sound=tone(1, RATE, 2), audio=("flac", "stereo", RATE))
-    sentence = "mono.mp4 has mono sound, but this model hears left and right; give a stereo recording"
+    sentence = "mono.mp4 has mono sound, but this model needs stereo; give a stereo recording"
     with pytest.raises(MediaError, match=sentence):
         segmenter.predict(mono)
     report = predict_folder(segmenter, [mono, stereo], tmp_path / "out")

@@ -93,7 +93,7 @@ def test_letters_grow() -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ({"opacity": 1.5}, "opacity of an overlay is 1.5; give a number from 0 to 1"),
+        ({"opacity": 1.5}, "opacity of an overlay is 1.5, wanted a number from 0 to 1"),
         ({"opacity": float("nan")}, "opacity of an overlay is nan"),
         ({"type_size": 0}, "type size of an overlay is 0 times"),
     ],

@@ -208,7 +208,8 @@ def test_one_frame_and_less_than_a_second(tmp_path: Path, count: int) -> None:
 def test_a_model_without_audio_network_is_refused_in_a_sentence(video: Path, tmp_path: Path) -> None:
     segmenter = Segmenter(tracker(audio_network="none"))
     with pytest.raises(
-        ValueError, match=r"no audio network, so it cannot hear a video; .*avseg convert avism .*--vggish"
+        ValueError,
+        match=r"no audio network, so it cannot process the sound of a video; .*avseg convert avism .*--vggish",
     ):
         segmenter.predict(video)
     report = predict_folder(segmenter, [video], tmp_path / "out")
@@ -217,7 +218,7 @@ def test_a_model_without_audio_network_is_refused_in_a_sentence(video: Path, tmp
 
 def test_more_tracks_than_label_maps_hold_are_refused(video: Path) -> None:
     model = tracker(*[0.9] * 300)
-    with pytest.raises(ValueError, match=r"has 299 tracks and label maps tell 255 apart"):
+    with pytest.raises(ValueError, match=r"has 299 tracks, but label maps hold 255"):
         Segmenter(model, options={"candidates": 1000}).predict(video)
 
 

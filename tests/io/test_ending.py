@@ -89,7 +89,7 @@ def test_a_file_cut_in_half_is_told_once(tmp_path: Path, caplog: pytest.LogCaptu
         report = predict_folder(Segmenter(fake(), fps=2), [path], tmp_path / "out", overlay=True)
     assert report.exit_code == 0
     (warning,) = (record.getMessage() for record in caplog.records)
-    assert "of the stated 6.0 s; the file is cut short" in warning
+    assert "of 6.0 s; the file is truncated" in warning
     found = json.loads((tmp_path / "out" / "a" / "result.json").read_text(encoding="utf-8"))
     assert 0.5 < found["video"]["duration"] < 5.5
 
@@ -117,7 +117,7 @@ def test_the_last_picture_stays_as_long_as_the_file_says(
     assert result.duration == pytest.approx(10.0, abs=0.25) and len(result.frames) == 10
     assert end_of(out) == pytest.approx(result.duration, abs=0.002)
     assert probe(out).duration == pytest.approx(result.duration, abs=0.002)
-    assert not [record for record in caplog.records if "cut short" in record.getMessage()]
+    assert not [record for record in caplog.records if "truncated" in record.getMessage()]
 
 
 @pytest.mark.parametrize("suffix", ["mkv", "webm"])

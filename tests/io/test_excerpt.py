@@ -95,7 +95,7 @@ def test_facts_are_of_the_part(video: Path) -> None:
 def test_a_part_behind_the_end_is_refused(video: Path) -> None:
     with pytest.raises(MediaError, match=r"count\.mkv ends at 3\.00 s, before the part that begins at 3\.00 s"):
         list(iter_frames(excerpt(video, 3)))
-    with pytest.raises(ValueError, match="end 1 s is not after start 2 s; give a part that has some length"):
+    with pytest.raises(ValueError, match="end 1 s is not after start 2 s; give an end after the start"):
         excerpt(video, 2, 1)
 
 
@@ -136,8 +136,8 @@ def test_bad_sources_are_refused_in_one_sentence(video: Path, tmp_path: Path) ->
         ((video, None, None, silent), r"silent\.mp4 has no sound that can be decoded; give a sound file"),
         ((video, None, None, tmp_path / "text.wav"), r"text\.wav cannot be opened for its sound .* or no sound$"),
         ((video, None, None, tmp_path / "none.wav"), r"none\.wav is not a file"),
-        ((tmp_path / "p.jpg",), r"p\.jpg is a picture; give the sound that goes with it \(--audio FILE\), or a video"),
-        ((tmp_path / "broken.png", None, None, sound), r"broken\.png is not a whole picture"),
+        ((tmp_path / "p.jpg",), r"p\.jpg is a picture; give a sound for it \(--audio FILE\), or use a video"),
+        ((tmp_path / "broken.png", None, None, sound), r"broken\.png is not a complete picture"),
         ((tmp_path / "none.png", None, None, sound), r"none\.png is not a file; give the path of a picture"),
         ((tmp_path / "p.jpg", 1, None, sound), r"s\.wav ends at 1\.00 s, before the part that begins at 1\.00 s"),
     ]

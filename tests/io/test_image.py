@@ -63,7 +63,7 @@ def test_truncated_pictures_are_named(tmp_path: Path, suffix: str) -> None:
     whole = path.read_bytes()
     for length in (0, 3, 40, len(whole) // 2):
         path.write_bytes(whole[:length])
-        with pytest.raises(ValueError, match=rf"a\.{suffix} is not a whole picture"):
+        with pytest.raises(ValueError, match=rf"a\.{suffix} is not a complete picture"):
             read_rgb(path)
 
 

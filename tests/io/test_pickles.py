@@ -77,7 +77,7 @@ def test_tensors_and_arrays_of_every_protocol(tmp_path: Path, protocol: int, kin
 def test_a_malicious_pickle_is_refused_and_does_not_run(tmp_path: Path, function: Any) -> None:
     marker = tmp_path / "ran"
     path = dump(tmp_path / "evil.pkl", Runs(function, f"touch {marker}"))
-    with pytest.raises(ValueError, match=r"is refused: it asks for .*needs no such thing"):
+    with pytest.raises(ValueError, match=r"is refused: it asks for .*does not need"):
         read_tensor(path)
     assert not marker.exists()
 
@@ -87,7 +87,7 @@ def test_a_malicious_storage_inside_is_refused(tmp_path: Path) -> None:
     marker = tmp_path / "ran"
     torch.save(Runs(os.system, f"touch {marker}"), inner)
     path = dump(tmp_path / "evil.pkl", Runs(torch.storage._load_from_bytes, inner.getvalue()))
-    with pytest.raises(ValueError, match="not a whole pickle"):
+    with pytest.raises(ValueError, match="not a complete pickle"):
         read_tensor(path)
     assert not marker.exists()
 
@@ -99,12 +99,12 @@ def test_a_tensor_past_its_own_bytes_is_refused(tmp_path: Path, size: tuple[int]
     storage = Runs(torch.storage._load_from_bytes, inner.getvalue())
     hooks: Any = collections.OrderedDict()
     evil = Runs(torch._utils._rebuild_tensor_v2, storage, 0, size, stride, False, hooks)
-    with pytest.raises(ValueError, match="reaches past"):
+    with pytest.raises(ValueError, match="is larger than its data"):
         read_tensor(dump(tmp_path / "evil.pkl", evil))
 
 
 def test_a_giant_array_is_not_made(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="not a whole pickle"):
+    with pytest.raises(ValueError, match="not a complete pickle"):
         read_tensor(dump(tmp_path / "evil.pkl", Runs(np.ndarray, (10**13,))))
 
 
@@ -118,7 +118,7 @@ def test_damaged_and_missing_files_are_named(tmp_path: Path) -> None:
     whole = dump(tmp_path / "a.pkl", torch.zeros(100)).read_bytes()
     for data in (b"", whole[:50], whole[:-30], b"hello"):
         (tmp_path / "a.pkl").write_bytes(data)
-        with pytest.raises(ValueError, match=r"a\.pkl is not a whole pickle"):
+        with pytest.raises(ValueError, match=r"a\.pkl is not a complete pickle"):
             read_tensor(tmp_path / "a.pkl")
     with pytest.raises(FileNotFoundError, match=r"b\.pkl"):
         read_tensor(tmp_path / "b.pkl")

@@ -77,7 +77,7 @@ def test_bad_requests_say_what_is_wrong(tmp_path: Path) -> None:
         write_predictions([], tmp_path, BINARY, "gif")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="two predictions are for clip"):
         write_predictions([made(BINARY), made(BINARY)], tmp_path, BINARY)
-    with pytest.raises(ValueError, match="has 4 channels of logits, the task has 1"):
+    with pytest.raises(ValueError, match="has 4 channels of logits, but the task has 1"):
         write_predictions([made(SEMANTIC)], tmp_path, BINARY)
 
 
@@ -113,7 +113,7 @@ def test_a_class_the_task_does_not_have_is_refused(tmp_path: Path) -> None:
 def test_run_lengths_of_fewer_frames_are_refused(tmp_path: Path) -> None:
     write_predictions([made(BINARY, "a")], tmp_path, BINARY, "rle")
     altered(tmp_path, clips=[{"id": "a", "frames": 5, "size": [9, 14]}])
-    with pytest.raises(ValueError, match="holds 2 frames, the index says 5"):
+    with pytest.raises(ValueError, match="has 2 frames, but the index says 5"):
         next(read_predictions(tmp_path))
 
 

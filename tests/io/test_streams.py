@@ -50,8 +50,8 @@ def test_sound_that_cannot_be_decoded_is_silence_with_a_warning(
     assert report.exit_code == 0 and probe(tmp_path / "out" / "phone" / "overlay.mp4").sound is None
     (warning,) = (record.getMessage() for record in caplog.records)
     assert warning == (
-        "phone.mov has only sound of codec apac, which FFmpeg cannot decode here; the model hears silence and may mark "
-        "nothing"
+        "phone.mov has only sound of codec apac, which FFmpeg cannot decode here; "
+        "the model gets silence and may mark nothing"
     )
 
 
@@ -94,7 +94,7 @@ def test_a_song_with_a_cover_has_no_picture(tmp_path: Path, suffix: str) -> None
             if packet.size:
                 packet.stream = streams[packet.stream]
                 out.mux(packet)
-    with pytest.raises(MediaError, match=r"has no picture \(it holds audio, cover\)"):
+    with pytest.raises(MediaError, match=r"has no picture stream \(it holds audio, cover\)"):
         probe(path)
     heard = read_audio(path)
     assert heard is not None and heard[0].shape[1] / 44100 == pytest.approx(2.0, abs=0.1)

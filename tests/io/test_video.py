@@ -252,7 +252,7 @@ def _no_frames(folder: Path) -> Path:
 
 
 BAD = {
-    "truncated": (_truncated, "cut short"),
+    "truncated": (_truncated, "truncated"),
     "empty": (lambda folder: _written(folder, "a.mp4", b""), "is empty"),
     "text": (lambda folder: _written(folder, "a.mp4", b"This is no video.\n" * 40), "cannot be opened as a video"),
     "playlist": (
@@ -284,7 +284,7 @@ def test_a_cut_end_is_told_and_what_came_before_is_used(tmp_path: Path, caplog: 
     path.write_bytes(content[: len(content) // 2])
     with caplog.at_level(logging.WARNING):
         frames = list(iter_frames(path))
-    assert 5 < len(frames) < 35 and "cut short" in caplog.text
+    assert 5 < len(frames) < 35 and "truncated" in caplog.text
 
 
 def test_sound_is_written_beside_the_picture_it_belongs_to(tmp_path: Path) -> None:

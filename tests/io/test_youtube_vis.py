@@ -96,11 +96,11 @@ def test_masks_of_every_form_are_read_and_tracks_of_videos_that_are_left_out_are
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"video_id": 5}, r"results.json, track 1 is of the video 5, which the data set does not have"),
-        ({"video_id": "a"}, r"is of the video 'a', which the data set does not have"),
-        ({"video_id": [4]}, r"is of the video \[4\]"),
-        ({"category_id": 4}, r"track 1 is of the category 4, wanted one of 3, 5"),
-        ({"category_id": None}, r"is of the category None"),
+        ({"video_id": 5}, r"results.json, track 1 has the video 5, which is not in the data set"),
+        ({"video_id": "a"}, r"has the video 'a', which is not in the data set"),
+        ({"video_id": [4]}, r"has the video \[4\]"),
+        ({"category_id": 4}, r"track 1 has the category 4, wanted one of 3, 5"),
+        ({"category_id": None}, r"has the category None"),
         ({"score": None}, r"has the score None, wanted a number"),
         ({"score": float("nan")}, r"has the score nan"),
         ({"segmentations": [None]}, r"video 'a', track 1 has 1 masks, wanted one \(or null\) for each of 3 frames"),
@@ -109,8 +109,8 @@ def test_masks_of_every_form_are_read_and_tracks_of_videos_that_are_left_out_are
             {"segmentations": [None, None, compressed((0, 0, 1, 1), (32, 24))]},
             r"video 'a', track 1, frame 2: a mask has the size \[32, 24\], wanted \[24, 32\]",
         ),
-        ({"segmentations": [None, None, {"size": list(SIZE), "counts": "33"}]}, r"no run lengths of 24 x 32 pixels"),
-        ({"segmentations": [None, None, {"size": list(SIZE), "counts": None}]}, r"no run lengths"),
+        ({"segmentations": [None, None, {"size": list(SIZE), "counts": "33"}]}, r"not run lengths of 24 x 32 pixels"),
+        ({"segmentations": [None, None, {"size": list(SIZE), "counts": None}]}, r"not run lengths"),
     ],
 )
 def test_what_does_not_fit_the_data_set_is_told_in_a_sentence(tmp_path: Path, changes: Any, sentence: str) -> None:
@@ -125,12 +125,12 @@ def test_files_that_are_no_results(tmp_path: Path) -> None:
         read(tmp_path, incomplete)
     for text in ('{"a": 1}', "[1]"):
         (tmp_path / "results.json").write_text(text)
-        with pytest.raises(ValueError, match="is no list of tracks"):
+        with pytest.raises(ValueError, match="is not a list of tracks"):
             read_results(tmp_path / "results.json", Two())
     (tmp_path / "results.json").write_text("[{")
-    with pytest.raises(ValueError, match="is no whole JSON"):
+    with pytest.raises(ValueError, match="is not complete JSON"):
         read_results(tmp_path / "results.json", Two())
-    with pytest.raises(FileNotFoundError, match="there are no results"):
+    with pytest.raises(FileNotFoundError, match="there is no file of results"):
         read_results(tmp_path / "none.json", Two())
 
 
@@ -141,7 +141,7 @@ def test_what_cannot_be_written_leaves_the_file_as_it_was(tmp_path: Path) -> Non
         write_results([some()[1], one], path, {"a": 4})
     with pytest.raises(ValueError, match="two predictions are for the video 'b'"):
         write_results([one, one], path, ids)
-    with pytest.raises(ValueError, match="is of class 2; the classes are 1 to 1"):
+    with pytest.raises(ValueError, match="has class 2; the classes are 1 to 1"):
         write_results(some(), path, ids, categories=(3,))
     with pytest.raises(ValueError, match="null or rle, not as 'none'"):
         write_results([one], path, ids, "none")  # type: ignore[arg-type]

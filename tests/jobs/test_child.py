@@ -76,7 +76,7 @@ def test_what_does_not_stop_ends_the_process_and_stops_the_others(
     stop.set()
     with pytest.raises(JobStopped, match="the work was stopped"):
         deaf.result(60)
-    with pytest.raises(JobStopped, match="ended on account of another question"):
+    with pytest.raises(JobStopped, match="ended because of another job"):
         other.result(60)
     assert child.ask("a") == "a" and child.pid != process
 
@@ -90,5 +90,5 @@ def test_a_death_is_told_to_all_and_counted_once(child: Child, pool: ThreadPoolE
     deaths = [one.exception(60) for one in found]
     assert all(isinstance(one, WorkerDied) and one.shared == (number > 1) for one in deaths)
     assert sorted(one.first for one in deaths if isinstance(one, WorkerDied)) == [False] * (number - 1) + [True]
-    assert "answers ended unexpectedly (signal 9, as the system does where memory runs out)" in str(deaths[0])
+    assert "answers ended unexpectedly (signal 9, possibly by the system because memory ran out)" in str(deaths[0])
     assert child.ask("a") == "a"

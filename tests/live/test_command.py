@@ -58,13 +58,13 @@ def test_what_cannot_be_done_is_one_sentence(tmp_path: Path) -> None:
     folder = tmp_path / "folder.mp4"
     folder.mkdir()
     for words, said in [
-        (["rtsp://127.0.0.1:1/x", "--model", "zeroshot"], "look at a whole video before they mark anything"),
+        (["rtsp://127.0.0.1:1/x", "--model", "zeroshot"], "need the whole video before they predict"),
         (["nothing.mp4", "--model", "demo"], "neither a file nor an address"),
-        (["--model", "demo"], "there is no picture to see"),
-        ([str(here), "--model", "demo", "--out", str(here)], "is there already"),
+        (["--model", "demo"], "there is no video source"),
+        ([str(here), "--model", "demo", "--out", str(here)], "already exists"),
         ([str(here), "--model", "demo", "--out", str(here), "--overwrite"], "is the source itself"),
-        ([str(here), "--model", "demo", "--out", str(folder), "--overwrite"], "is a folder; give --out the name"),
-        ([str(here), "--model", "demo", "--out", str(here / "a" / "b.mp4")], "takes no new file"),
+        ([str(here), "--model", "demo", "--out", str(folder), "--overwrite"], "is a folder; give the name"),
+        ([str(here), "--model", "demo", "--out", str(here / "a" / "b.mp4")], "no new file can be created in"),
         ([str(here), "--model", "demo", "--seconds", "nan"], "seconds is nan"),
         ([str(here), "--model", "demo", "--seconds", "-1"], "seconds is -1"),
         ([str(here), "--model", "demo", "--patience", "-5"], "patience is -5"),

@@ -63,7 +63,7 @@ def test_other_addresses_and_names_are_refused(page: LivePage, path: str, host: 
 
 def test_it_is_for_this_machine_alone_and_for_a_few_viewers(page: LivePage, monkeypatch: pytest.MonkeyPatch) -> None:
     assert page.address.startswith("http://127.0.0.1:")
-    with pytest.raises(ValueError, match=r"port \d+ of 127.0.0.1 cannot be had"):
+    with pytest.raises(ValueError, match=r"port \d+ of 127.0.0.1 cannot be used"):
         LivePage(int(page.address.rsplit(":")[-1].strip("/")), dict)
     page.show(np.zeros((8, 8, 3), np.uint8))
     watching = [urllib.request.urlopen(f"{page.address}stream") for _ in range(pages.VIEWERS)]

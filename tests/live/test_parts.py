@@ -218,16 +218,16 @@ def test_each_picture_gets_the_sound_around_it(kind: dict[str, Any], span: tuple
 
 def test_models_that_need_a_whole_video_are_refused() -> None:
     whole = Segmenter(fake(temporal=Temporal("clip", None)))
-    with pytest.raises(ValueError, match="look at a whole video before they mark anything"):
+    with pytest.raises(ValueError, match="need the whole video before they predict"):
         LiveStream(whole, inputs_of(__file__))
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ({}, "there is no picture to see"),
+        ({}, "there is no video source"),
         ({"source": "a", "camera": "b"}, "both a source and a device are given"),
-        ({"microphone": "default"}, "there is no picture to see"),
+        ({"microphone": "default"}, "there is no video source"),
         ({"source": "missing.mp4"}, "neither a file nor an address"),
         ({"camera": "/dev/video0", "options": ("size",)}, "'size' is not of the form NAME=VALUE"),
     ],

@@ -168,5 +168,5 @@ def test_published_and_repaired_are_names_for_the_suites_own_protocols() -> None
     assert aviseg.own_name("repaired") == aviseg(TASK, "repaired")[0].protocol == "aviseg"
     assert SUITES["vpo"].own_name("published") == "published"
     assert aviseg.has("repaired") and not aviseg.has("cavp")
-    with pytest.raises(ValueError, match="the suite aviseg has no protocol 'cavp'; take aviseg_upstream or aviseg"):
+    with pytest.raises(ValueError, match="the suite aviseg has no protocol 'cavp'; use aviseg_upstream or aviseg"):
         aviseg(TASK, "cavp")

@@ -107,7 +107,7 @@ def test_figures_of_tracks_are_those_of_the_suite(protocol: str) -> None:
 
 def test_bad_input_is_one_sentence() -> None:
     masks, track = torch.zeros(2, 4, 5).bool(), torch.ones(3, 4, 5).bool()
-    with pytest.raises(ValueError, match=r"clip 0: pred is of shape \(2, 4, 5\) and target of \(2, 4, 4\), wanted one"):
+    with pytest.raises(ValueError, match=r"clip 0: pred has shape \(2, 4, 5\) and target of \(2, 4, 4\), wanted one"):
         j_score(masks, masks[..., 1:])
     with pytest.raises(ValueError, match="pred has 2 clips and target 1; give as many"):
         miou([masks.long()] * 2, [masks.long()], 2)
@@ -118,13 +118,15 @@ def test_bad_input_is_one_sentence() -> None:
     with pytest.raises(ValueError, match="no clip was seen"):
         j_score([], [])
     for function in (j_score, f_score):
-        with pytest.raises(ValueError, match="the suite avsbench_object has no protocol 'x'; take published"):
+        with pytest.raises(ValueError, match="the suite avsbench_object has no protocol 'x'; use published"):
             function(masks.float(), masks, protocol="x")
-    with pytest.raises(ValueError, match=r"video 0: the tracks are of shapes \(2, 4, 5\) and \(3, 4, 5\); wanted one"):
+    with pytest.raises(
+        ValueError, match=r"video 0: the tracks have the shapes \(2, 4, 5\) and \(3, 4, 5\); wanted one"
+    ):
         hota([track[1:]], [track])
-    with pytest.raises(ValueError, match=r"video 0: the tracks are of shapes none: give a tensor \(0, T, H, W\)"):
+    with pytest.raises(ValueError, match=r"video 0: the tracks have the shapes none: give a tensor \(0, T, H, W\)"):
         fsla([], [])
-    with pytest.raises(ValueError, match=r"video 0: scores is of shape \(1,\), wanted \(2,\), one a track"):
+    with pytest.raises(ValueError, match=r"video 0: scores has shape \(1,\), wanted \(2,\), one a track"):
         video_map([track, track], [track], scores=[0.5])
     with pytest.raises(ValueError, match=r"clip 'video 000000': predicted classes span 4\.\.4, wanted 1\.\.3"):
         hota([track], [track], pred_classes=[4], num_classes=3)

@@ -33,7 +33,7 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> SuiteSpec:
 def test_a_suite_of_another_package_judges_under_its_own_protocol(toy: SuiteSpec) -> None:
     assert [m.protocol for m in metrics_of(Task("binary"), ["toy"], ["published"])] == ["plain", "plain"]
     assert [m.group for m in SUITES["toy"](Task("binary"), "plain", group=3)] == [3, 3]  # type: ignore[attr-defined]
-    with pytest.raises(ValueError, match="the suite toy has no protocol 'cavp'; take plain"):
+    with pytest.raises(ValueError, match="the suite toy has no protocol 'cavp'; use plain"):
         metrics_of(Task("binary"), ["toy"], ["cavp"])
     assert "plain" in known_protocols()
     assert eval_transforms(DataConfig(), TPAVIConfig().input, "plain")
@@ -50,9 +50,9 @@ def test_help_and_completion_name_it(toy: SuiteSpec) -> None:
 
 
 def test_without_it_nothing_names_it() -> None:
-    with pytest.raises(ValueError, match="no metric suite is called 'toy'"):
+    with pytest.raises(ValueError, match="there is no metric suite 'toy'"):
         metrics_of(Task("binary"), ["toy"], ["published"])
-    with pytest.raises(ValueError, match="no protocol is called 'plain'"):
+    with pytest.raises(ValueError, match="there is no protocol 'plain'"):
         eval_transforms(DataConfig(), TPAVIConfig().input, "plain")
 
 

@@ -96,7 +96,7 @@ BOX = (2, 3, 10, 12)
         (found_of([[BOX] * 2], [4]), r"predicted classes span 4..4, wanted 1..3"),
         (
             replace(found_of([[BOX] * 2], [1]), masks=[[empty_mask((8, 8)), None]]),
-            r"predicted mask is of size \(8, 8\)",
+            r"predicted mask has the size \(8, 8\)",
         ),
     ],
     ids=["size", "length", "nan", "class", "mask"],

@@ -116,7 +116,7 @@ def faulty(upstream: dict[str, Tensor]) -> Iterator[tuple[dict[str, Tensor], str
     yield {k: v for k, v in upstream.items() if not k.startswith("avism_module")}, "one video module.*found none"
     yield (
         {k: v for k, v in upstream.items() if ".av_" not in k},
-        r"does not hear, having no sem_seg_head\.predictor\.av_pre_proj\.weight",
+        r"has no audio branch: no sem_seg_head\.predictor\.av_pre_proj\.weight",
     )
     yield {**upstream, "avism_module.class_embed.weight": torch.zeros(41, 256)}, "40 classes, the task 26"
     yield {k: v for k, v in upstream.items() if ".res4.5." not in k}, "ResNet has 5 blocks in res4"

@@ -371,7 +371,7 @@ def test_masks_are_counted_over_all_processes(monkeypatch: pytest.MonkeyPatch) -
 
 def test_truth_that_does_not_fit_is_refused_in_a_sentence() -> None:
     clip = two_clips()[1]
-    with pytest.raises(ValueError, match="want an InstanceTarget for each of 1 clips, got none"):
+    with pytest.raises(ValueError, match="need an InstanceTarget for each of 1 clips, got none"):
         truth_for(Batch.collate([noise(3)]))
     assert isinstance(clip.target, InstanceTarget)
     beyond = replace(clip, target=replace(clip.target, classes=torch.tensor([4])))

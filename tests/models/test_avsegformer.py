@@ -346,18 +346,18 @@ def test_the_setting_and_the_generation_are_asked_where_tensors_do_not_tell() ->
     assert find_variant(semantic, None) == "avss" and find_variant(semantic, "avss_512") == "avss_512"
     with pytest.raises(ValueError, match="look alike: say which with --variant"):
         find_variant(binary, None)
-    with pytest.raises(ValueError, match="many classes, so that it is of avss"):
+    with pytest.raises(ValueError, match="many classes, so it belongs to avss"):
         find_variant(semantic, "s4")
-    with pytest.raises(ValueError, match="one class, so that it is of s4"):
+    with pytest.raises(ValueError, match="one class, so it belongs to s4"):
         find_variant(binary, "avss")
-    with pytest.raises(ValueError, match="no AVSegFormer checkpoint"):
+    with pytest.raises(ValueError, match="not an AVSegFormer checkpoint"):
         find_variant({"a": torch.zeros(1)}, None)
     assert find_generation(binary, None) == find_generation(binary, 3) == 3 and find_generation(older, 2) == 2
     for state, generation, sentence in (
         (older, None, "give --generation 2"),
         (older, 1, "generation 1 of AVSegFormer .* is not built"),
         (binary, 1, "generation 1 of AVSegFormer .* is not built"),
-        (binary, 2, "so that it is of generation 3"),
+        (binary, 2, "so it belongs to generation 3"),
         (older, 3, "not of generation 3"),
         (binary, 4, "wanted 1, 2 or 3"),
     ):

@@ -299,9 +299,9 @@ def test_sizes_are_read_off_the_tensors(upstream: dict[str, Tensor]) -> None:
 
 
 def test_what_is_no_checkpoint_of_catr_is_refused(upstream: dict[str, Tensor], tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no CATR checkpoint"):
+    with pytest.raises(ValueError, match="not a CATR checkpoint"):
         converting.config_of({"output_conv.4.weight": torch.zeros(1)}, "s4")
-    with pytest.raises(ValueError, match=r"1 tensors are of no known name: transformer\.else"):
+    with pytest.raises(ValueError, match=r"1 tensors have unknown names: transformer\.else"):
         converting.renamed({**upstream, "transformer.else": torch.zeros(1)})
     torch.save(upstream, tmp_path / "s4_best.pth")
     with pytest.raises(ValueError, match=r"give the VGGish weights .* with --vggish FILE"):

@@ -107,10 +107,10 @@ def test_variants_are_told_by_classes_channels_and_the_caller() -> None:
     avss = weightless("avss_r50_dlv3p_c71_vgg")
     assert config_of(avss, find_variant(avss)).input.size == (224, 224)
     assert config_of(avss, find_variant(avss, "avss")).input.rule == "keep"
-    with pytest.raises(ValueError, match="71 classes, so that it is of avss_224 or avss, not of vpo"):
+    with pytest.raises(ValueError, match="71 classes, so it belongs to avss_224 or avss, not to vpo"):
         find_variant(avss, "vpo")
     mono = weightless("vpo_mono_r50_dlv3p_c22_res18")
-    with pytest.raises(ValueError, match="so that it is of vpo, not of vpo_stereo"):
+    with pytest.raises(ValueError, match="so it belongs to vpo, not to vpo_stereo"):
         find_variant(mono, "vpo_stereo")
     merged = {**mono, "segment.upsample.classifier.weight": torch.zeros(20, 256, 1, 1)}
     with pytest.raises(ValueError, match="20 classes, which no published setting has"):

@@ -114,7 +114,7 @@ def test_what_cannot_be_compiled_is_refused() -> None:
         pass
     with pytest.raises(ValueError, match=r"has no 'network\.look' to compile"), compiled_calls(model, ["network.look"]):
         pass
-    with pytest.raises(ValueError, match=r"wanted train\.compile and train\.accumulate 1"):
+    with pytest.raises(ValueError, match=r"needs train\.compile and train\.accumulate 1"):
         TrainConfig(cuda_graphs=True)
-    with pytest.raises(ValueError, match=r"wanted train\.compile and train\.accumulate 1"):
+    with pytest.raises(ValueError, match=r"needs train\.compile and train\.accumulate 1"):
         TrainConfig(cuda_graphs=True, compile=True, accumulate=2)

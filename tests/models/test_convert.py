@@ -48,7 +48,7 @@ def test_s4_and_ms3_must_be_told_apart(upstream: dict[str, Tensor], golden: Any)
     assert find_variant(semantic, None) == "avss"
     with pytest.raises(ValueError, match="not of s4"):
         find_variant(semantic, "s4")
-    with pytest.raises(ValueError, match="no TPAVI checkpoint"):
+    with pytest.raises(ValueError, match="not a TPAVI checkpoint"):
         find_variant({"a": torch.zeros(1)}, None)
 
 

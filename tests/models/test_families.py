@@ -53,7 +53,7 @@ def test_lists_of_models() -> None:
 
 
 def test_unknown_names_are_one_sentence() -> None:
-    with pytest.raises(ValueError, match=r"no model family is called 'tpav'; did you mean 'tpavi'\?"):
+    with pytest.raises(ValueError, match=r"there is no model family 'tpav'; did you mean 'tpavi'\?"):
         create_model("tpav")
     with pytest.raises(ValueError, match=r"tpavi has no preset 'avs'; did you mean 'avss'\?"):
         create_model("tpavi", preset="avs")
@@ -158,10 +158,11 @@ def test_a_file_of_a_family_that_is_not_here_says_which_package_is_missing(
     assert read_header(path).notes == ({"package": "toy-family 0.1"} if source.package else {})
     monkeypatch.delitem(FAMILIES._added, "toy")
     wanted = (
-        r"the family 'toy' of .* is of the package toy-family 0\.1, which is not installed here; pip install it, or "
+        r"the family 'toy' of .* comes from the package toy-family 0\.1, which "
+        r"is not installed here; pip install it, or "
         "name its module with --plugin"
         if source.package
-        else "is of the family 'toy', which is not known here; if a package brings it, pip install it, or name its"
+        else "has the family 'toy', which is unknown here; if a package provides it, pip install it, or name its"
     )
     with pytest.raises(ValueError, match=wanted):
         load_model(path)

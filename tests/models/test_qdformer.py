@@ -197,7 +197,7 @@ def test_the_sounding_loss_wants_to_know_the_classes() -> None:
         small_qdformer(BINARY, sounding_weight=1.0)
     model = small_qdformer(BINARY, sounding_weight=1.0, sounding_classes=5)
     batch = Batch.collate(two_clips())
-    with pytest.raises(ValueError, match="wants truth over 5 classes"):
+    with pytest.raises(ValueError, match="needs ground truth over 5 classes"):
         model.losses(model(batch), batch)
 
 

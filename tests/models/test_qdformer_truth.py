@@ -121,5 +121,5 @@ def test_truth_that_does_not_fit_is_refused_in_a_sentence() -> None:
         truth_for(clip)
     batch = Batch.collate([clip])
     object.__setattr__(batch, "targets", None)
-    with pytest.raises(ValueError, match="want a label map for each of 1 clips, got 0"):
+    with pytest.raises(ValueError, match="need a label map for each of 1 clips, got 0"):
         truth_of(batch, SIZE, GRID, CLASSES)

@@ -181,7 +181,7 @@ def test_losses_by_config_and_annotated_frames_alone() -> None:
     altered = replace(c, target=replace(c.target, labels=c.target.labels.clone(), sounding=sounding))
     altered.target.labels[1:] = 1
     assert loss_of(model, batch(altered)) == terms
-    with pytest.raises(ValueError, match="sounding loss wants truth over 3"):
+    with pytest.raises(ValueError, match="sounding loss needs ground truth over 3"):
         loss_of(model, batch(clip(classes=1)))
     with pytest.raises(ValueError, match="sounding_classes"):
         small_model(sounding_weight=1.0)

@@ -123,7 +123,7 @@ def test_three_seconds_around_a_picture_in_stereo_and_averaged() -> None:
 
 def test_mono_sound_for_a_stereo_model_is_refused() -> None:
     with pytest.raises(
-        ValueError, match="1 channel of sound but the model wants 2; open the data set with stereo=True"
+        ValueError, match="1 channel of sound but the model needs 2; open the data set with stereo=True"
     ):
         decibel_windows(Batch.collate([_clip(_noise(16000))]), SECOND, frames=96, channels=2)
 

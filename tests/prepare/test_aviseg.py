@@ -172,11 +172,11 @@ def test_wrong_material_is_refused_before_anything_is_written(folder: AVISegFold
     torch.save({"a": torch.zeros(1)}, tmp_path / "other.pth")
     with pytest.raises(ValueError, match="not the published weights of VGGish"):
         prepare("aviseg", folder.root, out, vggish=tmp_path / "other.pth", workers=1)
-    with pytest.raises(FileNotFoundError, match=r"none of train.json, val.json and test.json"):
+    with pytest.raises(FileNotFoundError, match=r"no train.json, val.json or test.json"):
         prepare("aviseg", tmp_path, out, workers=1)
     folder.truth["test"]["annotations"][0]["category_id"] = 99
     folder.save()
-    with pytest.raises(ValueError, match=r"test.json, dd: the annotation 11 is of the category 99"):
+    with pytest.raises(ValueError, match=r"test.json, dd: the annotation 11 has the category 99"):
         prepare("aviseg", folder.root, out, workers=1)
     assert not out.exists()
 
@@ -199,7 +199,7 @@ def test_the_command_takes_published_weights(folder: AVISegFolder, tmp_path: Pat
 
 def test_how_features_are_made_is_asked_for_with_their_weights(tmp_path: Path) -> None:
     for option in ({"short": "silence"}, {"resampling": "exact"}):
-        with pytest.raises(ValueError, match="give the weights they need"):
+        with pytest.raises(ValueError, match="need --vggish FILE"):
             prepare("aviseg", tmp_path, tmp_path / "out", **option)
 
 

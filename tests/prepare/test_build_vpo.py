@@ -308,4 +308,4 @@ def test_the_command_builds_and_checks(world: World, tmp_path: Path, capsys: pyt
     assert "VPO-MSMI in" in capsys.readouterr().out
     for name in ("vpo_ms", "vpo_msmi"):
         assert run(["data", "check", name, "--root", str(tmp_path)]) == 0
-    assert "all is there" in capsys.readouterr().out
+    assert "all files exist" in capsys.readouterr().out

@@ -50,10 +50,10 @@ def test_crowds_empty_segmentations_and_small_instances_never_sound(tmp_path: Pa
     report = built(world)
     assert report.samples["train"] == 2
     for words in (
-        "1 annotations passed over: crowd",
-        "5 annotations passed over: without a usable segmentation",
-        "1 annotations passed over: too small",
-        "1 annotations passed over: with a box outside the picture",
+        "1 annotations skipped: crowd",
+        "5 annotations skipped: without a usable segmentation",
+        "1 annotations skipped: too small",
+        "1 annotations skipped: with a box outside the picture",
     ):
         assert words in str(report)
 
@@ -90,7 +90,7 @@ def test_missing_pictures_are_reported_and_the_rest_goes_on(tmp_path: Path) -> N
     assert "1 of 3 pictures are missing" in str(report) and "000000001002.jpg" in str(report)
     for path in (tmp_path / "images").iterdir():
         path.unlink()
-    with pytest.raises(FileNotFoundError, match="none of the 3 pictures that fit is in"):
+    with pytest.raises(FileNotFoundError, match="none of the 3 usable pictures is in"):
         built(world)
 
 
@@ -104,7 +104,7 @@ def test_broken_files_are_left_out_by_name(tmp_path: Path) -> None:
     report = built(world)
     assert report.exit_code == 1 and report.samples["train"] == 2
     reasons = {name[:12]: reason for name, reason in report.left_out}
-    assert "not a whole picture" in reasons[f"{broken:012d}"]
+    assert "not a complete picture" in reasons[f"{broken:012d}"]
     assert "is 40 x 60, the instances say 40 x 80" in reasons[f"{wide:012d}"]
     assert f"left out {broken:012d}" in str(report)
 
@@ -116,7 +116,7 @@ def test_a_sounding_object_that_the_others_cover_leaves_its_sample_out(tmp_path:
     for name in ("dog", "cat", "car"):
         world.sounds(name, 2)
     report = built(world, "ms")
-    assert report.left_out == [(f"{hidden:012d}", "a sounding object is covered by the others")]
+    assert report.left_out == [(f"{hidden:012d}", "a sounding object is completely covered by others")]
     assert report.samples["train"] == 1 and report.exit_code == 1
 
 
@@ -165,7 +165,7 @@ def test_a_split_without_sounds_or_pictures_is_said(tmp_path: Path) -> None:
     world.sounds("dog", 2)
     report = built(world, fractions=(0.5, 0.25, 0.25))
     assert "val has no sound of dog: they stay silent there" in report.notes
-    assert "val is empty: no picture of it fits" in report.notes
+    assert "val is empty: it has no usable picture" in report.notes
     assert report.samples["val"] == 0 and report.samples["test"] == 1
 
 
@@ -210,7 +210,7 @@ def test_without_table_or_captions_people_are_left_out_with_a_warning(tmp_path: 
     world.clips[-1] = (world.clips[-1][0], "male singing")
     report = built(world)
     assert report.classes == {"dog": 3}
-    assert any("are left out of `person`; give persons or captions" in note for note in report.notes)
+    assert any("are left out; give --persons or --captions" in note for note in report.notes)
 
 
 @pytest.mark.parametrize(
@@ -240,9 +240,9 @@ def test_captions_of_another_form_are_refused(tmp_path: Path, rows: list[object]
 def test_tables_that_are_no_text_are_named(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_bytes(b"\xff\xfe\x00bad")
-    with pytest.raises(ValueError, match=r"table\.csv is no table of UTF-8 text"):
+    with pytest.raises(ValueError, match=r"table\.csv is not a table in UTF-8"):
         read_sounds(path)
-    with pytest.raises(ValueError, match=r"table\.csv is no table of UTF-8 text"):
+    with pytest.raises(ValueError, match=r"table\.csv is not a table in UTF-8"):
         read_persons(path, None)
 
 
@@ -255,7 +255,7 @@ def test_the_class_map_can_be_changed_and_replaced(tmp_path: Path) -> None:
     path = tmp_path / "map.json"
     path.write_text(json.dumps({"dog": ["woof"]}))
     assert read_class_map(path) == {"dog": ("woof",)}
-    with pytest.raises(ValueError, match="no class of VPO; did you mean 'dog'"):
+    with pytest.raises(ValueError, match="not a class of VPO; did you mean 'dog'"):
         read_class_map(None, ["dogg=woof"])
     with pytest.raises(ValueError, match="no `=`"):
         read_class_map(None, ["dog"])
@@ -332,7 +332,7 @@ def test_instances_of_another_form_are_refused(tmp_path: Path, change: object, w
         ({"fractions": (0.5, 0.2, 0.2)}, "sum to 1"),
         ({"min_area": 1.5}, "shares from 0 to below 1"),
         ({"cap": 0}, "at least 1"),
-        ({"sources": (3, 2)}, "no fewer"),
+        ({"sources": (3, 2)}, "not below"),
     ],
 )
 def test_options_out_of_range_are_refused(options: dict[str, object], words: str) -> None:
@@ -342,7 +342,7 @@ def test_options_out_of_range_are_refused(options: dict[str, object], words: str
 
 def test_the_set_the_seed_and_the_sources_are_checked_first(tmp_path: Path) -> None:
     world = small(tmp_path)
-    with pytest.raises(ValueError, match="no set of VPO is called 'mss'; did you mean"):
+    with pytest.raises(ValueError, match="there is no VPO set 'mss'; did you mean"):
         build_vpo("mss", *world.save(), tmp_path, 0)
     with pytest.raises(ValueError, match="the seed -1"):
         build_vpo("ss", *world.save(), tmp_path, -1)

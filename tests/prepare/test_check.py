@@ -31,7 +31,7 @@ def test_a_whole_synthetic_folder_is_fine(worlds: Path, name: str) -> None:
     assert report.ok
     assert report.exit_code == 0
     assert report.whole == report.found == report.expected == {"train": 4, "val": 1, "test": 1}
-    assert "all is there" in str(report)
+    assert "all files exist" in str(report)
     assert "synthetic" in str(report)
 
 
@@ -61,7 +61,7 @@ def test_every_kind_of_fault_is_found(copy: Path) -> None:
     report = check("s4", copy / "s4", workers=1)
     reasons = " ".join(fault.reason for fault in report.faults)
     assert len(report.faults) == 4
-    for words in ("_2.png is missing", "_2.png is not a whole picture", "zero bytes", "asks for os.system"):
+    for words in ("_2.png is missing", "_2.png is not a complete picture", "zero bytes", "asks for os.system"):
         assert words in reasons
     assert report.whole == {"train": 2, "val": 0, "test": 0}
 
@@ -71,7 +71,7 @@ def test_absent_log_mel_is_a_note_and_only_ten_faults_are_shown(copy: Path) -> N
         path.unlink()
     report = check("ms3", copy / "ms3", workers=1)
     assert report.ok
-    assert "6 of 6 log-mel pickles are absent" in str(report)
+    assert "6 of 6 log-mel pickles are missing" in str(report)
     table = copy / "ms3" / "ms3_meta_data.csv"
     table.write_text(table.read_text() + "".join(f"gone_{i},train\n" for i in range(15)))
     report = check("ms3", copy / "ms3", workers=1)

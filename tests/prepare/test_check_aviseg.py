@@ -35,7 +35,7 @@ def test_a_whole_folder_is_fine(folder: AVISegFolder, capsys: pytest.CaptureFixt
     assert report.ok and report.whole == report.found == report.expected == {"train": 2, "val": 1, "test": 2}
     assert "2 videos have no mask to train on, and training leaves them out" in report.notes
     assert run(["data", "check", "aviseg", "--root", str(folder.root)]) == 0
-    assert "all is there" in capsys.readouterr().out
+    assert "all files exist" in capsys.readouterr().out
 
 
 def test_the_published_numbers_and_names_are_wanted_of_a_real_folder(folder: AVISegFolder) -> None:
@@ -78,19 +78,19 @@ def test_every_kind_of_fault_is_found_at_once(folder: AVISegFolder) -> None:
     found = reasons(report)
     assert report.whole == {"train": 1, "val": 1, "test": 0} and report.exit_code == 1
     dd = "\n".join(found["test", "dd"])
-    assert "annotation 11 is of the category 4; the file's table has 3, 5, 7" in dd
+    assert "annotation 11 has the category 4; the file's table has 3, 5, 7" in dd
     assert "annotation 12 has 3 segmentations" in dd
     assert "annotation 13 is null in every frame" in dd
     assert "annotation 14, frame 1: a mask has the size [1, 2]" in dd
     assert "2 of 4 frames are missing" in dd and len(found["test", "dd"]) == 5
     aa = "\n".join(found["train", "aa"])
     assert "annotation 14 has 5 bboxes, wanted one (or null) for each of 6 frames" in aa
-    assert "00003.jpg is not a whole picture" in aa
+    assert "00003.jpg is not a complete picture" in aa
     assert "00004.jpg is 9 pixels high and 9 wide, the truth 24 and 32" in aa
     assert "aa.npy are (5, 128), wanted (6, 128)" in aa and len(found["train", "aa"]) == 4
     assert ["the sound" in reason for reason in found["test", "ee"]] == [True]
     assert found["val", "val.json"] == ["has another table of categories than train.json"]
-    assert "1 videos have less sound than frames by more than a second: silence is heard there" in report.notes
+    assert "1 videos have over a second less sound than frames; silence fills the gap" in report.notes
     assert "1 videos have no features; only --data.audio features needs them" in report.notes
     assert "1 videos have masks without a box, which training leaves out" in report.notes
 

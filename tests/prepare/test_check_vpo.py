@@ -63,7 +63,7 @@ def test_missing_and_broken_files_are_named(copy: Path) -> None:
     write_png(folder / "mask" / f"{pictures[3].stem}.png", np.full((40, 60), 18, np.uint8))
     write_png(folder / "mask" / f"{pictures[4].stem}.png", np.full((40, 60), 1, np.uint8))
     reasons = {fault.clip: fault.reason for fault in check("vpo_ms", copy, workers=1).faults}
-    said = ("is missing", "not a whole picture", "they must agree", "shows dog, the rows say", "no class of VPO")
+    said = ("is missing", "not a complete picture", "they must agree", "shows dog, the rows say", "no class of VPO")
     for picture, words in zip(pictures, said, strict=False):
         assert words in reasons[picture.stem]
     assert len(reasons) == 5
@@ -85,7 +85,7 @@ def test_a_missing_sound_names_its_file_and_unusual_ones_are_remarks(copy: Path)
     ("kind", "column", "value", "words"),
     [
         ("ss", 6, "1.2", "the audio_pos '1.2', wanted a number from 0"),
-        ("ss", 3, "wolf", "the class 'wolf', which VPO does not have"),
+        ("ss", 3, "wolf", "the class 'wolf', which is not in VPO"),
         ("ms", 2, "99", "the cateId 99"),
     ],
 )
@@ -121,7 +121,7 @@ def test_a_class_twice_is_a_fault_in_ms_alone(copy: Path) -> None:
     path = copy / "VPO" / "VPO-MS" / "vpo_ms_data_stereo.csv"
     lines = path.read_text().splitlines()
     path.write_text("\n".join([*lines, lines[-1]]) + "\n")
-    assert "two sources are of one class" in str(check("vpo_ms", copy, workers=1))
+    assert "two sources have the same class" in str(check("vpo_ms", copy, workers=1))
 
 
 def test_a_missing_table_is_a_fault(tmp_path: Path) -> None:

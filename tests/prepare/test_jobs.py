@@ -79,7 +79,7 @@ def test_a_killed_worker_is_told_in_one_sentence(program: subprocess.Popen[str],
     os.kill(hand, signal.SIGKILL)
     _, said = program.communicate(timeout=30)
     assert program.returncode == 1
-    assert said.strip().splitlines()[-1].startswith("RuntimeError: a worker process ended in the middle of its work")
+    assert said.strip().splitlines()[-1].startswith("RuntimeError: a worker process ended unexpectedly")
 
 
 def threads_of(_: int) -> int:

@@ -123,7 +123,7 @@ def test_clips_without_truth_or_sound_and_of_one_frame_are_shown(tmp_path: Path)
     around = clip(labels(1), 1, name="still", audio=torch.rand(1, 24000), audio_start=-1.0)
     text = page(tmp_path, Given([clip(None, name="bare"), deaf, around], Task("binary")))
     assert text.count("<h2>") == 3 and text.count("<audio") == 2
-    assert "features of the sound" in text and "<strong>sounding</strong>: -1 to 2 s" in text and "1 frame of" in text
+    assert "audio features" in text and "<strong>sounding</strong>: -1 to 2 s" in text and "1 frame of" in text
 
 
 def test_clips_come_from_all_over_the_split(tmp_path: Path) -> None:
@@ -153,12 +153,16 @@ def test_a_folder_tells_which_data_set_it_holds(tmp_path: Path, capsys: pytest.C
     assert run(["data", "view", str(tmp_path / "ms3"), "-o", str(tmp_path / "page.html")]) == 0
     assert "<h1>ms3, train</h1>" in (tmp_path / "page.html").read_text(encoding="utf-8")
     for folder, kind, sentence in (
-        (tmp_path, ValueError, "has the layout of no data set with clips in train; name the data set with --data.name"),
+        (
+            tmp_path,
+            ValueError,
+            "has no known layout of a data set with clips in train; name the data set with --data.name",
+        ),
         (tmp_path / "no", FileNotFoundError, "does not exist"),
     ):
         with pytest.raises(kind, match=sentence):
             run(["data", "view", str(folder)])
     with pytest.raises(ValueError, match=r"given twice, as .* and as --data\.root"):
         run(["data", "view", str(tmp_path), "--data.root", "x"])
-    with pytest.raises(ValueError, match="no data set is named"):
+    with pytest.raises(ValueError, match="no data set given"):
         run(["data", "view"])

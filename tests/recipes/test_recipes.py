@@ -21,7 +21,7 @@ def test_every_recipe_opens_and_says_what_it_is(name: str) -> None:
 
 
 def test_an_unknown_recipe_is_answered_with_the_nearest() -> None:
-    with pytest.raises(ValueError, match=r"no recipe is called 'tpavi_s4_pvtt'; did you mean 'tpavi_s4_pvt'\?"):
+    with pytest.raises(ValueError, match=r"there is no recipe 'tpavi_s4_pvtt'; did you mean 'tpavi_s4_pvt'\?"):
         get_recipe("tpavi_s4_pvtt")
 
 

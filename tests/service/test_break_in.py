@@ -59,8 +59,8 @@ def test_fields_that_are_odd_get_a_sentence(tmp_path: Path) -> None:
     forms = (
         ((video, video), 422, "'video' was sent twice"),
         ((video, ("fps", None, b"1"), ("fps", None, b"2")), 422, "'fps' was sent twice"),
-        ((video, ("choices", None, rb'{"vocabulary": "\ud800"}')), 422, "half a character"),
-        ((video,) * 3, 400, "no multipart/form-data that can be read"),
+        ((video, ("choices", None, rb'{"vocabulary": "\ud800"}')), 422, "a lone surrogate"),
+        ((video,) * 3, 400, "the multipart/form-data is invalid"),
         ((video, ("classes", None, b"x" * 2_000_000)), 400, "exceeded maximum size"),
     )
     for parts, status, sentence in forms:
@@ -68,7 +68,7 @@ def test_fields_that_are_odd_get_a_sentence(tmp_path: Path) -> None:
             ask(tmp_path, form(*parts))
         assert refused.value.status == status
     texts = {
-        r'{"url": "https://a/x", "classes": "\ud800"}': "half a character",
+        r'{"url": "https://a/x", "classes": "\ud800"}': "a lone surrogate",
         '{"url": "https://a/x", "save": 5}': "save is 5",
         '{"url": "https://a/x", "save": ["csv", 5]}': "save is ",
         "{}": "no url was sent",
@@ -249,10 +249,10 @@ def test_hosts_are_named_as_owners_write_them(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(socket, "create_connection", connect)
     for url in ("https://videos.example/a.mp4", "https://VIDEOS.example:443/a.mp4"):
         asked.clear()
-        with pytest.raises(Refusal, match="does not give the video"):
+        with pytest.raises(Refusal, match="does not send the video"):
             fetch(url, tmp_path, ("Videos.Example:443",), 1000, 5.0)
         assert asked == [("8.8.8.8", 443), ("8.8.4.4", 443)]  # the second where the first is not there
-    with pytest.raises(Refusal, match="no URL of videos"):
+    with pytest.raises(Refusal, match="URLs of videos"):
         fetch("http://videos.example/a.mp4", tmp_path, ("Videos.Example:443",), 1000, 5.0)
 
 
@@ -261,7 +261,7 @@ def test_keys_are_those_that_a_header_can_hold(tmp_path: Path) -> None:
     file.write_bytes(b"\xef\xbb\xbffirst-key-of-a-file\r\n")
     assert Keys.read(file).owner("first-key-of-a-file")
     file.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ValueError, match="is no text in UTF-8"):
+    with pytest.raises(ValueError, match="is not UTF-8 text"):
         Keys.read(file)
     with pytest.raises(ValueError, match="API key 1 has a character that a header cannot hold") as refused:
         Keys(["schlüssel-von-jemandem"])

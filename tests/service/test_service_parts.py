@@ -129,7 +129,7 @@ def test_a_job_on_which_the_process_dies_is_tried_once_more(tmp_path: Path, monk
     bench.until(lambda: bench.state(job) == "failed")
     found = bench.service.store.find(job.id)
     assert found is not None and worker.runs == 2
-    assert found.fault.endswith("ended unexpectedly (signal 11), on every one of 2 tries")
+    assert found.fault.endswith("ended unexpectedly (signal 11), in each of 2 attempts")
     worker.act = lambda *_: None
     other = bench.send()
     bench.until(lambda: bench.state(other) == "done")
@@ -147,7 +147,7 @@ def test_a_service_that_is_closed_leaves_its_job_to_the_next(tmp_path: Path, mon
     bench = Bench(tmp_path, Fake(wait), monkeypatch)
     job, cancelled = bench.send(), bench.send()
     bench.until(lambda: bench.state(job) == "running")
-    with pytest.raises(ValueError, match="another avseg serve works in"):
+    with pytest.raises(ValueError, match="another avseg serve uses"):
         folder_lock(tmp_path)
     assert bench.service.cancel(cancelled).state == "cancelled"
     bench.service.close()
@@ -163,7 +163,7 @@ def test_results_are_removed_when_their_time_is_over(tmp_path: Path, monkeypatch
     job = bench.send()
     bench.until(lambda: bench.state(job) == "gone")
     bench.until(lambda: not list((tmp_path / "jobs").iterdir()))
-    with bench.service.arriving(), pytest.raises(Refusal, match="1 jobs wait here") as refused:
+    with bench.service.arriving(), pytest.raises(Refusal, match="the queue is full with 1 jobs") as refused:
         bench.send()
     assert refused.value.status == 429 and not list((tmp_path / "jobs").iterdir())
     bench.service.close()
@@ -217,11 +217,11 @@ def test_a_url_gives_its_file_and_nothing_else(tmp_path: Path, other: int) -> No
     assert get("/a%2f..%2ffilm.mp4?x=1").read_bytes() == b"x" * 50
     assert [path.parent for path in tmp_path.rglob("*.mp4")] == [tmp_path / "video"]
     cases: tuple[tuple[int, str, dict[str, Any]], ...] = (
-        (502, "status 302; give the URL to which it redirects", {"path": "/away"}),
-        (413, "more than", {"path": "/film", "most": 10}),
+        (502, "status 302; send the URL to which it redirects", {"path": "/away"}),
+        (413, "larger than", {"path": "/film", "most": 10}),
         (504, "within 0.1 s", {"path": "/slow", "seconds": 0.1}),
-        (502, "does not give the video", {"path": "/cut"}),
-        (403, "an address inside a network", {"path": "/film", "allowed": is_public}),
+        (502, "does not send the video", {"path": "/cut"}),
+        (403, "a private address", {"path": "/film", "allowed": is_public}),
     )
     for place, (status, sentence, words) in enumerate(cases):
         with pytest.raises(Refusal, match=sentence) as refused:
@@ -238,23 +238,23 @@ def test_urls_that_are_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     cases = {
-        "http://videos.example/a.mp4": (403, "has an address inside a network"),
-        "http://other.example/a.mp4": (403, r"no URL of other\.example is taken here"),
-        "http://videos.example:22/a.mp4": (403, r"no URL of videos\.example:22"),
-        "http://videos.example@other.example/a.mp4": (422, "no name and no password"),
-        "http://me:secret@videos.example/a.mp4": (422, "no name and no password"),
+        "http://videos.example/a.mp4": (403, "has a private address"),
+        "http://other.example/a.mp4": (403, r"URLs of other\.example are not accepted here"),
+        "http://videos.example:22/a.mp4": (403, r"URLs of videos\.example:22"),
+        "http://videos.example@other.example/a.mp4": (422, "not contain a user name or a password"),
+        "http://me:secret@videos.example/a.mp4": (422, "not contain a user name or a password"),
         "file:///etc/passwd": (422, "must begin with"),
         "http://videos.example/a b.mp4": (422, "hold no spaces"),
         "http://videos.example/\r\nX: y": (422, "hold no spaces"),
-        "http://[::1/": (422, "no URL"),
-        "http://videos.example:99999/": (422, "no URL"),
+        "http://[::1/": (422, "not a valid URL"),
+        "http://videos.example:99999/": (422, "not a valid URL"),
     }
     for url, (status, sentence) in cases.items():
         with pytest.raises(Refusal, match=sentence) as refused:
             fetch(url, tmp_path, ("videos.example",), 1000, 1.0)
         assert refused.value.status == status and "secret" not in refused.value.sentence
     assert asked == ["videos.example"]
-    with pytest.raises(Refusal, match="no URL is taken here"):
+    with pytest.raises(Refusal, match="this service accepts no URLs"):
         fetch("http://videos.example/a.mp4", tmp_path, (), 1000, 1.0)
 
 
@@ -269,7 +269,7 @@ def test_the_address_that_was_checked_is_the_one_that_is_asked(tmp_path: Path, m
         raise ConnectionRefusedError
 
     monkeypatch.setattr(socket, "create_connection", connect)
-    with pytest.raises(Refusal, match="does not give the video"):
+    with pytest.raises(Refusal, match="does not send the video"):
         fetch("http://videos.example/a.mp4", tmp_path, ("videos.example",), 1000, 1.0)
     assert asked == [("8.8.8.8", 80)]
 
@@ -365,10 +365,10 @@ def test_other_machines_are_let_in_with_a_key_alone(tmp_path: Path, monkeypatch:
     from avseg.service.server import serve
 
     monkeypatch.delenv("AVSEG_API_KEYS", raising=False)
-    with pytest.raises(ValueError, match=r"other machines reach 0\.0\.0\.0, and there are no API keys"):
+    with pytest.raises(ValueError, match=r"other machines can reach 0\.0\.0\.0, but there are no API keys"):
         serve(Settings(("demo",), tmp_path / "state"), host="0.0.0.0")
     with pytest.raises(FileNotFoundError, match=r"the model file .*none\.safetensors is missing"):
         serve(Settings((str(tmp_path / "none.safetensors"),), tmp_path / "state"))
-    with pytest.raises(ValueError, match="two models are called alike"):
+    with pytest.raises(ValueError, match="two models have the same name"):
         Settings(("a/model.safetensors", "b/model.safetensors"), tmp_path)
     assert not (tmp_path / "state").exists()

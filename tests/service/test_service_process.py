@@ -152,10 +152,10 @@ def test_files_above_a_limit_are_refused_by_their_header(server: Server, video: 
     large = tmp_path / "large.mp4"
     large.write_bytes(bytes(2_000_001))
     cases = {
-        claims(tmp_path / "huge.avi", 100_000, 100_000): (422, "huge.avi states no size"),
+        claims(tmp_path / "huge.avi", 100_000, 100_000): (422, "huge.avi has no valid picture size"),
         gif(tmp_path / "wide.mp4", 16_000, 16_000): (422, "wide.mp4 has pictures of 16000 x 16000 pixels"),
         make(tmp_path / "hours.mp4", counting(2), times=[0.0, 36_000.0]): (422, "hours.mp4 lasts 36000."),
-        large: (413, "large.mp4 has 2.0 MB and at most 2 MB"),
+        large: (413, "large.mp4 has 2.0 MB, the limit is 2 MB"),
     }
     for path, (status, sentence) in cases.items():
         answer = server.send(path)
@@ -167,12 +167,12 @@ def test_files_above_a_limit_are_refused_by_their_header(server: Server, video: 
 
 def test_fields_that_cannot_be_taken_are_refused(server: Server, video: Path) -> None:
     cases = (
-        ({"model": "/etc/passwd"}, "no model is called '/etc/passwd' here"),
+        ({"model": "/etc/passwd"}, "there is no model '/etc/passwd' here"),
         ({"treshold": "0.5"}, "there is no field 'treshold'; did you mean 'threshold'"),
         ({"fps": "fast"}, "fps is 'fast', wanted a number"),
         ({"fps": "nan"}, "fps is nan"),
-        ({"save": "mask"}, "no kind of output is called 'mask'"),
-        ({"choices": '{"vocabulary": "/etc/passwd"}'}, "vocabulary is '/etc/passwd', which names a file"),
+        ({"save": "mask"}, "there is no kind of output 'mask'"),
+        ({"choices": '{"vocabulary": "/etc/passwd"}'}, "vocabulary is '/etc/passwd', which is the name of a file"),
         ({"choices": "{"}, "choices is no JSON"),
         ({"options": '{"candidates": "x"}'}, "the option candidates is 'x'"),
         ({"style": '{"opacity": 3}'}, "the opacity of an overlay is 3"),
@@ -190,7 +190,7 @@ def test_fields_that_cannot_be_taken_are_refused(server: Server, video: Path) ->
     assert server.call("POST", "/v1/predictions", files={"other": b"x"}).status_code == 422
     # What a model does not know is told when the job has failed.
     failed = server.ended(server.send(video, classes="unicorn").json()["id"])
-    assert failed["state"] == "failed" and failed["error"].startswith("this model knows no class 'unicorn'")
+    assert failed["state"] == "failed" and failed["error"].startswith("this model has no class 'unicorn'")
     assert server.call("GET", f"/v1/predictions/{failed['id']}/result").status_code == 404
 
 
@@ -273,7 +273,7 @@ def test_a_full_queue_and_a_slow_upload_are_refused(tmp_path: Path, long: Path, 
         job = small.send(long).json()
         refused = small.send(long)
         assert refused.status_code == 429 and int(refused.headers["retry-after"]) > 0
-        assert "which is the most" in refused.json()["error"]
+        assert "queue is full" in refused.json()["error"]
         small.call("DELETE", job["links"]["self"])
         assert small.send(long).status_code == 202
         assert small.end() == 0 and "Traceback" not in small.log.read_text()

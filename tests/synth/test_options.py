@@ -86,11 +86,15 @@ def test_options_of_features_are_for_one_preparation(
 
 
 def test_what_a_data_set_cannot_is_said_with_those_that_can(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"no data set 'synth' can be written of the synthetic world; known: aviseg, "):
+    with pytest.raises(
+        ValueError, match=r"there is no data set 'synth' that can be written with synthetic clips; known: aviseg, "
+    ):
         write("synth", tmp_path, 3, 0)
-    with pytest.raises(ValueError, match=r"no data set 'single' can be made of raw material; known: aviseg"):
+    with pytest.raises(
+        ValueError, match=r"there is no data set 'single' that can be prepared from raw material; known: aviseg"
+    ):
         prepare("single", tmp_path, tmp_path)
-    with pytest.raises(ValueError, match=r"no data set 'avs_1s7m' can be checked; did you mean 'avss'"):
+    with pytest.raises(ValueError, match=r"there is no data set 'avs_1s7m' that can be checked; did you mean 'avss'"):
         check("avs_1s7m", tmp_path)
 
 
@@ -137,7 +141,7 @@ def test_a_data_set_of_another_package_has_the_commands(
     assert capsys.readouterr().out == "3 greetings\n"
     assert (tmp_path / "out" / "clips.txt").read_text() == "\n".join(["hello hello hello hello"] * 3)
     assert run(["data", "check", "greetings", "--root", root]) == 0
-    assert "all is there and can be read" in capsys.readouterr().out
+    assert "all files exist and can be read" in capsys.readouterr().out
     assert write("greetings", tmp_path / "other", 1, 0, words=1) == "1 greetings"
     assert complete(["data", "synth", "gre"]) == ["greetings"]
     assert complete(["data", "prepare", "gre"]) == []

@@ -135,7 +135,7 @@ def test_twin_pictures_hold_two_of_a_class_and_others_none() -> None:
 
 
 def test_pictures_without_room_are_given_up_in_a_sentence() -> None:
-    with pytest.raises(ValueError, match="take a larger or wider size, or an easier difficulty"):
+    with pytest.raises(ValueError, match="use a larger or wider size, or an easier difficulty"):
         draw_picture(3, 7, True, StillOptions(difficulty="hard", size=(16, 200)))
 
 

@@ -157,7 +157,7 @@ def test_cancel_stops_the_work(page: Any, server: Served, films: dict[str, Path]
     upload(page, films["long"])
     ready(page)
     page.get_by_text("More choices").click()
-    page.get_by_label("Masks a second").fill("25")
+    page.get_by_label("Masks per second").fill("25")
     page.click("#avseg-run")
     page.wait_for_function(f"{STATE}.includes(' of 110 s')")
     page.click("#avseg-cancel")
@@ -168,7 +168,7 @@ def test_cancel_stops_the_work(page: Any, server: Served, films: dict[str, Path]
 
 def test_refusals_are_sentences_and_leave_nothing(page: Any, server: Served, films: dict[str, Path]) -> None:
     assert f"up to {MEGABYTES} MB and 2 min" in page.locator(".avseg-note").first.inner_text()
-    for name, words in (("broken", "cannot be opened as a video"), ("too long", "at most 120 s are taken here")):
+    for name, words in (("broken", "cannot be opened as a video"), ("too long", "the limit is 120 s")):
         upload(page, films[name])
         page.wait_for_selector(f".avseg-fault:has-text('{words}')")
         assert films[name].name in page.locator(".avseg-fault").inner_text()
@@ -181,12 +181,12 @@ def test_refusals_are_sentences_and_leave_nothing(page: Any, server: Served, fil
     ready(page)
     assert page.locator(".avseg-fault").count() == 0
     page.get_by_text("More choices").click()
-    page.get_by_label("Masks a second").fill("-3")
+    page.get_by_label("Masks per second").fill("-3")
     page.click("#avseg-run")
     page.wait_for_selector(".avseg-fault:has-text('asks a second is')")
     for path in server.folder.glob(".avseg-ui.*/uploads/**/other.mp4"):
         path.unlink()
-    page.get_by_label("Masks a second").fill("")
+    page.get_by_label("Masks per second").fill("")
     page.click("#avseg-run")
     page.wait_for_selector(".avseg-fault:has-text('upload the video again')")
 
@@ -235,7 +235,7 @@ def test_the_example_fits_a_small_screen(browser: Any, server: Served) -> None:
     page.get_by_role("button", name="Four other shapes").click()
     ready(page)
     page.get_by_text("More choices").click()
-    page.get_by_label("Masks a second").fill("1")
+    page.get_by_label("Masks per second").fill("1")
     page.click("#avseg-run")
     page.wait_for_selector(".avseg-timeline")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
@@ -254,6 +254,6 @@ def test_behind_a_reverse_proxy_and_gone_at_the_end(browser: Any, films: dict[st
         assert {urlsplit(url).port for url in asked} == {urlsplit(outside).port}
         assert all("/sub/avseg/" in url for url in asked)
         assert own.files("uploads") and own.files("results")
-        assert "what was uploaded is deleted" in own.ended()
+        assert "uploaded files are deleted" in own.ended()
         assert list(tmp_path.iterdir()) == []
         page.context.close()

@@ -96,7 +96,7 @@ def test_one_after_the_other_in_the_order_of_asking(desk: Desk, hands: Hands) ->
         served[name] = desk.predict(name, order_of(video))
         assert next(served[name]) == (JobProgress("loading") if name == "a" else Waiting(place))
     desk.take("d", video := uploaded(desk, "d.mp4", "d"))
-    with pytest.raises(JobError, match="2 videos are waiting already"):
+    with pytest.raises(JobError, match="2 videos are already waiting"):
         next(desk.predict("d", order_of(video)))
     assert next(served["c"]) == Waiting(2)
     hands.go.set()
@@ -139,7 +139,7 @@ def test_a_second_wish_of_a_busy_page_is_refused(desk: Desk, hands: Hands) -> No
     desk.take("a", video)
     going = desk.predict("a", order_of(video))
     next(going)
-    with pytest.raises(JobError, match="at work already"):
+    with pytest.raises(JobError, match="already segmenting a video"):
         next(desk.predict("a", order_of(video)))
     hands.go.set()
     finished(going)
@@ -178,7 +178,7 @@ def test_a_new_result_takes_the_place_of_the_old_one_and_kinds_are_added(desk: D
 
 def test_what_is_gone_is_said_to_be_gone(desk: Desk, hands: Hands) -> None:
     video = uploaded(desk, "a.mp4")
-    with pytest.raises(JobError, match="upload the video again"):
+    with pytest.raises(JobError, match="upload it again"):
         next(desk.predict("stranger", order_of(video)))  # the video of another page
     with pytest.raises(JobError, match="segment the video again"):
         next(desk.add("stranger", "srt"))

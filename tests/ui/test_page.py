@@ -48,13 +48,13 @@ def test_an_order_says_what_was_chosen(page: Any) -> None:
 @pytest.mark.parametrize(
     ("numbers", "texts", "words"),
     [
-        (("0", ""), ("", ""), "masks a second is '0', wanted a number from 0.001 to 60, or nothing"),
-        (("1e-12", ""), ("", ""), "masks a second is '1e-12', wanted a number from 0.001"),
-        (("many", ""), ("", ""), "masks a second is 'many'"),
+        (("0", ""), ("", ""), "masks per second is '0', wanted a number from 0.001 to 60, or nothing"),
+        (("1e-12", ""), ("", ""), "masks per second is '1e-12', wanted a number from 0.001"),
+        (("many", ""), ("", ""), "masks per second is 'many'"),
         (("", "nan"), ("", ""), "least score is 'nan'"),
         (("", "1.5"), ("", ""), "up to 1, or nothing"),
-        (("", ""), ("", "/etc/passwd"), "is no list of names"),
-        (("", ""), ("a\\b", ""), "is no list of names"),
+        (("", ""), ("", "/etc/passwd"), "is not a list of names"),
+        (("", ""), ("a\\b", ""), "is not a list of names"),
     ],
 )
 def test_what_cannot_be_is_refused(page: Any, numbers: Any, texts: Any, words: str) -> None:
@@ -77,7 +77,7 @@ def test_a_taken_port_and_a_missing_extra_are_sentences(
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(OSError, match=rf"cannot be served at 127\.0\.0\.1, port {port} .*give another --port"):
+        with pytest.raises(OSError, match=rf"cannot be served at 127\.0\.0\.1, port {port} .*choose another --port"):
             run(["ui", "--port", str(port)])
     monkeypatch.setattr("avseg.ui.start.find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r'needs gradio, .*pip install "avseg\[ui\]"'):

@@ -49,8 +49,8 @@ def test_the_sentence_names_objects_in_the_order_in_which_they_begin(tmp_path: P
     found = [entry(1, "dog", (4, 6), (8, 10)), entry(2, "bell", (0, 2)), entry(3, "silent")]
     text = Shown(stored(tmp_path / "a", found)).sentence()
     assert "<b>bell 2</b> sounds 0 s to 2 s; <b>dog 1</b> 4 s to 6 s and 8 s to 10 s." in text
-    assert "50 masks (5 a second) by model" in text and "silent" not in text
-    assert told_of([]) == "Nothing was found that sounds."
+    assert "50 masks (5 per second) by model" in text and "silent" not in text
+    assert told_of([]) == "No sounding object was found."
     many = told_of([entry(1, "dog", *((second, second + 0.5) for second in range(6)))])
     assert many.endswith("2 s to 2.5 s and 3 more times.")
 
@@ -119,7 +119,7 @@ def test_files_are_named_after_the_video_and_folders_are_packed(tmp_path: Path) 
     assert zipfile.ZipFile(tmp_path / "files" / "_d_-masks.zip").namelist() == ["000000.png"]
     assert zipfile.ZipFile(tmp_path / "files" / "_d_-dataset-s4.zip").namelist() == ["videos/a.json"]
     assert "result.json" in zipfile.ZipFile(tmp_path / "files" / "_d_.zip").namelist()
-    with pytest.raises(FileNotFoundError, match=r"report could not be made of a\.mp4"):
+    with pytest.raises(FileNotFoundError, match=r"report could not be made for a\.mp4"):
         packed(folder, tmp_path, "report", "a.mp4")
 
 

@@ -124,7 +124,7 @@ def test_what_differs_is_said_and_fails(tmp_path: Path, capsys: pytest.CaptureFi
     assert run(["weights", "verify", str(tmp_path / "other.pth")]) == 1
     said = capsys.readouterr()
     assert said.err.count("\n") == 1
-    wanted = "differs from tpavi_avss_r50: 1 tensor missing, 12 tensors superfluous, 1 tensor of another shape"
+    wanted = "differs from tpavi_avss_r50: 1 tensor missing, 12 tensors superfluous, 1 tensor with another shape"
     assert wanted in said.err and "extra.0" in said.out
 
 
@@ -142,7 +142,7 @@ def test_model_files_of_this_library(tmp_path: Path) -> None:
     save_file({**lacking, "stranger": torch.zeros(1)}, file, metadata=metadata)
     verdict = verify(file)
     assert verdict.differences.missing == (first,) and verdict.differences.superfluous == ("stranger",)
-    assert "no whole model file: 1 tensor missing, 1 tensor superfluous" in verdict.problem
+    assert "not a complete model file: 1 tensor missing, 1 tensor superfluous" in verdict.problem
     assert run(["weights", "verify", str(file)]) == 1
 
 
@@ -209,30 +209,30 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "empty.pth": (lambda: b"", "is empty"),
     "empty.safetensors": (lambda: b"", "is empty"),
     "empty.pkl": (lambda: b"", "is empty"),
-    "cut.pth": (lambda: archive()[:-3000], "cut short"),
-    "beginning.pth": (lambda: archive()[:100], "cut short"),
-    "cut.safetensors": (lambda: tensors()[:-5], "cut short"),
-    "beginning.safetensors": (lambda: tensors()[:60], "cut short"),
-    "flipped.pth": (lambda: flipped(archive()), "do not have their checksum"),
+    "cut.pth": (lambda: archive()[:-3000], "truncated"),
+    "beginning.pth": (lambda: archive()[:100], "truncated"),
+    "cut.safetensors": (lambda: tensors()[:-5], "truncated"),
+    "beginning.safetensors": (lambda: tensors()[:60], "truncated"),
+    "flipped.pth": (lambda: flipped(archive()), "is wrong"),
     "picture.pth": (jpeg, "JPEG picture"),
     "picture.safetensors": (jpeg, "JPEG picture"),
     "picture.pkl": (jpeg, "JPEG picture"),
     "page.pth": (lambda: b"\n<!DOCTYPE html><html></html>", "web page"),
     "pointer.pth": (lambda: b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
     "noise.pth": (lambda: NOISE, "cannot be read as a checkpoint"),
-    "noise.pkl": (lambda: NOISE, "not a whole pickle"),
-    "noise.safetensors": (lambda: NOISE, "no safetensors file"),
+    "noise.pkl": (lambda: NOISE, "not a complete pickle"),
+    "noise.safetensors": (lambda: NOISE, "not a safetensors file"),
     "arrays.npz": (zipped, "cannot be read as a checkpoint"),
     "words.pkl": (lambda: pickle.dumps({"a": [1, 2]}), "no tensors by name"),
     "words.pth": (lambda: pickle.dumps({"a": [1, 2]}), "no tensors by name|cannot be read"),
     "list.pkl": (lambda: pickle.dumps([np.zeros(3)]), "no tensors by name"),
-    "renamed.pth": (tensors, "safetensors file under another name"),
-    "renamed.safetensors": (archive, r"let its name end in \.pth"),
+    "renamed.pth": (tensors, "safetensors file with another suffix"),
+    "renamed.safetensors": (archive, r"rename it to end in \.pth"),
     "newer.safetensors": (lambda: own(format_version="99"), "format version 99"),
-    "family.safetensors": (lambda: own(family="nobody"), "of the family 'nobody', which is not known here"),
-    "task.safetensors": (lambda: own(task="3"), "makes no model|no JSON"),
-    "kind.safetensors": (lambda: own(task="{}"), "makes no model"),
-    "field.safetensors": (lambda: own(config='{"colour": 1}'), "makes no model.*colour"),
+    "family.safetensors": (lambda: own(family="nobody"), "the family 'nobody', which is unknown here"),
+    "task.safetensors": (lambda: own(task="3"), "does not describe a valid model|no JSON"),
+    "kind.safetensors": (lambda: own(task="{}"), "does not describe a valid model"),
+    "field.safetensors": (lambda: own(config='{"colour": 1}'), "does not describe a valid model.*colour"),
 }
 
 
@@ -257,7 +257,7 @@ def test_nothing_in_a_file_is_run(tmp_path: Path) -> None:
 
 def test_unknown_weights_folders_and_absent_files(tmp_path: Path) -> None:
     torch.save({"weight": torch.zeros(3), "bias": torch.zeros(1)}, tmp_path / "line.pth")
-    with pytest.raises(ValueError, match="2 tensors that are of no weights known to avseg, such as weight, bias"):
+    with pytest.raises(ValueError, match="2 tensors of unknown weights, such as weight, bias"):
         verify(tmp_path / "line.pth")
     save_file({}, tmp_path / "none.safetensors")
     with pytest.raises(ValueError, match="holds no tensors"):
@@ -273,5 +273,5 @@ def test_a_half_fetched_model_file(tmp_path: Path) -> None:
     content = (tmp_path / "model.safetensors").read_bytes()
     for part in (0.1, 0.5, 0.999):
         (tmp_path / "model.safetensors").write_bytes(content[: int(len(content) * part)])
-        with pytest.raises(ValueError, match=re.escape("model.safetensors is cut short")):
+        with pytest.raises(ValueError, match=re.escape("model.safetensors is truncated")):
             verify(tmp_path / "model.safetensors")

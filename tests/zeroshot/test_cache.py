@@ -127,7 +127,7 @@ def test_what_the_hub_refuses_is_one_sentence(hub: FakeHub) -> None:
         ),
         (Part("sam3", "lab/none"), "the Hub has no lab/none, or shows it only to those who may see it"),
         (Part("clap", "lab/tagger", "0" * 40), "the Hub has no such commit of lab/tagger any more"),
-        (Part("clap", "lab/shut"), r"the Hub did not give lab/shut \(status 403\); try again later"),
+        (Part("clap", "lab/shut"), r"the Hub did not provide lab/shut \(status 403\); try again later"),
         (Part("clap", "lab/odd"), "lab/odd at [0-9a-f]{12} is not what avseg can load"),
     ):
         with pytest.raises(FileNotFoundError, match=sentence) as error:
@@ -189,7 +189,7 @@ def test_a_file_is_told_with_the_data_beside_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("where", ["./gone", "gone", "/gone/for/good", "C:\\gone", "a/b/c"])
 def test_weights_that_are_nowhere_are_one_sentence(where: str) -> None:
-    with pytest.raises(FileNotFoundError, match="no folder, no file and no id of the Hub"):
+    with pytest.raises(FileNotFoundError, match="not a folder, a file or a Hub id"):
         located(Part("clap", where))
 
 

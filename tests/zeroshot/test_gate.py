@@ -130,7 +130,7 @@ def test_vocabularies_of_other_editors_and_of_many_words(tmp_path: Path) -> None
             ValueError, match=r"cannot be read \((No such file|Is a directory|Permission).*; give nouns"
         ):
             read_vocabulary(gone)
-    with pytest.raises(ValueError, match="is no noun: it has characters that are no text"):
+    with pytest.raises(ValueError, match="is not a noun: it contains characters that are not text"):
         Nouns.of_vocabulary(["dog", "\x00\x01PNG"])
 
 

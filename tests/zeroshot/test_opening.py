@@ -101,7 +101,7 @@ def test_the_question_tells_parts_licences_and_sizes(all_packages: None) -> None
         fetch_weights(ModelSource("zeroshot-gpu", {"parts": "tagger=stub:lab/tagger,follower=sam3"}, ask))
     assert asked[0].splitlines() == [
         "zeroshot-gpu --parts tagger=stub:lab/tagger,follower=sam3 "
-        "wants open weights that are not in the Hub's cache (3.4 GB and what is not known):",
+        "needs open weights that are not in the Hub's cache (3.4 GB and what is not known):",
         "  tagger    lab/tagger     licence and size: read its card",
         "  follower  facebook/sam3  3.4 GB, licence: SAM License, access on request",
     ]
@@ -159,7 +159,7 @@ def test_a_missing_package_is_one_sentence(tmp_path: Path, monkeypatch: pytest.M
         with pytest.raises(ImportError, match=wanted):
             load_model("zeroshot-cpu", choices={"parts": parts}, download=True)
     monkeypatch.setattr("avseg.models.spec.find_spec", lambda name: None)
-    with pytest.raises(ValueError, match=r'no model is given; .* needs no file: pip install "avseg\[zeroshot\]"'):
+    with pytest.raises(ValueError, match=r'no model given; .* needs no file: pip install "avseg\[zeroshot\]"'):
         run(["predict", str(file)])
 
 

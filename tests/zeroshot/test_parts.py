@@ -65,15 +65,15 @@ def test_a_follower_that_finds_needs_no_finder() -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("taggr=clap", r"'taggr' is no part of a zero-shot model; did you mean 'tagger'\?"),
+        ("taggr=clap", r"'taggr' is not a part of a zero-shot model; did you mean 'tagger'\?"),
         ("finder=grounding-dino", r"no finder is called 'grounding-dino'; did you mean 'grounding_dino'\?"),
-        ("tagger=yamnet", r"tagger=yamnet wants weights of yours: tagger=yamnet:FILE"),
+        ("tagger=yamnet", r"tagger=yamnet needs your own weights: tagger=yamnet:FILE"),
         ("tagger", "wanted one kind of tagger, such as tagger=ast, got 'tagger'"),
         ("tagger=", "wanted one kind of tagger"),
         ("tagger=clap,tagger=ast", "wanted one kind of tagger"),
         ("finder=owlv2,follower=sam3", "the follower sam3 finds objects itself; leave out finder=owlv2"),
-        ("", "'' is no part of a zero-shot model"),
-        (",", "'' is no part of a zero-shot model"),
+        ("", "'' is not a part of a zero-shot model"),
+        (",", "'' is not a part of a zero-shot model"),
     ],
 )
 def test_wrong_parts_are_one_sentence(text: str, sentence: str) -> None:

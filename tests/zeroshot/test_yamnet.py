@@ -147,7 +147,7 @@ def test_files_that_are_none_of_it_are_refused(tmp_path: Path) -> None:
         load(tmp_path / "model.onnx")
     for name, content, said in (
         ("x.onnx", b"no model", "cannot be opened"),
-        ("x.zip", b"no archive", "is no zip file"),
+        ("x.zip", b"no archive", "is not a zip file"),
     ):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(ValueError, match=said):

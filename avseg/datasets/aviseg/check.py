@@ -1,4 +1,4 @@
-"""What is missing, broken or contradictory in a folder of AVISeg."""
+"""Checks for missing, broken or contradictory files in a folder of AVISeg."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ WHERE = "AVISeg is a download of its authors: see their project page (ruohaoguo/
 class _Found:
     faults: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
-    """What is unusual and no fault."""
+    """Unusual facts that are not faults."""
 
 
 @dataclass(frozen=True)
 class _Job:
     truth: TruthFile
-    """Of one video."""
+    """Ground truth of one video."""
     folder: Path
-    """Of the split."""
+    """Folder of the split."""
 
 
 def check(root: Path, workers: int = 0) -> CheckReport:
@@ -158,7 +158,7 @@ def _fault_of_frame(path: Path, size: Size | None) -> str:
             picture.draft("RGB", (picture.width // 8, picture.height // 8))  # every byte is read, few pixels are made
             picture.load()
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        return f"{path} is not a whole picture ({error}); prepare or copy it again"
+        return f"{path} is not a complete picture ({error}); prepare or copy it again"
     if size is not None and stated != size:
         return f"the frame {path} is {stated[0]} pixels high and {stated[1]} wide, the truth {size[0]} and {size[1]}"
     return ""
@@ -171,4 +171,4 @@ def _look_at_sound(path: Path, seconds: int, found: _Found) -> None:
         found.faults.append(str(error))
         return
     if wav.samples.shape[1] < (seconds - 1) * wav.rate:
-        found.remarks.append("have less sound than frames by more than a second: silence is heard there")
+        found.remarks.append("have over a second less sound than frames; silence fills the gap")

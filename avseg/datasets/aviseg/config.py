@@ -14,11 +14,11 @@ class AVISegConfig(DataConfig):
 
     name: str = "aviseg"
     audio: Literal["wav", "features"] = "wav"
-    """Read the sound, or the vectors of sound that the data set ships."""
+    """Source of the sound: the WAV files, or the feature vectors of the data set."""
     compat: tuple[Literal["replacement"], ...] = ()
     """Published slips to repeat (docs/reference/datasets.md): `replacement` lets `some_frames` draw a frame twice."""
     silent_videos: bool = False
-    """Train on videos in which nothing ever sounds as well; the published training leaves them out."""
+    """Also train on videos without any sounding object; the published training leaves them out."""
 
     @property
     def draws_again(self) -> bool:

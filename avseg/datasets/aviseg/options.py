@@ -1,4 +1,4 @@
-"""What may be chosen where AVISeg is written of the synthetic world, or prepared. Imports no torch."""
+"""Options for writing synthetic AVISeg and for preparing AVISeg. Imports no torch."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from avseg.synth.options import WorldOptions
 
 @dataclass(frozen=True)
 class LongVideoOptions(WorldOptions):
-    """Of the synthetic world."""
+    """Options of the synthetic world."""
 
     size: tuple[int, int] = (360, 640)
     """Height and width of the pictures."""
     seconds: tuple[int, int] = (30, 120)
-    """The shortest and the longest video; one frame a second."""
+    """Shortest and longest video in seconds, with one frame per second."""
     stretch: tuple[int, int] = (2, 10)
-    """The shortest and the longest time in s without a change of who sounds."""
+    """Shortest and longest time in s between changes of the sounding objects."""
     held_out: int | None = None
-    """Videos of val, and of test. The default is 15 % of all for each."""
+    """Number of videos in val and in test. The default is 15 % of all for each."""
     segmentation: Literal["polygon", "rle", "counts"] = "polygon"
-    """Masks as polygons, compressed run lengths, or run lengths as numbers."""
+    """Format of masks: polygons, compressed run lengths, or run lengths as numbers."""
     sample_rate: int = 16000
-    """Hz of the stereo sound; the published set has 44100, which takes longer to read."""
+    """Sample rate of the stereo sound in Hz; the published set has 44100, which takes longer to read."""
     movies: int = 0
-    """So many videos of test as MP4 with sound, in `movies`."""
+    """Number of test videos to also write as MP4 with sound, in `movies`."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -39,18 +39,16 @@ class LongVideoOptions(WorldOptions):
 
 @dataclass(frozen=True)
 class FeatureOptions:
-    """How the features of the sound are made."""
+    """Options of the audio features."""
 
     vggish: Path | None = None
-    """The published VGGish weights; without them no features of the sound are made."""
+    """The published VGGish weights; without them no audio features are made."""
     short: Literal["zeros", "silence"] = "zeros"
-    """What stands for a second whose sound ends too early: log-mel zeros, as published, or silence."""
+    """Filling of a second whose sound ends too early: log-mel zeros, as published, or silence."""
     resampling: Literal["exact", "resampy_0.2", "resampy_0.4"] = "resampy_0.2"
-    """How sound is brought to 16 kHz for the features (docs/reference/audio.md): as resampy up to 0.2.2 did, as it does
-    from 0.3 on, or exactly. Which version made the shipped features is unknown."""
+    """Resampling to 16 kHz for the features (docs/reference/audio.md): as resampy up to 0.2.2 did, as it does
+    from 0.3 on, or exactly. It is unknown which version made the shipped features."""
 
     def __post_init__(self) -> None:
         if self.vggish is None and (self.short, self.resampling) != ("zeros", "resampy_0.2"):
-            raise ValueError(
-                "--short and --resampling say how features are made; give the weights they need (--vggish FILE)"
-            )
+            raise ValueError("--short and --resampling need --vggish FILE, the weights for the audio features")

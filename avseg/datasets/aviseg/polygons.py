@@ -18,7 +18,7 @@ _STEPS = ((1, 0), (0, 1), (-1, 0), (0, -1))
 
 
 def segmentation_of(rle: Rle, form: Segmentation) -> Any:
-    """What stands in the file for a mask.
+    """Return the entry of a mask in the file.
 
     Args:
         rle: Its run lengths.

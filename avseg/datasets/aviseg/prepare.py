@@ -1,4 +1,4 @@
-"""AVISeg from videos: a picture and a vector of sound for every second, in the published layout."""
+"""Preparing AVISeg from videos: a frame and a feature vector for every second, in the published layout."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SHOWN_AFTER = 0.5
 _AT_ONCE = 32
 
 Short: TypeAlias = Literal["zeros", "silence"]
-"""What stands for a second of which less than 0.975 s are there: log-mel values of zero, as published, or the sound
+"""Filling of a second with less than 0.975 s of sound: log-mel values of zero, as published, or the sound
 followed by silence."""
 RESAMPLING: Form = "resampy_0.2"
 """How a second is brought to 16 kHz. Which version of resampy made the shipped features is unknown; this one has the
@@ -139,7 +139,7 @@ def _vggish(weights: Path) -> VGGish:
 def _jobs(raw: Path, out: Path) -> list[_Job]:
     truths = {split: read_truth(raw / f"{split}.json") for split in SPLITS if (raw / f"{split}.json").is_file()}
     if not truths:
-        raise FileNotFoundError(f"{raw} holds none of train.json, val.json and test.json; --raw must be their folder")
+        raise FileNotFoundError(f"{raw} has no train.json, val.json or test.json; --raw must be their folder")
     for truth in truths.values():
         _check(truth)
     for name in (*(f"{split}.json" for split in truths), TRUTH):
@@ -220,7 +220,7 @@ def _make_sound(job: _Job) -> bool:
 
 
 def _with_features(job: _Job, outcome: _Outcome, network: VGGish, options: FeatureOptions) -> tuple[_Outcome, bool]:
-    """What became of the video, and whether features were made."""
+    """Return the outcome for the video, and whether features were made."""
     place = job.out / "FEATAudios" / f"{job.video.name}.npy"
     if place.is_file():
         return outcome, False

@@ -1,4 +1,4 @@
-"""AVISeg of videos whose tracks a model made: whole videos, one frame a second."""
+"""Pseudo labels in the layout of AVISeg: whole videos with predicted tracks, one frame per second."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from avseg.prepare.pseudo import SAMPLE_RATE, JudgedSecond, LabelledClips, Pseud
 from avseg.types import Task
 
 _TOLD = ("width", "height", "length")
-"""What the record of a video says of it."""
+"""Fields of a video's record."""
 TRACKS = "tracks"
 """Folder with the annotations of each video, one JSON a line, of which the tables are made."""
-_INFO = "Videos whose tracks a model of avseg made"
+_INFO = "Videos with tracks predicted by a model of avseg"
 
 
 class PseudoVideo:
@@ -31,7 +31,7 @@ class PseudoVideo:
         self._classes: dict[int, int] = {}
 
     def add(self, second: JudgedSecond) -> None:
-        """The next second."""
+        """Add the next second."""
         self._files.show(second.picture, second.masks)
         self._files.hear(second.sound)
         self._classes.update(second.classes)
@@ -70,7 +70,7 @@ def _annotations(root: Path, videos: list[dict[str, Any]]) -> Iterator[tuple[int
 def _unfit(task: Task) -> str:
     if task.kind == "instance":
         return ""
-    return f"they are tracks, and a {task.kind} model does not tell objects apart; take a model that tracks"
+    return f"they are tracks, and a {task.kind} model does not separate objects; use a model that tracks"
 
 
 LAYOUT = PseudoLayout("aviseg", _unfit, lambda task: task.classes, PseudoVideo, _tables)

@@ -30,7 +30,7 @@ FEATURES = 128
 """Numbers that stand for the sound of a second."""
 _ADVICE = (
     "make them with `avseg data prepare aviseg --raw DIR --root DIR --vggish FILE`, where FILE holds the published "
-    "weights of VGGish, or let the model hear the sound itself (--data.audio wav --model.audio-network small)"
+    "weights of VGGish, or let the model process the sound itself (--data.audio wav --model.audio-network small)"
 )
 
 
@@ -44,7 +44,7 @@ class AVISeg(ClipDataset):
 
     def __init__(self, config: AVISegConfig, split: str, root: Path) -> None:
         if config.labels_at == "input":
-            raise ValueError("tracks of AVISeg are judged at the size of its frames; leave out --data.labels-at input")
+            raise ValueError("tracks of AVISeg are scored at the size of its frames; leave out --data.labels-at input")
         self.config, self.split, self.root = config, split, root
         self.truth = read_truth(root / f"{split}.json")
         faults = [f"{self.truth.path}, {where}: {what}" for where, what in self.truth.faults()]
@@ -61,7 +61,7 @@ class AVISeg(ClipDataset):
         """Number in the file by name, also of videos that are left out."""
 
     def files(self, index: int) -> ClipFiles:
-        """Where the parts of a video lie."""
+        """Return the paths of a video's files."""
         video, folder = self.videos[index], self.root / self.split
         return ClipFiles(
             frames=tuple(folder / "JPEGImages" / name for name in video.frames),
@@ -88,7 +88,7 @@ class AVISeg(ClipDataset):
         return range(len(self.videos[index].frames))
 
     def length(self, index: int) -> int:
-        """Frames of a video."""
+        """Return the number of frames of a video."""
         return len(self.videos[index].frames)
 
     def extent(self, index: int) -> tuple[int, Size]:
@@ -101,17 +101,17 @@ class AVISeg(ClipDataset):
         return len(video.frames), size
 
     def sound(self, index: int) -> tuple[Tensor, int]:
-        """The sound of a video alone."""
+        """Return only the sound of a video."""
         return self._sound(self.files(index), self.length(index))[:2]
 
     def target(self, index: int) -> TrackTarget:
-        """The truth of a video alone."""
+        """Return only the ground truth of a video."""
         video = self.videos[index]
         frames, size = self.extent(index)
         return self._target(video, self.truth.read(self._tracks(video)), size, range(frames))
 
     def read(self, index: int, geometry: Geometry | None = None, frames: Sequence[int] | None = None) -> Clip:
-        """A video, or some frames of it, sized while it is read where a geometry is given.
+        """Read a video or some of its frames, resized while reading if a geometry is given.
 
         Pictures at the size of the files are stored with their colours last, as they were decoded, under the usual
         shape: no transform of ours needs them otherwise.
@@ -183,7 +183,7 @@ def read_features(path: Path, seconds: int) -> Tensor:
         values = np.load(opened(path), allow_pickle=False)
         features = torch.from_numpy(values.astype(np.float32))
     except (ValueError, OSError, EOFError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path} is not a whole NPY file of numbers ({error}); prepare or copy it again") from error
+        raise ValueError(f"{path} is not a complete NPY file of numbers ({error}); prepare or copy it again") from error
     if features.shape != (seconds, FEATURES):
         raise ValueError(
             f"the features {path} are {tuple(features.shape)}, wanted ({seconds}, {FEATURES}): one row for each frame"
@@ -199,8 +199,8 @@ def _read_frames(paths: Sequence[Path], size: Size | None, geometry: Geometry | 
         size = size or (picture.height, picture.width)
         if (picture.height, picture.width) != size:
             raise ValueError(
-                f"the frame {path} is {picture.height} pixels high and {picture.width} wide, the truth of its video "
-                f"{size[0]} and {size[1]}; they must agree"
+                f"the frame {path} is {picture.height} pixels high and {picture.width} wide, but the ground "
+                f"truth of its video has {size[0]} and {size[1]}; they must agree"
             )
         pixels = _pixels(picture, geometry)
         if not place:

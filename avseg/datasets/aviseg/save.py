@@ -22,7 +22,7 @@ class AVISegWriter:
         """
         if task.kind != "instance":
             raise ValueError(
-                f"{task.kind} masks tell no objects apart, and aviseg needs tracks; convert to s4, avss or folder"
+                f"{task.kind} masks do not separate objects, and aviseg needs tracks; convert to s4, avss or folder"
             )
         self.root, self.task = root, task
         self.videos: dict[str, list[str]] = {split: [] for split in SPLITS}

@@ -1,4 +1,4 @@
-"""Truth of AVISeg, a file in the form of YouTube-VIS: only places are kept, and masks are parsed video by video."""
+"""Ground truth of AVISeg, a file in the YouTube-VIS format: only file offsets are kept, masks are parsed per video."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SPACE = re.compile(r"[ \t\n\r]*")
 
 @dataclass(frozen=True)
 class Video:
-    """What the file says of a video."""
+    """The entry of a video in the file."""
 
     id: int
     name: str
@@ -74,7 +74,7 @@ class TruthFile:
             with self.path.open("rb") as file:
                 return [self._parsed(file, track) for track in tracks]
         except ValueError as error:
-            raise ValueError(f"{self.path} was changed while it was in use ({error}); begin again") from error
+            raise ValueError(f"{self.path} was changed while in use ({error}); start again") from error
 
     @staticmethod
     def _parsed(file: BinaryIO, track: TrackAnnotation) -> dict[str, Any]:
@@ -90,15 +90,15 @@ class TruthFile:
         for track in (track for group in self.tracks.values() for track in group):
             where = f"the annotation {track.id}"
             if track.video_id not in known:
-                yield self.path.name, f"{where} is of the video {track.video_id}, which the file does not list"
+                yield self.path.name, f"{where} has the video {track.video_id}, which the file does not list"
                 continue
             video = known[track.video_id]
             if track.id in seen:
-                yield video.name, f"{where} is there twice"
+                yield video.name, f"{where} appears twice"
             seen.add(track.id)
             if track.category_id not in self.categories:
                 ids = ", ".join(map(str, self.categories))
-                yield video.name, f"{where} is of the category {track.category_id}; the file's table has {ids}"
+                yield video.name, f"{where} has the category {track.category_id}; the file's table has {ids}"
             if track.length != len(video.frames):
                 yield video.name, wrong_length(track.id, track.length, len(video.frames))
 
@@ -149,11 +149,11 @@ def read_truth(path: Path) -> TruthFile:
         videos = tuple(_video(entry) for entry in tables["videos"])
         categories = {int(entry["id"]): str(entry["name"]) for entry in tables["categories"]}
     except KeyError as error:
-        raise ValueError(
-            f"{path} has no {error}; wanted the form of YouTube-VIS (docs/reference/datasets.md)"
-        ) from None
+        raise ValueError(f"{path} has no {error}; wanted the YouTube-VIS format (docs/reference/datasets.md)") from None
     except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        raise ValueError(f"{path} is no whole file of truth ({error}); download or copy it again") from error
+        raise ValueError(
+            f"{path} is not a complete file of ground truth ({error}); download or copy it again"
+        ) from error
     if not categories:
         raise ValueError(f"{path} has an empty table of categories; wanted their ids and names")
     return TruthFile(path, videos, dict(sorted(categories.items())), tracks)

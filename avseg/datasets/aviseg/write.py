@@ -50,7 +50,7 @@ class _Job:
 
 @dataclass(frozen=True)
 class _Written:
-    """What the tables say of one video, as JSON texts that wait for the numbers of its annotations."""
+    """The table entries of one video, as JSON texts without the numbers of its annotations."""
 
     video: str
     annotations: list[tuple[int, str]]

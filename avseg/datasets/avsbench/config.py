@@ -14,12 +14,12 @@ class S4Config(DataConfig):
 
     name: str = "s4"
     audio: Literal["wav", "log_mel"] = "wav"
-    """Read the sound, or the log-mel pickles that the data set ships."""
+    """Source of the sound: the WAV files, or the log-mel pickles of the data set."""
     compat: tuple[Literal["audio_window", "audio_hop"], ...] = ()
     """Published slips to repeat (docs/reference/datasets.md): `audio_window` keeps the end of short sounds and
     tiles it; `audio_hop` lets frame i hear from 2 i s on."""
     binary: bool = False
-    """Every class is foreground, as it is here anyway."""
+    """Treat every class as foreground, which is always the case here."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,9 @@ class MS3Config(S4Config):
 
     name: str = "ms3"
     mask_mode: Literal["auto", "nonzero", "upstream"] = "auto"
-    """What a mask file's values mean. `nonzero`: everything but 0 is foreground; `upstream`: the value of PIL's mode P
-    over 255, rounded; `auto`: `nonzero`, but an error on the first file where the two disagree."""
+    """Meaning of the values in mask files. `nonzero`: everything but 0 is foreground; `upstream`: the value of
+    PIL's mode P over 255, rounded; `auto`: `nonzero`, but an error on the first file where the two disagree.
+    """
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ class MixedAVSBench(ClipDataset):
         if wrong := sorted(set(mix) - set(PARTS)):
             raise ValueError(f"data.mix names {wrong[0]!r}; {did_you_mean(wrong[0], PARTS)}")
         if min(mix.values()) < 0 or not any(mix.values()):
-            raise ValueError(f"data.mix is {mix}, wanted how often each part comes, one of them at least once")
+            raise ValueError(f"data.mix is {mix}, wanted how often each part is used, one of them at least once")
         self.config, self.split, self.root = config, split, root
         self.parts = {name: _opened(name, config, split, root) for name in PARTS if mix.get(name)}
         self._places = [
@@ -57,18 +57,18 @@ class MixedAVSBench(ClipDataset):
         return self._places[index][0]
 
     def files(self, index: int) -> ClipFiles:
-        """Where the parts of a clip lie."""
+        """Return the paths of a clip's files."""
         name, place = self._places[index]
         return self.parts[name].files(place)
 
     def clip_files(self, index: int) -> list[ClipFile]:
-        """As the part has them."""
+        """Return those of the part."""
         name, place = self._places[index]
         below = self._below(name)
         return [file._replace(name=below + file.name) for file in self.parts[name].clip_files(place)]
 
     def tables(self) -> SplitTables:
-        """Those of the parts."""
+        """Return the tables of the parts."""
         found = [self._below(part) + name for part in self.parts for name in self.parts[part].tables().whole]
         return SplitTables(tuple(found))
 
@@ -77,27 +77,27 @@ class MixedAVSBench(ClipDataset):
         return "" if root == self.root else f"{root.name}/"
 
     def annotated(self, index: int) -> range:
-        """The frames of a clip that have labels."""
+        """Return the annotated frames of a clip."""
         name, place = self._places[index]
         return self.parts[name].annotated(place)
 
     def length(self, index: int) -> int:
-        """Frames of a clip."""
+        """Return the number of frames of a clip."""
         name, place = self._places[index]
         return self.parts[name].length(place)
 
     def sound(self, index: int) -> tuple[Tensor, int]:
-        """The sound of a clip alone."""
+        """Return only the sound of a clip."""
         name, place = self._places[index]
         return self.parts[name].sound(place)
 
     def heard_classes(self, index: int) -> frozenset[str]:
-        """As the part has them."""
+        """Return those of the part."""
         name, place = self._places[index]
         return self.parts[name].heard_classes(place)
 
     def read(self, index: int, geometry: Geometry | None = None, frames: Sequence[int] | None = None) -> Clip:
-        """A clip, or some frames of it, sized while it is read where a geometry is given."""
+        """Read a clip or some of its frames, resized while reading if a geometry is given."""
         name, place = self._places[index]
         return self.parts[name].read(place, geometry, frames)
 

@@ -1,4 +1,4 @@
-"""S4 of videos whose masks a model made: pieces of five seconds, what sounds against the rest."""
+"""Pseudo labels in the layout of S4: pieces of five seconds with predicted binary masks."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class PieceWriter:
         self._left_out = 0
 
     def add(self, second: JudgedSecond) -> None:
-        """The next second."""
+        """Add the next second."""
         self._held.append(second)
         if len(self._held) == FRAMES:
             self._write()
@@ -61,7 +61,7 @@ class PieceWriter:
 
 
 def _labels(second: JudgedSecond) -> NDArray[np.uint8]:
-    """(H, W) of `SIZE`, the class of what sounds; of objects on each other, that of the later one."""
+    """Return (H, W) of `SIZE` with class ids; where objects overlap, the later one is on top."""
     whole = np.zeros(second.picture.shape[:2], np.uint8)
     for number, mask in second.masks.items():
         whole[decode(mask)] = second.classes[number]

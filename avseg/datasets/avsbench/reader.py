@@ -1,4 +1,4 @@
-"""AVSBench-object: S4 (single source) and MS3 (multiple sources), five frames and a binary truth each.
+"""AVSBench-object: S4 (single source) and MS3 (multiple sources), with five frames and binary labels per clip.
 
 Zhou et al., Audio-Visual Segmentation, ECCV 2022. The layout of the folders is on docs/reference/datasets.md.
 """
@@ -105,7 +105,7 @@ class AVSBenchObject(ClipDataset):
         self.categories, self.contrast = _categories(table), CONTRASTS[config.name]
 
     def files(self, index: int) -> ClipFiles:
-        """Where the parts of a clip lie."""
+        """Return the paths of a clip's files."""
         place, root = self.layout.places(self.rows[index]), self.root
         frames, labels = (tuple(root / name for name in names) for names in (place.frames, place.labels))
         return ClipFiles(frames, labels, root / place.sound, root / place.log_mel)
@@ -126,15 +126,15 @@ class AVSBenchObject(ClipDataset):
         return SplitTables(tuple(name for name in (self.layout.table, SEMANTIC) if (self.root / name).is_file()))
 
     def annotated(self, index: int) -> range:
-        """The frames of a clip that have labels."""
+        """Return the annotated frames of a clip."""
         return range(len(self.files(index).labels))
 
     def length(self, index: int) -> int:
-        """Frames of a clip."""
+        """Return the number of frames of a clip."""
         return FRAMES
 
     def sound(self, index: int) -> tuple[Tensor, int]:
-        """The sound of a clip alone."""
+        """Return only the sound of a clip."""
         return self._sound(self.files(index))[:2]
 
     def heard_classes(self, index: int) -> frozenset[str]:
@@ -149,7 +149,7 @@ class AVSBenchObject(ClipDataset):
         return objects_of(self.root / SEMANTIC, "v1m")
 
     def read(self, index: int, geometry: Geometry | None = None, frames: Sequence[int] | None = None) -> Clip:
-        """A clip, or some frames of it, sized while it is read where a geometry is given.
+        """Read a clip or some of its frames, resized while reading if a geometry is given.
 
         Raises:
             FileNotFoundError, ValueError: a file is missing, broken, or of another size than the others.
@@ -194,7 +194,7 @@ class AVSBenchObject(ClipDataset):
             mask = self._mask(path)
             if mask.shape != size:
                 raise ValueError(
-                    f"the mask {path} is {tuple(mask.shape)} high and wide, its frame {size}; they must agree"
+                    f"the mask {path} is {tuple(mask.shape)} high and wide, but its frame is {size}; they must agree"
                 )
             labels[place] = mask
         return DenseTarget(labels, annotated, self._sounding(index, len(annotated)))
@@ -231,7 +231,7 @@ def ms3_mask(image: Image.Image, mode: str, path: Path) -> Tensor:
     published = np.array(image.convert("P"))
     if mode == "auto" and not np.array_equal(published, nonzero * np.uint8(255)):
         raise ValueError(
-            f"the mask {path} (mode {image.mode}) can be read in two ways: 'not zero' marks {nonzero.mean():.1%}, "
+            f"the mask {path} (mode {image.mode}) is ambiguous: 'not zero' marks {nonzero.mean():.1%}, "
             f"the published arithmetic gives values up to {published.max() / 255:.3f} instead of 1; choose one with "
             "--data.mask-mode nonzero or --data.mask-mode upstream"
         )

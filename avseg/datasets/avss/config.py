@@ -17,6 +17,6 @@ class AVSSConfig(DataConfig):
     """Published slips to repeat
     (docs/reference/datasets.md): `audio_window` keeps the end of short sounds and tiles it."""
     parts: tuple[Literal["v1s", "v1m", "v2"], ...] = ()
-    """Only clips of these parts. By default all are read."""
+    """Parts whose clips are read. The default is all parts."""
     binary: bool = False
-    """Every class is foreground; `target.sounding` still tells the classes."""
+    """Treat every class as foreground; `target.sounding` still has the classes."""

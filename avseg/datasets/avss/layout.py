@@ -1,4 +1,4 @@
-"""The synthetic world in the layout of AVSS (docs/reference/datasets.md)."""
+"""Writing the synthetic world in the layout of AVSS (docs/reference/datasets.md)."""
 
 from __future__ import annotations
 

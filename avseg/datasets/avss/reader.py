@@ -97,16 +97,16 @@ class AVSS(ClipDataset):
         return SplitTables(tuple(name for name in ("metadata.csv", NAMES) if (self.root / name).is_file()))
 
     def annotated(self, index: int) -> range:
-        """The frames of a clip that have labels."""
+        """Return the annotated frames of a clip."""
         row = self.rows[index]
         return range(1 if (row["label"], row["split"]) == ("v1s", "train") else FRAMES[row["label"]])
 
     def length(self, index: int) -> int:
-        """Frames of a clip."""
+        """Return the number of frames of a clip."""
         return FRAMES[self.rows[index]["label"]]
 
     def sound(self, index: int) -> tuple[torch.Tensor, int]:
-        """The sound of a clip alone."""
+        """Return only the sound of a clip."""
         return self._sound(self.files(index).sound)
 
     def heard_classes(self, index: int) -> frozenset[str]:
@@ -114,7 +114,7 @@ class AVSS(ClipDataset):
         return self._objects[self.ids[index]] if self._objects else super().heard_classes(index)
 
     def read(self, index: int, geometry: Geometry | None = None, frames: Sequence[int] | None = None) -> Clip:
-        """A clip, or some frames of it, sized while it is read where a geometry is given.
+        """Read a clip or some of its frames, resized while reading if a geometry is given.
 
         `target.sounding` (T, 70) says which classes the labels show, at the size at which they are read.
 
@@ -221,7 +221,9 @@ def _class_ids(image: Image.Image, path: Path) -> NDArray[np.uint8]:
 def _check_sizes(paths: list[Path], sizes: list[tuple[int, int]]) -> None:
     for path, size in zip(paths, sizes, strict=True):
         if size != sizes[0]:
-            raise ValueError(f"{path} is {size} high and wide, {paths[0]} {sizes[0]}; frames and labels must agree")
+            raise ValueError(
+                f"{path} is {size} high and wide, but {paths[0]} is {sizes[0]}; frames and labels must agree"
+            )
 
 
 def _target(codes: NDArray[np.uint8], labelled: Sequence[int], binary: bool) -> DenseTarget:

@@ -36,7 +36,7 @@ class AVSSWriter:
         if task.kind == "binary":
             raise ValueError("binary masks have no classes, and avss needs them; convert to s4 or folder")
         if len(task.classes) > most:
-            raise ValueError(f"there are {len(task.classes)} classes, and avss has room for {most}; convert to folder")
+            raise ValueError(f"there are {len(task.classes)} classes, but avss holds at most {most}; convert to folder")
         self.root = root
         self.own = not set(task.classes) <= set(avss_classes()[1:])
         fill = [f"unused_{number}" for number in range(len(task.classes) + 1, most + 1)]

@@ -1,1 +1,1 @@
-"""A folder of somebody's own videos, with masks or annotation files beside them."""
+"""Your own videos in a folder, with masks or annotation files next to them."""

@@ -1,4 +1,4 @@
-"""What is missing, broken or contradictory in a folder of one's own videos."""
+"""Checks for missing, broken or contradictory files in a folder of videos."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from avseg.prepare.jobs import run_jobs
 from avseg.prepare.report import CheckReport, Fault
 from avseg.types import IGNORE
 
-WHERE = "docs/how-to/own-data.md says how videos, masks and annotation files lie in the folder"
+WHERE = "docs/how-to/own-data.md describes the layout of videos, masks and annotation files"
 
 
 @dataclass
@@ -30,12 +30,12 @@ class _Found:
 @dataclass(frozen=True)
 class _Job:
     folder: Folder
-    """Of one video."""
+    """Folder of one video."""
     video: FolderVideo
 
 
 def check(root: Path, options: FolderOptions = FolderOptions(), workers: int = 0) -> CheckReport:
-    """Look through a folder, decode every video, read every label, and list every fault.
+    """Check a folder: decode every video, read every label, and list every fault.
 
     Frames and sounds that are decoded on the way are kept for training, which then begins at once.
 
@@ -56,10 +56,10 @@ def check(root: Path, options: FolderOptions = FolderOptions(), workers: int = 0
     except ValueError as error:
         report.faults.append(Fault("all", report.root.name, str(error)))
         return report
-    report.notes.append(f"{kind}, since {why}" + _told(folder))
+    report.notes.append(f"{kind}, because {why}" + _told(folder))
     out = len(folder.truth.videos) + len(folder.truth.bare) - len(folder.splits)
     if out > 0:
-        report.notes.append(f"{out} videos are in no split and are not read")
+        report.notes.append(f"{out} videos are not in any split and are not read")
     _judge_splits(report, folder)
     _judge_videos(report, folder, workers)
     return report
@@ -79,7 +79,7 @@ def _judge_splits(report: CheckReport, folder: Folder) -> None:
     report.expected = dict(report.found)
     for split in SPLITS if not report.faults else ():
         if not counts[split]:
-            reason = "no video with labels is in this split; list names and splits in split.csv"
+            reason = "this split has no video with labels; list names and splits in split.csv"
             report.faults.append(Fault(split, "split.csv", reason))
 
 
@@ -104,7 +104,7 @@ def _look(job: _Job) -> _Found:
     try:
         decoded = folder.decoded(video)
         if not decoded.channels:
-            found.notes.append("the video has no sound; silence is heard there")
+            found.notes.append("the video has no sound; the model gets silence")
         if decoded.crowded:
             found.notes.append(
                 f"{len(decoded.crowded)} of {len(video.labels.frames)} labelled pictures share a step with an earlier "
@@ -137,7 +137,7 @@ def _look_at_labels(folder: Folder, video: FolderVideo, labels: Labels, found: _
         foreground |= bool(((values > 0) & (values != IGNORE)).any())
         ignored |= bool((values == IGNORE).any())
     if not foreground and not found.faults:
-        what = "no label shows anything that sounds"
+        what = "no label contains a sounding object"
         if ignored:
             found.faults.append(f"{what}, but 255, which is not judged; write class ids, or take classes.txt away")
         else:

@@ -11,7 +11,7 @@ from avseg.datasets.folder.records import NAMES, AnnotationError, Area, Labelled
 
 
 def read_coco(path: Path, content: Mapping[str, Any], default: str) -> dict[str, VideoLabels]:
-    """What a file in the form of COCO says, by the name of the video.
+    """Read a file in the COCO format; returns labels by the name of the video.
 
     An image is a picture of the video that its field `video` or the folder in its `file_name` names; its field `frame`
     (a number in the video, from 0) or `time` (s) says which, or else its file name.
@@ -42,7 +42,7 @@ def read_coco(path: Path, content: Mapping[str, Any], default: str) -> dict[str,
 
 
 def read_youtube_vis(path: Path, content: Mapping[str, Any]) -> dict[str, VideoLabels]:
-    """What a file in the form of YouTube-VIS says, by the name of the video: the folder of its `file_names`.
+    """Read a file in the YouTube-VIS format; returns labels by the name of the video, the folder of its `file_names`.
 
     Raises:
         AnnotationError: masks of another number than frames, frames whose names tell no time, unknown numbers.
@@ -107,8 +107,8 @@ def place_of(where: str, entry: Mapping[str, Any], file_name: str, default: str)
     when = when_of(file_name)
     if when is None:
         raise AnnotationError(
-            f"{where} does not say when the picture {file_name!r} is shown; give it a field frame or time, or call it "
-            f"{NAMES}"
+            f"{where} does not give the time of the picture {file_name!r}; add a "
+            f"field frame or time, or name the picture {NAMES}"
         )
     return name, when
 
@@ -133,7 +133,7 @@ def class_of(where: str, number: int, classes: Mapping[int, str]) -> str:
     """
     if number not in classes:
         known = ", ".join(map(str, classes))
-        raise AnnotationError(f"{where} is of the category {number}; the file's table of categories has {known}")
+        raise AnnotationError(f"{where} has the category {number}; the file's table of categories has {known}")
     return classes[number]
 
 
@@ -168,6 +168,6 @@ def _tracked(
     for name, found in zip(names, areas, strict=True):
         when = when_of(name)
         if when is None:
-            raise AnnotationError(f"the frame {name!r} of {path} tells no time; call it {NAMES}")
+            raise AnnotationError(f"the name of the frame {name!r} in {path} gives no time; name it {NAMES}")
         frames.append(LabelledFrame(when, areas=tuple(found), size=size))
     return VideoLabels(path, "YouTube-VIS", tuple(frames), objects=True)

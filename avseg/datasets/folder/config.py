@@ -1,4 +1,4 @@
-"""The options of a folder of one's own videos. Imports no torch."""
+"""The options of a folder of videos. Imports no torch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from avseg.data.config import DataConfig
 
 @dataclass(frozen=True)
 class FolderConfig(DataConfig):
-    """A folder of one's own videos.
+    """Your own videos in a folder.
 
     Raises:
         ValueError: a rate or a length that is not positive.
@@ -20,17 +20,17 @@ class FolderConfig(DataConfig):
 
     name: str = "folder"
     fps: float = 1.0
-    """Frames of a clip per second of video; also the unit of masks whose names are plain numbers."""
+    """Frames per second to take from videos; masks with plain numbers as names count in these frames."""
     task: Literal["auto", "binary", "semantic", "instance"] = "auto"
     """The task. `auto`: instance where every file of annotations tells objects apart, else semantic where all have
     class names, else binary."""
     clip_seconds: float = 5.0
-    """Seconds into which videos are cut, but for tracks: those are read whole."""
+    """Length in seconds of the clips cut from videos; with tracks, videos are read whole."""
     split: Path | None = None
     """A CSV file with the columns name and split. The default is split.csv in the folder, or else a hash of the name of
     each video: about 80 % train, 10 % val, 10 % test."""
     cache: Path | None = None
-    """Where decoded frames and sounds are kept. The default is the folder .avseg beside the videos."""
+    """Cache for decoded frames and sounds. The default is the folder .avseg next to the videos."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -45,22 +45,22 @@ class FolderConfig(DataConfig):
 
     @property
     def steps(self) -> int:
-        """Frames of a clip."""
+        """Return the number of frames of a clip."""
         return max(1, round(self.clip_seconds * self.fps))
 
 
 @dataclass(frozen=True)
 class FolderOptions:
-    """How a folder is read while it is checked; give what training will be given."""
+    """Options for checking a folder; use the same values as for training."""
 
     fps: float = FolderConfig.fps
-    """Frames of a clip per second of video; also the unit of masks whose names are plain numbers."""
+    """Frames per second to take from videos; masks with plain numbers as names count in these frames."""
     task: Literal["auto", "binary", "semantic", "instance"] = FolderConfig.task
-    """The task; `auto` takes what the labels tell."""
+    """The task; `auto` derives it from the labels."""
     clip_seconds: float = FolderConfig.clip_seconds
-    """Seconds into which videos are cut, but for tracks."""
+    """Length in seconds of the clips cut from videos; with tracks, videos are not cut."""
     split: Path | None = None
     """A CSV file with the columns name and split. The default is split.csv in the folder, or else a hash of the
     names."""
     cache: Path | None = None
-    """Where decoded frames and sounds are kept. The default is the folder .avseg beside the videos."""
+    """Cache for decoded frames and sounds. The default is the folder .avseg next to the videos."""

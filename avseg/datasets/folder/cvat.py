@@ -24,7 +24,7 @@ LONGEST = 10_000_000
 
 
 def read_cvat(path: Path, default: str) -> dict[str, VideoLabels]:
-    """What a file of CVAT says, by the name of the video: the folder of its images, or that of the task's source.
+    """Read a file of CVAT; returns labels by the name of the video: the folder of its images, or the task's source.
 
     Of a video every picture of the task counts as annotated: where nothing is drawn nothing sounds. A shape stays until
     the next one of its track.
@@ -46,14 +46,14 @@ def _root(path: Path) -> Element:
     try:
         text = path.read_bytes()
         if b"<!DOCTYPE" in text or b"<!ENTITY" in text:  # entities that refer to each other fill any memory
-            raise AnnotationError(f"{path} has a document type, which files of CVAT do not have; export it again")
+            raise AnnotationError(f"{path} has a document type, unlike files of CVAT; export it again")
         root = ElementTree.fromstring(text)
     except ElementTree.ParseError as error:
-        raise AnnotationError(f"{path} is no whole XML ({error}); export it again") from error
+        raise AnnotationError(f"{path} is not complete XML ({error}); export it again") from error
     if root.tag != "annotations" or root.find("meta") is None:
         raise AnnotationError(
-            f"{path} has the root <{root.tag}> and is no file of CVAT; export as CVAT for video 1.1 or CVAT for images "
-            "1.1, or put it elsewhere"
+            f"{path} has the root <{root.tag}> and is not a file of CVAT; export as CVAT for "
+            "video 1.1 or CVAT for images 1.1, or move it elsewhere"
         )
     return root
 
@@ -99,14 +99,14 @@ def _numbers(path: Path, root: Element) -> range:
     if task is None:
         task = root.find("meta/job")
     if task is None:
-        raise AnnotationError(f"{path} is of no single task; export the tasks of a project one by one")
+        raise AnnotationError(f"{path} does not hold a single task; export the tasks of a project one by one")
     first = int(task.findtext("start_frame") or 0)
     count = int(task.findtext("size") or 0)
     step = int((task.findtext("frame_filter") or "step=1").partition("step=")[2] or 1)
     last = int(task.findtext("stop_frame") or first + (count - 1) * step)
     if not (0 <= first <= last + 1 <= LONGEST and step > 0):
         raise AnnotationError(
-            f"{path} has pictures from {first} to {last} by {step}, which is no video; export it again"
+            f"{path} has pictures from {first} to {last} by {step}, which is not a video; export it again"
         )
     return range(first, last + 1, step)
 
@@ -142,7 +142,7 @@ def _checked(path: Path, size: tuple[int, int]) -> tuple[int, int]:
 def _shapes(path: Path, parent: Element) -> list[Element]:
     for kind in OTHERS:
         if parent.find(kind) is not None:
-            raise AnnotationError(f"{path} has shapes of the kind {kind}, which are no masks; draw polygons or masks")
+            raise AnnotationError(f"{path} has shapes of the kind {kind}, which are not masks; draw polygons or masks")
     return [child for child in parent if child.tag in SHAPES]
 
 
@@ -154,7 +154,7 @@ def _area(path: Path, shape: Element, label: str, track: int | None, size: tuple
     counts = [int(count) for count in shape.get("rle", "").split(",")]
     left, top, width, height = (_number(path, shape, name) for name in ("left", "top", "width", "height"))
     if min(left, top) < 0 or left + width > size[1] or top + height > size[0]:
-        raise AnnotationError(f"{path} has a mask that reaches out of its picture of {size[0]} x {size[1]} pixels")
+        raise AnnotationError(f"{path} has a mask that extends outside its picture of {size[0]} x {size[1]} pixels")
     if sum(counts) != width * height or min(counts) < 0:
         raise AnnotationError(f"{path} has a mask whose run lengths do not fill its {height} x {width} pixels")
     return Area(label, _column_counts(counts, (top, left, height, width), size), track, order)

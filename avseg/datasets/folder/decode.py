@@ -1,4 +1,4 @@
-"""One pass over a video: its frames at the wanted moments and its sound, kept on disk.
+"""Decoding a video once: its frames at the wanted times and its sound, cached on disk.
 
 Seeking would be exact only in files whose stamps are; the pass goes by the clock of `avseg.io.pictures`, as prediction
 does, so that a mask lies on the very picture that it was drawn on.
@@ -37,7 +37,7 @@ Draw = Callable[[], NDArray[np.uint8]]
 
 @dataclass(frozen=True)
 class CacheKey:
-    """What frames and sound of a video depend on, beside the video."""
+    """The options that frames and sound of a video depend on."""
 
     fps: float
     steps: int
@@ -47,7 +47,7 @@ class CacheKey:
 
 @dataclass(frozen=True)
 class Decoded:
-    """What was found in a video: steps of the rate, each with one picture."""
+    """The decoded content of a video: steps of the rate, each with one picture."""
 
     folder: Path
     length: int
@@ -59,7 +59,7 @@ class Decoded:
     size: tuple[int, int]
     """(H, W)."""
     channels: int
-    """Of its sound; 0: it has none."""
+    """Number of audio channels; 0: no sound."""
     shown: dict[int, float]
     """s, when the picture of a step is shown; steps of clips without labels are left out."""
     labelled: dict[int, int]
@@ -67,7 +67,7 @@ class Decoded:
     beyond: tuple[int, ...]
     """Places of labels that no picture of the video has."""
     crowded: tuple[int, ...]
-    """Places of labels that gave way to others of the same step."""
+    """Places of labels replaced by others of the same step."""
 
     def frame(self, step: int) -> Path:
         """The picture of a step."""
@@ -101,8 +101,8 @@ def decoded(video: FolderVideo, key: CacheKey, cache: Path) -> Decoded:
             if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
                 raise
             raise ValueError(
-                f"the decoded frames of {video.path.name} cannot be kept in {cache} ({error.strerror}); name another "
-                "folder (--data.cache DIR)"
+                f"the decoded frames of {video.path.name} cannot be written to {cache} "
+                f"({error.strerror}); choose another folder (--data.cache DIR)"
             ) from error
         _forget(place)
     return _read(place)
@@ -153,7 +153,7 @@ def _read(place: Path) -> Decoded:
 
 @dataclass
 class _Step:
-    """What is known so far of one step: the best picture."""
+    """The best picture so far for one step."""
 
     rank: tuple[int, float]
     """Lower is better: pictures that were drawn on, then others with labels; last that at the begin."""

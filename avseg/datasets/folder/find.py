@@ -1,4 +1,4 @@
-"""What lies in a folder of videos: which video has which masks, which classes there are, and what does not fit."""
+"""Finding the content of a folder of videos: videos, masks, annotation files, classes and faults."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class FolderTruth:
 
     root: Path
     videos: list[FolderVideo] = field(default_factory=list)
-    """Those that have labels, by name."""
+    """Videos with labels, by name."""
     bare: list[str] = field(default_factory=list)
     """Videos without any."""
     classes: tuple[str, ...] = ()
@@ -51,14 +51,14 @@ class FolderTruth:
             what = f"the masks of {unnamed[0]} have" if unnamed else "there are"
             return "binary", f"{what} no class names ({CLASSES} would give them)"
         if self.videos and all(video.labels.objects for video in self.videos):
-            return "instance", "all annotations tell objects apart"
+            return "instance", "all annotations separate objects"
         together = next((video for video in self.videos if not video.labels.objects), None)
-        what = f"the {together.labels.form} of {together.name} tell" if together else "nothing tells"
+        what = f"the {together.labels.form} of {together.name} separate" if together else "nothing tells"
         return "semantic", f"there are class names, and {what} no objects apart"
 
 
 def scan(root: Path) -> FolderTruth:
-    """Look through a folder: videos, masks, annotation files. No video is opened.
+    """Scan a folder for videos, masks and annotation files, without opening a video.
 
     Raises:
         FileNotFoundError: no video is there.
@@ -109,10 +109,12 @@ def read_annotations(path: Path, default: str) -> dict[str, VideoLabels]:
     except AnnotationError:
         raise
     except (ValueError, RecursionError, UnicodeDecodeError) as error:
-        raise AnnotationError(f"{path} is no whole file of annotations ({error}); export or copy it again") from error
+        raise AnnotationError(
+            f"{path} is not a complete file of annotations ({error}); export or copy it again"
+        ) from error
     except (KeyError, TypeError, AttributeError, IndexError, OverflowError) as error:
-        raise AnnotationError(f"{path} lacks what its form has ({error!r}); export it again") from error
-    raise AnnotationError(f"{path} is in none of the known forms, {FORMS}; export as one of them, or put it elsewhere")
+        raise AnnotationError(f"{path} lacks a field of its format ({error!r}); export it again") from error
+    raise AnnotationError(f"{path} has none of the known formats, {FORMS}; export as one of them, or move it elsewhere")
 
 
 def _videos(truth: FolderTruth) -> dict[str, Path]:
@@ -139,12 +141,12 @@ def _listed(truth: FolderTruth) -> tuple[str, ...]:
     try:
         names = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
-        truth.faults.append((CLASSES, f"{path} is no text in UTF-8 ({error}); write one name a line"))
+        truth.faults.append((CLASSES, f"{path} is not UTF-8 text ({error}); write one name per line"))
         return ()
     while names and not names[-1]:
         names.pop()
     if not names or "" in names or len(set(names)) < len(names) or len(names) > LONGEST_LIST:
-        reason = f"{path} must name 1 to {LONGEST_LIST} classes, one a line, each once, without empty lines"
+        reason = f"{path} must name 1 to {LONGEST_LIST} classes, one per line, each once, without empty lines"
         truth.faults.append((CLASSES, reason))
         return ()
     return tuple(names)
@@ -189,7 +191,7 @@ def _of_files(truth: FolderTruth, videos: dict[str, Path]) -> Iterable[tuple[str
         for name, one in labels.items():
             video = _video_of(name, videos)
             if video is None:
-                reason = f"{path} has labels of the video {name!r}, which is not there; {_nearest(name, videos)}"
+                reason = f"{path} has labels of the video {name!r}, which does not exist; {_nearest(name, videos)}"
                 truth.faults.append((path.name, reason))
                 continue
             known = of_videos.get(video)
@@ -233,7 +235,7 @@ def _judge_classes(truth: FolderTruth) -> None:
         for name in video.labels.classes:
             if name not in truth.classes:
                 reason = (
-                    f"{video.labels.source} has the class {name!r}, which {truth.root / CLASSES} does not list; add it "
-                    f"there, or {did_you_mean(name, truth.classes)}"
+                    f"{video.labels.source} has the class {name!r}, which {truth.root / CLASSES} does not "
+                    f"list; add it there, or {did_you_mean(name, truth.classes)}"
                 )
                 truth.faults.append((video.name, reason))

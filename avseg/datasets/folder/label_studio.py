@@ -22,7 +22,7 @@ PICTURES = ("image", "img", "picture", "frame_image")
 
 
 def read_label_studio(path: Path, tasks: Sequence[Any], default: str) -> dict[str, VideoLabels]:
-    """What a list of tasks says, by the name of the video.
+    """Read a list of tasks; returns labels by the name of the video.
 
     A task is one picture. Its data say of which video (`video`, or the folder in `image`) and which (`frame`, `time`,
     or the name of `image`). Of several annotations of a task the last counts; cancelled ones and predictions do not.
@@ -33,7 +33,9 @@ def read_label_studio(path: Path, tasks: Sequence[Any], default: str) -> dict[st
     frames: dict[str, list[LabelledFrame]] = defaultdict(list)
     for number, task in enumerate(tasks, start=1):
         if not isinstance(task, Mapping) or not isinstance(task.get("data"), Mapping):
-            raise AnnotationError(f"{path} is no list of tasks of Label Studio; export as JSON, or put it elsewhere")
+            raise AnnotationError(
+                f"{path} is not a list of tasks of Label Studio; export as JSON, or move it elsewhere"
+            )
         where = f"{path}, task {task.get('id', number)}"
         results = _results(task)
         if results is None:
@@ -48,7 +50,7 @@ def read_label_studio(path: Path, tasks: Sequence[Any], default: str) -> dict[st
 
 
 def _results(task: Mapping[str, Any]) -> list[Mapping[str, Any]] | None:
-    """What was drawn; None where nobody has finished the task."""
+    """Return the drawn shapes; None for an unfinished task."""
     done = [one for one in task.get("annotations") or [] if not one.get("was_cancelled")]
     return list(done[-1].get("result") or []) if done else None
 
@@ -75,14 +77,14 @@ def _area(where: str, result: Mapping[str, Any]) -> Area | None:
         return None
     if kind not in SHAPES:
         raise AnnotationError(
-            f"{where} has a result of the type {kind!r}, which is no mask; draw brush masks or polygons"
+            f"{where} has a result of the type {kind!r}, which is not a mask; draw brush masks or polygons"
         )
     labels = value.get(kind) or []
     if len(labels) != 1:
         raise AnnotationError(f"{where} has a shape with {len(labels)} labels, wanted one")
     height, width = _size(where, result)
     if result.get("image_rotation"):
-        raise AnnotationError(f"{where} was drawn on a turned picture; turn it back and draw it again")
+        raise AnnotationError(f"{where} was drawn on a rotated picture; rotate it back and draw it again")
     if kind == "polygonlabels":
         scaled = [(x * width / 100, y * height / 100) for x, y in value["points"]]
         return Area(str(labels[0]), [[coordinate for point in scaled for coordinate in point]])
@@ -91,7 +93,7 @@ def _area(where: str, result: Mapping[str, Any]) -> Area | None:
 
 def _brush(where: str, packed: bytes, stated: tuple[int, int], size: tuple[int, int]) -> Any:
     if stated != size:
-        raise AnnotationError(f"{where} has a brush mask of {stated} pixels (height, width), the video {size}")
+        raise AnnotationError(f"{where} has a brush mask of {stated} pixels (height, width), but the video has {size}")
     try:
         values = decode_brush(packed, 4 * stated[0] * stated[1])
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Label maps and tracks of one video as its frames want them."""
+"""Label maps and tracks of the frames of one video."""
 
 from __future__ import annotations
 
@@ -82,8 +82,8 @@ class Labels:
         values: NDArray[np.uint8] = read_index(frame.labels).numpy()
         if values.shape != self.size:
             raise ValueError(
-                f"the mask {frame.labels} is {values.shape[0]} high and {values.shape[1]} wide, its video "
-                f"{self.size[0]} and {self.size[1]}; they must agree"
+                f"the mask {frame.labels} is {values.shape[0]} high and {values.shape[1]} wide, but its "
+                f"video is {self.size[0]} and {self.size[1]}; they must agree"
             )
         if not self.video.labels.named:
             return values
@@ -100,7 +100,7 @@ class Labels:
 
     def _unknown(self, frame: LabelledFrame, value: int, names: int) -> str:
         if self.video.labels.names:
-            return f"the mask {frame.labels} holds {value}, which the result.json beside it does not name; correct one"
+            return f"the mask {frame.labels} holds {value}, which its result.json does not name; correct one of them"
         count = f"{names} name{'s' * (names != 1)}"
         return f"the mask {frame.labels} holds {value}, but classes.txt has {count}; add one there or correct the mask"
 
@@ -117,7 +117,7 @@ class Labels:
                 if int((taken & (codes == other)).sum()) > OVERLAP * least:
                     raise AnnotationError(
                         f"{self.video.labels.source}, {frame.when}: {self.classes[other - 1]!r} and {one.label!r} "
-                        "claim the same pixels; let one of them end where the other begins"
+                        "cover the same pixels; make their shapes separate"
                     )
             codes[mask], orders[mask] = code, one.order
         return codes
@@ -148,8 +148,8 @@ class Labels:
         where = f"{self.video.labels.source}, {frame.when}"
         if frame.size is not None and frame.size != self.size:
             raise AnnotationError(
-                f"{where}: the labels are for {frame.size[0]} x {frame.size[1]} pixels (height x width), the video has "
-                f"{self.size[0]} x {self.size[1]}; export them at its size"
+                f"{where}: the labels are for {frame.size[0]} x {frame.size[1]} pixels (height x width), but the "
+                f"video has {self.size[0]} x {self.size[1]}; export them at its size"
             )
         segmentation = one.segmentation(self.size) if callable(one.segmentation) else one.segmentation
         try:

@@ -1,5 +1,5 @@
-"""The synthetic world as a folder of one's own videos
-(docs/how-to/own-data.md): MP4 with sound, and a label map a second."""
+"""Writing the synthetic world as a folder of videos
+(docs/how-to/own-data.md): MP4 with sound, and a label map per second."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from avseg.io.files import is_visible
 RESULT = "result.json"
 MASKS = "masks"
 SOUNDING = "sounding"
-"""What `avseg predict` calls the one foreground of a binary model."""
+"""The class name of `avseg predict` for the foreground of a binary model."""
 
 
 def mask_folder(folder: Path) -> Path | None:
@@ -42,7 +42,7 @@ def read_masks(folder: Path, own_classes: bool) -> VideoLabels:
     """
     place = mask_folder(folder)
     if place is None:
-        raise AnnotationError(f"{folder} holds no PNG file; put one label map for each annotated picture there")
+        raise AnnotationError(f"{folder} has no PNG file; add one label map for each annotated picture")
     result = _result(folder / RESULT) if (folder / RESULT).is_file() else None
     times = None if result is None else _times(folder / RESULT, result)
     frames: dict[When, LabelledFrame] = {}
@@ -51,11 +51,13 @@ def read_masks(folder: Path, own_classes: bool) -> VideoLabels:
         if when is not None and times is not None and when.unit == "step":
             when = When("second", times[int(when.value)]) if int(when.value) in times else None
             if when is None:
-                raise AnnotationError(f"the mask {path} is of no frame that {folder / RESULT} lists; remove it")
+                raise AnnotationError(f"the mask {path} belongs to no frame in {folder / RESULT}; remove it")
         if when is None:
-            raise AnnotationError(f"the name of the mask {path} says no time; call it {NAMES}")
+            raise AnnotationError(f"the name of the mask {path} gives no time; name it {NAMES}")
         if when in frames:
-            raise AnnotationError(f"the masks {frames[when].labels} and {path} are of one picture; remove one of them")
+            raise AnnotationError(
+                f"the masks {frames[when].labels} and {path} belong to the same picture; remove one of them"
+            )
         frames[when] = LabelledFrame(when, path)
     if result is None:
         return VideoLabels(folder, "label maps", tuple(frames.values()), named=own_classes)
@@ -75,9 +77,9 @@ def _result(path: Path) -> dict[str, Any]:
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise AnnotationError(f"{path} is no whole JSON ({error}); predict again or remove it") from error
+        raise AnnotationError(f"{path} is not complete JSON ({error}); predict again or remove it") from error
     if not isinstance(result, dict) or result.get("format") != "avseg.result":
-        raise AnnotationError(f"{path} is no result of avseg; remove it, or put it elsewhere")
+        raise AnnotationError(f"{path} is not a result of avseg; remove it, or move it elsewhere")
     return result
 
 

@@ -1,4 +1,4 @@
-"""What is packed of a folder of videos: decoded frames, sounds and label maps; of the videos themselves their names."""
+"""Packing of a folder of videos: decoded frames, sounds and label maps, and the names of the videos."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def kept_name(video: str, folder: Path, file: str) -> str:
 
 
 def tables_of(root: Path, split: Path | None, kept: dict[str, Path]) -> SplitTables:
-    """What opening takes: labels in files, the table of splits, and the names of videos and label maps.
+    """Return the tables needed to open the folder: label files, splits, and names of videos and label maps.
 
     Args:
         root: The folder.

@@ -1,4 +1,4 @@
-"""A folder of one's own videos as a data set: their frames at one rate, their sound, and whatever labels lie beside."""
+"""A folder of videos as a data set: frames at one rate, sound, and the labels next to them."""
 
 from __future__ import annotations
 
@@ -72,7 +72,9 @@ class FolderDataset(ClipDataset):
             self.category_ids = range(1, len(classes) + 1)
 
     def files(self, index: int) -> ClipFiles:
-        """Where the parts of a clip lie, in the cache but for its label maps; told where all frames have one."""
+        """Return the paths of a clip's files: label maps in the folder, others in the cache. All frames must have
+        label maps.
+        """
         piece = self.pieces[index]
         labels = [self._labels_of(piece, step) for step in range(piece.begin, piece.end)]
         whole = tuple(path for path in labels if path is not None)
@@ -107,12 +109,12 @@ class FolderDataset(ClipDataset):
         return super().content_of(index, name)
 
     def annotated(self, index: int) -> list[int]:
-        """The frames of a clip that have labels."""
+        """Return the annotated frames of a clip."""
         piece = self.pieces[index]
         return [step - piece.begin for step in range(piece.begin, piece.end) if step in piece.decoded.labelled]
 
     def length(self, index: int) -> int:
-        """Frames of a clip."""
+        """Return the number of frames of a clip."""
         return self.pieces[index].end - self.pieces[index].begin
 
     def extent(self, index: int) -> tuple[int, tuple[int, int]]:
@@ -120,7 +122,7 @@ class FolderDataset(ClipDataset):
         return self.length(index), self.pieces[index].decoded.size
 
     def sound(self, index: int) -> tuple[Tensor, int]:
-        """The sound of a clip alone, as long as its frames last; silence where the video has none."""
+        """Return only the sound of a clip, as long as its frames last; silence where the video has none."""
         piece, rate = self.pieces[index], self.config.sample_rate
         begin, end = self._samples(piece)
         found = piece.decoded
@@ -129,8 +131,8 @@ class FolderDataset(ClipDataset):
             return torch.zeros(channels, end - begin), rate
         if channels > found.channels:
             raise ValueError(
-                f"{piece.video.path} has one channel of sound for a stereo recipe, which hears left and right; take "
-                "videos with stereo sound or a mono recipe (--data.no-stereo)"
+                f"{piece.video.path} has mono sound but the recipe needs stereo; use videos with "
+                "stereo sound or a mono recipe (--data.no-stereo)"
             )
         own = piece.own_sound
         part = open_wav(own).part() if is_held(own) else open_wav(found.sound).part(begin, end)
@@ -145,7 +147,7 @@ class FolderDataset(ClipDataset):
         return round(piece.begin / fps * rate), round(piece.end / fps * rate)
 
     def target(self, index: int) -> DenseTarget | TrackTarget:
-        """The truth of a clip alone."""
+        """Return only the ground truth of a clip."""
         return self._target(self.pieces[index], range(self.length(index)))
 
     def read(self, index: int, geometry: Geometry | None = None, frames: Sequence[int] | None = None) -> Clip:
@@ -247,8 +249,8 @@ class Folder:
         if wanted == "auto" or wanted == found:
             return found, why
         if order.index(wanted) > order.index(found):
-            raise ValueError(f"the labels are {found}, since {why}; --data.task {wanted} is more than they tell")
-        return wanted, "--data.task says so"
+            raise ValueError(f"the labels are {found}, because {why}; they cannot be used with --data.task {wanted}")
+        return wanted, "--data.task is given"
 
     def videos(self, split: str = "") -> list[FolderVideo]:
         """Videos with labels, of one split or of all."""
@@ -257,11 +259,11 @@ class Folder:
     def faults(self) -> list[tuple[str, str]]:
         """(video or file, sentence) of what does not fit, without opening a video."""
         bare = [name for name in self.truth.bare if name in self.splits and not self.truth.unread]
-        more = "draw some, take it out of the folder, or leave it out of split.csv"
+        more = "draw some, remove it from the folder, or leave it out of split.csv"
         return [*self.truth.faults, *((name, f"the video has no masks and no annotations; {more}") for name in bare)]
 
     def key(self) -> CacheKey:
-        """What is kept of each video."""
+        """Return the cache key of each video."""
         return CacheKey(
             self.config.fps, 0 if self.kind[0] == "instance" else self.config.steps, self.config.sample_rate
         )
@@ -294,7 +296,7 @@ class Folder:
                 gap = next(step for step in range(begin, end) if step not in found.labelled)
                 raise ValueError(
                     f"{video.labels.source} has no labels at step {gap} of {begin} to {end - 1} (fps "
-                    f"{self.config.fps:g}); tracks need every one: add them, or take --data.task semantic"
+                    f"{self.config.fps:g}); tracks need every step: add the labels, or use --data.task semantic"
                 )
             return [_Piece(video, found, begin, end)]
         size = self.config.steps
@@ -306,7 +308,7 @@ def _beyond(video: FolderVideo, found: Decoded) -> str:
     first = video.labels.frames[found.beyond[0]]
     more = f" (and {len(found.beyond) - 1} more)" if found.beyond[1:] else ""
     return (
-        f"{first.labels or video.labels.source} is of {first.when}{more}, but {video.path.name} ends at "
+        f"{first.labels or video.labels.source} has the time {first.when}{more}, but {video.path.name} ends at "
         f"{found.end:.2f} s and has {found.pictures} pictures; correct the name or --data.fps"
     )
 
@@ -333,7 +335,7 @@ def open_folder(config: FolderConfig, split: str, root: Path) -> FolderDataset:
     new = [video for video in videos if not folder.is_kept(video)]
     if new and is_assumed(root):
         raise ValueError(
-            f"the shards hold no frames of {new[0].name} as these options want them (--data.fps {config.fps:g}, "
+            f"the shards hold no frames of {new[0].name} for these options (--data.fps {config.fps:g}, "
             f"--data.clip-seconds {config.clip_seconds:g}, --data.sample-rate {config.sample_rate}); pack the folder "
             "again with the options of the recipe"
         )

@@ -1,4 +1,4 @@
-"""What annotation files and masks say of videos, in one form whatever file they come from. Imports no torch."""
+"""Records of labels of videos, in one form for all annotation files and masks. Imports no torch."""
 
 from __future__ import annotations
 
@@ -58,14 +58,14 @@ class Area:
     segmentation: Any
     """Polygons or run lengths in the form of COCO; or a function of (H, W) that gives them."""
     track: int | None = None
-    """Number of the object in its video, where objects are told apart."""
+    """Number of the object in its video, if objects are separate."""
     order: int = 0
     """Areas of higher order lie on top."""
 
 
 @dataclass(frozen=True)
 class LabelledFrame:
-    """What is known of one picture: a label map, or areas (none: nothing sounds)."""
+    """The labels of one picture: a label map, or areas (none: no sounding object)."""
 
     when: When
     labels: Path | None = None
@@ -73,22 +73,22 @@ class LabelledFrame:
     size: tuple[int, int] | None = None
     """(H, W) that the file states."""
     drawn: bool = True
-    """Somebody looked at this very picture; others of the same step give way to it."""
+    """The picture itself was annotated; it is preferred to others of the same step."""
 
 
 @dataclass(frozen=True)
 class VideoLabels:
-    """What one source says of one video."""
+    """The labels of one video from one source."""
 
     source: Path
     """The file, or the folder of masks."""
     form: str
-    """What kind of file it is, for sentences."""
+    """Kind of file, for messages."""
     frames: tuple[LabelledFrame, ...]
     names: Mapping[int, str] = field(default_factory=dict)
     """Class names by the value of label maps, where a file beside them tells; empty: as `classes.txt` has them."""
     objects: bool = False
-    """Objects are told apart: areas have tracks, or the values of label maps are numbers of objects."""
+    """Whether objects are separate: areas have tracks, or label maps contain object numbers."""
     named: bool = True
     """It has class names of its own."""
 

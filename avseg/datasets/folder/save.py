@@ -41,7 +41,7 @@ class FolderWriter:
             ValueError: a name that is no file name or that comes twice, or pixels that are not judged in binary masks.
         """
         if not is_plain(clip.id) or (self.root / f"{clip.id}.mp4").exists():
-            raise ValueError(f"the clip {clip.id!r} cannot be a file of its own; names must be plain and come once")
+            raise ValueError(f"the clip {clip.id!r} cannot be used as a file name; ids must be plain and unique")
         frames = (frame.permute(1, 2, 0).numpy() for frame in clip.frames)
         samples = round(clip.end * clip.sample_rate)
         sound = clip.audio[:, max(0, round(-clip.audio_start * clip.sample_rate)) :][:, :samples]

@@ -1,4 +1,4 @@
-"""The record of a folder of one's own videos. Imports no torch."""
+"""The record of a folder of videos. Imports no torch."""
 
 from avseg.datasets.folder.config import FolderConfig, FolderOptions
 from avseg.datasets.spec import DatasetSpec
@@ -9,7 +9,7 @@ FOLDER = DatasetSpec(
     config=FolderConfig,
     open="avseg.datasets.folder.reader:open_folder",
     suite="avsbench_object",
-    what="your own videos, with masks or annotation files beside them",
+    what="your own videos, with masks or annotation files next to them",
     check="avseg.datasets.folder.check:check",
     save="avseg.datasets.folder.save:FolderWriter",
     check_options=FolderOptions(),

@@ -1,4 +1,4 @@
-"""Which video is in which split: by a table, or by a hash of its name. Imports no torch."""
+"""Splits of videos, from a table or a hash of the name. Imports no torch."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def read_splits(path: Path, videos: Sequence[str]) -> dict[str, str]:
             stem = name.rpartition(".")[0]
             if stem not in videos:
                 raise ValueError(
-                    f"{path} line {number} names the video {name!r}, which is not there; {did_you_mean(name, videos)}"
+                    f"{path} line {number} names the video {name!r}, which does not exist; {did_you_mean(name, videos)}"
                 )
             name = stem
         if split not in SPLITS:

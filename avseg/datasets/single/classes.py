@@ -1,4 +1,4 @@
-"""Its classes as package data, with their origin. Imports no torch."""
+"""The classes as package data, with their origin. Imports no torch."""
 
 from __future__ import annotations
 

@@ -13,4 +13,4 @@ class SingleConfig(DataConfig):
 
     name: str = "single"
     binary: bool = False
-    """Every class is foreground; `target.sounding` still tells the classes."""
+    """Treat every class as foreground; `target.sounding` still has the classes."""

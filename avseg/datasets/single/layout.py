@@ -1,4 +1,4 @@
-"""The synthetic world in the layout of AVSBench-Single+ (docs/reference/datasets.md)."""
+"""Writing the synthetic world in the layout of AVSBench-Single+ (docs/reference/datasets.md)."""
 
 from __future__ import annotations
 

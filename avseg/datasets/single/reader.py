@@ -41,7 +41,7 @@ class Single(ClipDataset):
         self.task = Task("binary") if config.binary else Task("semantic", single_classes()[1:])
 
     def files(self, index: int) -> ClipFiles:
-        """Where the parts of a sample lie."""
+        """Return the paths of a sample's files."""
         name, labels = self.ids[index], "salient_labels" if self.config.binary else "labels"
         frame, sound = self.root / "frames" / f"{name}.png", self.root / "audios" / f"{name}.wav"
         return ClipFiles((frame,), (self.root / labels / f"{name}.png",), sound)
@@ -65,19 +65,19 @@ class Single(ClipDataset):
         return range(1)
 
     def length(self, index: int) -> int:
-        """One picture."""
+        """Return 1, the number of pictures."""
         return 1
 
     def sound(self, index: int) -> tuple[torch.Tensor, int]:
-        """The sound of a sample alone."""
+        """Return only the sound of a sample."""
         return read_sound(self.files(index).sound, self.config)
 
     def heard_classes(self, index: int) -> frozenset[str]:
-        """What the table names."""
+        """Return the classes in the table."""
         return frozenset(single_classes()[class_id] for class_id in self.categories[index])
 
     def read(self, index: int, geometry: Geometry | None = None, frames: Sequence[int] | None = None) -> Clip:
-        """A sample, sized while it is read where a geometry is given.
+        """Read a sample, resized while reading if a geometry is given.
 
         `target.sounding` (1, 23) is what the table names.
 
@@ -107,7 +107,7 @@ class Single(ClipDataset):
         labels = read_index(path).long()
         if labels.shape != size:
             raise ValueError(
-                f"the labels {path} are {tuple(labels.shape)} high and wide, the picture {size}; they must agree"
+                f"the labels {path} are {tuple(labels.shape)} high and wide, but the picture is {size}; they must agree"
             )
         if self.config.binary:
             return (labels > 0).long()

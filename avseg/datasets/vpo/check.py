@@ -1,4 +1,4 @@
-"""What is missing, broken or contradictory in a folder of VPO, built here or downloaded."""
+"""Checks for missing, broken or contradictory files in a folder of VPO, built here or downloaded."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WHERE = "the authors of VPO name downloads on their project page (cyh-0/CAVP); o
 class _Found:
     fault: str = ""
     remarks: tuple[str, ...] = ()
-    """What is unusual of the sounds and no fault."""
+    """Unusual facts about the sounds that are not faults."""
 
 
 def check_vpo(kind: str, root: Path, workers: int = 0) -> CheckReport:
@@ -63,9 +63,11 @@ def _judge_counts(report: CheckReport, kind: str, samples: Mapping[str, Sequence
     report.found = {split: len(group) for split, group in samples.items()}
     if own:
         report.expected = dict(report.found)
-        report.notes.append("built here, judged by its own table")
+        report.notes.append("built here, checked against its own table")
     elif report.found != report.expected:
-        report.notes.append("the expected numbers are recalled from the paper and not confirmed: no fault")
+        report.notes.append(
+            "the expected numbers are recalled from the paper and not confirmed, so this is not a fault"
+        )
     for split, group in samples.items():
         counts = Counter(vpo_classes()[source.class_id] for sample in group for source in sample.sources)
         if counts:
@@ -81,7 +83,9 @@ def _judge_rows(report: CheckReport, kind: str, samples: Mapping[str, Sequence[S
         for sample in group:
             classes = [source.class_id for source in sample.sources]
             if kind == "ms" and len(set(classes)) < len(classes):
-                report.faults.append(Fault(split, sample.id, "two sources are of one class, which VPO-MS has not"))
+                report.faults.append(
+                    Fault(split, sample.id, "two sources have the same class, which VPO-MS does not allow")
+                )
     pictures = {split: {sample.id[:12] for sample in group} for split, group in samples.items()}
     sounds = {split: {s.sound.stem for sample in group for s in sample.sources} for split, group in samples.items()}
     for first, second, name in _shared(pictures):
@@ -154,7 +158,7 @@ def _look(sample: Sample) -> _Found:
     seen = {names[i] for i in range(1, len(names)) if shown[i]}
     said = {names[source.class_id] for source in sample.sources}
     if seen != said:
-        return _Found(f"{sample.mask} shows {_words(seen)}, the rows say {_words(said)}")
+        return _Found(f"{sample.mask} shows {_words(seen)}, but the rows say {_words(said)}")
     return _Found(remarks=remarks)
 
 

@@ -18,7 +18,7 @@ class VPOConfig(DataConfig):
     tiles it; `relabel` turns cars beside airplanes into airplanes; `mono_flip` mirrors pictures without their
     sound (published for VPO-SS); `merged_val` makes val and test one split under both names."""
     sounds: Path | None = None
-    """The folder of the sounds; by default vggsound_bench/VGGSound/audios below `root`."""
+    """Folder of the sounds. The default is vggsound_bench/VGGSound/audios below `root`."""
 
     def on_shards(self, root: Path) -> Self:
         return replace(super().on_shards(root), sounds=None)

@@ -1,4 +1,4 @@
-"""What may be chosen where VPO is written of the synthetic world. Imports no torch."""
+"""Options for writing synthetic VPO. Imports no torch."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from avseg.synth.options import LONGEST_SIDE, WorldOptions
 
 @dataclass(frozen=True)
 class StillOptions(WorldOptions):
-    """Of all three sets."""
+    """Options of all three sets."""
 
     size: tuple[int, int] = (240, 320)
     """Height and width of the pictures."""
     sounds: int | None = None
-    """Clips of every class, over all splits. The default is one for four samples, but 16 at least and 64 at most."""
+    """Number of sound clips per class, over all splits. The default is one for four samples, from 16 to 64."""
     stereo: bool = False
-    """Pan what the report page plays; the set itself serves mono and stereo."""
+    """Use panned sound on the report page; the set itself serves mono and stereo."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -29,15 +29,15 @@ class StillOptions(WorldOptions):
 
 @dataclass(frozen=True)
 class SeveralOptions(StillOptions):
-    """Of the sets in which several objects may sound."""
+    """Options of the sets with several sounding objects."""
 
     sources: tuple[int, int] | None = None
-    """The fewest and the most sounding objects of a sample. The default is 2 to 3 for MS and 1 to 2 for MSMI."""
+    """Smallest and largest number of sounding objects in a sample. The default is 2 to 3 for MS and 1 to 2 for MSMI."""
 
 
 @dataclass(frozen=True)
 class TwinOptions(SeveralOptions):
-    """Of VPO-MSMI."""
+    """Options of VPO-MSMI."""
 
     singles: float = 0.25
     """Share of the samples that show one object of each class and belong to VPO-MS."""

@@ -1,4 +1,4 @@
-"""VPO: pictures of COCO with sounds of VGGSound, put together so that only some of what is seen is heard.
+"""VPO: pictures of COCO combined with sounds of VGGSound, so that only some of the visible objects sound.
 
 Chen et al., Unraveling Instance Associations: A Closer Look for Audio-Visual Segmentation, CVPR 2024. One picture and
 three seconds of sound a sample. SS: one object sounds; MS: one or several classes; MSMI: instances that only their
@@ -82,11 +82,11 @@ class VPO(ClipDataset):
         return range(1)
 
     def length(self, index: int) -> int:
-        """One picture."""
+        """Return 1, the number of pictures."""
         return 1
 
     def sound(self, index: int) -> tuple[Tensor, int]:
-        """The sound of a sample alone."""
+        """Return only the sound of a sample."""
         return self._sound(self.samples[index]), self.config.sample_rate
 
     def heard_classes(self, index: int) -> frozenset[str]:
@@ -94,7 +94,7 @@ class VPO(ClipDataset):
         return frozenset(vpo_classes()[source.class_id] for source in self.samples[index].sources)
 
     def read(self, index: int, geometry: Geometry | None = None, frames: Sequence[int] | None = None) -> Clip:
-        """A sample, sized while it is read where a geometry is given.
+        """Read a sample, resized while reading if a geometry is given.
 
         `target.sounding` (1, 21) is the class of the row in SS, and what the mask shows in MS and MSMI, as published.
 
@@ -161,7 +161,8 @@ def read_mask(
     image = open_image(path)
     if (image.height, image.width) != size:
         raise ValueError(
-            f"the mask {path} is {(image.height, image.width)} high and wide, its picture {size}; they must agree"
+            f"the mask {path} is {(image.height, image.width)} high and wide, "
+            f"but its picture is {size}; they must agree"
         )
     if image.mode not in ("L", "P"):
         raise ValueError(f"the mask {path} has the mode {image.mode}, wanted a grey or paletted picture of 8 bit")

@@ -83,7 +83,7 @@ def read_samples(root: Path, sounds: Path, layout: SampleTable, splits: Sequence
 def _source(row: Row, sounds: Path, where: str) -> PlacedSound:
     name, names = row["cateName"], vpo_classes()
     if name not in names[1:]:
-        raise ValueError(f"{where} has the class {name!r}, which VPO does not have; {did_you_mean(name, names[1:])}")
+        raise ValueError(f"{where} has the class {name!r}, which is not in VPO; {did_you_mean(name, names[1:])}")
     class_id = names.index(name)
     if _number(row, "cateId", where) != vpo_mask_ids()[class_id]:
         raise ValueError(

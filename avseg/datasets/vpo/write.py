@@ -1,4 +1,4 @@
-"""The synthetic world as VPO: pictures as instances of COCO's form, sounds as labelled clips, then the builder."""
+"""Writing synthetic VPO: pictures as COCO instances, sounds as labelled clips, then the builder."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ _ATTEMPTS = 1000
 
 @dataclass(frozen=True)
 class VpoSummary:
-    """What was written."""
+    """The outcome of writing."""
 
     report: BuildReport
     seconds: float
@@ -187,7 +187,7 @@ def _write_picture(job: _PictureJob) -> tuple[dict[str, Any], list[dict[str, Any
 
 
 def draw_picture(seed: int, image_id: int, twins: bool, options: StillOptions) -> tuple[Picture, list[int]]:
-    """One moment of a random scene, and the classes (1..8) of its bodies; scenes with hidden bodies are drawn anew.
+    """One moment of a random scene, and the classes (1..8) of its bodies; scenes with hidden bodies are drawn again.
 
     Args:
         seed: The world.
@@ -209,7 +209,7 @@ def draw_picture(seed: int, image_id: int, twins: bool, options: StillOptions) -
             return picture, kinds
     raise ValueError(
         f"in {_ATTEMPTS} scenes of {height} x {width} pixels ({options.difficulty}) picture {image_id} never shows its "
-        "objects apart from each other; take a larger or wider size, or an easier difficulty"
+        "objects separately; use a larger or wider size, or an easier difficulty"
     )
 
 

@@ -1,4 +1,4 @@
-"""The synthetic world as a data set that lives in memory: every clip is made when asked for."""
+"""The synthetic world as a data set in memory; every clip is made on access."""
 
 from __future__ import annotations
 

@@ -14,23 +14,23 @@ class WorldConfig(DataConfig):
 
     name: str = "synth"
     compat: tuple[Literal["replacement"], ...] = ()
-    """Of the kind `instance`: `replacement` lets `some_frames` draw a frame twice, as the published training does."""
+    """For the kind `instance`: `replacement` lets `some_frames` draw a frame twice, as the published training does."""
     difficulty: Literal["easy", "standard", "hard"] = "standard"
-    """How hard its clips are."""
+    """Difficulty of the clips."""
     kind: Literal["binary", "semantic", "instance"] = "binary"
     """The task; `instance` gives long videos with tracks, like AVISeg."""
     clips: int = 1000
-    """Clips of the training split."""
+    """Number of clips in the training split."""
     held_out_clips: int = 40
-    """Clips of the val split, and of the test split."""
+    """Number of clips in the val split and in the test split."""
     frames: int = 5
-    """Frames of a clip, one second apart."""
+    """Number of frames in a clip, one second apart."""
     size: int = 224
     """Height and width of the pictures in pixels."""
     keep: bool = False
-    """A clip stays in memory once it is made, half a megabyte of five frames of 64 x 64."""
+    """Keep clips in memory once made; a clip of five frames of 64 x 64 takes half a megabyte."""
     seed: int = 0
-    """Another seed is another world; the splits of one seed share no clip."""
+    """Random seed of the world; the splits of one seed share no clip."""
 
     @property
     def draws_again(self) -> bool:

@@ -22,11 +22,12 @@ def open_synth(config: WorldConfig, split: str, root: Path | None = None) -> Syn
     _refuse_other_kind(config)
     if config.root is not None or root is not None:
         raise ValueError(
-            f"the data set {config.name!r} is made in memory and reads no folder, but --data.root is "
-            f"{config.root or root}; leave it out, or name the data set that lies there (--data.name)"
+            f"the data set {config.name!r} is made in memory and needs no folder, "
+            f"but --data.root is {config.root or root}; "
+            "leave it out, or name the data set in that folder (--data.name)"
         )
     if config.sample_rate != 16000:
-        raise ValueError("the synthetic world gives sound at 16 kHz; use --data.sample-rate 16000")
+        raise ValueError("the synthetic world has sound at 16 kHz; use --data.sample-rate 16000")
     clips = config.clips if split == "train" else config.held_out_clips
     if config.kind == "instance":
         return _open_videos(config, split, clips)
@@ -53,4 +54,4 @@ def _refuse_other_kind(config: WorldConfig) -> None:
     foreign = ("keep",) if config.kind == "instance" else ("compat",)
     wrong = [option_of(name) for name in config.changed() if name in foreign]
     if wrong:
-        raise ValueError(f"{config.name!r} has no option {wrong[0]} where its kind is {config.kind!r}; leave it out")
+        raise ValueError(f"{config.name!r} has no option {wrong[0]} with kind {config.kind!r}; leave it out")

@@ -1,1 +1,1 @@
-"""Two models on the same clips: differences of their figures with intervals, and the clips where they differ most."""
+"""Comparison of two models on the same clips: score differences with intervals, and the clips that differ most."""

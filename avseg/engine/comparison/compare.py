@@ -1,4 +1,4 @@
-"""Compare two models, or tracks that somebody predicted, on the clips of one data set."""
+"""Comparing two models, or files of predicted tracks, on the clips of one data set."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def compare(
     options: ComparisonOptions | None = None,
     progress: bool = False,
 ) -> Comparison:
-    """Score two models on the same clips: both figures, what B has more, and its interval.
+    """Score two models on the same clips: both scores, the difference B - A, and its interval.
 
     An interval (95 %, percentiles) comes of drawing the clips with replacement and computing the figures of both models
     anew for the same drawn clips. Figures of a protocol that takes means over groups of clips are drawn by groups.
@@ -118,7 +118,7 @@ def compare_files(
             found.write(out)
         return found
     if overlays and out is None:
-        raise ValueError("overlay pictures need a folder to be written to; give --out DIR")
+        raise ValueError("overlays need a folder; give --out DIR")
     split, data = split or "test", data or DataConfig()
     refuse_idle(own_config(data), split)
     dataset, started = build_dataset(data, split), time.monotonic()

@@ -1,4 +1,4 @@
-"""What a comparison found: tables for the terminal, JSON, CSV and a page (docs/how-to/compare.md)."""
+"""The results of a comparison: tables for the terminal, JSON, CSV and a page (docs/how-to/compare.md)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Comparison:
 
     a: str
     b: str
-    """What the two are: files of models or of predictions, or folders of evaluations."""
+    """The two sides: files of models or predictions, or folders of evaluations."""
     suites: tuple[str, ...]
     protocols: tuple[str, ...]
     data: Mapping[str, Any]
@@ -64,7 +64,7 @@ class Comparison:
         """On how many clips which of the two has more of the first figure."""
         values = [_value(b, self.ranked_by) - _value(a, self.ranked_by) for a, b in self.clips]
         more, less, equal = (sum(test) for test in zip(*((v > 0, v < 0, v == 0) for v in values), strict=True))
-        return f"{self.ranked_by} of single clips: B has more on {more}, A on {less}, {equal} equal"
+        return f"{self.ranked_by} per clip: B is higher on {more}, A on {less}, {equal} equal"
 
     @property
     def title(self) -> str:
@@ -145,14 +145,12 @@ class Comparison:
 
     def _page(self, pictures: Sequence[Picture]) -> Page:
         page = Page("Two models on the same clips", f"A is {self.a}. B is {self.b}. {self.title}.")
-        page.table(*_table(self.rows()), caption=f"Figures, and what B has more than A. {_interval_of(self.draws)}")
+        page.table(*_table(self.rows()), caption=f"Scores, and the differences B - A. {_interval_of(self.draws)}")
         for line in self.remarks():
             page.text(line + ".")
         if self.found.classes:
             page.heading("By class")
-            page.table(
-                *_table(self.class_rows()), caption="Where two models are alike, one row in twenty differs by chance."
-            )
+            page.table(*_table(self.class_rows()), caption="For two equal models, one row in twenty differs by chance.")
         ranked = self.ranked()[:MOST_LISTED]
         if ranked:
             page.heading("Clips that differ most")

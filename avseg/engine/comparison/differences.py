@@ -19,9 +19,9 @@ from avseg.progress import Progress
 
 LEVEL = 0.95
 """Share of the draws whose differences lie inside an interval."""
-FEW = f"it stands on fewer than {FEWEST} clips, or groups of clips that the protocol takes together"
+FEW = f"it has fewer than {FEWEST} clips, or groups of clips of the protocol"
 RARE = "it has no value in most draws"
-NO_MEAN = "it is no mean over clips, and without the models it cannot be computed for other clips"
+NO_MEAN = "it is not a mean over clips, and without the models it cannot be computed for drawn clips"
 NEITHER = "the metric cannot be computed for drawn clips"
 
 Drawn: TypeAlias = dict[tuple[str, int], Array]
@@ -30,7 +30,7 @@ Drawn: TypeAlias = dict[tuple[str, int], Array]
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two: its scores by name, its rows, and the metrics that they come from where these are at hand."""
+    """One of the two sides: scores by name, rows, and the metrics if available."""
 
     scores: Mapping[str, float]
     rows: Sequence[Row]
@@ -50,7 +50,7 @@ class Difference:
     missing: str = ""
     """Why there is no interval; empty where there is one."""
     class_id: int | None = None
-    """Of figures of a class; 0 is background."""
+    """Class id of a score; 0 is background."""
 
     @property
     def difference(self) -> float:
@@ -64,7 +64,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class FigureDifferences:
-    """Of all figures, and of the figures of every class."""
+    """Differences of all scores, and of the scores of every class."""
 
     figures: list[Difference] = field(default_factory=list)
     classes: list[Difference] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Two folders that evaluations left: what they are of must be the same, and their clips are compared one by one."""
+"""Comparing two folders of evaluations: their data must be the same, and clips are compared one by one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class _Folder:
 
 
 def is_evaluation(source: str | PathLike[str]) -> bool:
-    """Whether it is a folder with a result.json."""
+    """Whether a path is a folder with a result.json."""
     return (Path(source) / "result.json").is_file()
 
 
@@ -52,12 +52,12 @@ def compare_folders(
     for one, other in ((a, b), (b, a)):
         if not is_evaluation(one):
             raise ValueError(
-                f"{other} is the folder of an evaluation and {one} is none; give two folders that avseg evaluate --out "
-                "wrote, or two models"
+                f"{other} is the folder of an evaluation but {one} is not; give two folders "
+                "written by avseg evaluate --out, or two models"
             )
     if given:
         raise ValueError(
-            f"two folders say themselves what they are of; leave out {' and '.join(given)}, or give the two models"
+            f"folders of evaluations already record their data; leave out {' and '.join(given)}, or give two models"
         )
     first, second = _read(Path(a)), _read(Path(b))
     _refuse_unlike(first, second)
@@ -80,10 +80,10 @@ def _read(path: Path) -> _Folder:
     try:
         head = json.loads(where.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{where} is no JSON ({error}); evaluate again with avseg evaluate --out") from error
+        raise ValueError(f"{where} is not valid JSON ({error}); run avseg evaluate --out again") from error
     if not isinstance(head, dict) or head.get("kind") != KIND:
         said = head.get("kind") or head.get("format") if isinstance(head, dict) else type(head).__name__
-        raise ValueError(f"{where} is of the kind {said}, wanted that of avseg evaluate --out ({KIND})")
+        raise ValueError(f"{where} has the kind {said}, wanted that of avseg evaluate --out ({KIND})")
     if head.get("format_version") != FORMAT_VERSION:
         raise ValueError(
             f"{where} has format version {head.get('format_version')}, wanted {FORMAT_VERSION}; evaluate again"
@@ -92,7 +92,7 @@ def _read(path: Path) -> _Folder:
         rows = [_row(line) for line in csv.DictReader(file)]
     if len(rows) != head.get("clips"):
         raise ValueError(
-            f"{path / 'clips.csv'} has {len(rows)} clips and result.json says {head.get('clips')}; evaluate again"
+            f"{path / 'clips.csv'} has {len(rows)} clips, but result.json says {head.get('clips')}; evaluate again"
         )
     return _Folder(path, head, rows)
 

@@ -1,4 +1,4 @@
-"""How two models are compared. Imports no torch."""
+"""Options of a comparison. Imports no torch."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Draws:
-    """How clips are drawn."""
+    """Options of the intervals."""
 
     draws: int = 2000
-    """How often all clips are drawn with replacement for the intervals."""
+    """Number of bootstrap draws of all clips for the intervals."""
     seed: int = 0
-    """Of the draws; the same seed gives the same intervals."""
+    """Random seed of the draws; the same seed gives the same intervals."""
 
     def __post_init__(self) -> None:
         if self.draws < 1 or self.seed < 0:
@@ -23,11 +23,11 @@ class Draws:
 
 @dataclass(frozen=True)
 class ComparisonOptions(Draws):
-    """The same, and how models run."""
+    """Options of the intervals and of running the models."""
 
     batch_size: int = 1
-    """Clips per batch; the figures do not depend on it."""
+    """Clips per batch. It does not change the scores."""
     workers: int = 2
-    """Processes that read clips."""
+    """Number of processes that read clips."""
     device: str = "auto"
-    """Where the models run: auto, cpu, cuda, cuda:1 or mps."""
+    """Device to run the models on: auto, cpu, cuda, cuda:1 or mps."""

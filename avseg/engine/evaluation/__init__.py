@@ -1,1 +1,1 @@
-"""A model or saved predictions against a data set: scores, reports, pictures."""
+"""Evaluation of a model or saved predictions on a data set: scores, reports, pictures."""

@@ -84,7 +84,9 @@ def evaluate(
         raise ValueError(f"batch_size is {batch_size}, wanted at least 1")
     need_dataset(dataset)
     if not len(dataset):
-        raise ValueError(f"the data set {dataset.config.name!r} has no clips here, so there is nothing to score")
+        raise ValueError(
+            f"the data set {dataset.config.name!r} has no clips in this split, so there is nothing to score"
+        )
     place = find_device(device)
     if transforms is None:
         transforms = _transforms_for(model, dataset, metrics)
@@ -110,9 +112,7 @@ def default_metrics(dataset: ClipDataset, protocol: str = "published") -> list[M
         ValueError: it names none, or one that does not have the protocol.
     """
     if not dataset.suite:
-        raise ValueError(
-            f"the data set {type(dataset).__name__} names no metric suite; set its `suite`, or give metrics"
-        )
+        raise ValueError(f"the data set {type(dataset).__name__} has no metric suite; set its `suite`, or give metrics")
     return metrics_of(dataset.task, [dataset.suite], [protocol])
 
 
@@ -147,7 +147,7 @@ def score(
     missing = dict(places)
     for prediction in predictions:
         if prediction.id not in places:
-            raise ValueError(f"a prediction is for clip {prediction.id!r}, which the data set does not have")
+            raise ValueError(f"a prediction is for clip {prediction.id!r}, which is not in the data set")
         if missing.pop(prediction.id, None) is None:
             raise ValueError(f"two predictions are for clip {prediction.id!r}; give one for each clip")
         target = _truth(dataset, places[prediction.id], transforms)

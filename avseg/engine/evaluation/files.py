@@ -1,4 +1,4 @@
-"""Evaluation of files: a model, or tracks that somebody predicted, against a split; what it leaves in a folder."""
+"""Evaluation of a model file, or a file of predicted tracks, on a split, and its output folder."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ FILE = "predictions.json"
 
 
 class KeptTracks:
-    """What a model that tracks predicts, kept beside the metrics of an evaluation: a metric without scores.
+    """Keeps predicted tracks during an evaluation: a metric without scores.
 
     Dense predictions are not kept: they would be too much.
     """
@@ -106,7 +106,7 @@ def evaluate_file(
     if are_results(model_path):
         refuse_choices(model_path)
         if batch_size != 1 or given.device not in ("auto", "cpu"):
-            raise ValueError(f"{model_path} holds tracks and no model; leave out --batch-size and --device")
+            raise ValueError(f"{model_path} holds tracks instead of a model; leave out --batch-size and --device")
         judged = judge_tracks(Path(model_path), dataset, metrics)
         report = Report.of(metrics, model_path, dataset.config, split, time.monotonic() - started, main=True)
         _write(report, out, overlays, judged, metrics, dataset.task)
@@ -146,13 +146,13 @@ class Running:
 
 @dataclass(frozen=True)
 class Judged:
-    """What went through a split, whose metrics have seen all of it."""
+    """A source of predictions after the metrics have processed a split."""
 
     task: Task
     """As which its predictions are shown: of a model of other classes the foreground alone is scored and shown."""
     look: Look
     tracks: Mapping[int, InstancePrediction]
-    """Those that are known, by the place of their clip."""
+    """Known tracks by the index of their clip."""
 
 
 def judge_model(
@@ -191,7 +191,7 @@ def judge_model(
 
 
 def judge_tracks(path: Path, dataset: ClipDataset, metrics: Sequence[Metric]) -> Judged:
-    """The same of tracks that somebody predicted; see `read_tracks`."""
+    """Feed the metrics with predicted tracks; see `read_tracks`."""
     tracks = read_tracks(path, dataset)
     score(tracks.values(), dataset, metrics)
     return Judged(dataset.task, lambda index: (dataset[index], tracks[index]), tracks)
@@ -207,7 +207,7 @@ def metrics_wanted(dataset: ClipDataset, suites: Sequence[str], protocols: Seque
     for metric in metrics:
         if SUITES[metric.suite].by_scenario:
             raise ValueError(
-                f"the suite {metric.suite} judges clips under several sounds, which this command does not make; use "
+                f"the suite {metric.suite} scores clips under several sounds, which this command does not support; use "
                 f"avseg listen MODEL --data.name NAME --protocol {metric.protocol}"
             )
     return metrics
@@ -227,7 +227,7 @@ def _write(
 
 
 def _looker(model: Model[Any], dataset: ClipDataset, protocol: str, kept: Mapping[int, InstancePrediction]) -> Look:
-    """What gives a clip and its prediction once more: tracks that were kept, else the model."""
+    """Return a function that gives a clip and its prediction again, from kept tracks or else from the model."""
 
     def look(index: int) -> tuple[Clip, Prediction]:
         if index in kept:
@@ -250,7 +250,7 @@ def check_tasks(model: Model[Any], dataset: ClipDataset, metrics: Sequence[Metri
     if model.task != dataset.task and classes_matter:
         raise ValueError(
             f"the model solves {_words(model.task)}, the data set {dataset.config.name!r} has {_words(dataset.task)}; "
-            "take a model that was trained for it"
+            "use a model trained for it"
         )
 
 
@@ -273,8 +273,8 @@ def read_tracks(path: Path, dataset: ClipDataset) -> dict[int, InstancePredictio
     """
     if not dataset.video_ids:
         raise ValueError(
-            f"{path} is taken for tracks in the form of YouTube-VIS, but the data set {dataset.config.name!r} holds "
-            "none; give a model file, or a data set whose truth is tracks"
+            f"{path} is read as tracks in the YouTube-VIS format, but the data set {dataset.config.name!r} "
+            "has no tracks; give a model file, or a data set with tracks"
         )
     places = {clip_id: index for index, clip_id in enumerate(dataset.ids)}
     return {places[prediction.id]: prediction for prediction in read_results(path, dataset)}

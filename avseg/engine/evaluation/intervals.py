@@ -1,4 +1,6 @@
-"""Intervals of the figures of a data set, by drawing its clips again (Efron 1979, the percentile method)."""
+"""Confidence intervals of scores of a data set, by drawing its clips with replacement (Efron 1979, the percentile
+method).
+"""
 
 from __future__ import annotations
 
@@ -11,13 +13,13 @@ from avseg.metrics.base import Metric, Resampled
 
 DRAWS = 1000
 FEWEST = 5
-"""Clips, or groups that a protocol takes together: of fewer there is no interval, it would be far too narrow."""
+"""Smallest number of clips, or of groups of a protocol, for an interval; with fewer it would be far too narrow."""
 
 
 def figure_intervals(
     metrics: Sequence[Metric], seed: int = 0, draws: int = DRAWS, level: float = 0.95
 ) -> dict[str, tuple[float, float]]:
-    """By the name of a figure the ends of its interval; each draw computes all figures anew, whatever they are.
+    """Return the ends of each score's interval; each draw recomputes all scores.
 
     Args:
         metrics: They have seen the data set; those that cannot be fed with drawn clips, or saw few, give nothing.

@@ -1,4 +1,4 @@
-"""Whether a model listens: its scores on the same pictures under other sounds than their own."""
+"""A test of whether a model uses the sound: its scores on the same pictures under different sounds."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Scores = Mapping[str, Mapping[str, float]]
 
 @dataclass(frozen=True)
 class Listening:
-    """What a model scores under each scenario."""
+    """The scores of a model under each scenario."""
 
     scenarios: dict[str, Scores]
     """By protocol and scenario: J, F, what share of the picture is marked; repaired also J_sounding."""
@@ -93,7 +93,7 @@ class Listening:
         names = [name for name in ("J", "J_sounding", "marked") if name in next(iter(found.values()))]
         lines = [Curve(name, [scores[name] for scores in found.values()]) for name in names]
         known = [line for line in lines if not any(map(math.isnan, line.values))]
-        return line_plot(title, list(found), known, "what the model hears", f"score ({protocol})")
+        return line_plot(title, list(found), known, "sound", f"score ({protocol})")
 
 
 def _plain(scores: Mapping[str, float]) -> dict[str, float | None]:
@@ -130,14 +130,14 @@ def listen(
     """
     if not model.config.hears:
         raise ValueError(
-            "the model hears nothing but the features that a data set ships, which cannot be changed; take a model "
-            "that hears sound"
+            "the model takes only audio features of a data set, which cannot be "
+            "replaced; use a model with an audio network"
         )
     asked = list(dict.fromkeys(protocols))
     if asked and suite and not set(JUDGED) & set(dataset.names):
         raise ValueError(
-            f"the suite {SUITE} judges the scenarios {', '.join(JUDGED)}, and none of them is here; add some, or name "
-            "no protocol"
+            f"the suite {SUITE} scores the scenarios {', '.join(JUDGED)}, but none of them "
+            "is selected; add some, or leave out the protocol"
         )
     clips, together = len(dataset.dataset), None if dataset.contrast is None else dataset.contrast.clips_per_group
     judged = [
@@ -185,7 +185,7 @@ def listen_file(
         ValueError: predictions in place of a model, unknown names, and all that `Scenarios` and `listen` refuse.
     """
     if are_results(model_path):
-        raise ValueError(f"{model_path} holds predictions, which hear nothing; give a model file")
+        raise ValueError(f"{model_path} holds predictions, whose sound cannot be replaced; give a model file")
     refuse_idle(own_config(data), split)
     dataset = Scenarios(build_dataset(data, split), scenarios, rules)
     started = time.monotonic()

@@ -88,7 +88,7 @@ def clip_picture(clip: Clip, prediction: Prediction | Mapping[str, Prediction], 
 
 @dataclass(frozen=True)
 class _Row:
-    """What is painted into a row of frames."""
+    """The labels painted into a row of frames."""
 
     caption: str
     maps: list[npt.NDArray[np.int64]]
@@ -132,7 +132,7 @@ def _of_tracks(
 
 
 def _head(clip: Clip, frame: int) -> str:
-    """What stands above a frame."""
+    """Return the heading of a frame."""
     assert clip.target is not None
     there = bool(clip.target.annotated[frame])
     return f"{float(clip.times[frame]):g} s" + ("" if there else ", no truth")

@@ -1,4 +1,4 @@
-"""What metrics say together: their scores by name, and the report of an evaluation (docs/reference/metrics.md)."""
+"""Scores of several metrics by name, and the report of an evaluation (docs/reference/metrics.md)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from avseg.version import __version__
 FORMAT_VERSION = 2
 
 OF_THE_CLIP = ("index", "id")
-"""Entries of a row that are no scores."""
+"""Entries of a row other than scores."""
 
 
 def computed(metrics: Sequence[Metric]) -> dict[str, float]:
@@ -32,7 +32,7 @@ def computed(metrics: Sequence[Metric]) -> dict[str, float]:
         ValueError: two metrics give one name, or there is no metric.
     """
     if not metrics:
-        raise ValueError("no metric was given; take them from avseg.metrics.SUITES")
+        raise ValueError("no metric given; use those of avseg.metrics.SUITES")
     scores: dict[str, float] = {}
     for metric, prefix in zip(metrics, prefixes(metrics), strict=True):
         for name, value in metric.compute().items():
@@ -53,7 +53,7 @@ def merged_rows(metrics: Sequence[Metric]) -> list[Row]:
 
 
 def prefixes(metrics: Sequence[Metric]) -> list[str]:
-    """What goes before the scores of each metric, so that suites and protocols keep apart."""
+    """Return the prefixes of each metric's scores, which separate suites and protocols."""
     several_suites = len({metric.suite for metric in metrics}) > 1
     several_protocols = len({metric.protocol for metric in metrics}) > 1
     return [
@@ -94,7 +94,7 @@ class Report:
         seconds: float,
         main: bool,
     ) -> Report:
-        """What metrics that have seen everything say.
+        """Make the report from metrics that have processed all clips.
 
         Raises:
             ValueError: two metrics give one name, or there is no metric.

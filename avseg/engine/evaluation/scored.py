@@ -1,4 +1,4 @@
-"""The scores that an evaluation left in its folder, read back, with intervals over clips."""
+"""Reading the scores in the folder of an evaluation, with intervals over clips."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class ScoredFigure:
     high: float = math.nan
     """The ends of the 95 % interval of that mean; NaN where fewer than two clips have one."""
     ends: tuple[float, float] | None = None
-    """Of the 95 % interval of `value` itself; None where the sums of the clips are not there, or there are few."""
+    """Ends of the 95 % interval of `value` itself; None without the sums of the clips, or with few clips."""
 
 
 @dataclass(frozen=True)
 class Scored:
-    """What a result.json says, and the clips.csv beside it."""
+    """The content of a result.json and its clips.csv."""
 
     model: str
     data: str
@@ -81,7 +81,7 @@ def read_scores(path: str | Path, seed: int = 0) -> Scored:
         return Scored(told["model"], data["name"], data["split"], protocols, suites, told["clips"], figures)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(
-            f"{path} holds no scores of avseg evaluate ({error}); give the result.json that --out FOLDER leaves"
+            f"{path} holds no scores of avseg evaluate ({error}); give the result.json written by --out FOLDER"
         ) from error
 
 

@@ -1,1 +1,1 @@
-"""A recipe to a trained model: the loop, its state, its files."""
+"""Training a model from a recipe: the loop, its state, its files."""

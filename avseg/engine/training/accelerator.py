@@ -33,7 +33,7 @@ def make_accelerator(config: TrainConfig, model: nn.Module, run_dir: Path) -> Ac
     if config.precision == "fp16" and not torch.cuda.is_available():
         raise ValueError("train.precision is fp16, which needs a GPU, and this machine has none; use fp32 or bf16")
     if config.cuda_graphs and not torch.cuda.is_available():
-        raise ValueError("train.cuda_graphs is on, which needs a GPU of NVIDIA; this machine has none, leave it out")
+        raise ValueError("train.cuda_graphs needs an NVIDIA GPU, and this machine has none; leave it out")
     accelerator = Accelerator(
         mixed_precision="no" if config.precision == "fp32" else config.precision,
         log_with=list(config.trackers) or None,
@@ -59,7 +59,7 @@ def _fsdp(model: nn.Module) -> FullyShardedDataParallelPlugin:
 
 
 def on_main(accelerator: Accelerator, work: Callable[[], T]) -> T:
-    """What `work` gives in the main process, in every process; its error is raised in all, so that none waits."""
+    """Run `work` in the main process and return its result in all; an error is raised in all, so that none waits."""
     outcome: list[Any] = [None, None]
     if accelerator.is_main_process:
         try:
@@ -84,8 +84,8 @@ def share_statistics(accelerator: Accelerator, model: nn.Module) -> None:
         return
     if accelerator.device.type == "cpu":
         raise ValueError(
-            "train.sync_batch_norm works across GPUs only and these processes have none; leave it out, "
-            "or take one process with the whole batch"
+            "train.sync_batch_norm works across GPUs only and these processes have none; "
+            "leave it out, or use one process with the whole batch"
         )
     synchronised(model)
 

@@ -1,4 +1,4 @@
-"""Checkpoints of a whole run: one file each, whole or absent, read without executing anything."""
+"""Checkpoints of a run: one file each, written atomically and read without executing code."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def write_checkpoint(folder: Path, step: int, state: dict[str, Any]) -> Path:
 
 
 def with_shared_strings(value: Any) -> Any:
-    """The same nest of dicts, lists and tuples with one object for all strings that are equal.
+    """Copy nested dicts, lists and tuples with one object for all equal strings.
 
     A pickle names an object that it has met before by a number. Strings that were read from a file are other objects
     than those of the code, so that a checkpoint's bytes would tell a resumed run from one that nobody stopped.
@@ -104,11 +104,11 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        sentence = f"{path} is no readable checkpoint ({error}); without it the run goes on from the one before"
+        sentence = f"{path} cannot be read as a checkpoint ({error}); delete it to continue from the previous one"
         raise ValueError(sentence) from error
     if not isinstance(state, dict) or state.get("format_version") != FORMAT_VERSION:
         raise ValueError(
-            f"{path} is no checkpoint of format {FORMAT_VERSION}; go on with the version of avseg that wrote it"
+            f"{path} is not a checkpoint of format {FORMAT_VERSION}; use the version of avseg that wrote it"
         )
     return state
 

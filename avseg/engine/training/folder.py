@@ -1,4 +1,4 @@
-"""The folder of a run: what lies in it, and whether this run may go on there."""
+"""The folder of a run: its files, and whether a run may continue in it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FREE = {
     "val": ("root", "shards"),
     "train": ("workers", "log_every", "save_every", "trackers", "eval_batch_size", "store"),
 }
-"""Settings that a resumed run may change: none of them moves the curve."""
+"""Settings that a resumed run may change, because they do not change the training."""
 
 
 class RunFolder:
@@ -45,7 +45,7 @@ class RunFolder:
             raise ValueError(f"{self.path} holds a finished run; choose another run folder, or delete this one")
         if self.recipe.exists():
             if not resume:
-                raise ValueError(f"{self.path} holds a run that has begun; let it resume, or choose another folder")
+                raise ValueError(f"{self.path} holds an unfinished run; resume it, or choose another folder")
             # A run that ended before its first checkpoint, as at data that do not fit, has left nothing to guard.
             if newest_checkpoint(self.checkpoints) is not None:
                 self.refuse_other(recipe)

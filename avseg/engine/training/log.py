@@ -1,4 +1,4 @@
-"""What a run says of itself: `metrics.jsonl` row by row, and lines for people."""
+"""The logs of a run: `metrics.jsonl` and log lines."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class MetricsFile:
         self.file.seek(0, os.SEEK_END)
 
     def write(self, row: dict[str, Any]) -> None:
-        """Append one row. A figure that is no number (a class never seen) is written as null: JSON has no NaN."""
+        """Append one row. NaN (a class never seen) is written as null, because JSON has no NaN."""
         self.file.write(json.dumps(_jsonable(row), allow_nan=False).encode() + b"\n")
         self.file.flush()
 
@@ -134,15 +134,16 @@ def _check_finite(row: dict[str, Any]) -> None:
     for name, value in row["terms"].items():
         if not math.isfinite(value):
             raise FloatingPointError(
-                f"the loss term {name!r} became {value} at step {row['step']} (epoch {row['epoch']}); "
-                "no checkpoint holds it. Lower optim.lr, set optim.clip_norm, or look at the clips of that step"
+                f"the loss term {name!r} became {value} at step {row['step']} (epoch "
+                f"{row['epoch']}); checkpoints are not affected. "
+                "Lower optim.lr, set optim.clip_norm, or check the clips of that step"
             )
 
 
 def readers(count: int) -> str:
     """How clips are read, for people."""
     if count == 0:
-        return "clips are read in between"
+        return "clips are read in the main process"
     return f"{count} processes read clips" if count > 1 else "1 process reads clips"
 
 
@@ -163,5 +164,5 @@ def step_line(row: dict[str, Any], steps: int) -> str:
 
 
 def for_tracker(values: dict[str, Any]) -> dict[str, Any]:
-    """What a tracker takes: numbers and strings."""
+    """Return the entries for a tracker: numbers and strings."""
     return {key: value if isinstance(value, (int, float, str)) else str(value) for key, value in values.items()}

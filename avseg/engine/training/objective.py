@@ -1,4 +1,4 @@
-"""What is trained: a model with its losses as one forward pass."""
+"""The training objective: a model with its losses as one forward pass."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ class Objective(nn.Module):
         super().__init__()
         self.model = model
         self.measures: dict[str, torch.Tensor] = {}
-        """Of the latest batch (`Model.measures`). No output of `forward`, which DDP looks through for gradients."""
+        """Measures of the latest batch (`Model.measures`); not an output of `forward`, which DDP searches for
+        gradients.
+        """
         of_run = run_buffers(model)
         # DDP reads this: every process keeps its own.
         self._ddp_params_and_buffers_to_ignore = [
@@ -41,7 +43,7 @@ class Objective(nn.Module):
 
 
 def in_float32(value: Any) -> Any:
-    """The same nest of dataclasses, dicts, lists and tuples with every half-precision tensor in float32."""
+    """Copy nested dataclasses, dicts, lists and tuples with half-precision tensors converted to float32."""
     if isinstance(value, torch.Tensor):
         return value.float() if value.dtype in (torch.float16, torch.bfloat16) else value
     if is_dataclass(value) and not isinstance(value, type):

@@ -19,7 +19,7 @@ Parts = Mapping[str, Sequence[nn.Parameter]]
 
 SPARED_LAYERS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.Embedding)
 SPARED_NAMES = ("relative_position_bias_table",)
-"""What `decay="layers"` leaves as it is, wherever it stands."""
+"""Name parts whose parameters `decay="layers"` excludes."""
 
 
 def build_optimizer(model: nn.Module, parts: Parts, config: OptimConfig) -> torch.optim.Optimizer:
@@ -37,7 +37,9 @@ def build_optimizer(model: nn.Module, parts: Parts, config: OptimConfig) -> torc
     """
     for name in config.parts:
         if name not in parts:
-            raise ValueError(f"optim.parts names {name!r}, which the model does not have; {did_you_mean(name, parts)}")
+            raise ValueError(
+                f"optim.parts names {name!r}, which is not a part of the model; {did_you_mean(name, parts)}"
+            )
     _check_parts(model, parts)
     groups: dict[str, list[dict[str, Any]]] = {}
     spared = _spared(model)
@@ -53,10 +55,12 @@ def build_optimizer(model: nn.Module, parts: Parts, config: OptimConfig) -> torc
 def _check_parts(model: nn.Module, parts: Parts) -> None:
     listed = [id(p) for parameters in parts.values() for p in parameters if p.requires_grad]
     if len(set(listed)) < len(listed):
-        raise ValueError(f"a parameter stands in two of the parts {', '.join(parts)}; param_groups must list each once")
+        raise ValueError(
+            f"a parameter is in two of the parts {', '.join(parts)}; param_groups must list each parameter once"
+        )
     for name, parameter in model.named_parameters():
         if parameter.requires_grad and id(parameter) not in set(listed):
-            raise ValueError(f"parameter {name!r} is in no part of param_groups; list or freeze it")
+            raise ValueError(f"parameter {name!r} is missing from param_groups; list or freeze it")
 
 
 def _spared(model: nn.Module) -> set[int]:
@@ -126,7 +130,7 @@ class CombinedOptimizer(torch.optim.Optimizer):
 
 
 def rate_factor(schedule: str, step: int, total: int, config: OptimConfig) -> float:
-    """What the base rate is multiplied by at `step` (from 0) of `total`.
+    """Return the factor of the base rate at `step` (from 0) of `total`.
 
     A linear warm-up reaches 1 after `warmup_steps`; then `constant` is 1, `poly` is (1 - x)^power and `cosine` is
     (1 + cos(pi x)) / 2, x being the share of the remaining steps that is done; `steps` is `drop` to the power of the

@@ -52,7 +52,7 @@ def train_recipe(recipe: Recipe, run_dir: Path, *, resume: bool = True) -> Path:
         files = {f.name: getattr(recipe.init, f.name) for f in fields(recipe.init) if f.name not in ("model", "needs")}
         unused = initialise(model, model_file=recipe.init.model, **files)
         if unused:
-            log.info("the files of first weights also hold %s, which the model has no place for", few(unused))
+            log.info("the files of initial weights also hold %s, which the model does not have", few(unused))
     with leaving_together():
         return train(model, train_set, val_set, recipe, run_dir, resume=resume)
 
@@ -70,12 +70,12 @@ def check_init(init: InitConfig) -> None:
             raise ValueError(f"init.needs names {need!r}; known: {', '.join(names)}")
         if getattr(init, need) is None:
             raise ValueError(
-                f"this recipe begins from published weights; give --init.{need} FILE, "
-                "or --init.needs with nothing behind it to begin from nothing"
+                f"this recipe starts from published weights; give --init.{need} FILE, or an "
+                "empty --init.needs to start from random weights"
             )
     for name in names:
         path = getattr(init, name)
         if name == "model" and path is not None:
             find_file(path)
         elif path is not None and not Path(path).exists():
-            raise FileNotFoundError(f"init.{name} is {path}, which is not there")
+            raise FileNotFoundError(f"init.{name} is {path}, which does not exist")

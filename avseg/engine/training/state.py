@@ -1,4 +1,4 @@
-"""Everything that a run must keep in order to go on: what a checkpoint holds and what model files are made of."""
+"""The full state of a run, for checkpoints and model files."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class RunState:
         self.best: dict[str, float] = {}
         """The best value so far by the name of the model file that it keeps."""
         self.figures: dict[str, float] = {}
-        """Of the latest validation."""
+        """Scores of the latest validation."""
         self.tallies = Tallies()
 
     def averaged(self) -> AbstractContextManager[None]:
@@ -80,7 +80,7 @@ class RunState:
             save_model(plain, path, notes={"epoch": str(epoch), "step": str(self.position.step)})
 
     def to_dict(self) -> dict[str, Any]:
-        """What a checkpoint holds, whole in the first process; every process must call this."""
+        """Return the content of a checkpoint, complete in the first process; every process must call this."""
         model, optimizer = whole_state(self.accelerator, self.model, self.optimizer)
         scaler = self.accelerator.scaler
         return {
@@ -98,7 +98,7 @@ class RunState:
         }
 
     def _run_states(self) -> list[dict[str, torch.Tensor]]:
-        """What belongs to each process alone; empty where the model itself holds it all."""
+        """Return the state of single processes; empty if the model holds it all."""
         of_run = run_buffers(self.model)
         if not of_run or self.accelerator.num_processes == 1:
             return []
@@ -117,8 +117,8 @@ class RunState:
         processes = self.accelerator.num_processes
         if len(state["random"]) != processes:
             raise ValueError(
-                f"{path} was written by {len(state['random'])} processes and {processes} run now; "
-                "resume with as many as before, since they share the batches"
+                f"{path} was written by {len(state['random'])} processes, but now there "
+                f"are {processes}; resume with the same number"
             )
         load_whole_state(self.accelerator, self.model, self.optimizer, state)
         if state.get("run"):

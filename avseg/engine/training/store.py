@@ -1,4 +1,4 @@
-"""A copy of what a run needs to go on, in an object store: checkpoints, figures, model files."""
+"""A copy of a run in an object store: checkpoints, figures, model files."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class RunStore:
             self.folder.refuse_other(recipe, written, address.shown(self.place))
             if not resume:
                 raise ValueError(
-                    f"{address.shown(self.place)} holds a run that has begun; let it resume, or choose another place"
+                    f"{address.shown(self.place)} holds an unfinished run; resume it, or choose another place"
                 )
         newest, own = self.newest(), newest_checkpoint(self.folder.checkpoints)
         if newest is None or (own is not None and own.name >= newest):
@@ -74,7 +74,7 @@ class RunStore:
         for name in sorted(names):
             remote.download(self._at(name), self.folder.path / name)
         self.fetch(self.folder.checkpoints / newest)
-        log.info("the checkpoint %s was brought from %s", newest, address.shown(self.place))
+        log.info("copied the checkpoint %s from %s", newest, address.shown(self.place))
 
     def fetch(self, checkpoint: Path) -> None:
         """Copy a checkpoint to this machine.
@@ -92,7 +92,7 @@ class RunStore:
             for old in self._checkpoints()[:-KEEP]:
                 remote.remove(self._at(CHECKPOINTS, old))
         except OSError as error:
-            log.warning("%s was not copied (%s); the run goes on, and copies the next one", checkpoint.name, error)
+            log.warning("%s was not copied (%s); the run continues and copies the next one", checkpoint.name, error)
 
     def finish(self) -> None:
         """Copy what the end of a run has written.
@@ -147,7 +147,7 @@ def need_checkpoint(checkpoint: Path, store: RunStore | None) -> None:
         return
     if store is None:
         raise FileNotFoundError(
-            f"the run goes on from {checkpoint}, which this machine does not have; give all machines the same --out on "
-            "a disk that they share, or a store (--train.store s3://bucket/run)"
+            f"the run continues from {checkpoint}, which is missing on this machine; use the same --out on a shared "
+            "disk for all machines, or a store (--train.store s3://bucket/run)"
         )
     store.fetch(checkpoint)

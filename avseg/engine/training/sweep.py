@@ -1,4 +1,4 @@
-"""Several runs of variants of one recipe, one after the other, each in a folder of its own, and one table of them."""
+"""A sweep: runs of variants of a recipe, one after the other, each in its own folder, with one table."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Variant:
     """One run of a sweep."""
 
     values: dict[str, str]
-    """What it has of the fields that are swept, by their dotted names, as written."""
+    """Values of the swept fields, by their dotted names, as written."""
     recipe: Recipe
 
     @property
@@ -39,7 +39,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """What became of a variant."""
+    """The outcome of a variant."""
 
     values: dict[str, str]
     folder: str
@@ -85,8 +85,9 @@ def sweep(
 
 
 def figures_by_setting(outcomes: Sequence[RunOutcome], over: str = "train.seed") -> list[dict[str, Any]]:
-    """Of the finished runs that differ in `over` alone: their number, and mean and standard deviation (of a sample) of
-    every figure of the last validation."""
+    """Return for finished runs that differ only in `over` their number, and mean and standard deviation (of a
+    sample) of every figure of the last validation.
+    """
     groups: dict[tuple[tuple[str, str], ...], list[dict[str, float]]] = {}
     for outcome in outcomes:
         if outcome.state == "finished":
@@ -112,11 +113,11 @@ def _check(variants: Sequence[Variant]) -> None:
         raise ValueError("a sweep needs at least one run; give --sweep FIELD=VALUE,VALUE")
     folders = [variant.folder for variant in variants]
     if twice := sorted({folder for folder in folders if folders.count(folder) > 1}):
-        raise ValueError(f"two runs of the sweep have the folder {twice[0]}; give every value once")
+        raise ValueError(f"two runs of the sweep would use the folder {twice[0]}; give every value once")
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise ValueError(
-            "a sweep runs in one process; start each of its runs by itself with torchrun or accelerate launch, with "
-            f"--out FOLDER as the sweep names it, such as {folders[0]}"
+            "a sweep runs in one process; start each of its runs separately with torchrun or accelerate "
+            f"launch, with --out FOLDER as in the sweep, such as {folders[0]}"
         )
 
 

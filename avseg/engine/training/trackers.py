@@ -1,4 +1,4 @@
-"""Where a run's rows go beside its own files. Imports no torch, so that a missing package is reported at once."""
+"""Trackers for the figures of a run. Imports no torch, so that a missing package is reported at once."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def check_trackers(names: Sequence[str]) -> None:
     """
     for name in names:
         if name not in TRACKERS:
-            raise ValueError(f"no tracker is called {name!r}; {did_you_mean(name, TRACKERS)}")
+            raise ValueError(f"there is no tracker {name!r}; {did_you_mean(name, TRACKERS)}")
         if not _installed(name):
             raise ValueError(f"the tracker {name!r} is not installed; pip install 'avseg[{name}]'")
 
 
 def _installed(package: str) -> bool:
-    """A folder of that name, such as W&B's own `wandb/` of earlier runs, is no package."""
+    """Whether a package is installed; a folder of its name, such as `wandb/` of earlier runs, does not count."""
     spec = find_spec(package)
     return spec is not None and spec.origin is not None

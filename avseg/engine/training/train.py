@@ -1,4 +1,4 @@
-"""The training loop: what it does is here, on top of Hugging Face Accelerate for devices, precision and processes."""
+"""The training loop, with Hugging Face Accelerate for devices, precision and processes."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def train(
     _check_model(recipe, model)
     for name, dataset in (("training", train_set), ("validation", val_set)):
         if dataset is not None and len(dataset) == 0:
-            raise ValueError(f"the {name} set has no clips; look at data.root with `avseg data check`")
+            raise ValueError(f"the {name} set has no clips; check data.root with `avseg data check`")
     if val_set is not None:
         default_metrics(val_set, recipe.train.protocol)  # refuses now, not after an epoch
     recipe = _as_given(recipe, train_set, val_set)
@@ -107,7 +107,7 @@ def train(
             checkpoint = on_main(accelerator, lambda: folder.claim(recipe, resume))
             return _Run(accelerator, model, train_set, val_set, recipe, folder, calls).run(checkpoint, store)
     except KeyboardInterrupt:
-        log.warning("interrupted; the same recipe goes on in %s from its newest checkpoint", folder.path)
+        log.warning("interrupted; run the same recipe again to continue in %s from its newest checkpoint", folder.path)
         raise
     finally:
         # Accelerate's settings are global; the next training in this process may have others.
@@ -120,15 +120,16 @@ def _check_model(recipe: Recipe, model: Model[Any]) -> None:
     wanted, given = recipe_dict(recipe), recipe_dict(replace(recipe, model=model.config))
     if wanted["family"] != given["family"]:
         raise ValueError(
-            f"recipe.model is of the family {wanted['family']}, and the model of {given['family']}; take a recipe of "
-            "that family"
+            f"recipe.model has the family {wanted['family']}, but the model has "
+            f"{given['family']}; use a recipe of that family"
         )
     ours, theirs = flat(wanted["model"]), flat(given["model"])
     name = next((name for name in sorted({*ours, *theirs}) if ours.get(name) != theirs.get(name)), None)
     if name is not None:
         raise ValueError(
-            f"recipe.model.{name} is {ours.get(name)!r}, and that of the model is {theirs.get(name)!r}; build the "
-            "model of recipe.model, or take dataclasses.replace(recipe, model=model.config)"
+            f"recipe.model.{name} is {ours.get(name)!r}, and that of the model "
+            f"is {theirs.get(name)!r}; build the model "
+            "from recipe.model, or use dataclasses.replace(recipe, model=model.config)"
         )
 
 
@@ -138,11 +139,13 @@ def refuse_untrained(model: Model[Any]) -> None:
         ValueError: a model of a family that does not learn.
     """
     if not model.trains:
-        raise ValueError(f"a model of the family {model.config.family} has nothing that learns; train another family")
+        raise ValueError(
+            f"a model of the family {model.config.family} has no trainable parameters; train another family"
+        )
 
 
 def _compiled(model: Model[Any], config: TrainConfig) -> AbstractContextManager[list[CompiledCall]]:
-    """What the family compiles, for the length of a training."""
+    """Compile the parts of the family during training."""
     return compiled_calls(model, model.compiles, graphs=config.cuda_graphs)
 
 
@@ -245,7 +248,7 @@ class _Run:
             f"{clips} clip{'s' * (clips != 1)} a step",
             f"  folder  {self.folder.path}",
         ]
-        return [*lines, f"goes on from step {done} of {self.steps}"] if done else lines
+        return [*lines, f"resuming from step {done} of {self.steps}"] if done else lines
 
     def _train_epoch(self, epoch: int) -> None:
         self.objective.train()
@@ -267,8 +270,8 @@ class _Run:
         terms = self.objective(batch)
         if self.calls and not any(call.used for call in self.calls):
             raise ValueError(
-                f"train.compile is on, and training the family {self.model.config.family} calls nothing of what it "
-                f"compiles ({', '.join(self.model.compiles)}); leave it out"
+                f"train.compile has no effect: training the family {self.model.config.family} calls none of its "
+                f"compiled parts ({', '.join(self.model.compiles)}); leave it out"
             )
         self.meter.add(terms, share, self.bare.measures)
         # DDP and FSDP average over the processes, hence their number.

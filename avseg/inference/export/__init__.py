@@ -1,1 +1,1 @@
-"""Results in other forms: files of a folder, the overlay video, COCO. They know records, not `Result`."""
+"""Writers of results: files of a folder, the overlay video, COCO and others. They work on records, not on `Result`."""

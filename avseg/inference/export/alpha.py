@@ -1,4 +1,4 @@
-"""The video with all that is silent transparent, to be laid over something else."""
+"""The video with silent regions transparent, for compositing."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from avseg.io.video_writer import PRORES_4444, VP9_ALPHA, Coding
 
 
 class CutOut:
-    """The masks of a frame as opacity; the colours below stay, so that edges keep theirs."""
+    """The masks of a frame as an alpha channel; hidden pixels keep their colours, so that edges look right."""
 
     def __init__(self, frame: FrameResult) -> None:
         self._opacity: NDArray[np.uint8] = np.where(frame.mask, 255, 0).astype(np.uint8)
 
     def on(self, picture: Picture) -> Picture:
-        """(H, W, 4) RGBA of (H, W, 3)."""
+        """Return (H, W, 4) RGBA from (H, W, 3)."""
         return np.dstack([picture, self._opacity])
 
 
 class AlphaWriter(PaintedWriter):
-    """A video with alpha; `kind` says under which name it is known, `coding` how it is coded."""
+    """Writes a video with alpha; `kind` is the name of the output, `coding` its codec."""
 
     def __init__(self, kind: str, coding: Coding, subject: Subject) -> None:
         super().__init__(subject, kinds()[kind].file, CutOut, coding)

@@ -1,4 +1,4 @@
-"""The sound of a video, what is heard in it and what is marked, over one axis of time."""
+"""A chart of a video's sound, of what is heard and of the marked objects, over one time axis."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from avseg.types import Clip
 SPECTRUM = (110, 834)
 """(H, W) of the spectrogram in pixels."""
 QUIET, LOUD = math.log(LOG_OFFSET), math.log(1.0)
-"""Log-mel values that are all dark and all bright, or brighter where the sound is louder."""
+"""Log-mel values drawn as black and as white; the upper one grows with louder sound."""
 
 
 def time_chart(subject: Subject, told: Told) -> str:
-    """SVG: the spectrogram, and below it on the same axis of time what is heard and what is marked."""
+    """Return an SVG: the spectrogram, and below it on the same time axis what is heard and what is marked."""
     colours = palette(subject.task)
     chart = TimeChart(told.duration)
     columns, step = log_mel_columns(_sound(subject))
@@ -44,14 +44,14 @@ def time_chart(subject: Subject, told: Told) -> str:
         chart.heading("Nouns that sound")
         for name, cells in noun_rows(seconds):
             chart.bars(name, cells, "#6b7c93")
-    chart.heading("Objects that are marked")
+    chart.heading("Marked objects")
     for number, name, cells in object_rows(told.sounding):
         chart.bars(name, cells, hexadecimal(colours, number))
-    return chart.svg("Spectrogram of the sound, and below it on the same time what is heard and what is marked.")
+    return chart.svg("Spectrogram of the sound, and below it on the same time axis what is heard and what is marked.")
 
 
 def _sound(subject: Subject) -> Iterator[NDArray[np.float32]]:
-    """The sound at 16 kHz from time zero on."""
+    """Return the sound at 16 kHz, starting at time zero."""
     source = subject.source
     if not isinstance(source, Clip):
         yield from (piece[0] for _, piece, _ in iter_audio(source, SAMPLE_RATE, 1)) if source.sound else ()
@@ -62,7 +62,7 @@ def _sound(subject: Subject) -> Iterator[NDArray[np.float32]]:
 
 
 def hexadecimal(colours: NDArray[np.uint8], number: int) -> str:
-    """The colour of an object for CSS, such as #ff6726.
+    """Return the colour of an object for CSS, such as #ff6726.
 
     Args:
         colours: (256, 3) by id.

@@ -1,4 +1,4 @@
-"""Results in the form of COCO."""
+"""Results in the COCO format."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from avseg.version import __version__
 
 
 def to_coco(name: str, frames: Sequence[FrameResult], task: Task, begin: float = 0.0) -> dict[str, Any]:
-    """See `Result.to_coco`: ids count from 1, `time` is in seconds, `track_id` is the object's id in label maps.
+    """Return the dictionary of `Result.to_coco`: ids count from 1, `time` is in seconds, `track_id` is the object's id
+    in label maps.
 
     Args:
         name: of the video.
@@ -37,19 +38,19 @@ def to_coco(name: str, frames: Sequence[FrameResult], task: Task, begin: float =
 
 
 def head(task: Task) -> dict[str, Any]:
-    """What stands before the images."""
+    """Return the entries before the images."""
     # Readers look up `info` and count on it; without a date one result is the same bytes whenever it is written.
     info = {"description": "Sounding objects of a video, segmented by avseg", "version": __version__}
     return {"info": info, "licenses": []}
 
 
 def categories_of(task: Task) -> list[dict[str, Any]]:
-    """Number and name of each class."""
+    """Return the number and name of each class."""
     return [{"id": i, "name": name} for i, name in enumerate(class_names(task), start=1)]
 
 
 def image_of(name: str, frame: FrameResult, begin: float) -> dict[str, Any]:
-    """One frame; `name`, `begin`: see `to_coco`."""
+    """Return the entry of one frame; `name`, `begin`: see `to_coco`."""
     return {
         "id": frame.index + 1,
         "file_name": f"{name}/{frame.index:06d}.png",
@@ -60,7 +61,7 @@ def image_of(name: str, frame: FrameResult, begin: float) -> dict[str, Any]:
 
 
 def annotations_of(frame: FrameResult, before: int) -> Iterator[dict[str, Any]]:
-    """The objects of one frame; `before`: annotations of the frames before it."""
+    """Return the objects of one frame; `before`: number of annotations of the earlier frames."""
     for number, one in enumerate(frame.objects, start=before + 1):
         yield {
             "id": number,
@@ -83,7 +84,7 @@ class CocoWriter:
         self._images, self._annotations = TextSpool(subject.folder), TextSpool(subject.folder)
 
     def add(self, frame: FrameResult) -> None:
-        """The next frame."""
+        """Add the next frame."""
         self._images.add(json.dumps(image_of(self._subject.name, frame, begin_of(self._subject.source))))
         for one in annotations_of(frame, self._annotations.count):
             self._annotations.add(json.dumps(one))
@@ -101,6 +102,6 @@ class CocoWriter:
             file.write("\n]}\n")
 
     def abandon(self) -> None:
-        """Forget what waits."""
+        """Discard the buffered lines."""
         self._images.close()
         self._annotations.close()

@@ -15,7 +15,7 @@ from avseg.render.timescale import clock
 
 COLUMNS = 4
 LONGEST = 44
-"""Characters of a caption that have room below a picture."""
+"""Longest caption below a picture, in characters."""
 
 
 class SheetWriter:
@@ -26,14 +26,14 @@ class SheetWriter:
         self._thumbnails = Thumbnails(subject)
 
     def add(self, frame: FrameResult) -> None:
-        """The next frame."""
+        """Add the next frame."""
         self._thumbnails.add(frame)
 
     def finish(self, told: Told) -> None:
         """Write the sheet.
 
         Raises:
-            ValueError: no picture.
+            ValueError: if there is no picture.
         """
         kept = self._thumbnails.kept
         room = max(LONGEST * kept[0].size[1] // 320, 8) if kept else 0
@@ -43,4 +43,4 @@ class SheetWriter:
         Image.fromarray(sheet).save(self._path, quality=90)
 
     def abandon(self) -> None:
-        """Nothing is open."""
+        """Do nothing; no file is open."""

@@ -1,4 +1,4 @@
-"""Each object alone, cut out of the picture that shows it best."""
+"""Cutouts: each object alone, from the picture that shows it best."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from avseg.inference.records import Detection, FrameResult
 class CutoutWriter:
     """See `avseg.inference.export.writer.Writer`.
 
-    The best picture of an object is that with the largest product of area and score; the first of several. Each is
-    written as soon as it is better than the one before, so that none waits in memory.
+    The best picture of an object has the largest product of area and score; ties go to the first. A better picture
+    replaces the file at once, so that no picture is kept in memory.
     """
 
     def __init__(self, subject: Subject) -> None:
@@ -26,17 +26,17 @@ class CutoutWriter:
         self._best: dict[int, float] = {}
 
     def add(self, frame: FrameResult) -> None:
-        """The next frame."""
+        """Add the next frame."""
         for one in frame.objects:
             if one.area * one.score > self._best.get(one.id, 0.0):
                 self._best[one.id] = one.area * one.score
                 self._write(frame, one)
 
     def finish(self, told: Told) -> None:
-        """All is written."""
+        """Do nothing; all files are written."""
 
     def abandon(self) -> None:
-        """Nothing is open."""
+        """Do nothing; no file is open."""
 
     def _write(self, frame: FrameResult, one: Detection) -> None:
         left, top, width, height = one.box
@@ -47,6 +47,6 @@ class CutoutWriter:
 
 
 def file_name(number: int, name: str) -> str:
-    """`001-acoustic-guitar.png`, with letters that every disc takes."""
+    """Return a name such as `001-acoustic-guitar.png`, with characters that every file system accepts."""
     words = re.sub(r"[^\w]+", "-", name.lower()).strip("-")[:60]
     return f"{number:03d}-{words}.png" if words else f"{number:03d}.png"

@@ -1,6 +1,7 @@
-"""Results for CVAT: its "CVAT for images 1.1", which tasks of videos take too, with masks as run lengths in boxes.
+"""Results in the format "CVAT for images 1.1", with masks as run lengths in boxes. CVAT imports it into video tasks
+too.
 
-"CVAT for video 1.1" holds masks as well, but CVAT takes the first of each track alone, and datumaro none.
+"CVAT for video 1.1" also has masks, but CVAT reads only the first mask of each track, and datumaro reads none.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ from avseg.render.palette import palette
 from avseg.types import Clip
 
 WITHIN = 1e-6
-"""s by which rounding may move a time."""
+"""Tolerance of times in s, for rounding."""
 
 
 class CvatWriter:
     """See `avseg.inference.export.writer.Writer`.
 
-    Frames are numbered as those of the video, by time and frame rate; of two masks for one frame the first counts.
+    Frame numbers are those of the video, from time and frame rate; of two masks for one frame the first is used.
     Masks of one object share a group.
     """
 
@@ -41,7 +42,7 @@ class CvatWriter:
         """Number of the last frame."""
 
     def add(self, frame: FrameResult) -> None:
-        """The next frame."""
+        """Add the next frame."""
         clip = isinstance(self._subject.source, Clip)
         number = frame.index if clip else math.floor((self._begin + frame.time + WITHIN) * self._rate)
         if number == self._last:
@@ -63,7 +64,7 @@ class CvatWriter:
             file.write("\n</annotations>\n")
 
     def abandon(self) -> None:
-        """Forget what waits."""
+        """Discard the buffered lines."""
         self._images.close()
 
     def _head(self, count: int) -> str:

@@ -1,4 +1,4 @@
-"""What lies in a result folder already: whether it is what is wanted, can be added to, or contradicts."""
+"""The contents of an existing result folder: complete, incomplete, or in conflict with the wanted result."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from avseg.io.files import remove
 
 
 def outputs() -> list[str]:
-    """Files and folders that may stand beside result.json."""
+    """Return the files and folders that may exist next to result.json."""
     masks = [name.split("/")[0] for name in MASK_NAMES.values()]
     return list(dict.fromkeys([*masks, TRACKS_NAME, *(k.file for k in kinds().values() if "/" not in k.file)]))
 
@@ -33,33 +33,33 @@ _FORMER = {"engine": "torch", "precision": "fp32"}
 
 @dataclass(frozen=True)
 class Existing:
-    """A result folder before anything is written to it."""
+    """A result folder before writing starts."""
 
     folder: Path
     found: Mapping[str, Any] | None
-    """Its result.json; None where there is none that can be read."""
+    """Its result.json; None if there is none that can be read."""
 
     @classmethod
     def of(cls, folder: Path) -> Existing:
-        """Of a folder, which may be missing."""
+        """Inspect a folder, which may be missing."""
         return cls(folder, read_result(folder))
 
     def contradiction(self, header: ResultHeader, facts: Mapping[str, Any]) -> str:
-        """Why a result with this header, of a video with these facts, cannot stand here; empty where it can."""
+        """Return why a result with this header and these video facts cannot be written here; empty if it can."""
         reason = self._foreign() if self.found is None else _differs(self.found, header, facts)
         if not reason:
             return ""
-        return f"{self.folder} holds {reason}; give another folder with --out, or --overwrite to replace what is there"
+        return f"{self.folder} holds {reason}; choose another folder with --out, or replace the result with --overwrite"
 
     def made_by_another(self, header: ResultHeader) -> bool:
-        """Whether another engine or precision made the result; versions without engines had PyTorch in fp32."""
+        """Whether the result has another engine or precision; versions without engines used PyTorch in fp32."""
         if self.found is None:
             return False
         found, wanted = ({**_FORMER, **model} for model in (self.found.get("model") or {}, header.model))
         return any(found[name] != wanted[name] for name in _FORMER)
 
     def lacking(self, header: ResultHeader) -> ResultHeader | None:
-        """The header with the outputs that are wanted and not there; None where nothing is lacking."""
+        """Return the header with the outputs that are wanted and missing; None if none is missing."""
         if self.found is None:
             return header
         masks = None if header.masks is None or self._has(MASK_NAMES[header.masks]) else header.masks
@@ -69,16 +69,16 @@ class Existing:
         return replace(header, masks=masks, saved=lacking) if masks or lacking else None
 
     def mending(self, header: ResultHeader) -> ResultHeader:
-        """The header with the masks that are there and cannot be read, so that they are written anew."""
+        """Return the header with the masks that exist but cannot be read, to write them again."""
         there = (kind for kind in self._mask_kinds() if self._has(MASK_NAMES[kind]))
         return replace(header, masks=header.masks or next(there, None))
 
     def has_overlay(self) -> bool:
-        """Whether an overlay is there, painted in whatever style."""
+        """Whether an overlay exists, in any style."""
         return self.found is not None and self._has(OVERLAY_NAME)
 
     def kept(self, head: Mapping[str, Any]) -> dict[str, Any]:
-        """What stands before the frames, with the outputs that were there before and stay."""
+        """Return the head of result.json, including existing outputs that are kept."""
         if self.found is None:
             return dict(head)
         forms = [*_masks_of(self.found), *_masks_of(head)]
@@ -94,23 +94,23 @@ class Existing:
         if not self.folder.exists() or (self.folder.is_dir() and not names):
             return ""
         return (
-            f"{' and '.join(names)} but no result of avseg that is whole"
+            f"{' and '.join(names)} but not a complete result of avseg"
             if names
-            else "no folder but a file of that name"
+            else "a file of that name instead of a folder"
         )
 
     def _mask_kinds(self) -> list[MaskKind]:
         return [] if self.found is None else [one["kind"] for one in _masks_of(self.found)]
 
     def _has_holes(self, kind: MaskKind) -> bool:
-        """Whether the folder of masks lacks some of them; one that is gone as a whole was removed on purpose."""
+        """Whether some masks are missing from their folder; a missing folder counts as removed on purpose."""
         name, frames = MASK_NAMES[kind], [] if self.found is None else self.found["frames"]
         if "/" not in name or not self._has(name):
             return False
         return not all((self.folder / name.format(index=frame["index"])).exists() for frame in frames)
 
     def _has(self, name: str) -> bool:
-        """Whether result.json names this output and it is there."""
+        """Whether result.json names this output and it exists."""
         assert self.found is not None
         named = {OVERLAY_NAME} if self.found.get("overlay") else set()
         named |= set((self.found.get("saved") or {}).values())
@@ -120,12 +120,12 @@ class Existing:
 
 
 def place(aside: Path, folder: Path, *, replacing: bool) -> None:
-    """Move a finished result into its folder, result.json last, so that it never names what is not there.
+    """Move a finished result into its folder, result.json last, so that it never names missing files.
 
     Args:
         aside: Holds result.json and what it names.
-        folder: What else it holds stays.
-        replacing: Remove the outputs of the result that was there.
+        folder: Its other files are kept.
+        replacing: Remove the outputs of the earlier result.
     """
     if not folder.exists():
         aside.replace(folder)
@@ -140,7 +140,7 @@ def place(aside: Path, folder: Path, *, replacing: bool) -> None:
 
 
 def read_result(folder: Path) -> dict[str, Any] | None:
-    """result.json of a folder; None where there is none that is whole."""
+    """Read result.json of a folder; None if there is no complete one."""
     try:
         found = json.loads((folder / RESULT_NAME).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -152,7 +152,7 @@ def read_result(folder: Path) -> dict[str, Any] | None:
 
 
 def _differs(found: Mapping[str, Any], header: ResultHeader, facts: Mapping[str, Any]) -> str:
-    """What the result that was found is, where it is not what the header describes."""
+    """Describe how an existing result differs from the header; empty if it does not."""
     if found.get("format_version") != FORMAT_VERSION:
         return f"a result in format version {found.get('format_version')}, not {FORMAT_VERSION}"
     wanted = json.loads(json.dumps(header.to_dict(facts)))
@@ -166,7 +166,7 @@ def _differs(found: Mapping[str, Any], header: ResultHeader, facts: Mapping[str,
         same = " with other weights or options" if model.get("name") == wanted["model"]["name"] else ""
         return f"a result of the model {model.get('name')}{same}"
     if found.get("fps") != wanted["fps"]:
-        return f"a result with {found.get('fps')} masks a second, not {wanted['fps']}"
+        return f"a result with {found.get('fps')} masks per second, not {wanted['fps']}"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""One page that says why: what is heard in each second, what was found where, and what was marked of it."""
+"""The explanation page: what is heard in each second, what was found where, and which of it was marked."""
 
 from __future__ import annotations
 
@@ -19,11 +19,13 @@ from avseg.render.report import Page, photograph
 from avseg.render.timescale import clock, stretch
 from avseg.types import Clip
 
-SILENT = "This model gives no words: it does not tell what it hears, nor why it marks what it marks."
+SILENT = "This model gives no explanation: it does not report which sounds it hears or why it marks an object."
 
 
 class ExplainWriter:
-    """See `avseg.inference.export.writer.Writer`. Of a video of any length it holds `MOST_PICTURES` small pictures."""
+    """See `avseg.inference.export.writer.Writer`. It keeps at most `MOST_PICTURES` small pictures of a video of any
+    length.
+    """
 
     def __init__(self, subject: Subject) -> None:
         self._subject = subject
@@ -31,7 +33,7 @@ class ExplainWriter:
         self._thumbnails = Thumbnails(subject)
 
     def add(self, frame: FrameResult) -> None:
-        """The next frame."""
+        """Add the next frame."""
         self._thumbnails.add(frame)
 
     def finish(self, told: Told) -> None:
@@ -43,16 +45,16 @@ class ExplainWriter:
         )
         if not why:
             page.text(SILENT)
-        page.heading("Sound, and what was made of it").drawing(time_chart(self._subject, told))
+        page.heading("Sound and result").drawing(time_chart(self._subject, told))
         page.heading("Pictures").drawings(self._pictures(why))
         _tables(page, told)
         write_text(self._subject.folder / kinds()["explain"].file, page.html())
 
     def abandon(self) -> None:
-        """Nothing is open."""
+        """Do nothing; no file is open."""
 
     def _pictures(self, why: Mapping[str, Any]) -> list[tuple[str, str]]:
-        """SVG and caption of every picture, with the finder's boxes that lie nearest to it in time."""
+        """Return SVG and caption of every picture, with the finder's boxes nearest to it in time."""
         boxes: list[list[str]] = [[] for _ in self._thumbnails.kept]
         words: list[list[str]] = [[] for _ in self._thumbnails.kept]
         for track in records(why, "tracks"):

@@ -11,22 +11,22 @@ from avseg.render.timescale import TimeCell, clock, stretch
 
 MOST_TAGS, MOST_NOUNS, MOST_OBJECTS = 12, 24, 40
 MOST_CELLS = 240
-"""In a row; of longer videos a cell stands for several seconds, with the strongest value of them."""
+"""Largest number of cells in a row; for longer videos a cell covers several seconds and shows their largest value."""
 LEAST_DECIBELS = -60.0
-"""dBFS that have no colour."""
+"""Loudness in dBFS at which a cell has no colour."""
 
 Value = tuple[int, float]
-"""A second, and what was heard in it."""
+"""A second and its value."""
 
 
 def records(of: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
-    """The objects in a list of an explanation; none where there is no such list."""
+    """Return the objects in a list of an explanation; an empty list if it is missing."""
     found = of.get(key)
     return [one for one in found if isinstance(one, Mapping)] if isinstance(found, Sequence) else []
 
 
 def heard_rows(seconds: Sequence[Mapping[str, Any]], duration: float) -> Iterator[tuple[str, list[TimeCell]]]:
-    """Loudness, then the sounds that were heard best, each with its cells."""
+    """Return the row of loudness, then the rows of the sounds with the highest probability."""
     loud = [(_number(one), float(one["decibels"])) for one in seconds if one.get("decibels") is not None]
     shares = [(second, 1 - value / LEAST_DECIBELS, f"{value:.0f} dBFS", f"{value:.0f}") for second, value in loud]
     yield "loudness, dBFS", _cells(shares, duration)
@@ -39,7 +39,7 @@ def heard_rows(seconds: Sequence[Mapping[str, Any]], duration: float) -> Iterato
 
 
 def noun_rows(seconds: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, list[TimeCell]]]:
-    """The nouns that sound in the order in which they begin, each with its spans."""
+    """Return the sounding nouns in the order of their start, each with its spans."""
     nouns = _values(seconds, "nouns")
     for name, values in list(nouns.items())[:MOST_NOUNS]:
         spans: list[list[Value]] = []
@@ -60,7 +60,7 @@ def noun_rows(seconds: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, list[
 
 
 def object_rows(sounding: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, str, list[TimeCell]]]:
-    """Number, name and spans of everything that is marked at some time."""
+    """Return number, name and spans of every marked object."""
     told = [one for one in sounding if one["intervals"]]
     for one in told[:MOST_OBJECTS]:
         name = f"{one['id']} {one['class']} {one['score']:.2f}" if "score" in one else one["class"]
@@ -71,14 +71,14 @@ def object_rows(sounding: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, st
 
 
 def find_texts(track: Mapping[str, Any], find: Mapping[str, Any]) -> str:
-    """`person 0.53`, or `person (woman) 0.53` where the finder was asked for something more particular."""
+    """Return `person 0.53`, or `person (woman) 0.53` if the finder searched for a more specific noun."""
     noun, name = str(track.get("noun", "")), str(track.get("class", ""))
     more = f" ({name})" if name not in ("", noun) else ""
     return f"{noun}{more} {float(find.get('score', 0.0)):.2f}"
 
 
 def _cells(values: Sequence[tuple[int, float, str, str]], duration: float) -> list[TimeCell]:
-    """Of (second, share, title, text); several seconds in one where there are too many."""
+    """Return cells (second, share, title, text); several seconds share a cell if there are too many."""
     width = max(1, math.ceil(duration / MOST_CELLS))
     best: dict[int, tuple[int, float, str, str]] = {}
     for value in values:
@@ -92,7 +92,7 @@ def _cells(values: Sequence[tuple[int, float, str, str]], duration: float) -> li
 
 
 def _values(seconds: Sequence[Mapping[str, Any]], key: str) -> dict[str, list[Value]]:
-    """By name, in the order in which they come."""
+    """Group values by name, in order of appearance."""
     found: dict[str, list[Value]] = {}
     for one in seconds:
         for name, value in one.get(key) or ():

@@ -37,26 +37,26 @@ TRACKS_NAME = "tracks.json"
 MASK_NAMES: dict[MaskKind, str] = {"png": "masks/{index:06d}.png", "rle": "masks.jsonl", "npz": "masks.npz"}
 
 WAITING = 16
-"""Frames, with masks as run lengths, that are predicted and not yet written; a network gives many at once."""
+"""Largest number of predicted frames, with masks as run lengths, in the queue of the writer."""
 
 Sink = Callable[[FrameResult], None]
 
 
 @dataclass(frozen=True)
 class ResultHeader:
-    """What result.json says before the frames."""
+    """The head of result.json, before the frames."""
 
     model: dict[str, Any]
     task: Task
     fps: float
     masks: MaskKind | None
     saved: tuple[str, ...] = ()
-    """Kinds of output beside the masks; see `avseg.inference.export.kinds`."""
+    """Kinds of output other than masks; see `avseg.inference.export.kinds`."""
     style: Style = PLAIN
-    """How masks are painted; result.json does not say it."""
+    """Style of the masks; it is not in result.json."""
 
     def without(self, faulty: Collection[str]) -> ResultHeader:
-        """The header of a result in which some kinds could not be written."""
+        """Return the header without kinds that could not be written."""
         return replace(self, saved=tuple(kind for kind in self.saved if kind not in faulty))
 
     def to_dict(self, video: Mapping[str, Any], name: str = "") -> dict[str, Any]:
@@ -88,7 +88,9 @@ class ResultHeader:
 
 
 def facts_of(source: Source) -> dict[str, Any]:
-    """What result.json says of a video before it is read, or of a clip; `Measured` adds the rest."""
+    """Return the facts of a video in result.json that are known before decoding, or of a clip; `Measured` adds the
+    rest.
+    """
     if isinstance(source, StoredVideo):
         return dict(source.facts)
     if isinstance(source, Clip):
@@ -113,17 +115,17 @@ def facts_of(source: Source) -> dict[str, Any]:
 
 
 class Draft:
-    """result.json in the making: frames wait in a temporary file, since what stands before them is known last."""
+    """An unfinished result.json: frames go to a temporary file, because the head before them is known last."""
 
     def __init__(self, folder: Path) -> None:
         self.count = 0
-        """Frames so far."""
+        """Number of frames so far."""
         self._path = folder / RESULT_NAME
         self._frames = TemporaryFile("w+", encoding="utf-8", newline="\n", dir=folder)  # noqa: SIM115  `finish` closes it
         self.intervals = Intervals()
 
     def add(self, frame: FrameResult) -> None:
-        """The next frame."""
+        """Add the next frame."""
         self._frames.write(("\n  " if not self.count else ",\n  ") + json.dumps(_frame_dict(frame), ensure_ascii=False))
         self.intervals.add(frame)
         self.count += 1
@@ -132,11 +134,11 @@ class Draft:
         """Write the file.
 
         Args:
-            head: what stands before the frames.
+            head: the entries before the frames.
             explanation: see `avseg.models.session.Session.notes`.
 
         Raises:
-            ValueError, TypeError: an explanation that is no plain JSON.
+            ValueError, TypeError: if the explanation is not plain JSON.
         """
         sounding = json.dumps(self.intervals.closed(head["video"]["duration"]), ensure_ascii=False)
         why = json.dumps(explanation, ensure_ascii=False, allow_nan=False) if explanation else ""
@@ -157,17 +159,17 @@ def write_frames(
     sinks: Iterable[Sink] = (),
     stopped: Event | None = None,
 ) -> Draft:
-    """Write masks and tracks of `frames` into an existing folder, and show each frame to `sinks`.
+    """Write masks and tracks of `frames` into an existing folder, and pass each frame to `sinks`.
 
-    All but tracks, which end with the last frame, are written as they come, by a thread of their own: the network goes
-    on meanwhile.
+    A separate thread writes everything as it arrives, while the network continues; tracks are written after the last
+    frame.
 
     Args:
         folder, header: of the result.
         name: of the video.
         frames: in order.
         sinks: called by that thread alone, with one frame after the other.
-        stopped: set when it comes to an error, before what is being written is waited for.
+        stopped: set on an error, before waiting for the writer.
 
     Returns:
         result.json, to be finished.
@@ -193,7 +195,7 @@ def write_frames(
 
 @contextmanager
 def _telling(stopped: Event) -> Iterator[None]:
-    """Sets the event when its block fails."""
+    """Set the event if the block fails."""
     try:
         yield
     except BaseException:
@@ -244,7 +246,7 @@ def _write_rle(file: TextIO, frame: FrameResult) -> None:
 
 @contextmanager
 def _npz_masks(folder: Path, task: Task) -> Iterator[Sink]:
-    """An .npz is a zip of .npy files; one a frame, written as they come."""
+    """Write an .npz file frame by frame; it is a zip of .npy files, one per frame."""
     with zipfile.ZipFile(folder / MASK_NAMES["npz"], "w", zipfile.ZIP_DEFLATED) as archive:
 
         def write(frame: FrameResult) -> None:
@@ -259,7 +261,7 @@ def _npz_masks(folder: Path, task: Task) -> Iterator[Sink]:
 
 @contextmanager
 def _tracks(folder: Path, task: Task, name: str) -> Iterator[Sink]:
-    """The form of YouTube-VIS; the video, called `name`, is number 1."""
+    """Write tracks in the YouTube-VIS format; the video, called `name`, is number 1."""
     table = TrackTable(name)
     yield table.add
     write_results([table.prediction(task)], folder / TRACKS_NAME, {name: 1})

@@ -10,10 +10,10 @@ from typing import Any, TypeAlias
 
 @dataclass(frozen=True)
 class _Kind:
-    """What a value may be."""
+    """An allowed kind of value."""
 
     what: str
-    """For sentences."""
+    """Its name in messages."""
     fits: Callable[[Any], bool]
 
 
@@ -25,7 +25,7 @@ class _Maybe:
 
 
 Form: TypeAlias = "_Kind | _Maybe | dict[str, Form] | list[Form]"
-"""A list holds the form of all entries of a list; a dictionary those of the fields that must be there."""
+"""A list holds the form of every entry; a dictionary holds the forms of the required fields."""
 
 
 def _is_number(value: Any) -> bool:
@@ -46,7 +46,7 @@ _COUNT = _Kind("a whole number", _is_count)
 _SIDE = _Kind("a whole number of pixels", lambda value: _is_count(value) and value > 0)
 _ID = _Kind("a whole number from 1 to 255", lambda value: _is_count(value) and 0 < value < 256)
 _SPAN = _Kind("two numbers", _is_span)
-_PART = _Kind("two numbers, the last of which may be null", lambda value: _is_span(value) or _is_open(value))
+_PART = _Kind("two numbers, the second of which may be null", lambda value: _is_span(value) or _is_open(value))
 _FIELDS = _Kind("an object", lambda value: isinstance(value, dict))
 _TEXTS = _Kind(
     "an object of texts", lambda value: isinstance(value, dict) and all(isinstance(one, str) for one in value.values())
@@ -82,7 +82,7 @@ def _is_open(value: Any) -> bool:
 
 
 def fault_of(head: Mapping[str, Any]) -> str:
-    """What is not as result.json has it, such as "frames[3].time is null, wanted a number"; empty where all fits."""
+    """Return the first fault, such as "frames[3].time is null, wanted a number"; empty if there is none."""
     return next(_faults(dict(head), FORM, ""), "")
 
 

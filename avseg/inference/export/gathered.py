@@ -1,4 +1,4 @@
-"""Kinds of output that gather the videos of a run as a data set: results second by second, with picture and sound."""
+"""Outputs that collect the videos of a run as a data set: one result per second, with picture and sound."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from avseg.io.media import VideoInfo
 from avseg.prepare.pseudo import SAMPLE_RATE, GatheredVideo, Gathering, JudgedSecond
 
 WITHIN = 1e-6
-"""s by which rounding may move a window of sound."""
+"""Tolerance of a sound window in s, for rounding."""
 
 
 @contextmanager
 def gathered(gathering: Gathering, fps: float, notes: list[str]) -> Iterator[Maker]:
-    """What makes the writers of all videos; at the end the tables are written, and `notes` gets a sentence.
+    """Yield the maker of the writers of all videos; at the end write the tables and add a sentence to `notes`.
 
     Args:
-        gathering: The data set.
-        fps: Masks a second.
-        notes: Of the run.
+        gathering: The data set to write.
+        fps: Masks per second.
+        notes: Sentences about the run.
 
     Raises:
-        ValueError: fewer masks than one a second.
+        ValueError: if there is less than one mask per second.
     """
     if fps < 1:
-        raise ValueError(f"a data set wants the masks of every second, and fps is {fps:g}; give --fps 1 or more")
+        raise ValueError(f"a data set needs a mask for every second, but fps is {fps:g}; use --fps 1 or more")
     try:
         yield lambda subject: SecondsWriter(subject, gathering, notes)
     finally:
@@ -38,27 +38,27 @@ def gathered(gathering: Gathering, fps: float, notes: list[str]) -> Iterator[Mak
 
 
 class SecondsWriter:
-    """Gives a data set one frame of each second: that whose sound lies nearest to the second's.
+    """Gives a data set one frame per second: the one whose sound is nearest to that second.
 
-    The picture is the one that the masks were made of, so that both agree to the pixel. Of frames that hear the same,
-    the last counts: for models of blocks that is the published one, 15/16 s into the second.
+    The picture is the one that the masks were predicted from, so that both agree to the pixel. Of frames with the same
+    sound the last is used: for models of blocks that is the published one, 15/16 s into the second.
     """
 
     def __init__(self, subject: Subject, gathering: Gathering, notes: list[str]) -> None:
         self._subject, self._notes = subject, notes
         self._best: tuple[float, FrameResult, Picture] | None = None
-        """How far its sound is from that of the second, in s; the frame; its picture."""
+        """Distance of its sound from that of the second in s; the frame; its picture."""
         self._latest = 0
-        """The second that it is of."""
+        """The second of this frame."""
         self._next = 0
-        """The second that the data set gets next."""
+        """The next second for the data set."""
         self._video: GatheredVideo | None = gathering.begin(subject.name)
         self._sound: VideoSound | None = None
         if isinstance(subject.source, VideoInfo) and subject.source.sound is not None:
             self._sound = VideoSound(subject.source, 1, SAMPLE_RATE)
 
     def add(self, frame: FrameResult) -> None:
-        """The next frame."""
+        """Add the next frame."""
         if self._sound is None:
             return
         middle = sum(frame.heard) / 2
@@ -70,7 +70,7 @@ class SecondsWriter:
             self._best, self._latest = (far, frame, self._subject.pictures.of(frame)), second
 
     def finish(self, told: Told) -> None:
-        """Give the last second, and put the video into the data set."""
+        """Write the last second and add the video to the data set."""
         self._give_before(self._latest + 1)
         if self._sound is None:
             self._notes.append(f"{self._subject.name} has no sound, so no clips are made of it")
@@ -78,12 +78,12 @@ class SecondsWriter:
             self._video.finish()
 
     def abandon(self) -> None:
-        """Remove what was written."""
+        """Remove the written files."""
         if self._video is not None:
             self._video.abandon()
 
     def _give_before(self, second: int) -> None:
-        """Give the best frame for its second, and for seconds around it that have none of their own."""
+        """Write the best frame for its second and for neighbouring seconds without a frame."""
         if self._best is None or self._sound is None or self._video is None:
             return
         _, frame, picture = self._best

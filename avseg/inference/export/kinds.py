@@ -1,4 +1,4 @@
-"""What can be written of a video beside its result.json: one line a kind. Imports no torch."""
+"""The kinds of output for a video in addition to result.json, one line per kind. Imports no torch."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ if TYPE_CHECKING:
 
 MASK_FORMS = ("png", "rle", "npz")
 USUAL = ("overlay", "masks")
-"""What the command line writes where `--save` is not given."""
+"""Outputs of the command line without `--save`."""
 GATHERED = "dataset:"
-"""Begins the names of kinds that gather the videos of a run as a data set."""
+"""Prefix of the kinds that collect the videos of a run as a data set."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """An output that may be asked for by name."""
+    """A kind of output."""
 
     what: str
-    """For help pages, in a few words."""
+    """A short description for help pages."""
     noun: str
-    """In sentences: "no ... could be written"."""
+    """Its noun in messages: "no ... could be written"."""
     file: str
-    """What is there where it was written, relative to the result's folder; `{name}` is the name of that folder."""
+    """Path of the output relative to the result's folder; `{name}` is the name of that folder."""
     address: str
-    """"module:attribute" of what makes its writer (`avseg.inference.export.writer.Maker`), or of a data set's
+    """"module:attribute" of the maker of its writer (`avseg.inference.export.writer.Maker`), or of a data set's
     `avseg.prepare.pseudo.PseudoLayout`; empty for masks, which result.json describes."""
 
     def path(self, name: str) -> str:
-        """`file` of the result in a folder called `name`."""
+        """Return `file` for a result in a folder called `name`."""
         return self.file.replace("{name}", name)
 
 
@@ -57,13 +57,13 @@ _OWN = {
         "avseg.inference.export.explain:ExplainWriter",
     ),
     "alpha:mov": Kind(
-        "the video with what is silent transparent, as ProRes 4444 for editing",
+        "the video with silent regions transparent, as ProRes 4444 for editing",
         "video with alpha",
         "alpha.mov",
         f"{_ALPHA}:MovWriter",
     ),
     "alpha:webm": Kind(
-        "the video with what is silent transparent, as VP9 for web pages",
+        "the video with silent regions transparent, as VP9 for web pages",
         "video with alpha",
         "alpha.webm",
         f"{_ALPHA}:WebmWriter",
@@ -87,17 +87,23 @@ _OWN = {
         "avseg.inference.export.report:ReportWriter",
     ),
     "csv": Kind(
-        "a table of who sounds in every second, how surely and how large",
+        "a table of the sounding objects in every second, with score and area",
         "table",
         "seconds.csv",
         "avseg.inference.export.seconds:SecondsTableWriter",
     ),
-    "srt": Kind("subtitles of who sounds, as SubRip", "subtitles", "sounding.srt", f"{_MARKS}:SrtWriter"),
-    "vtt": Kind("subtitles of who sounds, as WebVTT", "subtitles", "sounding.vtt", f"{_MARKS}:VttWriter"),
-    "eaf": Kind("annotations of who sounds when, for ELAN", "annotations", "sounding.eaf", f"{_MARKS}:ElanWriter"),
-    "coco": Kind("all masks in the form of COCO", "COCO file", "coco.json", "avseg.inference.export.coco:CocoWriter"),
+    "srt": Kind(
+        "subtitles that name the sounding objects, as SubRip", "subtitles", "sounding.srt", f"{_MARKS}:SrtWriter"
+    ),
+    "vtt": Kind(
+        "subtitles that name the sounding objects, as WebVTT", "subtitles", "sounding.vtt", f"{_MARKS}:VttWriter"
+    ),
+    "eaf": Kind(
+        "annotations of when each object sounds, for ELAN", "annotations", "sounding.eaf", f"{_MARKS}:ElanWriter"
+    ),
+    "coco": Kind("all masks in the COCO format", "COCO file", "coco.json", "avseg.inference.export.coco:CocoWriter"),
     "youtube_vis": Kind(
-        "every object through the video in the form of YouTube-VIS",
+        "every object through the video in the YouTube-VIS format",
         "YouTube-VIS file",
         "youtube_vis.json",
         "avseg.inference.export.vis:VisWriter",
@@ -111,40 +117,42 @@ _OWN = {
         "label_studio",
         "avseg.inference.export.label_studio:LabelStudioWriter",
     ),
-    "audacity": Kind("labels of who sounds when, for Audacity", "labels", "labels.txt", f"{_MARKS}:AudacityWriter"),
+    "audacity": Kind(
+        "labels of when each object sounds, for Audacity", "labels", "labels.txt", f"{_MARKS}:AudacityWriter"
+    ),
 }
 
 
 def kinds() -> dict[str, Kind]:
-    """All kinds by name; each data set that can be gathered has one."""
+    """Return all kinds by name, including one for each data set that can be collected."""
     found = dict(_OWN)
     for name in DATASETS:
         with suppress(ValueError):  # a plug-in that cannot be imported is told of where it is wanted
             if gather := DATASETS[name].gather:
-                what = f"all videos of the run as a data set {name} with the masks as its truth"
+                what = f"all videos of the run as a data set {name} with the masks as ground truth"
                 file = f"../dataset_{name}/videos/{{name}}.json"
                 found[f"{GATHERED}{name}"] = Kind(what, f"clips of the data set {name}", file, gather)
     return found
 
 
 OverlayChoice: TypeAlias = bool | Style | None
-"""Whether overlay.mp4 is written; None and a `Style`, which says how masks are painted: as the list of kinds says."""
+"""Whether to write overlay.mp4; with None or a `Style` of the masks, the list of kinds decides."""
 MaskChoice: TypeAlias = "MaskKind | Literal['usual'] | None"
-"""`usual`: PNG where masks are among what is saved; None: none, whatever is saved."""
+"""`usual`: PNG if masks are among the kinds; None: no masks."""
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """What is written of each video."""
+    """The files to write for each video."""
 
     masks: MaskKind | None
     more: tuple[str, ...]
-    """Names of the other kinds, the overlay among them."""
+    """Names of the other kinds, including the overlay."""
     style: Style = PLAIN
 
 
 def choose(save: Sequence[str], overlay: OverlayChoice = None, masks: MaskChoice = "usual") -> Chosen:
-    """What `save` names, unless `overlay` or `masks` say otherwise.
+    """Return the kinds in `save`, overridden by `overlay` and `masks`.
 
     Args:
         save: names of kinds.
@@ -152,14 +160,14 @@ def choose(save: Sequence[str], overlay: OverlayChoice = None, masks: MaskChoice
         masks: their form.
 
     Raises:
-        ValueError: a kind that there is not, with the nearest name; another form of masks or overlay.
+        ValueError: for an unknown kind, with the nearest name, or an invalid `masks` or `overlay`.
     """
     if isinstance(save, str):
         raise ValueError(f"save is {save!r}, wanted a list of names: [{save!r}]")
     known = kinds()
     for name in save:
         if name not in known:
-            raise ValueError(f"no kind of output is called {name!r}; {did_you_mean(name, known)}")
+            raise ValueError(f"there is no kind of output {name!r}; {did_you_mean(name, known)}")
     if masks not in (None, "usual", *MASK_FORMS):
         raise ValueError(f"masks is {masks!r}, wanted one of {', '.join(MASK_FORMS)}, usual, or None for no masks")
     if not (overlay is None or isinstance(overlay, (bool, Style))):

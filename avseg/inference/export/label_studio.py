@@ -1,4 +1,4 @@
-"""Results for Label Studio: pictures, tasks with brush masks as predictions, and the settings of a project for them."""
+"""Results for Label Studio: pictures, tasks with brush masks as predictions, and the settings of a project."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from avseg.render.palette import palette
 from avseg.types import Clip
 
 WORD, SIZES = 8, (3, 4, 8, 16)
-"""Bits of a value, and the four numbers of bits that the length of a run may have."""
+"""Bits of a value, and the four bit widths allowed for the length of a run."""
 CHANNELS = 4
 """The values of a pixel: red, green, blue, opacity; inside a mask all are 255."""
 
 
 def brush(mask: NDArray[np.bool_]) -> list[int]:
-    """The bytes of a mask (H, W) as Label Studio's brush stores it.
+    """Return the bytes of a mask (H, W) in the format of Label Studio's brush.
 
     The packing is that of thi.ng's rle-pack, a stream of bits, the highest first: 32 for the number of values, 5 for
     the bits of one less 1, four times 4 for the bits of lengths less 1; then runs: a one, 2 bits for which of the four,
@@ -52,7 +52,7 @@ def brush(mask: NDArray[np.bool_]) -> list[int]:
 
 
 class LabelStudioWriter:
-    """See `avseg.inference.export.writer.Writer`. Pictures are JPEG, one for each frame with masks or without."""
+    """See `avseg.inference.export.writer.Writer`. Pictures are JPEG, one for each frame, with or without masks."""
 
     def __init__(self, subject: Subject) -> None:
         self._subject = subject
@@ -61,7 +61,7 @@ class LabelStudioWriter:
         self._tasks = TextSpool(subject.folder)
 
     def add(self, frame: FrameResult) -> None:
-        """The next frame."""
+        """Add the next frame."""
         name = f"images/{frame.index:06d}.jpg"
         Image.fromarray(self._subject.pictures.of(frame)).save(self._folder / name, quality=95)
         place = quote(f"{self._subject.name}/{self._folder.name}/{name}")
@@ -93,7 +93,7 @@ class LabelStudioWriter:
         )
 
     def abandon(self) -> None:
-        """Forget what waits."""
+        """Discard the buffered lines."""
         self._tasks.close()
 
 

@@ -1,4 +1,4 @@
-"""Who sounds when, for other programs: subtitles, ELAN, Audacity's labels. Written when the last frame has come."""
+"""Times of sounding objects for other programs: subtitles, ELAN, Audacity's labels. Written after the last frame."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ELAN = "3.0"
 ELAN_SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
 _NO_MARKUP = str.maketrans("<>{}", "‹›()")
 NO_DATE = "1970-01-01T00:00:00Z"
-"""ELAN wants a date; without a true one a result is the same bytes whenever it is written."""
+"""The date that ELAN requires; a fixed one keeps the bytes of a result the same."""
 
 
 @dataclass(frozen=True)
@@ -35,17 +35,17 @@ class Span:
     end: int
     id: int
     name: str
-    """Of the object; see `object_name`."""
+    """Name of the object; see `object_name`."""
 
 
 def object_name(one: Mapping[str, Any]) -> str:
-    """`dog`, or `dog 2` where objects of one class are told apart; `one`: an entry of `Result.sounding`."""
+    """Return `dog`, or `dog 2` for models that separate objects of one class; `one`: an entry of `Result.sounding`."""
     name = class_label(one["class_id"], str(one["class"]))
     return f"{name} {one['id']}" if "score" in one else name
 
 
 def spans_of(sounding: Sequence[Mapping[str, Any]]) -> list[Span]:
-    """All that last at least a millisecond, in the order of time.
+    """Return all spans of at least a millisecond, in order of time.
 
     Args:
         sounding: See `Result.sounding`.
@@ -59,9 +59,9 @@ def spans_of(sounding: Sequence[Mapping[str, Any]]) -> list[Span]:
 
 
 def cues_of(spans: Sequence[Span]) -> list[tuple[int, int, list[str]]]:
-    """Begin and end in ms, and who sounds: a cue for each stretch in which the same objects sound, none in silence.
+    """Return begin and end in ms and the sounding objects: one cue per stretch with the same objects, none in silence.
 
-    Cues do not overlap: players lay those that do upon each other in different ways.
+    Cues do not overlap, because players draw overlapping cues in different ways.
     """
     borders = sorted({time for span in spans for time in (span.begin, span.end)})
     cues = []
@@ -73,7 +73,7 @@ def cues_of(spans: Sequence[Span]) -> list[tuple[int, int, list[str]]]:
 
 
 def srt(told: Told, subject: Subject) -> str:
-    """SubRip: numbered cues, a line for each object that sounds. Markup has no escape: <> become ‹›, {} become ()."""
+    """Return SubRip: numbered cues, one line per sounding object. It has no escapes: <> become ‹›, {} become ()."""
     cues = enumerate(cues_of(spans_of(told.sounding)), start=1)
     return "\n".join(
         f"{number}\n{_stamp(begin, ',')} --> {_stamp(end, ',')}\n{_lines(names).translate(_NO_MARKUP)}\n"
@@ -82,7 +82,7 @@ def srt(told: Told, subject: Subject) -> str:
 
 
 def vtt(told: Told, subject: Subject) -> str:
-    """WebVTT, with the signs escaped that it reads as markup."""
+    """Return WebVTT, with the characters of its markup escaped."""
     cues = cues_of(spans_of(told.sounding))
     texts = [
         f"{_stamp(begin, '.')} --> {_stamp(end, '.')}\n{escape(_lines(names), quote=False)}\n"
@@ -92,12 +92,12 @@ def vtt(told: Told, subject: Subject) -> str:
 
 
 def audacity(told: Told, subject: Subject) -> str:
-    """Audacity's labels: begin and end in s, and the name, between tabs."""
+    """Return Audacity's labels: begin and end in s and the name, separated by tabs."""
     return "".join(f"{s.begin / 1000:.6f}\t{s.end / 1000:.6f}\t{s.name}\n" for s in spans_of(told.sounding))
 
 
 def elan(told: Told, subject: Subject) -> str:
-    """ELAN's annotations, a tier for each object; the video is looked for beside the file."""
+    """Return ELAN's annotations, one tier per object; ELAN looks for the video next to the file."""
     name = one_line(subject.source.id if isinstance(subject.source, Clip) else subject.source.path.name)
     root = ElementTree.Element(
         "ANNOTATION_DOCUMENT",
@@ -163,18 +163,18 @@ class MarkWriter:
     """See `avseg.inference.export.writer.Writer`."""
 
     def __init__(self, kind: str, form: Callable[[Told, Subject], str], subject: Subject) -> None:
-        """`form` gives the text of the file of `kind`."""
+        """`form` returns the text of the file of `kind`."""
         self._kind, self._form, self._subject = kind, form, subject
 
     def add(self, frame: FrameResult) -> None:
-        """Nothing: what is told last is enough."""
+        """Do nothing; `finish` has all it needs."""
 
     def finish(self, told: Told) -> None:
         """Write the file."""
         write_text(self._subject.folder / kinds()[self._kind].file, self._form(told, self._subject))
 
     def abandon(self) -> None:
-        """Nothing is open."""
+        """Do nothing; no file is open."""
 
 
 SrtWriter = partial(MarkWriter, "srt", srt)

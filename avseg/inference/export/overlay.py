@@ -1,4 +1,4 @@
-"""The video with its masks painted in, written while they are made."""
+"""The overlay: the video with its masks painted in, written during prediction."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ class Painter(Protocol):
     """Masks of one frame, ready to be painted."""
 
     def on(self, picture: Picture) -> Picture:
-        """Of (H, W, 3) what is shown instead, (H, W, 3) or (H, W, 4)."""
+        """Paint on a picture (H, W, 3); returns (H, W, 3) or (H, W, 4)."""
 
 
 Painting: TypeAlias = Callable[[FrameResult], Painter]
 
 
 def paint_of(frame: FrameResult, colours: NDArray[np.uint8], style: Style = PLAIN) -> Paint:
-    """What is painted of a frame: masks, and names of those that are no specks; of tracks also a list of all."""
+    """Return the paint of a frame: masks, names of masks that are not specks, and for tracks a list of all."""
     looks: dict[str, Any] = {"silent": style.silent, "corner": style.legend, "scale": style.type_size}
     named = {one.id for one in frame.objects if one.area >= SEEN * frame.size[0] * frame.size[1]}
     if not frame.tracks:
@@ -57,10 +57,10 @@ def paint_of(frame: FrameResult, colours: NDArray[np.uint8], style: Style = PLAI
 
 
 class OverlayVideo:
-    """Paints every frame of a video with the mask nearest in time; keeps its frame rate and its sound.
+    """Paints every frame of a video with the mask nearest in time; keeps the frame rate and the sound.
 
-    It follows the masks as they come, so that few pictures wait in memory. One thread decodes, or takes what is decoded
-    for the network, and one encodes, while the caller's paints.
+    It follows the masks as they arrive, so that few pictures are in memory. One thread decodes, or reuses the pictures
+    decoded for the network, one encodes, and the caller's thread paints.
     """
 
     def __init__(
@@ -76,16 +76,16 @@ class OverlayVideo:
         Args:
             path: of the file.
             info: of the video.
-            painting: what is painted of a frame.
+            painting: returns the paint of a frame.
             coding: see `VideoWriter`.
-            stopped: set by another thread when nobody wants the file any more.
+            stopped: set by another thread to cancel the file.
             share: see `Subject`.
         """
         self._painting, self._stopped = painting, stopped or Event()
         self._mask: FrameResult | None = None
         self._picture: Timed | None = None
         self._has_begun = self._is_complete = False
-        """Whether the first picture has been asked for; whether all are written."""
+        """Whether the first picture has been requested; whether all are written."""
         sound, aspect = info.path if info.as_it_is else self._pieces(info), info.pixel_aspect
         self._writer = VideoWriter(path, info.fps, sound=sound, pixel_aspect=aspect, coding=coding)
         self._shared = share(self._stopped)
@@ -94,13 +94,13 @@ class OverlayVideo:
         self._encoding: Behind[Timed] = Behind(lambda timed: self._writer.write(timed[1], timed[0]), WAITING)
 
     def add(self, frame: FrameResult) -> None:
-        """The next mask; pictures up to half-way between it and the one before are written."""
+        """Add the next mask; pictures up to half-way between it and the previous one are written."""
         if self._mask is not None:
             self._write_to((self._mask.time + frame.time) / 2)
         self._mask = frame
 
     def abandon(self) -> None:
-        """Close both files; what was written is of no use."""
+        """Close both files; the output is incomplete."""
         if self._shared is not None:
             self._shared.close()  # whoever waits for a frame gets none
         self._pictures.close()
@@ -126,7 +126,7 @@ class OverlayVideo:
         self.abandon()
 
     def _pieces(self, info: VideoInfo) -> Iterator[Piece]:
-        """The sound of a part, or the other sound, which may be longer than the picture and ends with it."""
+        """Yield the sound of the part, or the replacement sound, cut at the end of the picture."""
         if info.sound is None:
             return
         for time, piece, rate in iter_audio(info, channels=min(info.sound.channels, 2)):
@@ -153,7 +153,7 @@ class OverlayVideo:
 
 
 class PaintedWriter:
-    """See `avseg.inference.export.writer.Writer`: a video that shows the masks in some way."""
+    """See `avseg.inference.export.writer.Writer`: a video that shows the masks."""
 
     def __init__(self, subject: Subject, name: str, painting: Painting, coding: Coding | None = None) -> None:
         """`name`: of the file."""
@@ -166,14 +166,14 @@ class PaintedWriter:
             self._video = OverlayVideo(self._path, subject.source, painting, coding, *more)
 
     def add(self, frame: FrameResult) -> None:
-        """The next mask; those of a clip, whose pictures are in memory, wait for the end."""
+        """Add the next mask; the masks of a clip, whose pictures are in memory, are painted at the end."""
         if self._video is None:
             self._frames.append(frame)
         else:
             self._video.add(frame)
 
     def finish(self, told: Told) -> None:
-        """Write what is left."""
+        """Write the rest."""
         if self._clip is not None:
             _save_clip(self._path, self._clip, self._frames, self._painting, self._coding)
         elif self._video is not None:
@@ -187,21 +187,21 @@ class PaintedWriter:
 
 
 class OverlayWriter(PaintedWriter):
-    """The overlay."""
+    """Writes the overlay."""
 
     def __init__(self, subject: Subject) -> None:
         super().__init__(subject, OVERLAY_NAME, painting_of(subject.task, subject.style))
 
 
 def painting_of(task: Task, style: Style = PLAIN) -> Painting:
-    """Masks and names in the colours of a task."""
+    """Return a function that paints masks and names in the colours of a task."""
     return partial(paint_of, colours=palette(task), style=style)
 
 
 def save_overlay(
     path: Path, source: VideoInfo | Clip, frames: Sequence[FrameResult], task: Task, style: Style = PLAIN
 ) -> Path:
-    """See `Result.save_video`."""
+    """Write the overlay of a result; see `Result.save_video`."""
     painting = painting_of(task, style)
     if isinstance(source, Clip):
         return _save_clip(path, source, frames, painting)
@@ -214,7 +214,7 @@ def save_overlay(
 def _save_clip(
     path: Path, clip: Clip, frames: Sequence[FrameResult], painting: Painting, coding: Coding | None = None
 ) -> Path:
-    """Every frame when it is shown, the first one from the beginning of the clip on, with the sound from there."""
+    """Write every frame at its time, the first one from the start of the clip, with the sound from there."""
     begin = float(clip.times[0])
     lead = round((begin - clip.audio_start) * clip.sample_rate)
     sound = np.pad(clip.audio.numpy()[:, max(lead, 0) :], ((0, 0), (max(-lead, 0), 0)))

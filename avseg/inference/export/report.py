@@ -1,7 +1,7 @@
-"""One page to look at a result: a player, and below it all that jumps to its moment when it is clicked.
+"""The report page of a result: a player, and below it items that jump to their moment when clicked.
 
-It needs nothing but itself: a small copy of the overlay is inside. The copy of a very long video has no room; then the
-page plays overlay.mp4 beside it.
+The page is self-contained: it embeds a small copy of the overlay. If the copy of a very long video is too large, the
+page plays overlay.mp4 next to it instead.
 """
 
 from __future__ import annotations
@@ -32,23 +32,23 @@ from avseg.render.timescale import clock, stretch
 from avseg.types import Clip
 
 LONGEST_SIDE, QUALITY = 640, 28
-"""Of the copy: pixels, and crf."""
+"""Longest side in pixels and crf of the copy."""
 MOST_BYTES = 96 << 20
-"""Of a copy that is put into the page."""
+"""Largest copy to embed."""
 MOST_SPANS = 24
-"""Buttons of one object."""
+"""Largest number of buttons per object."""
 _MARK, _CHUNK = "<copy>", 3 << 18
-"""The first holds a sign that texts of a page cannot hold."""
+"""The mark contains a character that escaped texts cannot contain."""
 
 
 class Smaller:
-    """What a painter gives, at most `LONGEST_SIDE` pixels long."""
+    """The output of a painter, scaled to at most `LONGEST_SIDE` pixels."""
 
     def __init__(self, painter: Painter) -> None:
         self._painter = painter
 
     def on(self, picture: Picture) -> Picture:
-        """(h, w, 3) of (H, W, 3)."""
+        """Return (h, w, 3) from (H, W, 3)."""
         painted = self._painter.on(picture)
         height, width = painted.shape[:2]
         scale = LONGEST_SIDE / max(height, width)
@@ -69,7 +69,7 @@ class ReportWriter:
         self._video = PaintedWriter(subject, self._copy.name, lambda frame: Smaller(painting(frame)), h264(QUALITY))
 
     def add(self, frame: FrameResult) -> None:
-        """The next frame."""
+        """Add the next frame."""
         self._thumbnails.add(frame)
         self._video.add(frame)
 
@@ -100,7 +100,7 @@ class ReportWriter:
         source = self._subject.source
         name = source.id if isinstance(source, Clip) else source.path.name
         height, width = self._thumbnails.size
-        page = Page(name, f"{clock(told.duration)}, {width} x {height} pixels. What is clicked below is played.")
+        page = Page(name, f"{clock(told.duration)}, {width} x {height} pixels. Click an item below to play it.")
         beside = "" if self._has_copy else f' src="{OVERLAY_NAME}"'
         page.part(PLAYER.format(source=beside, label=escape(f"{name} with its masks", quote=True)))
         page.heading("When").drawing(time_chart(self._subject, told))

@@ -1,4 +1,4 @@
-"""What makes the page of a result move: the player, and the script by which clicks reach it."""
+"""The player of the report page, and the script that connects clicks to it."""
 
 from __future__ import annotations
 

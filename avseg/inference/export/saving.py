@@ -1,4 +1,4 @@
-"""A result folder of one video: masks, other outputs and result.json in one pass, added to what was there."""
+"""Writing a result folder of one video: masks, other outputs and result.json in one pass, added to existing files."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from avseg.types import Clip
 
 @dataclass(frozen=True)
 class Written:
-    """What was written of a video."""
+    """The outcome of writing a video's result."""
 
     sounding: list[dict[str, Any]]
     """When each object sounds; see `Result.sounding`."""
     duration: float
     """s."""
     seconds: float
-    """How long it took."""
+    """Duration of the work in s."""
     faults: dict[str, str] = field(default_factory=dict)
-    """By kind of output that is missing: why."""
+    """The reason for each missing kind of output."""
 
 
 def save_frames(
@@ -45,7 +45,7 @@ def save_frames(
     header: ResultHeader,
     explanation: Mapping[str, Any],
 ) -> Path:
-    """See `Result.save`."""
+    """Write the frames of a result to a folder; see `Result.save`."""
     facts, known, stopped = facts_of(source), kinds(), Event()
     with folder_aside(folder) as aside, ExitStack() as stack:
         writers: list[Writer] = []
@@ -74,15 +74,16 @@ def write_video_result(
 ) -> Written:
     """Masks, other outputs and result.json of one video in one pass over its frames.
 
-    All of it is written aside and moved in when it is whole. A fault of one kind of output costs that kind alone.
+    Files are written to a temporary folder and moved when complete. If one kind of output fails, only that kind is
+    missing.
 
     Args:
-        existing: The folder, and what it holds.
-        info: Of the video.
-        frames: Its results.
-        header: What is to be written.
-        makers: Of the writers, by kind.
-        replacing: Remove the result that was there; otherwise its outputs stay beside the new ones.
+        existing: The folder and its contents.
+        info: The video.
+        frames: The results of the video.
+        header: The outputs to write.
+        makers: Makers of the writers, by kind.
+        replacing: Remove the earlier result; otherwise its outputs are kept next to the new ones.
     """
     begun, facts, known = perf_counter(), facts_of(info), kinds()
     name = existing.folder.name

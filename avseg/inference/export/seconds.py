@@ -1,4 +1,4 @@
-"""A table for spreadsheets: of each second and each object, whether it sounds, how surely and how large."""
+"""A table for spreadsheets: whether each object sounds in each second, its score and its area."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ COLUMNS = ("time", "object", "class", "sounds", "score", "area_share")
 
 @dataclass
 class _Second:
-    """What frames of one second say of one object."""
+    """The values of one object in one second."""
 
     score: float = 0.0
-    """The highest."""
+    """Highest score in the second."""
     share: float = 0.0
-    """Of the picture, summed over frames."""
+    """Share of the picture, summed over frames."""
 
 
 class SecondsTableWriter:
-    """See `avseg.inference.export.writer.Writer`. A frame belongs to the second in the middle of the sound it heard."""
+    """See `avseg.inference.export.writer.Writer`. A frame belongs to the second at the middle of its sound."""
 
     def __init__(self, subject: Subject) -> None:
         self._path = subject.folder / kinds()["csv"].file
@@ -35,7 +35,7 @@ class SecondsTableWriter:
         self._seen: dict[tuple[int, int], _Second] = {}
 
     def add(self, frame: FrameResult) -> None:
-        """The next frame."""
+        """Add the next frame."""
         second = max(math.floor(sum(frame.heard) / 2), 0)
         self._frames[second] = self._frames.get(second, 0) + 1
         for one in frame.objects:
@@ -44,7 +44,7 @@ class SecondsTableWriter:
             seen.share += one.area / (frame.size[0] * frame.size[1])
 
     def finish(self, told: Told) -> None:
-        """Write the table: every second of the video, every object that sounds at some time of it."""
+        """Write the table: every second of the video, every object that sounds at least once."""
         text = io.StringIO()
         rows = csv.writer(text, lineterminator="\n")
         rows.writerow(COLUMNS)
@@ -59,4 +59,4 @@ class SecondsTableWriter:
         write_text(self._path, text.getvalue())
 
     def abandon(self) -> None:
-        """Nothing is open."""
+        """Do nothing; no file is open."""

@@ -1,4 +1,4 @@
-"""How masks look in an overlay. Imports no torch."""
+"""The style of masks in an overlay. Imports no torch."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ Corner: TypeAlias = Literal["top-left", "top-right", "bottom-left", "bottom-righ
 
 @dataclass(frozen=True)
 class Style:
-    """How masks are painted; the default is what published overlays look like."""
+    """Style of painted masks; the default resembles published overlays."""
 
     opacity: float = 0.45
-    """How much of the colour covers what sounds, 0 to 1; 0 leaves outlines alone."""
+    """Opacity of the colour over sounding objects, 0 to 1; 0 draws only outlines."""
     silent: Silent = "keep"
-    """What becomes of all that is silent: keep it as it is, or make it grey, blurred, or dark as around a spotlight."""
+    """Appearance of silent regions: keep them unchanged, or make them grey, blurred or dark as around a spotlight."""
     legend: Corner = "top-left"
-    """Of models that track: the corner of the list of tracks, or none."""
+    """Corner for the list of tracks of models that track, or none."""
     type_size: float = 1.0
-    """Of names and list, as a multiple of the usual one, 0.25 to 8."""
+    """Size of names and list relative to the usual one, 0.25 to 8."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.opacity <= 1:
-            raise ValueError(f"the opacity of an overlay is {self.opacity}; give a number from 0 to 1")
+            raise ValueError(f"the opacity of an overlay is {self.opacity}, wanted a number from 0 to 1")
         if not 0.25 <= self.type_size <= 8:
-            raise ValueError(f"the type size of an overlay is {self.type_size} times the usual one; give 0.25 to 8")
+            raise ValueError(f"the type size of an overlay is {self.type_size} times the usual one, wanted 0.25 to 8")
 
 
 PLAIN = Style()

@@ -1,4 +1,4 @@
-"""Lines that wait on disk until what stands before them is known: memory does not grow with the video."""
+"""Lines buffered on disk until the text before them is known, so that memory does not grow with the video."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ class TextSpool:
         """Open the file.
 
         Args:
-            folder: Where it lies.
-            between: What stands between two texts.
+            folder: Folder of the temporary file.
+            between: Separator between two texts.
         """
         self.count = 0
-        """Texts so far."""
+        """Number of texts so far."""
         self._between = between
         self._file = TemporaryFile("w+", encoding="utf-8", newline="\n", dir=folder)  # noqa: SIM115  `close` closes it
 
     def add(self, text: str) -> None:
-        """One more."""
+        """Add a text."""
         self._file.write(f"{self._between if self.count else ''}{text}")
         self.count += 1
 
     def copy_to(self, file: TextIO) -> None:
-        """Write all of them to `file`."""
+        """Write all texts to `file`."""
         self._file.seek(0)
         shutil.copyfileobj(self._file, file)
 
     def close(self) -> None:
-        """Forget them."""
+        """Discard all texts."""
         self._file.close()

@@ -1,4 +1,4 @@
-"""Small pictures of a video with its masks: a bounded number of them, spread evenly, of a video of any length."""
+"""Small pictures of a video with its masks: a bounded number, spread evenly over a video of any length."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOST_PICTURES = 24
 SIDE = 320
 """Pixels of the longer side of a picture."""
 MOST_TOLD = 4
-"""Objects that a caption names."""
+"""Largest number of objects in a caption."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,16 +27,16 @@ class Thumbnail:
     """s."""
     picture: Picture
     caption: str
-    """What sounds, the best first."""
+    """The sounding objects, best first."""
 
     @property
     def size(self) -> tuple[int, int]:
-        """(H, W) of it."""
+        """(H, W) of the picture."""
         return self.picture.shape[0], self.picture.shape[1]
 
 
 class Thumbnails:
-    """Takes the frames of a result in order, and holds `MOST_PICTURES` small pictures at most."""
+    """Collects at most `MOST_PICTURES` small pictures from the frames of a result in order."""
 
     def __init__(self, subject: Subject) -> None:
         self.kept: list[Thumbnail] = []
@@ -47,7 +47,7 @@ class Thumbnails:
         self._every = 1
 
     def add(self, frame: FrameResult) -> None:
-        """The next frame; one in so many is kept, in twice as many each time there are too many."""
+        """Add the next frame; one in every n is kept, and n doubles when there are too many."""
         if frame.index % self._every:
             return
         self.size = frame.size

@@ -1,4 +1,4 @@
-"""Results in the form of a data set of YouTube-VIS: one video, and an annotation for each object through all frames."""
+"""Results in the YouTube-VIS format: one video, and one annotation per object through all frames."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from avseg.io.files import write_text
 class VisWriter:
     """See `avseg.inference.export.writer.Writer`. An object is a track, or a class of a model that does not track.
 
-    Run lengths wait in memory, as those of tracks.json do.
+    Run lengths are kept in memory, as for tracks.json.
     """
 
     def __init__(self, subject: Subject) -> None:
         self._subject = subject
         self._seen: dict[int, dict[int, Detection]] = {}
-        """By object and frame."""
+        """Masks by object and frame."""
         self._files: list[str] = []
         self._size = (1, 1)
 
     def add(self, frame: FrameResult) -> None:
-        """The next frame."""
+        """Add the next frame."""
         self._size = frame.size
         # The form has no field for times; the data set `folder` reads them off the names.
         time = begin_of(self._subject.source) + frame.time
@@ -54,7 +54,7 @@ class VisWriter:
         write_text(self._subject.folder / kinds()["youtube_vis"].file, json.dumps(content, ensure_ascii=False) + "\n")
 
     def abandon(self) -> None:
-        """Nothing is open."""
+        """Do nothing; no file is open."""
 
     def _annotation(self, number: int, seen: dict[int, Detection], shape: dict[str, int]) -> dict[str, Any]:
         def each(read: Callable[[Detection], Any]) -> list[Any]:

@@ -1,4 +1,4 @@
-"""What every kind of output is written with: a writer gets the frames of a result in order, and what is known last."""
+"""The interface of output writers: a writer receives the frames of a result in order, then the facts known last."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from avseg.types import Clip, Task
 Picture: TypeAlias = NDArray[np.uint8]
 """(H, W, 3) RGB."""
 WAITING = 2
-"""Pictures at the video's size between two stages."""
+"""Largest number of full-size pictures in a queue between two stages."""
 
 
 @dataclass(frozen=True)
 class Told:
-    """What is known of a result when its last frame has come."""
+    """The facts of a result after its last frame."""
 
     duration: float
     """s."""
@@ -44,37 +44,37 @@ class Told:
 class Writer(Protocol):
     """Writes one kind of output of one video.
 
-    One thread calls `add`, another one everything else, never at the same time.
+    One thread calls `add`, another one all other methods, never at the same time.
     """
 
     def add(self, frame: FrameResult) -> None:
-        """The next frame."""
+        """Add the next frame."""
 
     def finish(self, told: Told) -> None:
-        """There are no more frames; what is to be written is written now."""
+        """Write the rest after the last frame."""
 
     def abandon(self) -> None:
-        """Close what is open; what was written is of no use. May come after `finish`."""
+        """Close open files; the output is incomplete. May be called after `finish`."""
 
 
 class FramePictures:
-    """The pictures that masks were made of, at the video's size, decoded anew in step with the masks.
+    """The full-size pictures of the masks, decoded again in step with the masks.
 
-    Nothing is decoded before somebody asks.
+    Decoding starts at the first request.
     """
 
     def __init__(self, source: VideoInfo | Clip, fps: float) -> None:
-        """`fps`: masks a second."""
+        """`fps`: masks per second."""
         self._source, self._fps = source, fps
         self._taken: Ahead[Timed] | None = None
         self._next = 0
         self._picture: Picture | None = None
 
     def of(self, frame: FrameResult) -> Picture:
-        """That of a frame; frames must come in order, and may be left out.
+        """Return the picture of a frame; frames must be in order and may be skipped.
 
         Raises:
-            MediaError: the video cannot be decoded any more.
+            MediaError: if the video can no longer be decoded.
         """
         if isinstance(self._source, Clip):
             return self._source.frames[frame.index].permute(1, 2, 0).contiguous().numpy()
@@ -86,7 +86,7 @@ class FramePictures:
             taken = next(self._taken, None)
             self._picture = self._picture if taken is None else taken[1]
         if self._picture is None:
-            raise MediaError(f"{self._source.path} has no picture at {frame.time:.1f} s any more")
+            raise MediaError(f"{self._source.path} no longer has a picture at {frame.time:.1f} s")
         return self._picture
 
     def close(self) -> None:
@@ -100,26 +100,27 @@ Share: TypeAlias = Callable[[Event], SharedPictures | None]
 
 
 def share_nothing(_: Event) -> None:
-    """A `Share` of a video that nobody else decodes."""
+    """A `Share` for a video that is not decoded elsewhere."""
     return
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What a writer is told before the first frame."""
+    """The facts that a writer gets before the first frame."""
 
     name: str
-    """Of the result's folder."""
+    """Name of the result's folder."""
     folder: Path
-    """Where its file is written; moved into place when the result is whole."""
+    """Folder for its file, which is moved to the result when that is complete."""
     source: VideoInfo | Clip
     task: Task
     pictures: FramePictures
     style: Style = PLAIN
-    """How masks are painted."""
+    """Style of the masks."""
     stopped: Event = field(default_factory=Event)
-    """Set when nobody wants the result any more, by another thread than the one that calls `Writer.add`; who works long
-    on one frame looks at it."""
+    """Set to cancel the result, by another thread than the one that calls `Writer.add`; check it during long work on
+    one frame.
+    """
     share: Share = share_nothing
     """See `avseg.inference.records.FrameStream.share`."""
 
@@ -128,30 +129,30 @@ Maker: TypeAlias = Callable[[Subject], Writer]
 
 
 class SurvivingWriter:
-    """A writer beside a result: where it fails, the rest of the result is kept and `fault` says why."""
+    """A writer whose failure does not end the result: the rest is kept and `fault` gives the reason."""
 
     def __init__(self, kind: Kind, maker: Maker, subject: Subject) -> None:
         self.fault = ""
-        """Why the output is not there, in one sentence; empty while nothing is wrong."""
+        """The reason why the output is missing, as one sentence; empty without a fault."""
         self._kind, self._folder = kind, subject.folder
         self._writer: Writer | None = None
         with self._surviving():
             self._writer = maker(subject)
 
     def add(self, frame: FrameResult) -> None:
-        """The next frame."""
+        """Add the next frame."""
         if self._writer is not None:
             with self._surviving():
                 self._writer.add(frame)
 
     def finish(self, told: Told) -> None:
-        """Write what is left."""
+        """Write the rest."""
         if self._writer is not None:
             with self._surviving():
                 self._writer.finish(told)
 
     def abandon(self) -> None:
-        """Close what is open; nobody wants it any more."""
+        """Close open files and cancel the output."""
         if self._writer is not None:
             self._writer.abandon()
 
@@ -164,7 +165,7 @@ class SurvivingWriter:
         except (FFmpegError, OSError, ValueError, RuntimeError, LookupError, TypeError) as error:
             # The path in a system's message is that of a temporary folder.
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            self.fault = f"no {self._kind.noun} could be written ({reason}); everything else of the result is there"
+            self.fault = f"no {self._kind.noun} could be written ({reason}); the rest of the result is complete"
             self.abandon()
             self._writer = None
             if "/" not in self._kind.file:

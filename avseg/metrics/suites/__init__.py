@@ -1,4 +1,4 @@
-"""What a metric suite is: the tasks that it judges, its protocols, its metrics. Imports no torch."""
+"""Metric suites: tasks, protocols and metrics. Imports no torch."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class SuiteSpec:
     make: str
     """"module:function" of (task, protocol, **options) that makes the metrics; imported on use."""
     aliases: Mapping[str, str] = field(default_factory=dict)
-    """What other suites call a protocol of this one, and its name here."""
+    """Names of protocols in other suites, and their names here."""
     clips_per_group: Mapping[str, int] = field(default_factory=dict)
     """Clips over which curves are averaged before their maximum is taken, by protocol; elsewhere none are grouped."""
     sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
@@ -33,7 +33,7 @@ class SuiteSpec:
     foreground_only: bool = False
     """Whether classes play no part, so that a model of other classes than the data set's may be judged."""
     by_scenario: bool = False
-    """Whether it judges clips under scenarios of sound, called `ID@SCENARIO` (`avseg.data.heard.Scenarios`)."""
+    """Whether the suite scores clips under scenarios of sound, called `ID@SCENARIO` (`avseg.data.heard.Scenarios`)."""
 
     def own_name(self, protocol: str) -> str:
         """The name here of a protocol that other suites may call otherwise; an unknown one stays as it is."""
@@ -51,7 +51,7 @@ class SuiteSpec:
         """
         if not self.has(protocol):
             raise ValueError(
-                f"the suite {self.name} has no protocol {protocol!r}; take {' or '.join(self.protocols)} "
+                f"the suite {self.name} has no protocol {protocol!r}; use {' or '.join(self.protocols)} "
                 "(docs/reference/metrics.md)"
             )
         return self.own_name(protocol)

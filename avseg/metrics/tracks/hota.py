@@ -12,7 +12,7 @@ COUNTS = ("hits", "missed", "false", "location", "association", "association_rec
 
 
 def hota_counts(iou: Array, truth_there: Flags, there: Flags) -> Array:
-    """What one class of one video adds to HOTA at every alpha: (7, 19), rows as in `COUNTS`.
+    """Return the counts of one class of one video for HOTA at every alpha: (7, 19), rows as in `COUNTS`.
 
     Args:
         iou: (T, G, P) of tracks of the class.

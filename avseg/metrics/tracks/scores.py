@@ -22,12 +22,12 @@ ORDER = ("FSLA", "HOTA", "mAP", "FSLAn", "FSLAs", "FSLAm", "AssA", "DetA")
 """The columns of the published table; the first chooses among models."""
 
 NOTHING = -1.0
-"""What the published code prints for a range of areas without a true track (times 100)."""
+"""Value of the published code for a range of areas without a true track (times 100)."""
 
 
 @dataclass(frozen=True, eq=False)
 class VideoScores:
-    """What one video adds."""
+    """The counts of one video."""
 
     id: str
     tracks: VideoTracks
@@ -130,7 +130,7 @@ class TrackScores(Resampled):
             ValueError: no video was seen.
         """
         if not self.videos:
-            raise ValueError("no clip was seen, so there is no score; call update before compute")
+            raise ValueError("there was no clip, so there is no score; call update before compute")
         videos = [self.videos[index] for index in sorted(self.videos)]
         if self.protocol == "aviseg":
             return _known(_figures(videos, None))

@@ -60,7 +60,7 @@ class VideoTable:
         return iou
 
     def without_empty(self) -> VideoTable:
-        """The same without empty masks, and without tracks that have no other."""
+        """Return the table without empty masks and without tracks that have only empty masks."""
         truth_there, there = self.truth_there & (self.truth_areas > 0), self.there & (self.areas > 0)
         true, predicted = truth_there.any(1), there.any(1)
         return replace(
@@ -179,4 +179,4 @@ def _check_pair(prediction: InstancePrediction, truth: TrackTarget) -> None:
         sizes = {tuple(mask["size"]) for track in tracks for mask in track if mask is not None}
         if sizes - {tuple(truth.size)}:
             other = min(sizes - {tuple(truth.size)})
-            raise ValueError(f"{name}: a {what} mask is of size {other}, wanted {tuple(truth.size)} (H, W)")
+            raise ValueError(f"{name}: a {what} mask has the size {other}, wanted {tuple(truth.size)} (H, W)")

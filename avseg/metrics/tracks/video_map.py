@@ -23,7 +23,9 @@ AREAS = {"": (0.0, 1e10), "_s": (0.0, 128.0**2), "_m": (128.0**2, 256.0**2), "_l
 
 
 Judged: TypeAlias = tuple[Array, Flags, Flags, Array]
-"""Of one class of a video: (P,) scores, best first; (4, 10, P) right, and left out; (4,) true tracks, by `AREAS`."""
+"""Matches of one class of a video: (P,) scores, best first; (4, 10, P) right, and left out; (4,) true tracks, by
+`AREAS`.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +69,7 @@ class VideoTracks:
 
     @cached_property
     def every_class(self) -> frozenset[int]:
-        """Those that are true or predicted."""
+        """Classes that are true or predicted."""
         return frozenset(np.union1d(self.truth_classes, self.classes).tolist())
 
     @cached_property

@@ -1,4 +1,4 @@
-"""What makes an AVISM model. Imports no torch."""
+"""The configuration of AVISM. Imports no torch."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class AVISMOptions(SessionOptions):
     score: float = 0.3
     """Tracks whose score is not above this are dropped."""
     candidates: int = 100
-    """How many (query, class) pairs of the highest probability may become tracks."""
+    """Number of (query, class) pairs with the highest probability that may become tracks."""
     frames_in_memory: int = 36
-    """Longer videos keep their maps in a temporary file in half precision."""
+    """Longest video in frames whose maps stay in memory; longer ones use a temporary file in half precision."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.score < 1:

@@ -25,7 +25,7 @@ from avseg.types import Task
 log = logging.getLogger(__name__)
 
 Dialect = Literal["avism", "avism_coco"]
-"""The same network; only the names of its video module differ."""
+"""Two key layouts of the same network, which differ in the names of the video module."""
 VIDEO_MODULES: dict[Dialect, str] = {"avism": "avism_module.", "avism_coco": "vita_module."}
 
 
@@ -183,7 +183,7 @@ def find_dialect(upstream: Mapping[str, Tensor]) -> Dialect:
         )
     if "sem_seg_head.predictor.av_pre_proj.weight" not in upstream:
         raise ValueError(
-            "this is no AVISM checkpoint: it does not hear, having no sem_seg_head.predictor.av_pre_proj.weight; a "
+            "this is not an AVISM checkpoint: it has no audio branch: no sem_seg_head.predictor.av_pre_proj.weight; a "
             "silent detector can begin a training run, as --init.detector"
         )
     return found[0]
@@ -225,7 +225,7 @@ def config_of(upstream: Mapping[str, Tensor], side: int | None = None, **changes
 
 
 def network_state(upstream: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The same tensors by our network's names.
+    """Rename tensors to the names of our network.
 
     Raises:
         ValueError: names that are no AVISM checkpoint's, or two that become one.
@@ -306,5 +306,5 @@ def _count(upstream: Mapping[str, Tensor], prefix: str) -> int:
 
 def _tensor(upstream: Mapping[str, Tensor], name: str) -> Tensor:
     if name not in upstream:
-        raise ValueError(f"this is no AVISM checkpoint: it has no {name}")
+        raise ValueError(f"this is not an AVISM checkpoint: it has no {name}")
     return upstream[name]

@@ -1,4 +1,4 @@
-"""What AVISM is trained by: two set criteria, of frames and of clips, and the similarity of their queries.
+"""The training criterion of AVISM: set criteria of frames and of clips, and the similarity of their queries.
 
 Formulas and what departs from the published code are in docs/reference/losses.md. Everything is taken in float32.
 """
@@ -53,7 +53,7 @@ class FrameCriterion:
         return self.truth.present.sum()
 
     def match(self, predictions: Sequence[FramePrediction]) -> list[Matches]:
-        """Of the judged frames F: groups are places among them.
+        """Match the queries of the scored frames; groups of the matches are indices among these frames.
 
         Points are drawn once a frame and serve the matchings of all predictions.
         """

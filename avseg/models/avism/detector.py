@@ -22,7 +22,7 @@ LEVELS = 3
 
 @dataclass(frozen=True, eq=False)
 class FramePrediction:
-    """What the queries of N frames stand for."""
+    """The outputs for the queries of N frames."""
 
     class_logits: Tensor
     """(N, Q, K + 1), "no object" last."""
@@ -93,12 +93,12 @@ class FrameDecoder(nn.Module):
         return torch.stack(states[-kept:]), predictions
 
     def predict(self, queries: Tensor, mask_features: Tensor) -> FramePrediction:
-        """Of normalised queries (N, Q, D) and features (N, D, h, w)."""
+        """Predict from normalised queries (N, Q, D) and features (N, D, h, w)."""
         masks = torch.einsum("nqd,ndhw->nqhw", self.mask_embedding(queries), mask_features)
         return FramePrediction(self.classify(queries), masks)
 
     def _heard(self, memories: Sequence[Tensor], audio: Tensor) -> Tensor:
-        """What sound finds in the picture for every query: (N, Q, D)."""
+        """Return audio-visual features for every query: (N, Q, D)."""
         sound = self.hear(audio)[:, None]  # (N, 1, D)
         found = [
             listen(sound, memory, position=self.position.weight)

@@ -214,7 +214,7 @@ def _generator(batch: Batch, device: torch.device) -> torch.Generator:
 
 
 def _judged(output: AVISMOutput, truth: InstanceTruth) -> list[FramePrediction]:
-    """Of the frames that are judged alone."""
+    """Outputs of the scored frames only."""
     kept, predictions = picked(truth.judged, output.valid), output.frame_predictions  # (M,)
     if bool(on_host(kept).all()):
         return predictions

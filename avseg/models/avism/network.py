@@ -19,7 +19,7 @@ from avseg.nn.pixel_decoder import PixelDecoder
 
 @dataclass(frozen=True, eq=False)
 class FrameOutput:
-    """What the frame stage gives of N pictures."""
+    """The output of the frame stage for N pictures."""
 
     queries: Tensor
     """(L, N, Q, D), normalised, after the last L layers of the frame decoder, earliest first."""

@@ -1,4 +1,4 @@
-"""What the model says of a batch, kept small: masks are formed when somebody asks for them."""
+"""The compact output for a batch; masks are computed on request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from avseg.nn.frames import spread
 
 @dataclass(frozen=True, eq=False)
 class AVISMOutput:
-    """Of B clips of T frames, M of which exist. L is 1, and more while training."""
+    """Output for B clips of T frames, M of which exist. L is 1, and more while training."""
 
     clips: list[ClipPrediction]
     """After each layer of the clip decoder, (L, B, ...); the last one counts, and of it the last of L."""
@@ -64,7 +64,7 @@ class AVISMOutput:
 
 
 def joined(parts: list[Watched], clips: list[list[int]], frames: int) -> Watched:
-    """What was said of some clips at a time, as if it were of all at once.
+    """Join outputs of several batches into one.
 
     Args:
         parts: of clips of different lengths.

@@ -1,4 +1,4 @@
-"""What engines compute of AVISM: the frame stage of some pictures at a time, the clip stage of a whole clip."""
+"""The parts of AVISM for engines: the frame stage on some frames at a time, the clip stage on a whole clip."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ DRAWN_AT_ONCE = 5
 
 
 class _Stages(Protocol):
-    """What of an AVISM model takes part."""
+    """The parts of an AVISM model in a session."""
 
     config: AVISMConfig
 

@@ -12,14 +12,15 @@ from avseg.models.spec import FamilySpec
 def convert(
     checkpoint: Path, out: Path, *, vggish: Path | None = None, classes: Path | None = None, side: int | None = None
 ) -> Path:
-    """Make a model file of an official AVISM checkpoint; both kinds of tensor names are read.
+    """Convert an official AVISM checkpoint to a model file; both layouts of tensor names are supported.
 
     Args:
-        checkpoint: The published file, with or without the state of its training.
+        checkpoint: The published file, with or without its training state.
         out: The model file to write (.safetensors).
-        vggish: The published VGGish weights. They become part of the model, which then hears the sound of a video;
-            without them it takes only clips with audio features.
-        classes: JSON with categories, such as a data set's train.json, for weights of other classes than AVISeg's.
+        vggish: The published VGGish weights. They become part of the model, which can then process the sound of a
+            video. Without them it accepts only clips with audio features.
+        classes: JSON file with categories, such as a data set's train.json, for weights with classes other than
+            AVISeg's.
         side: Shorter side of the pictures in pixels, for a backbone that was not published.
 
     Returns:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 LARGEST = 2.0**15
-"""What half precision holds with room to spare; maps with larger values are stored divided."""
+"""Largest value stored directly in half precision; maps with larger values are stored scaled down."""
 
 
 @dataclass(frozen=True)

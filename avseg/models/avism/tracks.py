@@ -41,7 +41,7 @@ class Candidates:
 
     @classmethod
     def of(cls, class_logits: Tensor, most: int, score: float) -> Candidates:
-        """Of (Q, K + 1) logits, "no object" last: those of the `most` likeliest pairs whose score can pass `score`.
+        """Select from (Q, K + 1) logits, "no object" last, the `most` likeliest pairs whose score can pass `score`.
 
         A score is the probability of the class times the quality of the mask, which is at most 1.
         """
@@ -97,7 +97,7 @@ def make_tracks(
 
 @dataclass(frozen=True, eq=False)
 class Drawn:
-    """What became of the logits of M queries in t frames."""
+    """The masks from the logits of M queries in t frames."""
 
     masks: list[list[Rle | None]]
     """M lists of t; None: nothing is inside."""
@@ -151,12 +151,12 @@ class Pen:
 
 @dataclass(frozen=True, eq=False)
 class PicturePart:
-    """What of one side of a picture is looked at."""
+    """The part of one side of a picture to process."""
 
     near: Span
     """Logits."""
     inner: slice
-    """Of these, enlarged, the part that neither lies in the padding nor feels the cut."""
+    """The part of these, enlarged, outside the padding and unaffected by the cut."""
     span: Span
     """Pixels of the mask."""
     before: Tensor
@@ -184,7 +184,7 @@ class Axis:
         self.share = (at - before).clamp(0, 1)[:, None].to(device)
 
     def part(self, positive: Span, count: int) -> PicturePart | None:
-        """What must be looked at where `positive` of `count` logits hold something; None: it lies in the padding."""
+        """Return the range to process for the `positive` ones of `count` logits; None if it is in the padding."""
         first, last = STRIDE * positive[0] - STRIDE // 2, STRIDE * positive[1] + STRIDE // 2
         first, last = max(first, 0), min(last, self.seen)  # where enlarged logits can be positive
         if first >= last:
@@ -205,7 +205,7 @@ class Axis:
 
 
 def _spans(there: Tensor) -> list[list[Span]]:
-    """Of (M, t, n) bool, where the first and behind the last true one lies; (0, 0) where there is none."""
+    """Return for (M, t, n) bool the index of the first true entry and that after the last; (0, 0) if there is none."""
     table = there.cpu().numpy()
     count = table.shape[-1]
     some = table.any(-1)

@@ -1,4 +1,4 @@
-"""What the clips of a batch show, in the form that the set losses want."""
+"""The ground truth of a batch in the form for the set losses."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def instance_targets(batch: Batch) -> Sequence[InstanceTarget]:
     if len(targets) != len(batch):
         kinds = sorted({type(target).__name__ for target in batch.targets or []}) or ["none"]
         raise ValueError(
-            f"losses want an InstanceTarget for each of {len(batch)} clips, got {', '.join(kinds)}; the masks of long "
+            f"losses need an InstanceTarget for each of {len(batch)} clips, got {', '.join(kinds)}; the masks of long "
             "clips are drawn with data.augment some_frames"
         )
     return targets

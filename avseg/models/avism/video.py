@@ -20,7 +20,7 @@ from avseg.nn.transformer import CrossAttention, DecoderLayer, FeedForward, Perc
 
 @dataclass(frozen=True, eq=False)
 class ClipPrediction:
-    """What the clip queries stand for, for each of L layers of frame queries and B clips."""
+    """The outputs for the clip queries, for each of L layers of frame queries and B clips."""
 
     class_logits: Tensor
     """(L, B, Q, K + 1), "no object" last."""
@@ -30,7 +30,7 @@ class ClipPrediction:
 
 @dataclass(frozen=True, eq=False)
 class Watched:
-    """What the video module gives."""
+    """The output of the video module."""
 
     predictions: list[ClipPrediction]
     """After each layer of the clip decoder; the last one counts, the others are for the losses."""
@@ -60,7 +60,7 @@ class ObjectLayer(nn.Module):
         return torch.unflatten(mixed, 1, tokens.shape[1:3])
 
     def masked(self, tokens: Tensor, there: Tensor) -> Tensor:
-        """The same where some frames (N, t) bool are none."""
+        """Attend in windows if some frames (N, t) bool are padding."""
         x, own = tokens.flatten(1, 2), self.attention
         allowed = there.repeat_interleave(tokens.shape[2], 1)[:, None]  # (N, 1, t * Q)
         mixed: Tensor = self.feed_forward(own.norm(x + own.attention(x, x, x, allowed)))
@@ -123,7 +123,7 @@ class WindowEncoder(nn.Module):
         return tokens + heard if torch.is_grad_enabled() else tokens.add_(heard)
 
     def _masked(self, queries: Tensor, audio: Tensor) -> Tensor:
-        """The same for one clip of any length (1, T, ...), without a loop over its windows: those at its ends are
+        """Attend in one clip of any length (1, T, ...), without a loop over its windows: those at its ends are
         filled up with frames that nobody sees."""
         tokens, sounds = self.enter(queries)[0], self.hear(audio)[0]  # (T, Q, D), (T, D)
         for index, layer in enumerate(self.objects):
@@ -138,7 +138,7 @@ class WindowEncoder(nn.Module):
 
 
 def _cut(values: Tensor, length: int, shifted: bool) -> tuple[Tensor, Tensor, slice]:
-    """What belongs to frames (T, ...) in windows (n, length, ...), which places of them (n, length) bool are frames,
+    """Arrange values of frames (T, ...) in windows (n, length, ...), which places of them (n, length) bool are frames,
     and where the frames are among all places."""
     before, frames = length // 2 if shifted else 0, values.shape[0]
     count = (before + frames + length - 1) // length
@@ -220,7 +220,7 @@ class VideoModule(nn.Module):
         nn.init.zeros_(self.mask_features.bias)  # type: ignore[arg-type]
 
     def features(self, fine: Tensor, audio: Tensor) -> Tensor:
-        """What clip queries are multiplied by, of pictures (N, D, h, w) and their sounds (N, audio_width)."""
+        """Return the mask features for clip queries, from pictures (N, D, h, w) and sounds (N, audio_width)."""
         seen: Tensor = self.mask_features(fine)
         if self.mask_sound is None:
             return seen

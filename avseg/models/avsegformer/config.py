@@ -1,4 +1,4 @@
-"""What makes an AVSegFormer model; S4, MS3 and AVSS are values here. Imports no torch."""
+"""The configuration of AVSegFormer; S4, MS3 and AVSS are settings of it. Imports no torch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from avseg.models.config import (
 )
 
 GROUPS = 32
-"""Of group normalisation."""
+"""Groups of group normalisation."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class AVSegFormerConfig(ModelConfig):
     """Whether a backbone without gradient is in evaluation mode too. As published it is not: the statistics of its
     batch norms move and its stochastic depth draws."""
     binary_loss: Literal["dice", "bce"] = "dice"
-    """Of binary tasks; `bce` is cross-entropy of probabilities. Semantic tasks have cross-entropy."""
+    """Loss of binary tasks; `bce` is cross-entropy of probabilities. Semantic tasks use cross-entropy."""
     dice: Literal["smoothed", "published"] = "smoothed"
     """`smoothed` adds 1 to both sides of the ratio. As published a frame whose truth is empty has no gradient."""
     mix_weight: float = 0.1

@@ -166,7 +166,7 @@ def find_variant(upstream: Mapping[str, Tensor], variant: Variant | None) -> Var
         ValueError: not an AVSegFormer checkpoint, a variant that contradicts it, or S4 and MS3 not told apart.
     """
     if CLASSIFIER not in upstream or "audio_proj.weight" not in upstream:
-        raise ValueError(f"this is no AVSegFormer checkpoint: it has no {CLASSIFIER} beside an audio_proj.weight")
+        raise ValueError(f"this is not an AVSegFormer checkpoint: it has no {CLASSIFIER} beside an audio_proj.weight")
     semantic = upstream[CLASSIFIER].shape[0] > 1
     if variant is None:
         if semantic:
@@ -177,7 +177,7 @@ def find_variant(upstream: Mapping[str, Tensor], variant: Variant | None) -> Var
         )
     if semantic != variant.startswith("avss"):
         count, of = ("many classes", "avss or avss_512") if semantic else ("one class", "s4, ms3, s4_512 or ms3_512")
-        raise ValueError(f"the checkpoint has {count}, so that it is of {of}, not of {variant}")
+        raise ValueError(f"the checkpoint has {count}, so it belongs to {of}, not to {variant}")
     return variant
 
 
@@ -194,10 +194,10 @@ def find_generation(upstream: Mapping[str, Tensor], generation: Generation | Non
     if generation == 1:
         raise ValueError(
             "generation 1 of AVSegFormer (until 2023-04-29) is not built: its sound reaches the queries alone, while "
-            "the mask feature of later ones hears it too; take a file of generation 2 or 3"
+            "the mask feature of later ones hears it too; use a file of generation 2 or 3"
         )
     if attends and generation == 2:
-        raise ValueError(f"the checkpoint has {GENERATOR}*, so that it is of generation 3, not of 2")
+        raise ValueError(f"the checkpoint has {GENERATOR}*, so it belongs to generation 3, not to 2")
     if not attends and generation is None:
         raise ValueError(
             f"the checkpoint has no {GENERATOR}*, so that it is older than 2023-08-14, and the tensors of the two "

@@ -68,7 +68,7 @@ def laid(layer: TokenDecoderLayer, queries: Tensor, memory: Tensor) -> tuple[Ten
 
 
 def _looked(attention: Attention, queries: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
-    """What `attention` finds (N, Q, D), and the mean over the heads of how much each query looks where (N, Q, P)."""
+    """Return the output (N, Q, D) of `attention`, and its weights (N, Q, P), averaged over heads."""
     biases = [None] * 3 if attention.in_proj_bias is None else attention.in_proj_bias.chunk(3)
     parts = zip((queries, memory, memory), attention.in_proj_weight.chunk(3), biases, strict=True)
     q, k, v = (

@@ -13,11 +13,11 @@ from torch.utils.checkpoint import checkpoint
 from avseg.nn.enlarged import EnlargedConvolution
 
 PIXELS_AT_ONCE = 3136
-"""Of which the head's inner channels exist at a time where nothing is learnt."""
+"""Pixels for which the head's inner channels exist at a time outside of training."""
 
 
 class SoundMixer(nn.Module):
-    """What the sound makes of the mask feature: a factor for each channel.
+    """Return the factor of the sound for each channel of the mask feature.
 
     A frame's sound is one query over all pixels. The query is brought into the feature's channels, so that a pixel's
     key and value never exist.
@@ -101,7 +101,7 @@ class LikenessHead(nn.Module):
         return out
 
     def _told(self, pixels: Tensor, entering: Tensor) -> Tensor:
-        """The same, a few pixels at a time."""
+        """Compute the masks a few pixels at a time."""
         out = pixels.new_empty(pixels.shape)
         for frame, weight, place in zip(pixels, entering, out, strict=True):
             for piece, into in zip(frame.split(PIXELS_AT_ONCE), place.split(PIXELS_AT_ONCE), strict=True):

@@ -24,14 +24,14 @@ from avseg.types import Batch, Task
 
 @dataclass(frozen=True, eq=False)
 class AVSegFormerOutput:
-    """What the network says of a batch. Frames that only pad hold zeros; in training, those without labels too."""
+    """The output of the network for a batch. Padding frames hold zeros; in training, those without labels too."""
 
     logits: Tensor
     """(B, T, C, h, w) before any activation, at the size the network saw."""
     mix_logits: Tensor
     """(B, T, 1, h / 4, w / 4) of the auxiliary mask: the mean of the mask feature over its channels, never negative."""
     layer_logits: tuple[Tensor, ...] = ()
-    """Of each layer of the decoder (B, T, C, h, w): in training, where the config has `layer_weight`."""
+    """Masks of each layer of the decoder (B, T, C, h, w): in training, if the config has `layer_weight`."""
     sounding_logits: Tensor | None = None
     """(B, T, K) which classes sound, where the auxiliary loss is on."""
 

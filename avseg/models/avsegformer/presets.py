@@ -48,4 +48,4 @@ GENERATIONS: dict[Generation, dict[str, Any]] = {
     2: {"generator": "repeat", "mix_weight": 0.0, "mix_probability": "rescaled", "layer_weight": 0.1},
     3: {},
 }
-"""What each generation that is built changes in a preset. The probability of a mask that is not made is the default."""
+"""The changes of each generation in a preset. The probability of a mask that is not made is the default."""

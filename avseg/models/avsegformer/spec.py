@@ -17,16 +17,16 @@ def convert(
     generation: Generation | None = None,
     vggish: Path | None = None,
 ) -> Path:
-    """Make a model file of an official AVSegFormer checkpoint, which holds VGGish too.
+    """Convert an official AVSegFormer checkpoint, which includes VGGish, to a model file.
 
     Args:
         checkpoint: The published weights.
         out: The model file to write (.safetensors).
-        variant: The setting of the weights. S4 and MS3, at 224 and at 512, have the same tensors, so that it must be
-            given for them; AVSS is told by its classes, and is of 224 unless this says 512.
-        generation: Which of three networks of that name the file is of: 3, the newest; 2, from 2023-04-29 to
-            2023-08-14, which must be asked for; 1, older, is refused.
-        vggish: VGGish weights in place of those in the checkpoint.
+        variant: Setting of the weights. It is required for S4 and MS3, whose tensors are the same at 224 and at 512.
+            AVSS is recognised by its classes and taken as 224 unless this is avss_512.
+        generation: Generation of the published network: 3, the newest; 2, from 2023-04-29 to 2023-08-14, which must be
+            given; 1, older, is refused.
+        vggish: VGGish weights instead of those in the checkpoint.
 
     Returns:
         `out`.

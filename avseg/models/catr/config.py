@@ -1,4 +1,4 @@
-"""What makes a CATR model; the published slips are values here. Imports no torch."""
+"""The configuration of CATR; the published slips are settings of it. Imports no torch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class CATRLossConfig:
     """Weights of matching and losses (docs/reference/losses.md)."""
 
     score: float = 1.0
-    """Of the cross-entropy that says which query is the sounding object."""
+    """Weight of the cross-entropy that selects the query of the sounding object."""
     dice: float = 5.0
     """Of the Dice loss of masks."""
     focal: float = 5.0
@@ -22,11 +22,11 @@ class CATRLossConfig:
     bce: float = 4.0
     """Of the binary cross-entropy of masks."""
     no_object: float = 0.1
-    """Of the queries without an object, within the cross-entropy."""
+    """Weight of queries without an object, within the cross-entropy."""
     cost_score: float = 2.0
-    """Of the score in matching."""
+    """Weight of the score in matching."""
     cost_dice: float = 7.0
-    """Of the Dice coefficient in matching; the published code has 7 whatever its options say."""
+    """Weight of the Dice coefficient in matching; the published code always uses 7, whatever its options."""
     bce_space: Literal["logit", "probability"] = "logit"
     """`probability` repeats a published slip: binary cross-entropy with logits is taken of probabilities, so that the
     sigmoid is applied twice and no pixel gets below 0.31 or above 0.69 in the term."""
@@ -55,7 +55,7 @@ class CATRConfig(ModelConfig):
     backbone_options: dict[str, Option] = field(default_factory=dict)
     """Passed to timm as they are."""
     dilations: tuple[int, ...] = (3, 6, 12, 18)
-    """Of the neck's parallel 3x3 convolutions."""
+    """Dilations of the neck's parallel 3x3 convolutions."""
     width: int = 256
     """Channels of maps, tokens and queries."""
     heads: int = 8
@@ -63,13 +63,13 @@ class CATRConfig(ModelConfig):
     queries: int = 50
     """Object queries of a frame."""
     encoder_layers: int = 3
-    """Of the spatial encoder; the temporal one has three, since its gates join three."""
+    """Layers of the spatial encoder; the temporal one has three, because its gates join three."""
     decoder_layers: int = 3
     """Layers of the decoder."""
     inner: int = 2048
     """Width of the feed-forward layers of the spatial encoder and the decoder, between their linear maps."""
     temporal_inner: int = 2048
-    """The same of the temporal encoder."""
+    """Same option for the temporal encoder."""
     dropout: float = 0.1
     """Dropout of the transformer layers and of the projection of sound."""
     mask_width: int = 64
@@ -89,7 +89,7 @@ class CATRConfig(ModelConfig):
     """Whose sound tokens enter the fusion: `first` repeats a published slip, those that have been refined beside the
     first frame of the clip alone; `each`, the sound tokens beside each frame meet the pixels of that frame."""
     second_gate: Literal["first", "own"] = "own"
-    """What the second gate is made of: `first` repeats a published slip, the sigmoid of the first gate's two means,
+    """Input of the second gate: `first` repeats a published slip, the sigmoid of the first gate's two means,
     which are sigmoids already, and their mean; `own`, as the first gate, one channel of the maps that it joins."""
     reduce: Literal["nearest", "mean"] = "mean"
     """How the fused map comes to the coarsest map's size: by the nearest pixel, as published, which throws 15 of 16

@@ -128,7 +128,7 @@ def config_of(upstream: Mapping[str, Tensor], variant: Variant) -> CATRConfig:
         ValueError: this is no state dict of CATR.
     """
     if "transformer.temporal_encoder.layers.0.linear1.weight" not in upstream or "obj_queries.weight" not in upstream:
-        raise ValueError("this is no CATR checkpoint: it has no temporal encoder of obj_queries")
+        raise ValueError("this is not a CATR checkpoint: it has no temporal encoder of obj_queries")
     backbone = told_backbone(upstream, PREFIXES)
     queries, width = upstream["obj_queries.weight"].shape
     sizes = {

@@ -1,4 +1,4 @@
-"""What CATR's queries are trained by: one query a clip is the sounding object, the others are not.
+"""The training criterion of CATR: one query per clip is the sounding object, the others are not.
 
 Formulas are in docs/reference/losses.md. Everything is taken in float32. Frames without labels take no part.
 """
@@ -23,7 +23,7 @@ from avseg.types import IGNORE
 
 @dataclass(frozen=True, eq=False)
 class ClipQueries:
-    """What the network says of the M labelled frames of B clips, and their truth."""
+    """The outputs for the M labelled frames of B clips, and their ground truth."""
 
     masks: Tensor
     """(M, L, Q, h, w) logits."""

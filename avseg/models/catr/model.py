@@ -100,5 +100,5 @@ class CATR(HearingModel[CATROutput], DenseModel[CATROutput]):
             return named | self.sounding_terms(output.sounding_logits, truth.targets, seen)
 
     def class_rows(self) -> dict[str, ClassRows]:
-        """What tells the classes that sound; no other layer has rows of classes."""
+        """The layer that predicts sounding classes; no other layer has rows of classes."""
         return {"sounding": sounding_rows}

@@ -117,7 +117,7 @@ class CATRNetwork(nn.Module):
         return torch.cat([pixels, sound], 1)
 
     def _remembered(self, tokens: Tensor, position: Tensor) -> Tensor:
-        """What the spatial encoder makes of the tokens: (N, S, C)."""
+        """Run the spatial encoder on the tokens: (N, S, C)."""
         for layer in self.spatial_encoder:
             tokens = layer(tokens, position)
         return tokens

@@ -1,4 +1,4 @@
-"""What the network says of a batch."""
+"""The output of the network for a batch."""
 
 from __future__ import annotations
 

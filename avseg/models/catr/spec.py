@@ -11,15 +11,15 @@ from avseg.models.spec import FamilySpec
 
 
 def convert(checkpoint: Path, out: Path, *, variant: Variant = "s4", vggish: Path | None = None) -> Path:
-    """Make a model file of a checkpoint that CATR's training script has saved.
+    """Convert a checkpoint of CATR's training script to a model file.
 
     No trained weights of CATR were ever published.
 
     Args:
         checkpoint: The state dict of the network.
         out: The model file to write (.safetensors).
-        variant: The setting of the weights, for the notes in the file; both have the same network.
-        vggish: The published VGGish weights, which are a file of their own and become part of the model.
+        variant: Setting of the weights, for the metadata of the file; both use the same network.
+        vggish: The published VGGish weights, a separate file that becomes part of the model.
 
     Returns:
         `out`.

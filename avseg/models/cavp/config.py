@@ -1,4 +1,4 @@
-"""What makes a CAVP model; AVSS, AVSBench-Object and VPO, mono and stereo, are values here. Imports no torch."""
+"""The configuration of CAVP; AVSS, AVSBench-Object and VPO, mono and stereo, are settings of it. Imports no torch."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ class CAVPConfig(ModelConfig):
     backbone_options: dict[str, Option] = field(default_factory=dict)
     """Passed to timm as they are."""
     output_stride: Literal[8, 16] = 8
-    """Of the deep ResNets' coarsest map: 8 for VPO, 16 for AVSBench. Weights do not tell it; others have 32."""
+    """Stride of the deep ResNets' coarsest map: 8 for VPO, 16 for AVSBench. Weights do not record it; other
+    backbones have 32.
+    """
     decoder: Decoder = "deeplab"
     """The decoder of the pictures."""
     aspp_width: int = 256
@@ -42,7 +44,7 @@ class CAVPConfig(ModelConfig):
     """DeepLabV3+: channels of the two 3x3 convolutions before the classifier. OCR: channels of queries and keys; the
     fusion is twice as wide."""
     heads: int = 4
-    """Of the fusion attention."""
+    """Heads of the fusion attention."""
     audio_network: Literal["vgg", "resnet18", "small", "vggish"] = "resnet18"
     """`vgg` is VGGish, which learns here; `vggish` is read as well."""
     audio_channels: Literal[1, 2] = 1
@@ -58,8 +60,9 @@ class CAVPConfig(ModelConfig):
     auxiliary_weight: float = 0.0
     """OCR: weight of a cross-entropy on the soft regions; the published form has none."""
     foreground_weight: float = 1.0
-    """Semantic tasks: weight of pixels that are not background in the cross-entropy; the published form has 1. Small
-    networks that begin from nothing leave the all-background answer sooner with more."""
+    """Semantic tasks: weight of pixels that are not background in the cross-entropy; the published form has 1.
+    Small networks trained from scratch leave the all-background solution sooner with more.
+    """
 
     @property
     def heard_channels(self) -> int:
@@ -103,8 +106,8 @@ class CAVPConfig(ModelConfig):
     def _check_sound(self) -> None:
         if self.audio_network == "vgg" and (self.audio_channels, self.mel_frames) != (1, 96):
             raise ValueError(
-                f"audio_network='vgg' hears one channel and 96 log-mel frames, got audio_channels="
-                f"{self.audio_channels} and mel_frames={self.mel_frames}; take 'resnet18' or 'small'"
+                f"audio_network='vgg' takes one channel and 96 log-mel frames, got audio_channels="
+                f"{self.audio_channels} and mel_frames={self.mel_frames}; use 'resnet18' or 'small'"
             )
         whole = 1 + round(self.audio.seconds * 16000) // 160
         if not 1 <= self.mel_frames <= whole:

@@ -109,7 +109,7 @@ def convert(
     classes = len(_classifier(upstream))
     wanted = 2 if task.kind == "binary" else task.channels
     if classes != wanted:
-        raise ValueError(f"the checkpoint has {classes} classes, the {task.kind} task wants {wanted}")
+        raise ValueError(f"the checkpoint has {classes} classes, the {task.kind} task needs {wanted}")
     config = config_of(upstream, chosen, **changes)
     with WithoutInitialisation():
         model = build_model(config, task)
@@ -149,7 +149,7 @@ def find_variant(upstream: Mapping[str, Tensor], variant: Variant | None = None)
         return possible[classes][0]
     if classes in possible and variant not in possible[classes]:
         raise ValueError(
-            f"the checkpoint has {classes} classes, so that it is of {' or '.join(possible[classes])}, not of {variant}"
+            f"the checkpoint has {classes} classes, so it belongs to {' or '.join(possible[classes])}, not to {variant}"
         )
     return variant
 
@@ -175,7 +175,7 @@ def config_of(upstream: Mapping[str, Tensor], variant: Variant, **changes: Any) 
 
 
 def network_state(upstream: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The same tensors by our network's names.
+    """Rename tensors to the names of our network.
 
     Raises:
         ValueError: names that are no CAVP checkpoint's.
@@ -212,5 +212,5 @@ def _backbone(upstream: Mapping[str, Tensor]) -> str:
 
 def _tensor(upstream: Mapping[str, Tensor], name: str) -> Tensor:
     if name not in upstream:
-        raise ValueError(f"this is no CAVP checkpoint: it has no {name}")
+        raise ValueError(f"this is not a CAVP checkpoint: it has no {name}")
     return upstream[name]

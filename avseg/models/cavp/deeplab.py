@@ -16,7 +16,7 @@ _RATES = (6, 12, 18)
 
 
 class DecoderOutput(NamedTuple):
-    """What a decoder makes of the picture alone."""
+    """The visual features of a decoder."""
 
     features: Tensor
     """(N, D, H / 4, W / 4), what the sound is fused with."""

@@ -1,4 +1,4 @@
-"""Where picture and sound meet: the pixels ask one sound, at the cost of a thin product.
+"""Audio-visual fusion: cross-attention from pixels to one sound vector, computed as a thin product.
 
 With v_i the pixel features, a the sound, h heads of d = D / h channels and s = d^(-1/2) (Chen et al. 2024, section 3.2;
 docs/explanation/cavp.md):

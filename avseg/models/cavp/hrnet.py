@@ -1,4 +1,4 @@
-"""HRNetV2's head (Wang et al. 2020): all maps at the finest one's size, side by side, and one convolution."""
+"""HRNetV2's head (Wang et al. 2020): all maps at the size of the finest, concatenated, and one convolution."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ _PIXELS = -1
 
 @dataclass(frozen=True, eq=False)
 class CAVPOutput:
-    """What the network says of a batch. Frames that it was not shown hold zeros."""
+    """The output of the network for a batch. Frames that were not processed hold zeros."""
 
     logits: Tensor
     """(B, T, C, h, w) before any activation, at a quarter of the size the network saw; C = 1 for binary tasks."""
@@ -112,7 +112,7 @@ class CAVP(DenseModel[CAVPOutput]):
         if count < 2 and self.config.decoder == "deeplab":
             raise ValueError(
                 "a training step got one picture, but the batch normalisation of DeepLabV3+'s picture-wide mean wants "
-                "two or more; take train.batch_size of at least 2, and train.drop_last where one clip is left over"
+                "two or more; use train.batch_size of at least 2, and train.drop_last where one clip is left over"
             )
 
     def _log_mel(self, batch: Batch) -> Tensor:
@@ -245,6 +245,6 @@ def _bank(config: CAVPConfig, task: Task) -> SoundBank | None:
 def _check_bank(bank: SoundBank, classes: int) -> None:
     if classes != len(bank.written):
         raise ValueError(
-            f"the clips name their sounds over {classes} classes but the task has {len(bank.written)}; take the data "
+            f"the clips name their sounds over {classes} classes but the task has {len(bank.written)}; use the data "
             "set that belongs to the task, or contrast.bank='none'"
         )

@@ -19,7 +19,7 @@ def _normed(inputs: int, outputs: int, size: int = 1) -> nn.Sequential:
 
 
 class RegionAttention(nn.Module):
-    """Pixels ask the regions; queries and keys are as wide as half a pixel."""
+    """Attention from pixels to regions; queries and keys have half the width of a pixel."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

@@ -31,12 +31,12 @@ class Pairing:
         return sources
 
     def labels(self, labels: Tensor) -> Tensor:
-        """What is true beside the given sounds: (N, H, W) labels where they match, background throughout elsewhere."""
+        """Return the labels for the given sounds: (N, H, W) labels of matching frames, background for the others."""
         return torch.where(self.matches[:, None, None], labels, 0)
 
 
 def class_sets(targets: Sequence[DenseTarget], items: Tensor) -> Tensor:
-    """What sounds at the chosen frames, and whether any pixel is background.
+    """Return the sounding classes at the chosen frames, and whether any pixel is background.
 
     Classes are those of `DenseTarget.sounding`, also where labels are binary; where the data set has none, there is
     one class, and it sounds where any pixel is foreground.

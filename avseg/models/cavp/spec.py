@@ -10,13 +10,13 @@ from avseg.models.spec import FamilySpec
 
 
 def convert(checkpoint: Path, out: Path, *, variant: Variant | None = None) -> Path:
-    """Make a model file of an official CAVP checkpoint.
+    """Convert an official CAVP checkpoint to a model file.
 
     Args:
         checkpoint: The published file, with or without the state of its optimisers.
         out: The model file to write (.safetensors).
-        variant: The setting of the weights. The tensors tell it, except for the size of AVSS: its weights are taken
-            as those of 224 x 224 pixels unless this is avss, which stands for full size.
+        variant: Setting of the weights. It is recognised from the tensors, except the size of AVSS: weights count as
+            those of 224 x 224 pixels unless this is avss, which means full size.
 
     Returns:
         `out`.

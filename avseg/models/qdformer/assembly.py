@@ -16,11 +16,11 @@ from avseg.losses.dense import at_least_float32
 from avseg.models.qdformer.config import AssemblyConfig
 
 LEAST = 1e-6
-"""Probabilities below it, and beyond one minus it, are told as it, so that their logarithms are finite."""
+"""Bound of probabilities, from it to one minus it, so that their logarithms are finite."""
 
 
 def binary_logits(class_logits: Tensor, mask_logits: Tensor, size: tuple[int, int], config: AssemblyConfig) -> Tensor:
-    """Log-odds (T, 1, H, W) of what sounds in a clip.
+    """Return log-odds (T, 1, H, W) of sounding pixels in a clip.
 
     A query's score is its mean class probability over the clip. `merge` "top" shows the mask of the query of the best
     score; "max" the highest product of score and mask probability at each pixel, and "noisy_or" one minus the product

@@ -1,4 +1,4 @@
-"""What makes a QDFormer model. Imports no torch.
+"""The configuration of QDFormer. Imports no torch.
 
 Much of the method was never published; docs/explanation/qdformer.md says which defaults are the paper's, which are
 those of its public ancestor R2VOS, and which are ours.
@@ -31,7 +31,7 @@ class CodebookConfig:
     epsilon: float = 1e-5
     """`ema`: Laplace smoothing of the counts."""
     restart_after: int | None = None
-    """Codes that no token has taken for so many steps begin anew as tokens of the batch; None: never."""
+    """Steps without use after which a code is replaced by a token of the batch; None: never."""
     normalise: bool = False
     """Tokens and codes are compared at unit length."""
     shared: bool = True
@@ -57,16 +57,20 @@ class LocalConfig:
     layers: int = 3
     """Layers of local calibration."""
     query: Literal["global", "learned"] = "global"
-    """What a frame's tokens begin as: the clip's quantised tokens plus what is learnt of each place, or the latter
+    """Initial value of a frame's tokens: the clip's quantised tokens plus what is learnt of each place, or the latter
     alone, so that the clip's tokens reach no object query (the ablation "local only")."""
     memory: Literal["frame", "frame+global", "window"] = "frame"
-    """What they look at: the frame's sound; that and the clip's tokens; or the sound of `window` frames around it."""
+    """Keys of their attention: the frame's sound; that and the clip's tokens; or the sound of `window` frames
+    around it.
+    """
     window: int = 3
     """Frames around a frame whose sound is seen with the memory `window`."""
     stop_gradient: bool = True
     """Nothing flows back into the clip's tokens through these."""
     distill_weight: float = 0.0
-    """Of an explicit term that draws a sounding frame's tokens to the clip's quantised ones; the paper names none."""
+    """Weight of an explicit term that draws a sounding frame's tokens to the clip's quantised ones; the paper has
+    none.
+    """
 
     def __post_init__(self) -> None:
         check_choices(self, "local calibration")
@@ -116,7 +120,7 @@ class QDFormerConfig(ModelConfig):
     freeze_norms: bool = True
     """Batch normalisation of the backbone keeps its statistics and factors."""
     frozen_stages: int = 1
-    """Of a ResNet, which do not learn, counted after the stem, which does not learn either; 0: all learn."""
+    """Number of frozen stages of a ResNet, in addition to the frozen stem; 0: nothing is frozen."""
     freeze_visual: bool = False
     """The whole backbone does not learn."""
     audio_network: Literal["none", "vggish", "small"] = "vggish"
@@ -150,9 +154,9 @@ class QDFormerConfig(ModelConfig):
     early_fusion: bool = True
     """Every pixel attends to the tokens before the encoder; the answer is its factor."""
     token_position: Literal["none", "sine", "learned"] = "none"
-    """Added to the tokens where pictures look for them in early fusion."""
+    """Positional encoding of the tokens as keys in early fusion."""
     encoder_layers: int = 4
-    """Of deformable attention; 0 leaves the encoder out."""
+    """Layers of deformable attention; 0 leaves the encoder out."""
     points: int = 4
     """Samples that a head takes of each of four maps."""
     pixel_decoder: Literal["audio_dual", "default"] = "audio_dual"
@@ -165,7 +169,7 @@ class QDFormerConfig(ModelConfig):
     """Each layer of the decoder has box and class heads of its own and begins at the boxes of the layer before it;
     otherwise all layers share one of each."""
     class_layers: int = 2
-    """Of the class head; R2VOS has 1."""
+    """Layers of the class head; R2VOS has 1."""
     mask_channels: int = 8
     """Inner channels of the dynamic mask head."""
     relative_unit: float = 1.0
@@ -181,9 +185,9 @@ class QDFormerConfig(ModelConfig):
     audio_context_layers: int = 0
     """Layers of self-attention over the seconds of a clip before its sound is decomposed."""
     prototype_deviation: float = 0.02
-    """Of the numbers of what tokens begin as, prototypes of clips and places of frames. With small ones all tokens may
-    stay alike for long: layers add the same answer to each, beside which they differ little
-    (docs/results/experiments.md)."""
+    """Scale of initial tokens: prototypes of clips and positions of frames. With a small scale all tokens may stay
+    similar for long, because layers add the same output to each (docs/results/experiments.md).
+    """
     queries_per_token: int = 1
     """Object queries that a token makes."""
     sounding_weight: float = 0.0

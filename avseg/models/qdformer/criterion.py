@@ -1,4 +1,4 @@
-"""What QDFormer's queries are trained by: a matching and losses of classes, boxes and masks at every decoder layer.
+"""The training criterion of QDFormer: matching, and losses of classes, boxes and masks at every decoder layer.
 
 Formulas are in docs/reference/losses.md. Everything is taken in float32.
 """

@@ -14,7 +14,7 @@ from avseg.nn.transformer import CrossAttention, FeedForward, TokenDecoderLayer
 
 @dataclass(frozen=True, eq=False)
 class Sound:
-    """What is heard in B clips of T frames, each in S parts; what padded frames hold reaches nobody."""
+    """The audio tokens of B clips of T frames, each in S parts; padded frames have no effect."""
 
     values: Tensor
     """(B, T, S, C)."""

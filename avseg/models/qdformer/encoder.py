@@ -13,7 +13,7 @@ PER_GROUP = 8
 
 
 class Projections(nn.Module):
-    """The three coarse maps of a backbone in width C, and a fourth of half the coarsest one's size."""
+    """The three coarse maps of a backbone in width C, and a fourth of half the size of the coarsest."""
 
     def __init__(self, channels: Sequence[int], width: int) -> None:
         """
@@ -40,7 +40,7 @@ class Projections(nn.Module):
 
 
 def group_norm(width: int) -> nn.GroupNorm:
-    """Of `PER_GROUP` channels a group.
+    """Group normalisation with `PER_GROUP` channels per group.
 
     Raises:
         ValueError: a width that is no multiple of them.

@@ -12,7 +12,7 @@ from avseg.nn.transformer import Attention
 
 
 class EarlyFusion(nn.Module):
-    """One attention for the maps of all scales: every pixel asks the tokens, and the answer is its factor.
+    """One attention from the pixels of all scales to the tokens; its output multiplies the pixel.
 
     No residual and no norm, as in R2VOS, whose tokens are words; 263,168 parameters at width 256.
     """

@@ -1,4 +1,4 @@
-"""What object queries say: classes and masks; boxes are part of the decoder, which begins at them again."""
+"""Heads of object queries: classes and masks; boxes are part of the decoder, which refines them."""
 
 from __future__ import annotations
 

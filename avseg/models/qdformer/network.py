@@ -20,7 +20,7 @@ from avseg.nn.quantizer import Averages, Coded, Quantizer
 
 
 class QDFormerNetwork(nn.Module):
-    """What belongs to single frames runs once for all frames that exist; frames that only pad reach nothing."""
+    """Frame-wise parts run once for all existing frames; padding frames have no effect."""
 
     def __init__(self, classes: int, config: QDFormerConfig) -> None:
         """
@@ -218,7 +218,7 @@ def _freeze(backbone: nn.Module, stages: int, whole: bool) -> None:
 
 
 def _spread(coded: Coded, valid: Tensor) -> Coded:
-    """Of M frames -> of (B, T)."""
+    """Scatter values of M frames to (B, T)."""
     return Coded(
         spread(coded.raw, valid),
         spread(coded.tokens, valid),

@@ -1,4 +1,4 @@
-"""What the network says of a batch."""
+"""The output of the network for a batch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from avseg.nn.quantizer import Coded
 
 @dataclass(frozen=True, eq=False)
 class QueryPrediction:
-    """What one layer of the object decoder says of B clips of T frames; zeros on frames that do not exist.
+    """The output of one layer of the object decoder for B clips of T frames; zeros for padding frames.
 
     Q queries a frame: those of token i have the places i * m to i * m + m - 1 (m = `queries_per_token`).
     """
@@ -26,7 +26,7 @@ class QueryPrediction:
 
 @dataclass(frozen=True, eq=False)
 class QDFormerOutput:
-    """What the network says of B clips of T frames."""
+    """The output of the network for B clips of T frames."""
 
     layers: list[QueryPrediction]
     """After each layer of the object decoder while training, after the last one otherwise; the last one counts."""

@@ -1,4 +1,4 @@
-"""What engines compute of QDFormer: clips of frames that all exist."""
+"""The parts of QDFormer for engines: clips without padding frames."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _traced(network: Callable[..., Any], images: Tensor, audio: Tensor) -> Tenso
 
 
 def _answered(run: Runner, images: Tensor, audio: Tensor, valid: Tensor) -> QDFormerOutput:
-    """What predictions are made of; boxes and tokens are left empty. Clips with padded frames go one by one."""
+    """Return the outputs for predictions; boxes and tokens are empty. Clips with padding frames run one by one."""
     if bool(valid.all()):
         classes, masks = run(torch.unflatten(images, 0, valid.shape), audio)
     else:

@@ -1,4 +1,4 @@
-"""What the clips of a batch show and sound, in the form that the query losses want."""
+"""The ground truth of a batch in the form for the query losses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What makes a TPAVI model; S4, MS3 and AVSS are values here. Imports no torch."""
+"""The configuration of TPAVI; S4, MS3 and AVSS are settings of it. Imports no torch."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class TPAVIConfig(ModelConfig):
     inner: int = 128
     """Channels of queries, keys and values."""
     dilations: tuple[int, ...] = (3, 6, 12, 18)
-    """Of the neck's parallel 3x3 convolutions."""
+    """Dilations of the neck's parallel 3x3 convolutions."""
     head_widths: tuple[int, int] = (128, 32)
     """Channels of the two convolutions before the classifier."""
     stages: tuple[int, ...] = (0, 1, 2, 3)
@@ -52,8 +52,9 @@ class TPAVIConfig(ModelConfig):
 
     # Not published. With these values a model is as published.
     foreground_weight: float = 1.0
-    """Semantic tasks: weight of pixels that are not background in the cross-entropy; the published form has 1. Small
-    networks that begin from nothing leave the all-background answer sooner with more."""
+    """Semantic tasks: weight of pixels that are not background in the cross-entropy; the published form has 1.
+    Small networks trained from scratch leave the all-background solution sooner with more.
+    """
     sounding_weight: float = 0.0
     """Not published: weight of an auxiliary loss, which classes sound, told from the audio embedding alone."""
     sounding_classes: int = 0
@@ -86,4 +87,4 @@ class TPAVIConfig(ModelConfig):
         if self.avm is not None:
             deaf = set(self.avm.stages) - (set(self.stages) if self.audio_attention else set())
             if deaf:
-                raise ValueError(f"the matching term wants stages {sorted(deaf)}, which have no audio attention")
+                raise ValueError(f"the matching term needs stages {sorted(deaf)}, which have no audio attention")

@@ -117,16 +117,16 @@ def find_variant(upstream: Mapping[str, Tensor], variant: Variant | None) -> Var
         ValueError: not a TPAVI checkpoint, a variant that contradicts it, or S4 and MS3 not told apart.
     """
     if "output_conv.4.weight" not in upstream:
-        raise ValueError("this is no TPAVI checkpoint: it has no output_conv.4.weight")
+        raise ValueError("this is not a TPAVI checkpoint: it has no output_conv.4.weight")
     semantic = upstream["output_conv.4.weight"].shape[0] > 1
     if semantic:
         if variant in ("s4", "ms3"):
-            raise ValueError(f"the checkpoint has many classes, so that it is of avss, not of {variant}")
+            raise ValueError(f"the checkpoint has many classes, so it belongs to avss, not to {variant}")
         return "avss"
     if variant is None:
         raise ValueError("the weights of S4 and MS3 look alike: say which with --variant s4 or --variant ms3")
     if variant == "avss":
-        raise ValueError("the checkpoint has one class, so that it is of s4 or ms3, not of avss")
+        raise ValueError("the checkpoint has one class, so it belongs to s4 or ms3, not to avss")
     return variant
 
 

@@ -25,7 +25,7 @@ from avseg.types import Batch, Task
 
 @dataclass(frozen=True, eq=False)
 class TPAVIOutput:
-    """What the network says of a batch. Frames of a group without any valid frame hold zeros."""
+    """The output of the network for a batch. Frames of a group without any valid frame hold zeros."""
 
     logits: Tensor
     """(B, T, C, h, w) before any activation, at the size the network saw."""

@@ -10,13 +10,13 @@ from avseg.models.tpavi.presets import PRESETS, Variant
 
 
 def convert(checkpoint: Path, out: Path, *, variant: Variant | None = None, vggish: Path | None = None) -> Path:
-    """Make a model file of an official TPAVI checkpoint.
+    """Convert an official TPAVI checkpoint to a model file.
 
     Args:
         checkpoint: The published weights of the segmentation network.
         out: The model file to write (.safetensors).
-        variant: The setting of the weights. S4 and MS3 have the same tensors, so that it must be given for them.
-        vggish: The published VGGish weights, which are a file of their own and become part of the model.
+        variant: Setting of the weights. It is required for S4 and MS3, whose tensors are the same.
+        vggish: The published VGGish weights, a separate file that becomes part of the model.
 
     Returns:
         `out`.

@@ -22,7 +22,7 @@ class Checkpoint:
     parameters: int
     """Millions."""
     megabytes: int
-    """Of the files that are fetched."""
+    """Size of the files to download."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class PartSpec:
     needs: str = "transformers"
     """Package that the extra brings; empty for none."""
     wants: str = ""
-    """What the user must give behind the kind, such as FILE; empty for nothing."""
+    """Argument that the user must give after the kind, such as FILE; empty for none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ class TaggerSpec(PartSpec):
     off: float = 0.15
     """Usual threshold below which it stops."""
     any_words: bool = False
-    """Whether it listens for any words, rather than for AudioSet's sounds."""
+    """Whether it accepts any words, instead of AudioSet's classes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +68,7 @@ class FollowerSpec(PartSpec):
     """A follower: an adapter with `open`."""
 
     finds: bool = False
-    """Whether it finds objects itself, so that no finder is needed."""
+    """Whether the follower finds objects itself, so that no finder is needed."""
 
 
 AnySpec: TypeAlias = TaggerSpec | FinderSpec | FollowerSpec

@@ -1,4 +1,4 @@
-"""What makes a zero-shot model: its three parts, and every threshold. Imports no torch."""
+"""The configuration of a zero-shot model: its three parts and all thresholds. Imports no torch."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class GateConfig:
         if not 0 <= self.off <= self.on <= 1:
             raise ValueError(f"the gate opens at {self.on} and closes below {self.off}; wanted 0 <= off <= on <= 1")
         if self.most < 1 or not all(0 <= seconds < inf for seconds in (self.pad, self.gap, self.shortest)):
-            raise ValueError("the gate wants most >= 1 and pad, gap and shortest of 0 s or more")
+            raise ValueError("the gate needs most >= 1 and pad, gap and shortest of 0 s or more")
         if not self.silence < inf:
             raise ValueError(f"the gate is silent below {self.silence} dBFS, wanted a number (-inf: never)")
 
@@ -62,9 +62,9 @@ class FindConfig:
     side: int = 800
     """Pixels of the shorter side at which a finder that sizes pictures itself sees them."""
     same: float = 0.7
-    """Of two boxes of one noun with this IoU or more the better one stays."""
+    """IoU from which only the better of two boxes of one noun is kept."""
     other: float = 0.9
-    """The same of two nouns."""
+    """IoU from which only the better of two boxes of different nouns is kept."""
     confirm: float = 0.5
     """A box with this IoU or more to the mask of a track of its noun confirms the track; others begin one."""
     objects: int = 8
@@ -77,7 +77,7 @@ class FindConfig:
     def __post_init__(self) -> None:
         if not 0 <= self.box < 1 or self.side < 1 or self.objects < 1 or not self.look_again > 0 or not self.look:
             raise ValueError(
-                "finding wants 0 <= box < 1, side and objects of 1 or more, look_again above 0 s and one look at least"
+                "finding needs 0 <= box < 1, side and objects of 1 or more, look_again above 0 s and one look at least"
             )
         for name in ("same", "other", "confirm"):
             if not 0 < getattr(self, name) <= 1:
@@ -102,24 +102,24 @@ class FollowConfig:
     def __post_init__(self) -> None:
         check_choices(self, "the follower")
         if not all(seconds >= 0 for seconds in (self.back, self.lost, self.keep)):
-            raise ValueError("following wants back, lost and keep of 0 s or more")
+            raise ValueError("following needs back, lost and keep of 0 s or more")
 
 
 @dataclass(frozen=True)
 class ZeroShotOptions(SessionOptions):
-    """What a prediction may change."""
+    """Prediction options."""
 
     score: float = 0.0
     """Tracks whose score is not above this are dropped."""
     which: Literal["all", "largest", "best"] = "all"
-    """Of several objects of one noun: all, the largest of each frame, or the one with the best score."""
+    """Selection among several objects of one noun: all, the largest in each frame, or the one with the best score."""
     most_tracks: int = 255
-    """No more tracks than this, the best first; files of label maps tell 255 apart."""
+    """Largest number of tracks, the best first; label maps hold at most 255."""
 
     def __post_init__(self) -> None:
         check_choices(self, "the zero-shot options")
         if not 1 <= self.most_tracks <= 255:
-            raise ValueError(f"most_tracks {self.most_tracks}, wanted 1 to 255, which label maps tell apart")
+            raise ValueError(f"most_tracks {self.most_tracks}, wanted 1 to 255, the limit of label maps")
         if not 0 <= self.score < 1:
             raise ValueError(f"score {self.score}, wanted 0 or more and below 1, which no track's score exceeds")
 
@@ -154,7 +154,7 @@ class ZeroShotConfig(ModelConfig):
     people: Literal["ask", "person"] = "ask"
     """Where the classes tell men, women and children apart: ask the finder which of them is seen, or for a person."""
     music: Literal["ignore", "instruments"] = "ignore"
-    """What music without an instrument of its own means: nothing, or any musical instrument."""
+    """Meaning of music without a specific instrument: nothing, or any musical instrument."""
     gate: GateConfig = GateConfig()
     """When a noun counts as sounding."""
     find: FindConfig = FindConfig()

@@ -1,4 +1,4 @@
-"""What sounds in each second of a video: windows of sound through the tagger and the gate, in order, piece by piece."""
+"""The sounding nouns in each second of a video: windows of sound through tagger and gate, in order, piece by piece."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from avseg.nn.resample import resample
 AT_ONCE = 16
 """Windows in one call of the tagger."""
 MOST_TAGS = 5
-"""Tags of a second that are told."""
+"""Largest number of reported tags per second."""
 
 
 @dataclass(frozen=True, eq=False)
 class Second:
-    """What sounds in one second."""
+    """The sounding nouns in one second."""
 
     number: int
     decibels: float

@@ -34,7 +34,7 @@ class Stages:
 
     @classmethod
     def of(cls, config: ZeroShotConfig, device: torch.device) -> Stages:
-        """Those of a config, on a device.
+        """Load the parts of a config on a device.
 
         Raises:
             ValueError: an unknown kind, or weights that are not there.
@@ -57,7 +57,7 @@ class NoFinder:
 
 
 class ZeroShot(Model[Any]):
-    """Marks what sounds in any video with open weights of a tagger, a finder and a follower.
+    """Segments sounding objects with open weights of a tagger, a finder and a follower.
 
     It has no weights of its own: its file is a header, and the parts are loaded on first use.
     """

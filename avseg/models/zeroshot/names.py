@@ -56,7 +56,7 @@ class Nouns:
         unknown = [label for label in labels if label not in table]
         if unknown:
             raise ValueError(
-                f"{len(unknown)} labels of the tagger are none of AudioSet's, the first is {unknown[0]!r}; take a "
+                f"{len(unknown)} labels of the tagger are none of AudioSet's, the first is {unknown[0]!r}; use a "
                 "tagger of AudioSet, or one that takes a vocabulary (CLAP)"
             )
         known = table_nouns()
@@ -86,7 +86,7 @@ class Nouns:
         if dotted := [name for name in names if "." in name]:
             raise ValueError(f"{dotted[0]!r} has a dot, which finders take for the end of a noun; leave it out")
         if unread := [name for name in names if any(category(letter) == "Cc" for letter in name)]:
-            raise ValueError(f"{unread[0][:40]!r} is no noun: it has characters that are no text; give words")
+            raise ValueError(f"{unread[0][:40]!r} is not a noun: it contains characters that are not text; give words")
         return cls(names, tuple((place,) for place in range(len(names))), {})
 
     def generic(self, noun: int) -> bool:

@@ -1,4 +1,4 @@
-"""What a zero-shot model is that is opened by name: its setting, its parts, its words, its task."""
+"""Opening a zero-shot model by name: its setting, parts, vocabulary and task."""
 
 from __future__ import annotations
 

@@ -72,7 +72,9 @@ class TrackMasks:
 def of_each_noun(
     masks: Mapping[int, Tensor], tracks: Mapping[int, FollowedTrack], which: Literal["all", "largest", "best"]
 ) -> dict[int, Tensor]:
-    """Of the (h, w) logits of one frame by track all, or of each noun the largest mask, or that of the best track."""
+    """Select from the (h, w) logits of one frame by track: all, or for each noun the largest mask or that of the
+    best track.
+    """
     if which == "all":
         return dict(masks)
     best: dict[int, tuple[float, int]] = {}

@@ -1,4 +1,4 @@
-"""What taggers, finders and followers promise. An adapter is made as `Adapter(part, config, device)`.
+"""The interfaces of taggers, finders and followers. An adapter is made as `Adapter(part, config, device)`.
 
 Adapters never fetch: their weights are in the Hub's cache, at `part.revision`, or in a folder of the user's. Pictures
 and sounds come on any device; what they return lies on the CPU.
@@ -14,7 +14,7 @@ from torch import Tensor
 
 
 class Tagger(Protocol):
-    """What sounds."""
+    """Recognises sounds."""
 
     labels: tuple[str, ...]
     """The K sounds that it tells apart."""
@@ -41,7 +41,9 @@ class Finder(Protocol):
     """Where nouns are seen."""
 
     def find(self, frames: Tensor, nouns: Sequence[str]) -> list[list[Found]]:
-        """Of each of (n, 3, H, W) uint8 pictures the objects with a score of `config.find.box` or more, best first."""
+        """Return for each of (n, 3, H, W) uint8 frames the objects with a score of `config.find.box` or more, best
+        first.
+        """
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,9 +55,9 @@ class Seen:
     present: bool
     """Whether the follower takes the object for visible."""
     noun: int = -1
-    """Of followers that find objects themselves: place among the nouns."""
+    """Index among the nouns, for followers that find objects themselves."""
     score: float = 0.0
-    """The same: 0 to 1."""
+    """Score for such followers: 0 to 1."""
 
 
 class Following(Protocol):
@@ -81,7 +83,7 @@ class Following(Protocol):
 
 
 class Follower(Protocol):
-    """What makes a `Following` for each video."""
+    """Makes a `Following` for each video."""
 
     def open(self, size: tuple[int, int]) -> Following:
-        """Of a video with pictures of `size` (H, W)."""
+        """Start a video with frames of `size` (H, W)."""

@@ -43,7 +43,9 @@ def with_parts(config: ZeroShotConfig, text: str) -> ZeroShotConfig:
     for word in text.strip().removesuffix(",").split(","):
         stage, equals, rest = (side.strip() for side in word.partition("="))
         if stage not in STAGES:
-            raise ValueError(f"{stage!r} is no part of a zero-shot model; {did_you_mean(stage, STAGES)} (tagger=clap)")
+            raise ValueError(
+                f"{stage!r} is not a part of a zero-shot model; {did_you_mean(stage, STAGES)} (tagger=clap)"
+            )
         if not equals or not rest or stage in given:
             raise ValueError(f"wanted one kind of {stage}, such as {stage}={next(iter(STAGES[stage]))}, got {text!r}")
         given[stage] = _part(stage, rest)
@@ -60,7 +62,7 @@ def _part(stage: str, text: str) -> Part:
     kind, _, weights = text.partition(":")
     spec = STAGES[stage].find(kind)
     if not weights and spec.wants:
-        raise ValueError(f"{stage}={kind} wants weights of yours: {stage}={kind}:{spec.wants}")
+        raise ValueError(f"{stage}={kind} needs your own weights: {stage}={kind}:{spec.wants}")
     if not weights and spec.checkpoints:
         weights = spec.checkpoints[0].id
     return Part(kind, weights)

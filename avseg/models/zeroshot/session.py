@@ -75,7 +75,7 @@ class ZeroShotSession:
 
     @torch.inference_mode()
     def finish(self, size: tuple[int, int]) -> list[Prediction]:
-        """What is not answered, with masks of `size` (H, W): all tracks, or a map of the last frames.
+        """Return the remaining predictions, with masks of `size` (H, W): all tracks, or a map of the last frames.
 
         Raises:
             ValueError: no frame was seen.

@@ -11,14 +11,14 @@ from avseg.models.zeroshot.presets import PRESETS
 
 @dataclass(frozen=True)
 class ZeroShotChoices:
-    """What a user may choose of a zero-shot model that is opened by name."""
+    """The options of a zero-shot model that opens by name."""
 
     vocabulary: str | None = None
-    """Nouns that are listened and looked for, with commas between them, or a text file with one a line. By default all
-    that AudioSet's sounds stand for, or the classes of the data set."""
+    """Nouns to detect in sound and picture, separated by commas, or a text file with one per line. The default is the
+    nouns of all AudioSet sounds, or the classes of the data set."""
     parts: str | None = field(default=None, metadata=OF_WEIGHTS)
-    """Other parts, such as tagger=clap,finder=owlv2,follower=edgetam. Behind a kind and a colon stands a Hub id, a
-    folder or a file of other weights (`avseg weights list`)."""
+    """Other parts, such as tagger=clap,finder=owlv2,follower=edgetam. Add a Hub id, a folder or a file of other weights
+    after a kind and a colon (`avseg weights list`)."""
 
 
 SPEC = FamilySpec(

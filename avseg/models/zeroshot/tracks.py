@@ -1,4 +1,4 @@
-"""Tracks of what sounds: found in key frames, confirmed, followed forwards and back to where their span began."""
+"""Tracks of sounding objects: found in key frames, confirmed, followed forwards and back to the start of their span."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class FollowedTrack:
     end: float
     """s, the last one."""
     probabilities: dict[int, float] = field(default_factory=dict)
-    """Of its noun in the seconds in which it sounds, by their number."""
+    """Probabilities of its noun in its sounding seconds, by second."""
     lost: float | None = None
     """s since when it is not seen."""
     number: int = 0
@@ -183,7 +183,7 @@ class Tracks:
             track.begin = held[0].time
 
     def _note(self, number: int, seen: Seen, moment: Moment, prompts: Sequence[tuple[int, Prompt]]) -> None:
-        """What the follower saw of a track; one that it found itself begins here."""
+        """Add the follower's mask of a track; a track that it found itself starts here."""
         if self._finds and (
             number not in self._live or (seen.present and seen.score > self._live[number].finds[-1].score)
         ):

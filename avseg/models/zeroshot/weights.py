@@ -56,7 +56,7 @@ def _agreed(missing: Mapping[str, tuple[Part, AnySpec]], ask: Ask, source: str) 
     rows = [(stage, part.checkpoint, _facts(known[part.checkpoint])) for stage, (part, _) in missing.items()]
     widths = [max(len(row[column]) for row in rows) for column in range(2)]
     lines = [f"  {stage:<{widths[0]}}  {name:<{widths[1]}}  {facts}" for stage, name, facts in rows]
-    answer = ask("\n".join([f"{source} wants open weights that are not in the Hub's cache ({total}):", *lines]))
+    answer = ask("\n".join([f"{source} needs open weights that are not in the Hub's cache ({total}):", *lines]))
     if answer is None:
         raise FileNotFoundError(f"{absent}; `{command}` fetches them ({total})")
     if not answer:
@@ -64,7 +64,7 @@ def _agreed(missing: Mapping[str, tuple[Part, AnySpec]], ask: Ask, source: str) 
 
 
 def checkpoint_of(part: Part, spec: AnySpec) -> Checkpoint | None:
-    """What is known of the weights of a part; None of those that the catalogue does not have."""
+    """Return the catalogue entry of a part's weights; None if there is none."""
     return next((checkpoint for checkpoint in spec.checkpoints if checkpoint.id == part.checkpoint), None)
 
 

@@ -11,7 +11,7 @@ from avseg.models.zeroshot.names import Nouns, audioset, plain, table_nouns
 from avseg.types import Task
 
 PEOPLE = ("man", "woman", "boy", "girl", "baby")
-"""What a person is asked for as, where the classes tell them apart."""
+"""Prompts for persons, if the classes distinguish them."""
 _ANYBODY = ("person", "crowd of people")
 
 
@@ -29,7 +29,7 @@ class Wording:
     """Nouns and prompts of a model."""
 
     nouns: tuple[str, ...]
-    """What the gate tells apart."""
+    """The classes of persons that the gate distinguishes."""
     prompts: tuple[tuple[Prompt, ...], ...]
     """For each noun; none where the task has no class for it."""
 
@@ -50,7 +50,7 @@ class Wording:
         ids = {plain(name): number for number, name in enumerate(task.classes, start=1)}
         wording = cls(nouns, tuple(_prompts(noun, ids, config.people == "ask") for noun in nouns))
         if not any(wording.prompts):
-            whose = "the vocabulary; name classes in it" if config.vocabulary else "the tagger; take one that listens"
+            whose = "the vocabulary; name classes in it" if config.vocabulary else "the tagger; use one that listens"
             whose += ", or leave it out" if config.vocabulary else " for any words (--parts tagger=clap)"
             raise ValueError(f"none of the {len(ids)} classes ({', '.join([*ids][:5])}, ...) is a noun of {whose}")
         return wording

@@ -1,4 +1,6 @@
-"""The VPO builder: instances of COCO's form and labelled sounds to VPO-SS, VPO-MS and VPO-MSMI (docs/how-to/vpo.md)."""
+"""The VPO builder: makes VPO-SS, VPO-MS and VPO-MSMI from instances in the COCO format and labelled sounds
+(docs/how-to/vpo.md).
+"""
 
 from __future__ import annotations
 

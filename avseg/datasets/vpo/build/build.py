@@ -1,4 +1,4 @@
-"""Build VPO-SS, VPO-MS or VPO-MSMI of instances and sounds, in the distributed layout."""
+"""Building VPO-SS, VPO-MS or VPO-MSMI from instances and sounds, in the distributed layout."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def build_vpo(
             the same set of another seed, or another set that shares pictures or sounds over other splits.
     """
     if kind not in KINDS:
-        raise ValueError(f"no set of VPO is called {kind!r}; {did_you_mean(kind, KINDS)}")
+        raise ValueError(f"there is no VPO set {kind!r}; {did_you_mean(kind, KINDS)}")
     if seed < 0:
         raise ValueError(f"got the seed {seed}, wanted 0 or greater")
     options, out = options or BuildOptions(), Path(out)
@@ -109,23 +109,23 @@ def _gather(instances: Path, images: Path, sounds: Path, seed: int, options: Bui
     found, passed = read_instances(instances, sorted(pools.classes), persons, options.min_area)
     if passed["person without a sub-class"] and not persons:
         notes.append(
-            f"no file says who of the people is male, female or baby: {', '.join(people)} are left out of `person`; "
-            "give persons or captions"
+            f"no file tells which persons are male, female or baby: {', '.join(people)} "
+            "are left out; give --persons or --captions"
         )
     if silent := [name for name, count in pools.counts.items() if not count]:
         notes.append(f"no sound of {', '.join(silent)}: these classes are left out")
     if lost:
         notes.append(f"{len(lost)} clips of the index are missing, such as {lost[0]}.wav")
     if pools.unused:
-        notes.append(f"{pools.unused} clips have a label that no class of the map asks for")
-    notes += [f"{count} annotations passed over: {reason}" for reason, count in sorted(passed.items()) if count]
+        notes.append(f"{pools.unused} clips have a label that no class of the map uses")
+    notes += [f"{count} annotations skipped: {reason}" for reason, count in sorted(passed.items()) if count]
     _need_classes(found, pools)
     there = [picture for picture in found if inside(images, picture.file).is_file()]
     if missing := len(found) - len(there):
         names = sorted(picture.file for picture in found if not inside(images, picture.file).is_file())
         notes.append(f"{missing} of {len(found)} pictures are missing in {images}, such as {names[0]}")
     if not there:
-        raise FileNotFoundError(f"none of the {len(found)} pictures that fit is in {images}; give their folder")
+        raise FileNotFoundError(f"none of the {len(found)} usable pictures is in {images}; give their folder")
     notes += _scarce(found, pools, options)
     digests = {"instances": _digest(instances), "sounds": _digest(sounds)}
     return Inputs(there, split_pictures(found, options, seed), pools, images, notes, digests)

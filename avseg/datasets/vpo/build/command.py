@@ -21,7 +21,7 @@ def build(
     stereo: bool = False,
     options: BuildOptions = BuildOptions(),
 ) -> BuildReport:
-    """Build VPO-SS, VPO-MS or VPO-MSMI from COCO instances and labelled sounds; a stopped run goes on where it was.
+    """Build VPO-SS, VPO-MS or VPO-MSMI from COCO instances and labelled sounds; a second run continues a stopped one.
 
     Args:
         kind: One sounding object, several classes, or several instances of one class told apart by position.

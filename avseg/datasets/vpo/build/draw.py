@@ -24,7 +24,7 @@ class SoundingObject:
 
 @dataclass(frozen=True)
 class DrawnSample:
-    """A picture with what sounds in it."""
+    """A picture with its sounding objects."""
 
     id: str
     split: str
@@ -111,11 +111,11 @@ class SampleDraw:
         if wanted is not None and found < wanted:
             ran_out = ", ".join(f"{name} after {drawn.counts[name]}" for name in sorted(drawn.seen))
             raise ValueError(
-                f"{wanted} samples of {FOLDERS[self.kind]} were wanted for {split} but only {found} can be drawn; "
-                f"ran out: {ran_out or self.explain()}; ask for fewer or give more pictures"
+                f"{wanted} samples of {FOLDERS[self.kind]} were wanted for {split} but only {found} can be drawn; used "
+                f"up: {ran_out or self.explain()}; request fewer or give more pictures"
             )
         if found == 0 and share > 0:
-            notes.append(f"{split} is empty: no picture of it fits")
+            notes.append(f"{split} is empty: it has no usable picture")
 
     def explain(self) -> str:
         """For every class: instances, pictures that fit, clips."""

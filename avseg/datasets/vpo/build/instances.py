@@ -105,7 +105,7 @@ def _load(path: Path) -> Record:
     for part, keys in wanted.items():
         rows = content.get(part) if isinstance(content, dict) else None
         if not isinstance(rows, list):
-            raise ValueError(f"{path} has no list {part!r}; wanted instances of COCO's form")
+            raise ValueError(f"{path} has no list {part!r}; wanted instances in the COCO format")
         for number, row in enumerate(rows):
             if not isinstance(row, dict) or any(key not in row for key in keys):
                 raise ValueError(f"{path}: entry {number} of {part!r} lacks one of {', '.join(keys)}")
@@ -118,7 +118,9 @@ def _load(path: Path) -> Record:
 def _checked(path: Path, image: Record) -> Record:
     number, split = image["id"], image.get("split")
     if not isinstance(number, int) or not 0 <= number < 10**12:
-        raise ValueError(f"{path} has the image id {number!r}; the layout of VPO wants whole numbers of 12 digits")
+        raise ValueError(
+            f"{path} has the image id {number!r}; the layout of VPO needs whole numbers of up to 12 digits"
+        )
     if split is not None and split not in SPLITS:
         raise ValueError(f"{path} puts image {number} into the split {split!r}; wanted one of {', '.join(SPLITS)}")
     if not all(isinstance(image[side], int) and image[side] >= 1 for side in ("height", "width")):
@@ -134,7 +136,9 @@ def _checked_annotation(path: Path, row: Record) -> Record:
     """An annotation whose numbers are numbers; what its segmentation is worth is judged later, one by one."""
     number, box, covered = row["id"], row.get("bbox"), row.get("area", 0)
     if not isinstance(number, int) or not 0 <= number < 10**12:
-        raise ValueError(f"{path} has the annotation id {number!r}; the layout of VPO wants whole numbers of 12 digits")
+        raise ValueError(
+            f"{path} has the annotation id {number!r}; the layout of VPO needs whole numbers of up to 12 digits"
+        )
     for key in ("image_id", "category_id"):
         if not isinstance(row[key], int | str):
             raise ValueError(f"{path} gives annotation {number} the {key} {row[key]!r}, wanted one of its list")

@@ -1,4 +1,4 @@
-"""What a sample is heard with: three seconds of each source, at its place where the sound is stereo, summed."""
+"""The sound of a sample: the sum of three seconds of each source, panned to its position in stereo."""
 
 from __future__ import annotations
 

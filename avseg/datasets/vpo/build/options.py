@@ -1,4 +1,4 @@
-"""What may be chosen when a VPO set is built. Imports no torch."""
+"""Options of the VPO builder. Imports no torch."""
 
 from __future__ import annotations
 
@@ -18,47 +18,47 @@ _OUTSIDE = ("class_map", "persons", "captions", "audios", "workers", "examples",
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """The builder's choices beside its inputs (docs/how-to/vpo.md)."""
+    """Options of the builder besides its inputs (docs/how-to/vpo.md)."""
 
     class_map: Path | None = None
-    """JSON of the sound labels of each VPO class. The default is avseg's suggestion (docs/how-to/vpo.md)."""
+    """JSON file with the sound labels of each VPO class. The default is avseg's map (docs/how-to/vpo.md)."""
     change: tuple[str, ...] = ()
     """Changes of single classes of the map, as `mouse=mouse clicking` or `car=car passing by;race car, auto racing`;
     nothing behind the equals sign leaves a class out."""
     persons: Path | None = None
-    """CSV or JSON that says which people are male, female or baby."""
+    """CSV or JSON file that marks persons as male, female or baby."""
     captions: Path | None = None
-    """COCO captions JSON, which names lone people in pictures that `persons` does not know."""
+    """COCO captions JSON; it classifies single persons in pictures that `persons` does not list."""
     audios: Path | None = None
-    """Folder of the WAV files. The default is `audios` beside the table of sounds, or the folder of the table."""
+    """Folder of the WAV files. The default is `audios` next to the table of sounds, or the folder of the table."""
     min_area: float = 0.01
-    """Smaller instances, as a share of the picture, never sound."""
+    """Smallest area of a sounding instance, as a share of the picture."""
     sources: tuple[int, int] | None = None
-    """The fewest and the most sounding objects of a sample. The default is 2 to 3 for MS and 1 to 2 for MSMI."""
+    """Smallest and largest number of sounding objects in a sample. The default is 2 to 3 for MS and 1 to 2 for MSMI."""
     per_image: int | None = None
-    """SS: at most this many samples of one picture. By default every instance that fits has one."""
+    """SS: largest number of samples per picture. By default every suitable instance has one."""
     cap: int | None = None
-    """At most this many sounding instances of a class, over all splits."""
+    """Largest number of sounding instances of a class, over all splits."""
     samples: int | None = None
-    """Exactly this many samples, over all splits. By default all that there are."""
+    """Exact number of samples, over all splits. The default is all possible samples."""
     separation: float = 0.1
-    """MSMI: an instance sounds only where others of its class are this far to its side (share of the width)."""
+    """MSMI: smallest horizontal distance of a sounding instance from others of its class (share of the width)."""
     singles: bool = True
-    """MSMI: refer to VPO-MS for pictures with one instance of a class; VPO-MS is built where it is not there."""
+    """MSMI: refer to VPO-MS for pictures with one instance of a class; VPO-MS is built if it is missing."""
     position: Literal["box", "centroid"] = "box"
-    """Where an object is heard: the middle of its box, or the mean place of its pixels."""
+    """Position of an object's sound: the centre of its box, or the centroid of its pixels."""
     fractions: tuple[float, float, float] = (0.8, 0.1, 0.1)
     """Shares of train, val and test."""
     keep_splits: bool = True
-    """Pictures and sounds whose files name a split stay in it."""
+    """Keep pictures and sounds in the split that their files name."""
     render: bool = False
-    """Write the three seconds that each sample is heard with as a WAV file too."""
+    """Also write the three seconds of sound of each sample as a WAV file."""
     images_as: Literal["copy", "link"] = "copy"
     """Copy JPEG files, or link to them."""
     examples: int = 12
-    """Samples shown on the report page."""
+    """Number of samples on the report page."""
     workers: int = 0
-    """Number of processes; 0 takes one for every core, 1 stays in this process. The result does not depend on it."""
+    """Number of processes; 0 uses one per core, 1 uses this process. It does not change the result."""
 
     def __post_init__(self) -> None:
         if len(self.fractions) != 3 or min(self.fractions) < 0 or abs(sum(self.fractions) - 1) > 1e-6:
@@ -74,7 +74,7 @@ class BuildOptions:
         if any(count is not None and count < 1 for count in counts) or most < least:
             raise ValueError(
                 f"got cap {self.cap}, samples {self.samples}, per_image {self.per_image}, sources {self.sources}; "
-                "each must be at least 1, and the most sources no fewer than the fewest"
+                "each must be at least 1, and the largest number of sources not below the smallest"
             )
 
     def sources_of(self, kind: str) -> tuple[int, int]:

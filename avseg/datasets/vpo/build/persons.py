@@ -24,7 +24,7 @@ WORDS = {
 
 @dataclass(frozen=True)
 class Persons:
-    """What is known of people."""
+    """The classes of persons."""
 
     annotations: Mapping[int, str] = field(default_factory=dict)
     """Class by annotation id."""
@@ -41,7 +41,7 @@ class Persons:
 
 
 def read_persons(table: Path | None, captions: Path | None) -> Persons:
-    """What the user's files tell; the table goes before the captions.
+    """Read the user's files; the table is preferred to the captions.
 
     Raises:
         FileNotFoundError: no such file.

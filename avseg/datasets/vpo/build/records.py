@@ -1,4 +1,4 @@
-"""What became of a set that was built."""
+"""The report of a built set."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from avseg.datasets.vpo.build.splits import SPLITS
 
 @dataclass
 class BuildReport:
-    """What became of a set."""
+    """The outcome of building a set."""
 
     kind: str
     out: Path

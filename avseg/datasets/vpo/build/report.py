@@ -25,9 +25,9 @@ from avseg.render.report import Page
 _WIDTH = 420
 _BINS = 20
 _WHAT = {
-    "ss": "One object sounds in each picture; whatever else is seen is silent.",
-    "ms": "Objects of several classes sound in each picture; whatever else is seen is silent.",
-    "msmi": "Of several objects of one class one sounds, and only its place tells which.",
+    "ss": "One object sounds in each picture; all other visible objects are silent.",
+    "ms": "Objects of several classes sound in each picture; all other visible objects are silent.",
+    "msmi": "Of several objects of one class one sounds, and only its position identifies it.",
 }
 
 
@@ -44,11 +44,11 @@ def write_report(
     page.heading("Sounding objects of each class").bars(SPLITS, _class_rows(samples))
     page.text(_evenness(samples))
     page.heading("Where they sound")
-    page.text("Sounding objects by the place at which they are heard, from the left border to the right one.")
+    page.text("Sounding objects by the position of their sound, from the left to the right border.")
     page.columns(_histogram(positions), "0 (left)", "1 (right)")
     how = "in stereo, each source at its place" if stereo else "in mono"
     page.heading("Samples").text(
-        f"Painted is what sounds. The players give the three seconds that belong to a picture, {how}."
+        f"Sounding objects are painted. Each player has the three seconds of sound of its picture, {how}."
     )
     page.listen([_shown(report, sample, positions[sample.id], stereo) for sample in _chosen(samples, seed, options)])
     page.heading("Numbers").table(("split", "samples", "pictures", "sounds"), _numbers(samples))

@@ -27,7 +27,7 @@ class LabelledClip:
     path: Path
     label: str
     split: str | None
-    """What the index says; afterwards that of the set."""
+    """Split in the index, later that of the set."""
 
 
 def read_class_map(path: Path | None, changes: Sequence[str] = ()) -> ClassMap:
@@ -58,7 +58,7 @@ def read_class_map(path: Path | None, changes: Sequence[str] = ()) -> ClassMap:
     known = vpo_classes()[1:]
     for name in table:
         if name not in known:
-            raise ValueError(f"the class map names {name!r}, which is no class of VPO; {did_you_mean(name, known)}")
+            raise ValueError(f"the class map names {name!r}, which is not a class of VPO; {did_you_mean(name, known)}")
     return {name: tuple(table[name]) for name in known if table.get(name)}
 
 

@@ -1,4 +1,4 @@
-"""Who belongs to train, val and test: by rank of a hash, so that it follows the seed and the names alone."""
+"""Assignment to train, val and test by the rank of a hash, which depends only on the seed and the names."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 SPLITS = ("train", "val", "test")
 _FIRST = ("train", "test", "val")
-"""Who is served first where there are fewer members than splits."""
+"""Order of the splits if there are fewer members than splits."""
 
 
 def rank(*parts: object) -> str:

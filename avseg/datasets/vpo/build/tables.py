@@ -149,11 +149,11 @@ def check_resumed(out: Path, kind: str, head: Mapping[str, Any], samples: Sequen
     elif done.is_file():
         before = json.loads(done.read_text(encoding="utf-8").partition("\n")[0])
     elif table(out, kind).is_file():
-        raise ValueError(f"{table(out, kind).parent} holds a set without a manifest; give another folder")
+        raise ValueError(f"{table(out, kind).parent} holds a set without a manifest; choose another folder")
     if before is not None and before["drawn"] != drawn:
         raise ValueError(
             f"{begun.parent} holds a {FOLDERS[kind]} of the seed {before['seed']}, or of other inputs or options; "
-            "give another folder, or delete that one to build it anew"
+            "choose another folder, or delete that one to build it again"
         )
     return drawn
 

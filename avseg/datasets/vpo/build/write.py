@@ -39,7 +39,7 @@ class PictureJob:
     mask: Path
     size: tuple[int, int]
     parts: tuple[tuple[int, Any], ...]
-    """What is written into the mask for each sounding object, and its segmentation."""
+    """The mask value of each sounding object, and its segmentation."""
     link: bool
     centroid: bool
 
@@ -56,19 +56,19 @@ class RenderJob:
 
 @dataclass(frozen=True)
 class FileOutcome:
-    """What became of a job."""
+    """The outcome of a job."""
 
     fault: str = ""
     """Why nothing was written; empty where all went well."""
     note: str = ""
     positions: tuple[float, ...] = ()
-    """Of the sounding objects, where they are read off the masks."""
+    """Positions of the sounding objects, if read from the masks."""
     made: bool = False
     """False: it was finished before."""
 
 
 def mask_id(category: str) -> int:
-    """What stands in a mask for a class."""
+    """Return the mask value of a class."""
     return vpo_mask_ids()[vpo_classes().index(category)]
 
 
@@ -161,7 +161,7 @@ def _painted(job: PictureJob, masks: Sequence[NDArray[np.bool_]]) -> NDArray[np.
     for place in sorted(range(len(masks)), key=lambda i: -int(masks[i].sum())):
         labels[masks[place]] = job.parts[place][0]
     if not all((labels == number).any() for number, _ in job.parts):
-        raise ValueError("a sounding object is covered by the others")
+        raise ValueError("a sounding object is completely covered by others")
     return labels
 
 

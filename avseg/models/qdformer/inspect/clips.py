@@ -1,4 +1,4 @@
-"""What a model with a codebook hears in clips and videos, made ready for its page."""
+"""The codes of clips and videos from a model with a codebook, prepared for the page."""
 
 from __future__ import annotations
 

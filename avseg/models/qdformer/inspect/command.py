@@ -22,16 +22,16 @@ def codes(
     clips: int = 8,
     device: str = "auto",
 ) -> int:
-    """Write a page that shows which codes of a QDFormer fire when, beside spectrum and masks.
+    """Write a page that shows when each code of a QDFormer is active, next to spectrogram and masks.
 
     Args:
         model: A QDFormer model: a file, or a Hugging Face Hub id.
-        videos: Video files; without any, clips of the data set are shown.
+        videos: Video files. Without them the page shows clips of the data set.
         out: The page to write.
         data: The data set: --data.name s4 --data.root DIR.
-        split: The part of the data set.
-        clips: How many clips of the split are shown, evenly spread; of a video, how many of its first parts.
-        device: Where the model runs: auto, cpu, cuda, cuda:1 or mps.
+        split: Split of the data set.
+        clips: Number of clips of the split to show, evenly spread; for a video, number of its first parts.
+        device: Device to run the model on: auto, cpu, cuda, cuda:1 or mps.
     """
     from avseg.datasets import build_dataset
     from avseg.device import find_device
@@ -42,7 +42,7 @@ def codes(
     if clips < 1:
         raise ValueError(f"got {clips} clips for the page, wanted 1 or more")
     if out.is_dir():
-        raise ValueError(f"--out {out} is a folder; give the page a name in it, such as {out / 'codes.html'}")
+        raise ValueError(f"--out {out} is a folder; give the name of a file in it, such as {out / 'codes.html'}")
     loaded = load_model(model_path(model)).to(find_device(device))
     number = check_codes(loaded)
     if videos:

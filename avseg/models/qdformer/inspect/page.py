@@ -30,7 +30,7 @@ class CodedClip:
     marked: Pictures
     """(T, H, W, 3) frames with the model's masks painted in."""
     truth: Pictures | None
-    """The same with the true masks, where they are known."""
+    """Return the pictures with the true masks, if known."""
     spectra: NDArray[np.float32] | None
     """(T, L, M) log-mel of what is heard with each frame; None where a clip came without sound of its own."""
     clip_codes: NDArray[np.int64]

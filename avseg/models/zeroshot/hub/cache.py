@@ -36,7 +36,7 @@ WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 """The first one that there is; both may be in numbered pieces with an index. Nothing else is fetched: repositories also
 hold weights in forms of other programs."""
 LOCAL = "sha256:"
-"""What the revision of a folder or file begins with."""
+"""Prefix of the revision of a folder or file."""
 
 _HUB_ID = re.compile(r"\w[\w.-]*/[\w.-]+")
 
@@ -56,7 +56,7 @@ def located(part: Part) -> Part | None:
     if Path(part.checkpoint).exists():
         return _local(part)
     if not _HUB_ID.fullmatch(part.checkpoint) or part.revision.startswith(LOCAL):
-        raise FileNotFoundError(f"there are no weights {part.checkpoint}: no folder, no file and no id of the Hub")
+        raise FileNotFoundError(f"there are no weights {part.checkpoint}: not a folder, a file or a Hub id")
     config = try_to_load_from_cache(part.checkpoint, CONFIG, revision=part.revision or None)
     if not isinstance(config, str):
         return None
@@ -116,7 +116,7 @@ def fetch(part: Part) -> Part:
 
 
 def wanted_files(files: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Of the files of a repository: what is small, and the weights in the one form that is loaded."""
+    """Select the small files of a repository, and the weights in the format that is loaded."""
     top = [name for name in files if "/" not in name]
     small = [name for name in top if name.endswith(TEXTS)]
     for name in WEIGHTS:
@@ -146,7 +146,7 @@ def _told(error: Exception, name: str) -> str:
     if isinstance(error, RepositoryNotFoundError):
         return f"the Hub has no {name}, or shows it only to those who may see it; look at {page} or `hf auth login`"
     if isinstance(error, HfHubHTTPError) and error.response is not None:
-        return f"the Hub did not give {name} (status {error.response.status_code}); try again later"
+        return f"the Hub did not provide {name} (status {error.response.status_code}); try again later"
     if isinstance(error, OSError) and error.errno and not isinstance(error, (ConnectionError, TimeoutError)):
         return f"{name} cannot be kept in {constants.HF_HUB_CACHE} ({error.strerror}); set HF_HOME to another folder"
     first = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -164,7 +164,7 @@ def _local(part: Part) -> Part:
 
 
 def _own_files(path: Path) -> list[Path]:
-    """What weights consist of: of a folder what would be fetched, of a file also the data that lie beside it."""
+    """Return the files of weights: of a folder those to download, of a file also its data files."""
     if path.is_file():
         return [path, *(other for other in (path.with_suffix(".data"), Path(f"{path}.data")) if other.is_file())]
     small, large = wanted_files(sorted(file.name for file in path.iterdir() if file.is_file()))
@@ -173,7 +173,7 @@ def _own_files(path: Path) -> list[Path]:
 
 @cache
 def _digest(files: tuple[tuple[Path, int, int], ...]) -> str:
-    """Of names and contents of files, given with their times and sizes so that what was read once is not read again."""
+    """Hash names and contents of files; times and sizes are the key of a cache."""
     digest = sha256()
     for path, _, size in files:
         digest.update(f"{path.name} {size}\n".encode())

@@ -1,4 +1,4 @@
-"""What is refused before a finder looks: weights of another kind, and nouns that its model does not read."""
+"""Checks before a finder runs: weights of another kind, and nouns that its model cannot read."""
 
 from __future__ import annotations
 

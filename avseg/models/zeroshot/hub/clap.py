@@ -25,7 +25,7 @@ DISTRACTORS = (
     "reverberation",
     "traffic in the distance",
 )
-"""What else the sound may be; ours. Without them one word alone would always have probability 1."""
+"""Alternative descriptions of the sound, chosen by us; without them a single word would always have probability 1."""
 FEWEST_DISTRACTORS = 4
 
 
@@ -84,7 +84,7 @@ class CLAP:
 
 
 def distractors(words: Sequence[str]) -> list[str]:
-    """Those that are none of the words.
+    """Alternatives that are not among the words.
 
     Raises:
         ValueError: no words, or fewer than four distractors are left.

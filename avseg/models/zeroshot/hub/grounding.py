@@ -24,7 +24,7 @@ from avseg.models.zeroshot.parts import Found
 LONGER = 1333 / 800
 """Longer side of a picture at most, by its shorter one: the sizes of training."""
 ENDS = str.maketrans(".?", "  ")
-"""What the model takes for the end of a noun."""
+"""Token that ends a noun for the model."""
 
 
 class GroundingDINO:
@@ -105,9 +105,9 @@ class _Text:
     """Nouns that are asked for at once."""
 
     read: Any
-    """What the model wants of them."""
+    """Return the model's inputs."""
     tokens: list[list[int]]
-    """Of each noun, places in the text."""
+    """Token positions of each noun in the text."""
     first: int
     """Place of the first among all nouns."""
 

@@ -1,4 +1,4 @@
-"""What the video sessions of `transformers` hold: they free nothing themselves, so that they grow with every frame."""
+"""The memory of video sessions of `transformers`, which never free it and so grow with every frame."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def trim(session: Any, now: int, config: Any) -> None:
 
 
 def _is_part(tensor: Tensor) -> bool:
-    """Whether it keeps more memory than its own alive, such as that of objects which are gone."""
+    """Whether a tensor keeps more memory alive than its own, such as that of removed objects."""
     return tensor.untyped_storage().nbytes() > tensor.nbytes
 
 

@@ -132,7 +132,7 @@ class SAM2Following:
         return seen
 
     def state_bytes(self) -> int:
-        """Of all that is held from one picture to the next."""
+        """Return the memory held from one frame to the next."""
         return held_bytes([self._sessions, self._cache, self._shown])
 
     def _step(self, session: Any, shown: _Shown) -> Seen:

@@ -93,14 +93,14 @@ class _Search:
 
     session: Any
     asked: bool = True
-    """Whether it is looked for just now."""
+    """Whether the noun is searched now."""
     frames: int = 0
     """Seen by the session."""
     tracks: dict[int, int] = field(default_factory=dict)
     """Number of a track by the session's own number."""
 
     def step(self, model: Any, pixels: Tensor) -> Any:
-        """What `model` says of the next frame; then the session is as small as it can be."""
+        """Run `model` on the next frame, then shrink the session."""
         output = model(inference_session=self.session, frame=pixels, frame_idx=self.frames)
         trim(self.session, self.frames, model.config.tracker_config)
         for history in ("obj_id_to_tracker_score_frame_wise", "suppressed_obj_ids"):
@@ -203,7 +203,7 @@ class SAM3Following:
         return [self.start(0, found)]
 
     def state_bytes(self) -> int:
-        """Of all that is held from one picture to the next."""
+        """Return the memory held from one frame to the next."""
         return held_bytes([self._searches])
 
     def _ask(self, nouns: Sequence[str]) -> None:
@@ -241,5 +241,5 @@ class SAM3Following:
 
 
 def _iou(one: Tensor, other: Tensor) -> float:
-    """Of two (h, w) masks; 0 where both are empty."""
+    """Return the IoU of two (h, w) masks; 0 if both are empty."""
     return float((one & other).sum() / (one | other).sum().clamp(min=1))

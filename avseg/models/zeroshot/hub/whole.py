@@ -1,4 +1,4 @@
-"""What is loaded of the Hub's models, checked for being whole."""
+"""Loading of the Hub's models, with checks that they are complete."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from avseg.models.zeroshot.hub.origin import origin
 
 
 def loaded(kind: Any, part: Part, **options: Any) -> Any:
-    """What `from_pretrained` makes of a part: a model, a processor, an extractor or a tokenizer.
+    """Load a part with `from_pretrained`: a model, a processor, an extractor or a tokenizer.
 
     A tokenizer whose files are not there has no word and reads every noun as the same; `transformers` makes one without
     telling.

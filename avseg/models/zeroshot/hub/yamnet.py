@@ -127,7 +127,7 @@ def opened(path: Path) -> tuple[Any, str]:
             with zipfile.ZipFile(path) as archive:
                 archive.extractall(folder)
         except zipfile.BadZipFile as error:
-            raise ValueError(f"{path} is no zip file ({error}); give an .onnx file or a zip of one") from error
+            raise ValueError(f"{path} is not a zip file ({error}); give an .onnx file or a zip of one") from error
         models = sorted(Path(folder).rglob("*.onnx"))
         if len(models) != 1:
             raise ValueError(f"{path} holds {len(models)} .onnx files, wanted one; unpack it and give one of them")
