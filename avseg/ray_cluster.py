@@ -15,7 +15,7 @@ if not os.environ.get("RAY_ADDRESS"):
     os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # a cluster of this machine alone, which others cannot reach
 
 try:
-    import ray
+    import ray as ray
 except ImportError as error:
     raise ImportError('ray is not installed; install it with: pip install "avseg[ray]"') from error
 

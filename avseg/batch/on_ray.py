@@ -18,7 +18,8 @@ from avseg.batch.runner import Tries, Wanted
 from avseg.batch.videos import BatchVideo
 from avseg.config import from_dict, to_dict
 from avseg.io.address import is_url, local_path
-from avseg.ray_cluster import connect, ray
+from avseg.ray_cluster import connect
+from avseg.ray_cluster import ray as ray
 
 log = logging.getLogger(__name__)
 
