@@ -46,7 +46,7 @@ class Option:
     default: Any = dataclasses.field(default=None, compare=False)
     """Its value where it is not given; `inspect.Parameter.empty` where it is required."""
     help: str = dataclasses.field(default="", compare=False)
-    """What it does, of a field of a dataclass; the parameters of a function have theirs in its docstring."""
+    """Help text of a field of a dataclass; the docstring of a function has those of its parameters."""
 
     @property
     def shown(self) -> str:
