@@ -23,7 +23,7 @@ from avseg.targets import check_tensor, padded_frames
 
 @dataclass(frozen=True)
 class Task:
-    """What a model predicts: the kind of prediction, and the names of the foreground classes.
+    """Kind of prediction, and the names of the foreground classes.
 
     Examples:
         >>> from avseg import Task

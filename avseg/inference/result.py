@@ -55,7 +55,7 @@ class Result:
     model: str
     """Name of the model."""
     source: Source
-    """What was segmented: facts of the video file, the clip, or what a loaded result says of its video."""
+    """Facts of the video file, the clip, or what a loaded result says of its video."""
     measured: Measured
     """Frame rate, duration and damaged packets of the video or clip."""
     explanation: Mapping[str, Any] = field(default_factory=dict)

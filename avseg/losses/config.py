@@ -66,7 +66,7 @@ class ContrastConfig:
     """Contrastive audio-visual pairing (Chen et al. 2024, section 3.3; docs/reference/losses.md)."""
 
     weight: float = 1.0
-    """Of the term."""
+    """Weight of the term."""
     temperature: float = 0.1
     """By which similarities are divided."""
     views: int = 512
@@ -109,7 +109,7 @@ class SetConfig:
     mask_weight: float = 5.0
     """Weight of the binary cross-entropy of points."""
     dice_weight: float = 5.0
-    """Of the Dice loss of points."""
+    """Weight of the Dice loss of points."""
     no_object_weight: float = 0.1
     """Weight of the class "no object" within the cross-entropy."""
     points: int = 12544
@@ -145,11 +145,11 @@ class QueryConfig:
     box_weight: float = 5.0
     """Weight of the L1 distance of boxes."""
     giou_weight: float = 2.0
-    """Of the generalised IoU of boxes."""
+    """Weight of the generalised IoU of boxes."""
     mask_weight: float = 2.0
     """Weight of the focal term of masks."""
     dice_weight: float = 5.0
-    """Of the Dice loss of masks."""
+    """Weight of the Dice loss of masks."""
     alpha: float = 0.25
     """Alpha of focal terms: the weight of positives; negatives have 1 - alpha."""
     gamma: float = 2.0

@@ -16,11 +16,11 @@ class CATRLossConfig:
     score: float = 1.0
     """Weight of the cross-entropy that selects the query of the sounding object."""
     dice: float = 5.0
-    """Of the Dice loss of masks."""
+    """Weight of the Dice loss of masks."""
     focal: float = 5.0
-    """Of the focal loss of masks."""
+    """Weight of the focal loss of masks."""
     bce: float = 4.0
-    """Of the binary cross-entropy of masks."""
+    """Weight of the binary cross-entropy of masks."""
     no_object: float = 0.1
     """Weight of queries without an object, within the cross-entropy."""
     cost_score: float = 2.0

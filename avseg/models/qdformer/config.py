@@ -177,7 +177,7 @@ class QDFormerConfig(ModelConfig):
     criterion: QueryConfig = _CRITERION
     """Matching and losses."""
     quantiser_weight: float = 0.5
-    """Of the terms of the codebook."""
+    """Weight of the terms of the codebook."""
     assembly: AssemblyConfig = _ASSEMBLY
     """How queries become a map."""
 
