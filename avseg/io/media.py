@@ -283,7 +283,7 @@ def _why_silent(media: Media) -> str:
     codecs = [codec_name(media.container, one) for one in sound_streams(media.container, media.picture)]
     if not codecs:
         return "has no sound"
-    return f"has only sound of codec {', '.join(codecs)}, which FFmpeg cannot decode here"
+    return f"has only sound of codec {', '.join(codecs)}, which this FFmpeg cannot decode"
 
 
 def sound_info(stream: Any) -> SoundInfo:

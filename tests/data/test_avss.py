@@ -142,7 +142,7 @@ def test_wrong_parts_and_names_are_refused(avss: Any, old: str, new: str, words:
 
 def test_faulty_files_are_named(avss: Any) -> None:
     avss.labels("v1s/u2/labels_rgb/3.png", (12, 16))
-    with pytest.raises(ValueError, match=r"3\.png is \(12, 16\).*0\.jpg \(24, 32\)"):
+    with pytest.raises(ValueError, match=r"3\.png is \(12, 16\).*0\.jpg is \(24, 32\)"):
         open_avss(avss, "test")[0]
     (avss.root / "v1s/u2/labels_rgb/3.png").unlink()
     with pytest.raises(FileNotFoundError, match=r"3\.png is missing"):

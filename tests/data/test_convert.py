@@ -114,7 +114,7 @@ def test_avss_takes_other_classes_under_their_own_names(tmp_path: Path) -> None:
         ("s4", "aviseg", "binary masks do not separate objects, and aviseg needs tracks"),
         ("avss", "aviseg", "semantic masks do not separate objects, and aviseg needs tracks"),
         ("s4", "avss", "binary masks have no classes, and avss needs them"),
-        ("s4", "ms4", "no data set 'ms4' can be converted; did you mean 's4'"),
+        ("s4", "ms4", "no data set 'ms4' that can be converted; did you mean 's4'"),
     ],
 )
 def test_what_a_layout_cannot_hold_is_refused_and_nothing_is_left(

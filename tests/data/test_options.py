@@ -100,7 +100,7 @@ def test_a_command_line_says_what_is_wrong_and_ends(capsys: pytest.CaptureFixtur
     assert "the data set 's4' has no option kind (--data.kind, of synth)" in said
     with pytest.raises(SystemExit):
         run(["evaluate", "demo", "--data.root", ".", "--data.parts", "v2"])
-    assert "--data.parts is of avss; name the data set with --data.name" in capsys.readouterr().err
+    assert "--data.parts belongs to avss; name the data set with --data.name" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         run(["train", "tpavi_s4_r50", "--data.name=single", "--data.mask-mode", "auto"])
     assert "the data set 'single' has no option mask_mode" in capsys.readouterr().err

@@ -393,5 +393,5 @@ def test_a_folder_beside_a_model_and_options_that_change_nothing_are_refused(
         compare_files(*models)
     with pytest.raises(ValueError, match="draws is 0 and seed 0; wanted draws from 1 on"):
         from_dict(Draws, {"draws": 0})
-    with pytest.raises(ValueError, match="the suite avsbench_robust judges clips under several sounds"):
+    with pytest.raises(ValueError, match="the suite avsbench_robust scores clips under several sounds"):
         compare_files(*models, DATA, suites=["avsbench_robust"])

@@ -131,7 +131,7 @@ def test_what_cannot_be_exported_is_one_sentence(exported: Path, tmp_path: Path)
 def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     here = {"openvino"}
     monkeypatch.setattr(formats, "find_spec", lambda name: name if name in here else None)
-    with pytest.raises(ImportError, match=r'openvino files in int8 want nncf: pip install "avseg\[int8\]"'):
+    with pytest.raises(ImportError, match=r'openvino files in int8 need nncf: pip install "avseg\[int8\]"'):
         run(["export", "demo", "--to", "openvino", "--precision", "int8", "--clips", "videos"])
     here.clear()
     with pytest.raises(ImportError, match=r'openvino files want openvino: pip install "avseg\[fast\]"'):

@@ -152,7 +152,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "grey": ({"frames": PICTURE[..., 0], "fps": 1}, r"frames has the shape \(3, 8, 8\), wanted"),
     "none": ({"frames": iter([]), "fps": 1}, r"frames is empty; give at least one picture"),
     "no frames": ({"frames": PICTURE[:0], "fps": 1}, r"frames is empty"),
-    "sizes": ({"frames": [PICTURE[0], PICTURE[0, :4]], "fps": 1}, r"picture 1 of frames has the shape \(4, 8, 3\) and"),
+    "sizes": ({"frames": [PICTURE[0], PICTURE[0, :4]], "fps": 1}, r"picture 1 of frames has the shape \(4, 8, 3\) but"),
     "turned": (
         {"frames": [PICTURE[0].T], "fps": 1},
         r"picture 0 of frames has the shape \(3, 8, 8\), wanted \(H, W, 3",

@@ -64,7 +64,7 @@ def test_options_are_changed_by_name_and_checked() -> None:
         ToyOptions().changed("toy", step=5)
     with pytest.raises(ValueError, match=r"ToyOptions\.steps is 'five', wanted a value of type int"):
         ToyOptions().changed("toy", steps="five")
-    with pytest.raises(ValueError, match="family plain has no option 'steps'; its predictions have none"):
+    with pytest.raises(ValueError, match="family plain has no option 'steps'; its predictions have no options"):
         SessionOptions().changed("plain", steps=5)
 
 

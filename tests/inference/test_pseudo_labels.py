@@ -196,7 +196,7 @@ def test_wherever_a_run_is_stopped_the_folder_is_whole(tmp_path: Path, monkeypat
 def test_what_does_not_fit_is_refused_before_work(tmp_path: Path) -> None:
     path, out = film(tmp_path / "a.mp4", 5), tmp_path / "out"
     with pytest.raises(
-        ValueError, match=r"labels for the data set aviseg cannot be made: .* a binary model does not tell"
+        ValueError, match=r"labels for the data set aviseg cannot be made: .* a binary model does not separate"
     ):
         predict_folder(Segmenter(fake(), fps=1), [path], out, save=["dataset:aviseg"])
     with pytest.raises(ValueError, match=r"needs a mask for every second, but fps is 0\.5; use --fps 1 or more"):

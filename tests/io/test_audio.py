@@ -85,7 +85,7 @@ def test_round_trip_of_stereo_and_clipping(tmp_path: Path) -> None:
     [
         (b"", "zero bytes"),
         (b"not a sound", "not a complete WAV"),
-        (b"RIFF", "4 of the 8 bytes"),
+        (b"RIFF", "has 4 bytes, but its header says 8"),
         (b"RIFF\x04\0\0\0WAVE", "it has no `fmt ` or no `data` chunk"),
     ],
 )

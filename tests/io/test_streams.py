@@ -50,7 +50,7 @@ def test_sound_that_cannot_be_decoded_is_silence_with_a_warning(
     assert report.exit_code == 0 and probe(tmp_path / "out" / "phone" / "overlay.mp4").sound is None
     (warning,) = (record.getMessage() for record in caplog.records)
     assert warning == (
-        "phone.mov has only sound of codec apac, which FFmpeg cannot decode here; "
+        "phone.mov has only sound of codec apac, which this FFmpeg cannot decode; "
         "the model gets silence and may mark nothing"
     )
 
@@ -77,7 +77,7 @@ def test_a_second_sound_that_can_be_decoded_is_taken(tmp_path: Path) -> None:
 def test_a_picture_that_cannot_be_decoded_is_named_by_its_codec(tmp_path: Path) -> None:
     path = renamed(record(tmp_path / "a.mov", 1), b"avc1", b"zzzz")
     for use in (probe, lambda path: next(iter_frames(path))):
-        with pytest.raises(MediaError, match=r"a.mov has a picture of codec zzzz, which FFmpeg cannot decode here"):
+        with pytest.raises(MediaError, match=r"a.mov has a picture of codec zzzz, which this FFmpeg cannot decode"):
             use(path)
 
 

@@ -58,7 +58,7 @@ def test_what_stops_at_once_leaves_the_process_to_the_others(
     other = begun(pool, child, "wait", stop)
     with pytest.raises(JobError, match="the video is too long"):
         child.ask("wait", too_long)
-    with pytest.raises(JobError, match=r"takes longer than 0\.1 s"):
+    with pytest.raises(JobError, match=r"takes longer than the limit of 0\.1 s"):
         child.ask("wait", seconds=0.1)
     stop.set()
     with pytest.raises(JobStopped):

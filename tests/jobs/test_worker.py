@@ -166,7 +166,7 @@ def test_a_video_longer_than_its_header_says_is_ended(worker: Worker, long: Path
         worker.run(Order("demo", long, tmp_path / "out", fps=5.0), limits=Limits(seconds=2.0))
     with pytest.raises(JobError, match=r"long\.mp4 has pictures of 160 x 120 pixels"):
         worker.run(Order("demo", long, tmp_path / "out", fps=5.0), limits=Limits(pixels=10_000))
-    with pytest.raises(JobError, match=r"takes longer than 0\.2 s"):
+    with pytest.raises(JobError, match=r"takes longer than the limit of 0\.2 s"):
         worker.run(Order("demo", long, tmp_path / "out", fps=5.0), limits=Limits(work=0.2))
     assert not list((tmp_path / "out").iterdir())
 

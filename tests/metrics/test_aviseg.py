@@ -159,7 +159,7 @@ def test_a_test_set_of_nothing_but_silence_has_figures() -> None:
     published.update(found_of([], []), truth_of([], [], frames=3), 0)
     figures = published.compute()
     assert figures["FSLAn"] == 1 and figures["HOTA"] == 0 and figures["mAP"] == -1
-    with pytest.raises(ValueError, match="no clip was seen"):
+    with pytest.raises(ValueError, match="there was no clip"):
         aviseg(TASK)[0].compute()
 
 

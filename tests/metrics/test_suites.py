@@ -220,7 +220,7 @@ def test_other_bad_input_is_refused() -> None:
     tracks = InstancePrediction("a", [], torch.zeros(0), torch.zeros(0).long(), torch.zeros(0).long(), (12, 10))
     with pytest.raises(TypeError, match="dense"):
         metric.update(tracks, target, 0)
-    with pytest.raises(ValueError, match="no clip was seen"):
+    with pytest.raises(ValueError, match="there was no clip"):
         avsbench_object(BINARY)[0].compute()
     with pytest.raises(ValueError, match="semantic tasks, got a binary"):
         SUITES["avsbench_semantic"](BINARY, "published")

@@ -102,8 +102,8 @@ def test_every_published_file_is_here() -> None:
 
 
 def faulty(upstream: dict[str, Tensor]) -> Iterator[tuple[dict[str, Tensor], str]]:
-    yield {**upstream, "stranger.weight": torch.zeros(1)}, r"known name: stranger\.weight"
-    yield {**upstream, "backbone.res2.0.conv9": torch.zeros(1)}, r"known name: backbone\.res2\.0\.conv9"
+    yield {**upstream, "stranger.weight": torch.zeros(1)}, r"unknown names: stranger\.weight"
+    yield {**upstream, "backbone.res2.0.conv9": torch.zeros(1)}, r"unknown names: backbone\.res2\.0\.conv9"
     yield (
         {k: v for k, v in upstream.items() if k != "avism_module.enc_av_ffn.3.norm.bias"},
         r"missing: video\.encoder\.sounds\.3\.feed_forward\.norm\.bias",
@@ -255,7 +255,7 @@ def test_a_detector_that_does_not_fit_is_refused_untouched(fresh: AVISM) -> None
     wrong: list[tuple[dict[str, Tensor], str]] = [
         ({k: v for k, v in state.items() if not k.startswith("sem_seg_head.")}, "no frame stage"),
         ({k: v for k, v in state.items() if "adapter_1.weight" not in k}, r"missing: pixel_decoder\.lateral\.conv"),
-        ({**state, "sem_seg_head.stranger": torch.zeros(1)}, r"known name: sem_seg_head\.stranger"),
+        ({**state, "sem_seg_head.stranger": torch.zeros(1)}, r"unknown names: sem_seg_head\.stranger"),
         ({**state, "sem_seg_head.predictor.query_feat.weight": torch.zeros(200, 256)}, r"\(200, 256\), wanted \(100"),
         ({**state, "sem_seg_head.predictor.av_pre_proj.bias": torch.zeros(256)}, r"missing: detector\.hear\.weight"),
     ]

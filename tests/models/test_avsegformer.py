@@ -306,7 +306,7 @@ def test_contradictions_are_refused_when_the_config_is_made() -> None:
     ):
         with pytest.raises(ValueError, match=sentence):
             replace(CONFIG, **changes)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="generator_layers is 3 and changes nothing, since generator is 'repeat'"):
+    with pytest.raises(ValueError, match="generator_layers is 3 but has no effect, because generator is 'repeat'"):
         replace(CONFIG, generator="repeat", generator_layers=3).refuse_idle()
 
 

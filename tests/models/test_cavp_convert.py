@@ -99,7 +99,7 @@ def test_a_file_of_shape_alone_becomes_a_model() -> None:
     assert model.config.output_stride == 8 and model.config.mel_frames == 300
     other = convert(upstream, output_stride=16, contrast=None)
     assert other.config.output_stride == 16 and other.config.contrast is None
-    with pytest.raises(ValueError, match="22 classes, the semantic task wants 3"):
+    with pytest.raises(ValueError, match="22 classes, the semantic task needs 3"):
         convert(upstream, Task("semantic", ("a", "b")))
 
 
@@ -116,13 +116,13 @@ def test_variants_are_told_by_classes_channels_and_the_caller() -> None:
     with pytest.raises(ValueError, match="20 classes, which no published setting has"):
         find_variant(merged)
     assert find_variant(merged, "vpo") == "vpo"
-    with pytest.raises(ValueError, match=r"no CAVP checkpoint: it has no segment\.upsample"):
+    with pytest.raises(ValueError, match=r"not a CAVP checkpoint: it has no segment\.upsample"):
         find_variant({"a": torch.zeros(1)})
 
 
 def faulty(upstream: dict[str, Tensor]) -> Iterator[tuple[dict[str, Tensor], str]]:
-    yield {**upstream, "stranger.weight": torch.zeros(1)}, "known name: stranger.weight"
-    yield {**upstream, "backbone.layer1.0.conv1.weight": torch.zeros(1)}, "known name: backbone.layer1"
+    yield {**upstream, "stranger.weight": torch.zeros(1)}, "unknown names: stranger.weight"
+    yield {**upstream, "backbone.layer1.0.conv1.weight": torch.zeros(1)}, "unknown names: backbone.layer1"
     yield (
         {k: v for k, v in upstream.items() if k != "segment.aspp.map_convs.2.weight"},
         r"missing: decoder\.aspp\.branches\.2\.weight",
@@ -254,7 +254,7 @@ def test_an_imagenet_resnet18_gives_all_but_its_ends(tmp_path: Path) -> None:
     [
         ({"aspp_width": 30}, "30 \\+ detail_width 48 is not divided by 4 heads"),
         ({"decoder": "ocr", "head_width": 5}, "twice head_width 5 is not divided"),
-        ({"audio_network": "vgg"}, "'vgg' hears one channel and 96 log-mel frames"),
+        ({"audio_network": "vgg"}, "'vgg' takes one channel and 96 log-mel frames"),
         ({"mel_frames": 302}, "a window of 3.0 s has 301 log-mel frames"),
         ({"auxiliary_weight": 0.4}, "auxiliary_weight is 0.4 with decoder='deeplab'"),
         ({"output_stride": 4}, "output_stride 4 is none of 8, 16"),

@@ -59,7 +59,7 @@ def test_unknown_names_are_one_sentence() -> None:
         create_model("tpavi", preset="avs")
     with pytest.raises(ValueError, match=r"TPAVIConfig has no field 'widht'; did you mean 'width'\?"):
         create_model("tpavi", widht=3)
-    with pytest.raises(ValueError, match="no model family is called"):
+    with pytest.raises(ValueError, match="there is no model family"):
         list_models("tpav")
 
 
@@ -209,10 +209,10 @@ def test_both_names_of_vggish_are_one_network() -> None:
 @pytest.mark.parametrize(
     ("family", "fields", "sentence"),
     [
-        ("tpavi", {"sounding_classes": 23}, "sounding_classes is 23 and changes nothing, since sounding_weight is 0"),
-        ("qdformer", {"sounding_classes": 3}, "sounding_classes is 3 and changes nothing, since sounding_weight is 0"),
-        ("cavp", {"decoder": "ocr", "aspp_width": 32}, "aspp_width is 32 and changes nothing, since decoder is 'ocr'"),
-        ("cavp", {"decoder": "hrnet", "head_width": 32}, "since decoder is 'hrnet'; leave it at 256"),
+        ("tpavi", {"sounding_classes": 23}, "sounding_classes is 23 but has no effect, because sounding_weight is 0"),
+        ("qdformer", {"sounding_classes": 3}, "sounding_classes is 3 but has no effect, because sounding_weight is 0"),
+        ("cavp", {"decoder": "ocr", "aspp_width": 32}, "aspp_width is 32 but has no effect, because decoder is 'ocr'"),
+        ("cavp", {"decoder": "hrnet", "head_width": 32}, "because decoder is 'hrnet'; leave it at 256"),
         (
             "cavp",
             {"contrast": ContrastConfig(bank="none", slots=3)},

@@ -154,7 +154,7 @@ def test_no_class_left_and_empty_draws_say_which_class_ran_out(tmp_path: Path) -
     world.picture(("dog", 1))
     with pytest.raises(ValueError, match=r"no sample of VPO-MS can be drawn: .*dog: 1 instances, 0 pictures that fit"):
         built(world, "ms")
-    with pytest.raises(ValueError, match=r"7 samples of VPO-SS were wanted .* but only 1 .*ran out: dog after 1"):
+    with pytest.raises(ValueError, match=r"7 samples of VPO-SS were wanted .* but only 1 .*used up: dog after 1"):
         built(world, samples=7)
 
 

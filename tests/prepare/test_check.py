@@ -40,7 +40,7 @@ def test_counts_of_the_published_set_are_wanted_of_a_real_folder(copy: Path) -> 
     report = check("s4", copy / "s4", workers=1)
     assert report.expected == {"train": 3452, "val": 740, "test": 740}
     assert report.exit_code == 1
-    assert "lists 4 clips, published are 3452" in str(report)
+    assert "lists 4 clips, the published number is 3452" in str(report)
     assert "on request" in str(report)
 
 

@@ -46,8 +46,8 @@ def test_the_published_numbers_and_names_are_wanted_of_a_real_folder(folder: AVI
     report = check("aviseg", folder.root, workers=1)
     found = reasons(report)
     assert report.exit_code == 1
-    assert "the file lists 2 videos, published are 616" in found["train", "train.json"]
-    assert "the file lists 2 videos, published are 205" in found["test", "test.json"]
+    assert "the file lists 2 videos, the published number is 616" in found["train", "train.json"]
+    assert "the file lists 2 videos, the published number is 205" in found["test", "test.json"]
     assert found["val", "val.json"] == ["names categories outside of the 26 of AVISeg: gong"]
     assert any("val: the file lists 1 videos" in note and "not confirmed" in note for note in report.notes)
     assert "ruohaoguo/avis" in str(report)

@@ -63,7 +63,7 @@ def test_missing_and_broken_files_are_named(copy: Path) -> None:
     write_png(folder / "mask" / f"{pictures[3].stem}.png", np.full((40, 60), 18, np.uint8))
     write_png(folder / "mask" / f"{pictures[4].stem}.png", np.full((40, 60), 1, np.uint8))
     reasons = {fault.clip: fault.reason for fault in check("vpo_ms", copy, workers=1).faults}
-    said = ("is missing", "not a complete picture", "they must agree", "shows dog, the rows say", "no class of VPO")
+    said = ("is missing", "not a complete picture", "they must agree", "shows dog, but the rows say", "no class of VPO")
     for picture, words in zip(pictures, said, strict=False):
         assert words in reasons[picture.stem]
     assert len(reasons) == 5

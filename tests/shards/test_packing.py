@@ -138,7 +138,7 @@ def test_the_command_packs_and_evaluates(root: Path, tmp_path: Path, capsys: pyt
         )
         == 0
     )
-    with pytest.raises(ValueError, match="hold test and no train; pack that split as well"):
+    with pytest.raises(ValueError, match="hold test but not train; pack that split as well"):
         opened(out)
 
 

@@ -187,7 +187,7 @@ def test_what_is_gone_is_said_to_be_gone(desk: Desk, hands: Hands) -> None:
     finished(desk.predict("a", order_of(video)))
     video.unlink()
     for again in (desk.predict("a", order_of(video)), desk.add("a", "srt")):
-        with pytest.raises(JobError, match="video again"):
+        with pytest.raises(JobError, match="upload it again"):
             next(again)
 
 

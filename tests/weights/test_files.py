@@ -230,7 +230,7 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "renamed.safetensors": (archive, r"rename it to end in \.pth"),
     "newer.safetensors": (lambda: own(format_version="99"), "format version 99"),
     "family.safetensors": (lambda: own(family="nobody"), "the family 'nobody', which is unknown here"),
-    "task.safetensors": (lambda: own(task="3"), "does not describe a valid model|no JSON"),
+    "task.safetensors": (lambda: own(task="3"), "does not describe a valid model|not valid JSON"),
     "kind.safetensors": (lambda: own(task="{}"), "does not describe a valid model"),
     "field.safetensors": (lambda: own(config='{"colour": 1}'), "does not describe a valid model.*colour"),
 }

@@ -66,7 +66,7 @@ def test_a_follower_that_finds_needs_no_finder() -> None:
     ("text", "sentence"),
     [
         ("taggr=clap", r"'taggr' is not a part of a zero-shot model; did you mean 'tagger'\?"),
-        ("finder=grounding-dino", r"no finder is called 'grounding-dino'; did you mean 'grounding_dino'\?"),
+        ("finder=grounding-dino", r"there is no finder 'grounding-dino'; did you mean 'grounding_dino'\?"),
         ("tagger=yamnet", r"tagger=yamnet needs your own weights: tagger=yamnet:FILE"),
         ("tagger", "wanted one kind of tagger, such as tagger=ast, got 'tagger'"),
         ("tagger=", "wanted one kind of tagger"),

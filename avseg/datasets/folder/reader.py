@@ -308,7 +308,7 @@ def _beyond(video: FolderVideo, found: Decoded) -> str:
     first = video.labels.frames[found.beyond[0]]
     more = f" (and {len(found.beyond) - 1} more)" if found.beyond[1:] else ""
     return (
-        f"{first.labels or video.labels.source} has the time {first.when}{more}, but {video.path.name} ends at "
+        f"{first.labels or video.labels.source} is of {first.when}{more}, but {video.path.name} ends at "
         f"{found.end:.2f} s and has {found.pictures} pictures; correct the name or --data.fps"
     )
 
