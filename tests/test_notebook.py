@@ -57,7 +57,7 @@ def test_first_steps() -> None:
 
 def test_own_videos() -> None:
     name = "own_videos"
-    assert "all is there" in printed(name, "folders.check")
+    assert "all files exist" in printed(name, "folders.check")
     assert shown(name, "train_recipe")["text/plain"] == "'best.safetensors'"
     assert "B - A" in printed(name, "compare_files") and "8 clips" in printed(name, "compare_files")
     assert "image/png" in shown(name, "result.plot()")

@@ -305,7 +305,7 @@ def test_what_cannot_be_served_is_told_before_the_start(tmp_path: Path, monkeypa
 
     monkeypatch.delenv("AVSEG_API_KEYS", raising=False)
     state = tmp_path / "state"
-    with pytest.raises(FileNotFoundError, match="no model 'dmo'; did you mean 'demo'"):
+    with pytest.raises(FileNotFoundError, match="no file or model 'dmo'; did you mean 'demo'"):
         serve(Settings(("dmo",), state))
     with pytest.raises(ValueError, match=r"port 99999 .a port is 0 to 65535"):
         serve(Settings(("demo",), state), port=99_999)

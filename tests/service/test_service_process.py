@@ -173,7 +173,7 @@ def test_fields_that_cannot_be_taken_are_refused(server: Server, video: Path) ->
         ({"fps": "nan"}, "fps is nan"),
         ({"save": "mask"}, "there is no kind of output 'mask'"),
         ({"choices": '{"vocabulary": "/etc/passwd"}'}, "vocabulary is '/etc/passwd', which is the name of a file"),
-        ({"choices": "{"}, "choices is no JSON"),
+        ({"choices": "{"}, "choices is not valid JSON"),
         ({"options": '{"candidates": "x"}'}, "the option candidates is 'x'"),
         ({"style": '{"opacity": 3}'}, "the opacity of an overlay is 3"),
         ({"start": "soon"}, "start is 'soon'"),

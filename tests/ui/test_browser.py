@@ -183,12 +183,12 @@ def test_refusals_are_sentences_and_leave_nothing(page: Any, server: Served, fil
     page.get_by_text("More choices").click()
     page.get_by_label("Masks per second").fill("-3")
     page.click("#avseg-run")
-    page.wait_for_selector(".avseg-fault:has-text('asks a second is')")
+    page.wait_for_selector(".avseg-fault:has-text('asks per second is')")
     for path in server.folder.glob(".avseg-ui.*/uploads/**/other.mp4"):
         path.unlink()
     page.get_by_label("Masks per second").fill("")
     page.click("#avseg-run")
-    page.wait_for_selector(".avseg-fault:has-text('upload the video again')")
+    page.wait_for_selector(".avseg-fault:has-text('upload it again')")
 
 
 def test_two_pages_at_once_each_have_their_own(browser: Any, server: Served, films: dict[str, Path]) -> None:
