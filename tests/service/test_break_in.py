@@ -312,8 +312,8 @@ def test_what_cannot_be_served_is_told_before_the_start(tmp_path: Path, monkeypa
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(ValueError, match=r"in use.*another --host or"):
         serve(Settings(("demo",), state), port=taken.getsockname()[1])
     for more, sentence in (
-        ({"limits": Limits(seconds=-3.0)}, "the most seconds are -3"),
-        ({"limits": Limits(work=float("nan"))}, "the most work are nan"),
+        ({"limits": Limits(seconds=-3.0)}, "the limit for seconds is -3"),
+        ({"limits": Limits(work=float("nan"))}, "the limit for work is nan"),
         ({"keep": float("nan")}, "keep is nan"),
         ({"devices": ("tpu",)}, "no device 'tpu'"),
     ):
