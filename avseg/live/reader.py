@@ -126,7 +126,7 @@ class Reader(threading.Thread):
         self._stage.awaits_sound = False
         undecoded = bool(sound_streams(container, picture))
         warn_of_silence(
-            self._source.name, "has only sound that FFmpeg cannot decode here" if undecoded else "has no sound"
+            self._source.name, "has only sound that this FFmpeg cannot decode" if undecoded else "has no sound"
         )
         return None
 
