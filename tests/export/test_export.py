@@ -134,7 +134,7 @@ def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ImportError, match=r'openvino files in int8 need nncf: pip install "avseg\[int8\]"'):
         run(["export", "demo", "--to", "openvino", "--precision", "int8", "--clips", "videos"])
     here.clear()
-    with pytest.raises(ImportError, match=r'openvino files want openvino: pip install "avseg\[fast\]"'):
+    with pytest.raises(ImportError, match=r'openvino files need openvino: pip install "avseg\[fast\]"'):
         run(["export", "demo", "--to", "openvino", "--precision", "int8", "--clips", "videos"])
 
 
