@@ -90,7 +90,7 @@ def run_on_ray(
 
 @contextmanager
 def _cancelled(running: dict[Any, int]) -> Iterator[None]:
-    """Jobs that still run at the end of the block are interrupted, and remove what they have half-written."""
+    """Cancel the jobs that still run at the end of the block. A later run removes their half-written files."""
     try:
         yield
     finally:

@@ -21,7 +21,7 @@ from avseg.batch.manifest import rows_by_id
 from avseg.batch.outcome import Outcome
 from avseg.batch.run import BatchReport
 from avseg.cli import run
-from batch_films import FPS, InThisProcess, files_of, film, films, predicted
+from batch_films import FPS, InThisProcess, files_of, film
 
 CRASH = """
 import os
@@ -34,19 +34,6 @@ def crashing(self, path):
 Excerpt.of = crashing
 """
 """A plug-in under which a video takes the process down, as one that crashes a decoder does."""
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("films")
-    films(made)
-    return made
-
-
-@pytest.fixture(scope="module")
-def expected(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    ids = [p.relative_to(folder).as_posix() for p in folder.rglob("*.mp4")]
-    return predicted(folder, ids, tmp_path_factory.mktemp("expected"))
 
 
 def plan_of(out: Path, **more: Any) -> BatchPlan:

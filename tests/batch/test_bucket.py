@@ -16,7 +16,7 @@ import pytest
 
 from avseg.batch import BatchPlan, read_manifest, run_batch, unpack
 from avseg.batch.run import BatchReport
-from batch_films import FPS, InThisProcess, files_of, films, predicted
+from batch_films import FPS, InThisProcess, files_of
 from buckets import KEY, SECRET, forget_connections, keys_for, s3_server
 
 pytestmark = pytest.mark.extra
@@ -32,19 +32,6 @@ def server() -> Iterator[str]:
 def _address(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with keys_for(server, monkeypatch):
         yield
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("films")
-    films(made)
-    return made
-
-
-@pytest.fixture(scope="module")
-def expected(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    ids = [p.relative_to(folder).as_posix() for p in folder.rglob("*.mp4")]
-    return predicted(folder, ids, tmp_path_factory.mktemp("expected"))
 
 
 def bucket(name: str, folder: Path) -> Any:
