@@ -120,6 +120,7 @@ class _Peak:
         if self.device.type == "cuda":
             self.bytes = torch.cuda.max_memory_allocated(self.device)
             return
+        self.bytes = max(self.bytes, resident())  # what a short block still holds
         self._ended.set()
         self._thread.join()
 

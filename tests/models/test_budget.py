@@ -36,7 +36,8 @@ def sizes_of(budget: Budget, count: int, liked: int, group: int = 1, each: int =
     for piece in budget.pieces(count, liked, group):
         size = piece.stop - piece.start
         found.append(size)
-        torch.ones(group * size * each // 4)
+        held = torch.ones(group * size * each // 4)  # until the next piece is asked for, so that its measure is certain
+        assert len(held)
     return found
 
 
