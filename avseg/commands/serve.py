@@ -98,7 +98,7 @@ def serve(
         choice=computing.choice,
     )
     if missing := [name for name in _NEEDS if find_spec(name) is None]:
-        raise ImportError(f'{", ".join(missing)} is not installed; install it with: pip install "avseg[serve]"')
+        raise ImportError(f'the service needs {", ".join(missing)}; install with: pip install "avseg[serve]"')
     imported("avseg.service.server:serve")(
         settings,
         host=address.host,

@@ -37,7 +37,8 @@ def find_file(source: str | PathLike[str]) -> Path:
         return path
     name = str(source)
     if path.suffix == ".safetensors" or not _HUB_ID.fullmatch(name):
-        raise FileNotFoundError(f"there is no model file {path}; wanted a file, a folder with {FILE_NAME}, or a Hub id")
+        wanted = f"a file, a folder with {FILE_NAME}, a Hub id, or {DEMO}"
+        raise FileNotFoundError(f"there is no model file {path}; wanted {wanted}")
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from avseg.cli import run
 from avseg.jobs import JobError, JobStopped, Order, WorkerDied
 from avseg.service.fetch import fetch, is_public
 from avseg.service.keys import Keys
@@ -372,3 +373,9 @@ def test_other_machines_are_let_in_with_a_key_alone(tmp_path: Path, monkeypatch:
     with pytest.raises(ValueError, match="two models have the same name"):
         Settings(("a/model.safetensors", "b/model.safetensors"), tmp_path)
     assert not (tmp_path / "state").exists()
+
+
+def test_a_missing_extra_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("avseg.commands.serve.find_spec", lambda name: None if name == "uvicorn" else object())
+    with pytest.raises(ImportError, match=r'^the service needs uvicorn; install with: pip install "avseg\[serve\]"$'):
+        run(["serve", "demo"])
