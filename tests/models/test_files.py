@@ -73,7 +73,7 @@ def test_files_that_are_no_model_files(saved: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="avseg convert"):
         load_model(tmp_path / "bare.safetensors")
     for missing in (tmp_path / "absent.safetensors", tmp_path, "nowhere"):
-        with pytest.raises(FileNotFoundError, match="no model file .* or demo$"):
+        with pytest.raises(FileNotFoundError, match=r"no model file .* or demo$"):
             load_model(missing)
 
 
