@@ -38,7 +38,7 @@ def test_a_recipe_becomes_a_model_file_that_the_next_run_begins_from(tmp_path: P
 
 
 def test_a_run_does_not_begin_without_the_weights_it_counts_on(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"give --init.backbone FILE, or an empty --init.needs"):
+    with pytest.raises(ValueError, match=r"give --init.backbone FILE --init.vggish FILE .*or --init.needs without"):
         check_init(get_recipe("tpavi_s4_pvt").init)
     with pytest.raises(ValueError, match=r"give --init.model FILE"):
         train_recipe(replace(SMALL, init=InitConfig(needs=("model",))), tmp_path)

@@ -68,11 +68,12 @@ def check_init(init: InitConfig) -> None:
     for need in init.needs:
         if need not in names:
             raise ValueError(f"init.needs names {need!r}; known: {', '.join(names)}")
-        if getattr(init, need) is None:
-            raise ValueError(
-                f"this recipe starts from published weights; give --init.{need} FILE, or an "
-                "empty --init.needs to start from random weights"
-            )
+    if missing := [need for need in init.needs if getattr(init, need) is None]:
+        files = " ".join(f"--init.{need} FILE" for need in missing)
+        raise ValueError(
+            f"this recipe starts from published weights; give {files} (avseg weights list), or --init.needs without a "
+            "value to start from random weights"
+        )
     for name in names:
         path = getattr(init, name)
         if name == "model" and path is not None:
