@@ -13,7 +13,7 @@ from avseg.models.base import Model, load_plain, plain_state, run_buffers
 from avseg.models.class_rows import ClassRows, kept_rows
 from avseg.models.files import read_safetensors
 from avseg.models.header import LICENCES, ORIGIN, Header, read_header
-from avseg.models.places import find_file
+from avseg.models.places import DEMO, find_file
 from avseg.types import Task
 
 PARTS = ("weight", "bias")
@@ -59,7 +59,7 @@ class Transfer:
     def __str__(self) -> str:
         count = len(self.kept) + len(self.mixed) + len(self.fresh)
         partly = f", {len(self.mixed)} in part" if self.mixed else ""
-        kept = f"kept of {self.path}: {len(self.kept)} of {count} tensors{partly}"
+        kept = f"kept of {_place(self.path)}: {len(self.kept)} of {count} tensors{partly}"
         new = [f"{len(self.fresh)} tensors ({few(self.fresh)})"] if self.fresh else []
         if self.new_task.classes:
             kept += f"; {_counted(self.kept_classes)}"
@@ -69,8 +69,13 @@ class Transfer:
         new_text = f"new: {'; '.join(new) or 'nothing'}"
         if self.dropped_classes:
             new_text += f"; left behind: {_counted(self.dropped_classes)}"
-        terms = [f"licence of the weights of {self.path.name}: {self.licence}"] if self.licence else []
+        terms = [f"licence of the weights of {Path(_place(self.path)).name}: {self.licence}"] if self.licence else []
         return "\n".join([kept, new_text, *terms])
+
+
+def _place(path: Path) -> str:
+    """The path of a model file as the user wrote it; that of the model in the package is `demo`."""
+    return DEMO if path == find_file(DEMO) else str(path)
 
 
 def _counted(names: Sequence[str]) -> str:
@@ -130,7 +135,7 @@ def _handed_on(header: Header, path: Path) -> dict[str, str]:
     """Return the origin note of a model initialised from the file at `path`."""
     descent = header.descent
     before = f" ({descent[ORIGIN]})" if ORIGIN in descent else ""
-    return {**descent, ORIGIN: f"trained further from {path.name}{before}"}
+    return {**descent, ORIGIN: f"trained further from {Path(_place(path)).name}{before}"}
 
 
 def _class_tensors(model: Model[Any]) -> Mapping[str, ClassRows]:

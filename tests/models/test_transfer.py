@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from avseg.models import FAMILIES, build_model, initialise, save_model
+from avseg.models import FAMILIES, build_model, initialise, load_model, save_model
 from avseg.models.base import Model, plain_state, run_buffers
 from avseg.models.transfer import PARTS, take_model_file
 from avseg.types import Task
@@ -142,3 +142,10 @@ def test_a_file_of_another_family_without_anything_in_common_is_one_sentence(tmp
         ValueError, match="of the family tpavi, agrees in name and shape with this model of the family avi"
     ):
         take_model_file(other, path)
+
+
+def test_the_model_of_the_package_is_called_demo() -> None:
+    model = load_model("demo")
+    found = take_model_file(model, "demo")
+    assert str(found).startswith("kept of demo: 243 of 243 tensors; 8 classes")
+    assert model.descent["origin"] == "trained further from demo"
