@@ -16,7 +16,7 @@ from avseg.batch.segmenting import device_of
 from avseg.engines.records import AUTO, Choice
 from avseg.inference.export.kinds import GATHERED, USUAL, MaskChoice, OverlayChoice, choose
 from avseg.inference.export.style import PLAIN, Style
-from avseg.inference.folder import FolderReport, check_writable, find_videos, result_names
+from avseg.inference.folder import FolderReport, check_writable, fault_line, find_videos, result_names
 from avseg.io.excerpt import Excerpt
 from avseg.io.files import clear_stale
 from avseg.jobs.child import Child
@@ -89,7 +89,7 @@ def predict_in_processes(
             for line in lines:
                 log.info("%s", line)
             for reason in (*report.failed.values(), *(r for of in report.lacking.values() for r in of.values())):
-                log.error("%s: %s", video.name, reason)
+                log.error("%s", fault_line(video, reason))
             progress.advance()
     return _joined(out, [found[video] for video in named if video in found])
 

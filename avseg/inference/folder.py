@@ -78,7 +78,7 @@ class FolderReport:
 
     def __str__(self) -> str:
         faults = [(video, reason) for video, of in self.lacking.items() for reason in of.values()]
-        lines = [f"  {video.name}: {reason}" for video, reason in [*faults, *self.failed.items()]]
+        lines = [f"  {fault_line(video, reason)}" for video, reason in [*faults, *self.failed.items()]]
         return "\n".join([self.summary, *lines])
 
 
@@ -199,9 +199,14 @@ def predict_folder(
                 reason = _reason(error)
                 report.failed[video] = reason
                 unexpected = not isinstance(error, (MediaError, FileExistsError, OSError))
-                log.error("%s: %s", video.name, reason, exc_info=error if unexpected else None)
+                log.error("%s", fault_line(video, reason), exc_info=error if unexpected else None)
             progress.advance()
     return report
+
+
+def fault_line(video: Path, reason: str) -> str:
+    """Return the line of a failed video; many reasons begin with its name already."""
+    return reason if reason.startswith((str(video), video.name)) else f"{video.name}: {reason}"
 
 
 def _reason(error: Exception) -> str:
@@ -272,7 +277,7 @@ def _predict(segmenter: Segmenter, video: Path, report: FolderReport, folder: Pa
     if written.faults:
         report.lacking[video] = written.faults
         for fault in written.faults.values():
-            log.error("%s: %s", video.name, fault)
+            log.error("%s", fault_line(video, fault))
 
 
 def _stored(existing: Existing) -> FrameStream | None:

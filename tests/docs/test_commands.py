@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from avseg.cli import command_of, without_plugins
 from avseg.commands.parse import Command
+from avseg.datasets import DATASETS
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -70,10 +72,20 @@ def test_a_line_is_understood(page: str, words: tuple[str, ...]) -> None:
     command, rest = command_of(given)
     assert isinstance(command, Command), f"{page}: {command} has no such command: {rest}"
     command.parse(list(rest))
+    sets = [value for option, value in pairwise(given) if option == "--data.name"]
+    assert set(sets) <= {*DATASETS, "NAME"}, f"{page}: there is no data set {sets}"
 
 
-@pytest.mark.parametrize("line", ["avseg predict band.mp4 --modle demo", "FPS=1 avseg evaluate demo --data.name synt"])
+WRONG = (
+    "avseg predict band.mp4 --modle demo",
+    "AVSEG_DEBUG=1 avseg evaluate demo --data.name synt",
+    "avseg train tpavi_s5",
+    "avseg weights fetsh zeroshot",
+)
+
+
+@pytest.mark.parametrize("line", WRONG)
 def test_a_wrong_line_is_noticed(line: str) -> None:
     (words,) = avseg_lines(line)
-    with pytest.raises((SystemExit, ValueError)):
+    with pytest.raises((SystemExit, ValueError, AssertionError)):
         test_a_line_is_understood("a page", tuple(words))

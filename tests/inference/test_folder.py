@@ -17,7 +17,7 @@ import pytest
 
 from avseg.engines import Choice
 from avseg.inference import Segmenter, predict_folder, predict_paths
-from avseg.inference.folder import FolderReport, find_videos, result_names
+from avseg.inference.folder import FolderReport, fault_line, find_videos, result_names
 from avseg.io.image import read_index
 from avseg.io.media import MediaError
 from avseg.io.rle import decode
@@ -108,6 +108,7 @@ def test_broken_videos_are_survived_and_finished_ones_skipped(videos: Path, tmp_
     (reason,) = first.failed.values()
     assert "broken.mp4 cannot be opened as a video" in reason
     assert first.exit_code == 1 and "2 segmented, 0 already there, 1 failed" in str(first) and reason in str(first)
+    assert str(first).count("broken.mp4") == 1 and fault_line(Path("a/b.mp4"), "no sound") == "b.mp4: no sound"
     assert sorted(path.name for path in out.iterdir()) == ["good", "mute"]
     stamp = (out / "good" / "result.json").stat().st_mtime_ns
     again = run(videos, out, overlay=True)
