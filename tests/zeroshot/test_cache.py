@@ -138,7 +138,7 @@ def test_what_the_hub_refuses_is_one_sentence(hub: FakeHub) -> None:
 @pytest.mark.parametrize(
     ("raised", "sentence"),
     [
-        (ConnectionError("no route\nto host"), r"cannot be reached for lab/tagger \(no route\); look to the network"),
+        (ConnectionError("no route\nto host"), r"cannot be reached for lab/tagger \(no route\); check the network"),
         (OSError(28, "No space left on device"), "cannot be kept in .*No space left on device.*HF_HOME"),
     ],
 )

@@ -150,7 +150,7 @@ def _told(error: Exception, name: str) -> str:
     if isinstance(error, OSError) and error.errno and not isinstance(error, (ConnectionError, TimeoutError)):
         return f"{name} cannot be kept in {constants.HF_HUB_CACHE} ({error.strerror}); set HF_HOME to another folder"
     first = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return f"the Hub cannot be reached for {name} ({first}); look to the network, then try again"
+    return f"the Hub cannot be reached for {name} ({first}); check the network, then try again"
 
 
 def _local(part: Part) -> Part:
