@@ -49,7 +49,7 @@ def test_sound_that_cannot_be_decoded_is_silence_with_a_warning(
         report = predict_folder(Segmenter(fake(), fps=1), [path], tmp_path / "out", overlay=True)
     assert report.exit_code == 0 and probe(tmp_path / "out" / "phone" / "overlay.mp4").sound is None
     (warning,) = (record.getMessage() for record in caplog.records)
-    assert warning == (
+    assert warning.replace("apple_apac", "apac") == (  # FFmpeg 9 puts the maker's name before it
         "phone.mov has only sound of codec apac, which this FFmpeg cannot decode; "
         "the model gets silence and may mark nothing"
     )
