@@ -59,7 +59,7 @@ def test_an_interrupt_ends_all_processes_in_order(
     hand = worker(tmp_path)
     assert hand is not None
     (os.killpg if whole_group else os.kill)(program.pid, signal.SIGINT)
-    _, said = program.communicate(timeout=30)
+    _, said = program.communicate(timeout=120)
     assert program.returncode == 130
     assert "Traceback" not in said and said.endswith("stopped\n")
     assert not is_there(hand) and not list(tmp_path.glob(".*.part*"))
@@ -69,7 +69,7 @@ def test_the_processes_of_a_killed_program_end(program: subprocess.Popen[str], t
     hand = worker(tmp_path)
     assert hand is not None
     program.kill()
-    wait_for(lambda: not is_there(hand), 30)
+    wait_for(lambda: not is_there(hand), 120)
     assert not list(tmp_path.glob(".*.part*"))
 
 
@@ -77,7 +77,7 @@ def test_a_killed_worker_is_told_in_one_sentence(program: subprocess.Popen[str],
     hand = worker(tmp_path)
     assert hand is not None
     os.kill(hand, signal.SIGKILL)
-    _, said = program.communicate(timeout=30)
+    _, said = program.communicate(timeout=120)
     assert program.returncode == 1
     assert said.strip().splitlines()[-1].startswith("RuntimeError: a worker process ended unexpectedly")
 

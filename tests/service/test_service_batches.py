@@ -48,7 +48,7 @@ def test_a_common_death_counts_for_no_job_and_each_is_then_made_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried: list[tuple[str, bool]] = []
-    both, counting = threading.Barrier(2, timeout=20), threading.Lock()
+    both, counting = threading.Barrier(2, timeout=120), threading.Lock()
 
     class Crowded(Fake):
         def run(self, order: Order, told: Any, stop: threading.Event, limits: Any, alone: bool = False) -> Path:
