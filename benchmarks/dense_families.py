@@ -68,7 +68,7 @@ def judge(model: Model[Any], clips: int) -> dict[str, Any]:
     batch = Batch.collate([held_out[index] for index in range(AT_ONCE)])
     spent = in_turn({"": lambda: model.predict(batch)}, 3)[""]
     return {
-        "clean": rounded(found, ("J", "J_sounding", "F", "mIoU")),
+        "clean": rounded(found, [name for name in ("J", "J_sounding", "F", "mIoU") if name in found]),
         "listen": {sound: rounded(scores) for sound, scores in by_sound.items()},
         "parameters": sum(p.numel() for p in model.parameters()),
         "milliseconds_a_frame": round(1000 * spent.wall / int(batch.valid.sum()), 2),
@@ -78,13 +78,13 @@ def judge(model: Model[Any], clips: int) -> dict[str, Any]:
 def shown(summed: dict[str, Any]) -> str:
     """Means and deviations over seeds, a row a recipe."""
 
-    def said(figures: dict[str, float], digits: int = 3) -> str:
-        return f"{figures['mean']:.{digits}f} ± {figures['deviation']:.{digits}f}"
+    def said(figures: dict[str, float] | None, digits: int = 3) -> str:
+        return "none" if figures is None else f"{figures['mean']:.{digits}f} ± {figures['deviation']:.{digits}f}"
 
     rows = [
         [
             f"`{recipe}`",
-            *(said(found["clean"][name]) for name in ("J", "F", "mIoU")),
+            *(said(found["clean"].get(name)) for name in ("J", "F", "mIoU")),
             *(said(found["listen"][sound]["J"]) for sound in SOUNDS),
             f"{found['parameters']['mean'] / 1e6:.2f} M",
             f"{found['milliseconds_a_frame']['mean']:.1f} ms",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import subprocess
 import sys
@@ -142,9 +143,12 @@ def lead(one: Mapping[str, float], other: Mapping[str, float]) -> dict[str, floa
 
 
 def over_seeds(values: Sequence[Any]) -> Any:
-    """Mean and deviation of every number in nested figures of several runs; of one run the deviation is 0."""
+    """Mean and deviation of every number in nested figures of several runs; of one run the deviation is 0. A figure that
+    is missing in one of them (no number) is missing in both."""
     if isinstance(values[0], dict):
         return {name: over_seeds([value[name] for value in values]) for name in values[0]}
+    if any(map(math.isnan, values)):
+        return {"mean": math.nan, "deviation": math.nan}
     spread = stdev(values) if len(values) > 1 else 0.0
     return {"mean": round(mean(values), 4), "deviation": round(spread, 4)}
 

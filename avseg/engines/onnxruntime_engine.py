@@ -13,6 +13,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as state
 from torch import Tensor
 
 from avseg.engines import cache
+from avseg.engines.onnx_attention import attention
 from avseg.engines.parts import GraphEngine, ModelPart
 from avseg.engines.trace import Problem, first_line
 from avseg.models.seams import Runner, Tensors
@@ -20,6 +21,8 @@ from avseg.models.seams import Runner, Tensors
 log = logging.getLogger(__name__)
 NOISY = ("onnxscript", "onnx_ir", "torch.onnx")
 """Loggers that report every step."""
+TRANSLATIONS: dict[Any, Any] = {torch.ops.aten.scaled_dot_product_attention.default: attention}
+"""Operators that have another form in ONNX than the one PyTorch gives them."""
 _PROBLEMS = (state.Fail, state.InvalidArgument, state.RuntimeException)
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
@@ -98,7 +101,9 @@ def in_onnx(program: Any, name: str, **options: Any) -> torch.onnx.ONNXProgram:
     """
     try:
         with quiet():
-            found = torch.onnx.export(program, dynamo=True, verbose=False, **options)
+            found = torch.onnx.export(
+                program, dynamo=True, verbose=False, custom_translation_table=TRANSLATIONS, **options
+            )
     except Problem as error:
         raise ValueError(f"ONNX cannot represent {name} ({first_line(error)}); use engine torch") from error
     assert found is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import json
 from pathlib import Path
 from types import ModuleType
@@ -57,6 +58,8 @@ def test_finished_runs_are_not_begun_again(module: ModuleType, tmp_path: Path, m
 def test_figures_of_several_runs_are_joined(module: ModuleType) -> None:
     found = module.over_seeds([{"J": 0.5, "by": {"F": 1}}, {"J": 0.7, "by": {"F": 3}}])
     assert found == {"J": {"mean": 0.6, "deviation": 0.1414}, "by": {"F": {"mean": 2, "deviation": 1.4142}}}
+    missing = module.over_seeds([0.25, math.nan])
+    assert math.isnan(missing["mean"]) and math.isnan(missing["deviation"])
     assert module.over_seeds([0.25]) == {"mean": 0.25, "deviation": 0.0}
     assert module.average([{"J": 0.5}, {"J": 0.25}]) == {"J": 0.375}
     assert module.lead({"J": 0.5, "F": 0.1}, {"J": 0.25, "F": 0.3}) == {"J": 0.25, "F": -0.2}
