@@ -143,8 +143,10 @@ def lead(one: Mapping[str, float], other: Mapping[str, float]) -> dict[str, floa
 
 
 def over_seeds(values: Sequence[Any]) -> Any:
-    """Mean and deviation of every number in nested figures of several runs; of one run the deviation is 0. A figure that
-    is missing in one of them (no number) is missing in both."""
+    """Mean and deviation of every number in nested figures of several runs; of one run the deviation is 0.
+
+    A figure that is missing in one of them (no number) has neither.
+    """
     if isinstance(values[0], dict):
         return {name: over_seeds([value[name] for value in values]) for name in values[0]}
     if any(map(math.isnan, values)):

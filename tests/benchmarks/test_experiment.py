@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib
-import math
 import json
+import math
 from pathlib import Path
 from types import ModuleType
 
