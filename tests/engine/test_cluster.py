@@ -1,10 +1,12 @@
-"""The templates of examples/cluster: two machines without a disk in common, one of which dies, train as one process.
+"""What starts processes on several machines: they train as one process, also where one of them dies.
 
+The templates of examples/cluster have machines without a disk in common.
 Slurm's own programs are stood in for by scripts that start the command once for each node, in a folder of its own.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -60,6 +62,30 @@ def assert_same(one: Path, two: Path) -> None:
     assert all(abs(a["loss"] - b["loss"]) < 1e-9 for a, b in zip(rows(one), rows(two), strict=True))
 
 
+def test_accelerate_starts_two_processes(tmp_path: Path) -> None:
+    launch = [sys.executable, "-m", "accelerate.commands.accelerate_cli", "launch", "--multi_gpu"]
+    launch += ["--num_machines", "1", "--num_processes", "2", "--mixed_precision", "no", "--dynamo_backend", "no"]
+    words = ["tiny", "--plugin", str(HERE / "tiny_plugin.py"), "--out", str(tmp_path / "run")]
+    done = subprocess.run(
+        [*launch, "--main_process_port", str(free_port()), "-m", "avseg", "train", *words],
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-5000:]
+    assert json.loads((tmp_path / "run" / "environment.json").read_text())["processes"] == 2
+    assert_same(train_alone(tmp_path), tmp_path / "run")
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port: int = free.getsockname()[1]
+    return port
+
+
 @pytest.mark.skipif(os.name == "nt", reason="the template is of bash")
 def test_slurm_begins_again_after_a_node_has_died(tmp_path: Path) -> None:
     programs = tmp_path / "bin"
@@ -67,10 +93,7 @@ def test_slurm_begins_again_after_a_node_has_died(tmp_path: Path) -> None:
     for name, text in (("srun", SRUN), ("scontrol", "#!/bin/bash\necho localhost\necho localhost\n")):
         (programs / name).write_text(text)
         (programs / name).chmod(0o755)
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    slurm = {"SLURM_JOB_NODELIST": "two", "SLURM_NNODES": "2", "SLURM_JOB_ID": "7", "PORT": str(port)}
+    slurm = {"SLURM_JOB_NODELIST": "two", "SLURM_NNODES": "2", "SLURM_JOB_ID": "7", "PORT": str(free_port())}
     more = {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}", "PYTHON": sys.executable, "KILL": "1:9"}
     # A folder of its own for each machine; what they share is the store alone.
     words = [

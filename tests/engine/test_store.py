@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,24 @@ from tiny_run import Stop, TinyConfig, TinyModel, TinyWorld, assert_same_run, re
 from avseg.engine import train
 from avseg.io import remote
 from avseg.types import Task
+from buckets import keys_for, s3_server
 
 
 @pytest.fixture
 def place() -> str:
     fsspec.filesystem("memory").store.clear()
     return "memory://bucket/run"
+
+
+@pytest.fixture(params=["memory", pytest.param("s3", marks=pytest.mark.extra)])
+def any_place(request: pytest.FixtureRequest, place: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """In memory, and in a bucket of a real server."""
+    if request.param == "memory":
+        yield place
+        return
+    with s3_server() as server, keys_for(server, monkeypatch):
+        fsspec.filesystem("s3").mkdir("runs")
+        yield "s3://runs/run"
 
 
 def run(folder: Path, stop: int = 0, resume: bool = True, **changes: Any) -> Path:
@@ -31,21 +44,21 @@ def run(folder: Path, stop: int = 0, resume: bool = True, **changes: Any) -> Pat
     return train(model, TinyWorld(14), TinyWorld(4, seed=1), recipe(**plain), folder, resume=resume)
 
 
-def test_a_run_goes_on_where_its_folder_is_gone(tmp_path: Path, place: str) -> None:
+def test_a_run_goes_on_where_its_folder_is_gone(tmp_path: Path, any_place: str) -> None:
     run(tmp_path / "whole")
     for number, batch in enumerate((9, 4)):
         with pytest.raises(KeyboardInterrupt):
-            run(tmp_path / f"machine{number}", batch, store=place)
-    names = remote.listed(f"{place}/checkpoints")
+            run(tmp_path / f"machine{number}", batch, store=any_place)
+    names = remote.listed(f"{any_place}/checkpoints")
     assert len(names) == 2 and names[-1] >= "step-000000010.pt"
-    last = run(tmp_path / "machine2", store=place)
+    last = run(tmp_path / "machine2", store=any_place)
     assert_same_run(tmp_path / "whole", tmp_path / "machine2")
-    held = {name: remote.read(f"{place}/{name}") for name in remote.listed(place)}
+    held = {name: remote.read(f"{any_place}/{name}") for name in remote.listed(any_place)}
     assert held == {
         path.name: path.read_bytes() for path in last.parent.iterdir() if path.is_file() and path.name[0] != "."
     }
     with pytest.raises(ValueError, match="holds a finished run"):
-        run(tmp_path / "machine3", store=place)
+        run(tmp_path / "machine3", store=any_place)
 
 
 def test_a_folder_that_is_ahead_of_the_store_stays(tmp_path: Path, place: str) -> None:
