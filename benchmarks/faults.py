@@ -139,7 +139,7 @@ def case_ray_worker(bench: Bench, out: Path) -> list[str]:
     driver = bench.start(out, *ray_words(bench))
     for number in range(bench.kills):
         if wait_for_some(bench, out, driver):
-            actors = [process for process in processes() if named(process, b"RayTries")]
+            actors = [process for process in processes() if named(process, b"RayTries") and of_own_node(process)]
             for process in (children(actors[0]) if number % 2 and actors else actors)[:1]:
                 os.kill(process, signal.SIGKILL)
     return ended(driver)
@@ -197,17 +197,23 @@ def named(process: int, word: bytes) -> bool:
         return False
 
 
-def children(parent: int) -> list[int]:
+def children(of: int) -> list[int]:
     """Those that segment."""
-    found = []
-    for process in processes():
-        try:
-            status = Path(f"/proc/{process}/stat").read_text()
-        except OSError:
-            continue
-        if int(status.rpartition(")")[2].split()[1]) == parent and named(process, b"spawn_main"):
-            found.append(process)
-    return found
+    return [process for process in processes() if parent(process) == of and named(process, b"spawn_main")]
+
+
+def parent(process: int) -> int:
+    """0 where there is no such process any more."""
+    try:
+        status = Path(f"/proc/{process}/stat").read_text()
+    except OSError:
+        return 0
+    return int(status.rpartition(")")[2].split()[1])
+
+
+def of_own_node(process: int) -> bool:
+    """Whether it belongs to a node of the cluster of this script, and not of another one on this machine."""
+    return parent(parent(process)) == os.getpid()
 
 
 def compared(bench: Bench, out: Path) -> list[str]:

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +17,7 @@ from avseg.batch.manifest import rows_by_id
 from avseg.batch.outcome import Outcome
 from avseg.batch.run import BatchReport
 from avseg.cli import run
+from batch_drivers import killed_before_the_end, results_of, words
 from batch_films import FPS, InThisProcess, files_of, film
 
 CRASH = """
@@ -49,16 +46,6 @@ def statuses(out: Path) -> dict[str, str]:
     rows = list(read_manifest(out))
     assert [row["id"] for row in rows] == sorted({row["id"] for row in rows})
     return {row["id"]: row["status"] for row in rows}
-
-
-def words(folder: Path, out: Path, *more: str) -> list[str]:
-    return ["batch", str(folder), "--model", "demo", "--out", str(out), "--fps", "1", "--devices", "cpu", *more]
-
-
-def started(words: Sequence[str], **environ: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "avseg", *words]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(command, text=True, env={**os.environ, **environ}, start_new_session=True, **pipes)
 
 
 def test_results_have_the_bytes_of_predict_and_bad_videos_cost_themselves_alone(
@@ -114,30 +101,12 @@ def test_shards_make_one_whole_also_where_they_overlap(
 def test_a_killed_driver_loses_nothing_and_does_nothing_twice(
     folder: Path, expected: dict[str, bytes], tmp_path: Path
 ) -> None:
-    for attempt in range(8):  # on a busy machine the last video may be done before this process is asked again
-        out = tmp_path / str(attempt)
-        driver = started(words(folder, out))
-        until(lambda: len(list(out.glob("videos/**/result.json"))) >= 2, driver)  # noqa: B023
-        os.kill(driver.pid, signal.SIGKILL)
-        driver.wait()
-        with suppress(ProcessLookupError):  # what it had begun ends by itself, a moment later
-            os.killpg(driver.pid, signal.SIGKILL)
-        driver.communicate()
-        made = {path: path.stat().st_mtime_ns for path in out.glob("videos/**/result.json")}
-        if len(made) < 5:
-            break
-    assert 2 <= len(made) < 5 and not (out / "manifest.jsonl").exists()
+    out, made = killed_before_the_end(folder, tmp_path, 5)
     report = batch(plan_of(out), folder)
     assert (report.done, report.there) == (5 - len(made), len(made))
-    assert {path: path.stat().st_mtime_ns for path in made} == made
+    assert made.items() <= results_of(out).items()
     assert files_of(out / "videos") == expected and set(statuses(out).values()) == {"done"}
     assert not list(out.rglob(".*.part*"))
-
-
-def until(reached: Any, process: subprocess.Popen[str]) -> None:
-    while not reached():
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.002)
 
 
 def test_two_drivers_share_one_place_and_import_no_torch(

@@ -1,23 +1,18 @@
-"""A bucket of a real S3 server (moto's, in a process of its own) for videos and results."""
+"""A bucket of a real S3 server (tests/buckets.py) for videos and results."""
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.request import Request, urlopen
 
 import pytest
 
 from avseg.batch import BatchPlan, read_manifest, run_batch, unpack
 from avseg.batch.run import BatchReport
+from batch_drivers import kill_at, words
 from batch_films import FPS, InThisProcess, files_of
-from buckets import KEY, SECRET, forget_connections, keys_for, s3_server
+from buckets import KEY, SECRET, keys_for, keys_refused, s3_server
 
 pytestmark = pytest.mark.extra
 
@@ -77,37 +72,18 @@ def test_a_bucket_to_a_bucket_gives_the_bytes_of_a_folder(
     assert (again.done, again.there) == (0, 5)
 
 
+def results_of(files: Any) -> list[str]:
+    return [name for name in below(files, "killed/out") if name.endswith("result.json")]
+
+
 def test_a_killed_driver_leaves_whole_results(folder: Path, expected: dict[str, bytes]) -> None:
     files = bucket("killed", folder)
-    words = [
-        "batch",
-        "s3://killed/clips",
-        "--out",
-        "s3://killed/out",
-        "--model",
-        "demo",
-        "--fps",
-        "1",
-        "--devices",
-        "cpu",
-    ]
-    driver = subprocess.Popen([sys.executable, "-m", "avseg", *words], stderr=subprocess.DEVNULL)
-    while not any(name.endswith("result.json") for name in below(files, "killed/out")):
-        assert driver.poll() is None
-        time.sleep(0.01)
-    os.kill(driver.pid, signal.SIGKILL)
-    driver.wait()
-    made = [name for name in below(files, "killed/out/videos") if name.endswith("result.json")]
+    kill_at(words("s3://killed/clips", "s3://killed/out"), lambda: bool(results_of(files)))
+    made = results_of(files)
     assert 1 <= len(made) < 5
     report = batch("killed")
     assert report.there >= len(made) and report.done + report.there == 5
     assert below(files, "killed/out/videos") == expected
-
-
-def keys_that_count(server: str, requests: str) -> None:
-    """After so many requests the server looks at keys."""
-    plain = {"Content-Type": "text/plain"}
-    urlopen(Request(f"{server}/moto-api/reset-auth", requests.encode(), plain)).close()
 
 
 def test_denied_and_unreachable_places_are_one_sentence_without_keys(
@@ -116,17 +92,14 @@ def test_denied_and_unreachable_places_are_one_sentence_without_keys(
     bucket("denied", folder)
     with pytest.raises(FileNotFoundError, match="s3://nowhere/clips"):
         batch("nowhere")
-    keys_that_count(server, "0")
-    forget_connections()
-    try:
-        with pytest.raises(PermissionError, match="s3://denied/clips cannot be reached: access is denied") as denied:
-            batch("denied")
-    finally:
-        keys_that_count(server, "inf")
-    forget_connections()
+    with (
+        keys_refused(server, monkeypatch) as wrong,
+        pytest.raises(PermissionError, match="s3://denied/clips cannot be reached: access is denied") as denied,
+    ):
+        batch("denied")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     with pytest.raises(OSError, match="s3://denied/clips cannot be reached") as lost:
         batch("denied")
     for error in (denied, lost):
         told = str(error.value)
-        assert SECRET not in told and KEY not in told and "\n" not in told
+        assert "\n" not in told and not any(secret in told for secret in (SECRET, wrong, KEY))

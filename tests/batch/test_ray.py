@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -14,7 +15,8 @@ import pytest
 
 from avseg.batch import BatchPlan, read_manifest, run_batch
 from avseg.batch.run import BatchReport
-from batch_films import FPS, files_of, film, films, predicted
+from batch_drivers import killed_before_the_end, results_of
+from batch_films import FPS, files_of, film
 from extras import needs
 
 pytestmark = [pytest.mark.extra, pytest.mark.timeout(1800)]
@@ -50,21 +52,52 @@ def batch(cluster: Any, out: Path, *inputs: Path, actors: int = 2) -> BatchRepor
 
 
 def actors() -> list[int]:
-    """Processes of the pool."""
+    """Processes of the pool: the nodes are children of this process, and their processes are theirs."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             words = path.read_bytes()
+            if words.startswith(b"ray::") and b"RayTries" in words and parent(parent(path.parent)) == os.getpid():
+                found.append(int(path.parent.name))
         except OSError:
             continue
-        if words.startswith(b"ray::") and b"RayTries" in words:
-            found.append(int(path.parent.name))
     return found
 
 
-def test_lost_processes_and_nodes_cost_no_result(cluster: Any, tmp_path: Path) -> None:
-    ids = films(tmp_path / "films", 5)
-    expected = predicted(tmp_path / "films", ids, tmp_path / "expected")
+def parent(process: Path | int) -> int:
+    status = (Path("/proc") / str(process) / "stat").read_text()
+    return int(status.rpartition(")")[2].split()[1])
+
+
+def test_a_killed_driver_loses_nothing_and_does_nothing_twice(
+    cluster: Any, folder: Path, expected: dict[str, bytes], tmp_path: Path
+) -> None:
+    on_ray = ("--runner", "ray", "--ray.address", cluster.address, "--ray.least", "2", "--jobs", "2")
+    out, made = killed_before_the_end(folder, tmp_path, 5, *on_ray)
+    ended = time.monotonic() + 60
+    while actors():  # Ray ends those of a lost driver
+        assert time.monotonic() < ended
+        time.sleep(0.1)
+    report = batch(cluster, out, folder)
+    assert report.there >= len(made) and report.done + report.there == 5 and not report.failed, report
+    assert made.items() <= results_of(out).items()
+    assert files_of(out / "videos") == expected
+    rows = list(read_manifest(out))
+    assert [(row["id"], row["status"]) for row in rows] == [(name, "done") for name in ids_of(folder)]
+    lines = [line for path in out.glob("manifest/*.jsonl") for line in path.read_text().splitlines()]
+    notes = [json.loads(line) for line in lines if line.endswith("}")]  # the last one may be cut
+    segmented = [note["id"] for note in notes if note["seconds"]]
+    assert len(segmented) == len({*segmented})
+
+
+def ids_of(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.mp4"))
+
+
+def test_lost_processes_and_nodes_cost_no_result(
+    cluster: Any, folder: Path, expected: dict[str, bytes], tmp_path: Path
+) -> None:
+    ids = ids_of(folder)
     out, broken = tmp_path / "out", tmp_path / "broken.mp4"
     broken.write_bytes(b"no video")
     killed: list[str] = []
@@ -80,7 +113,7 @@ def test_lost_processes_and_nodes_cost_no_result(cluster: Any, tmp_path: Path) -
 
     thread = threading.Thread(target=kill, daemon=True)
     thread.start()
-    report = batch(cluster, out, tmp_path / "films", broken)
+    report = batch(cluster, out, folder, broken)
     thread.join(60)
     assert killed == ["process", "node"]
     assert report.done + report.there == len(ids) and list(report.failed) == ["broken.mp4"], report
