@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -246,10 +247,19 @@ class RemoteResults:
             except FileExistsError:
                 return False
             except (TypeError, NotImplementedError):  # an opener that cannot say "only if there is none"
-                if self._files.exists(self._at(name)):
+                if self._there(name):
                     return False
                 self._files.pipe_file(self._at(name), content)
+            except OSError as error:
+                # Servers such as Ceph's do not name the condition that failed, and s3fs then gives a general error.
+                if error.errno != errno.EINVAL or not self._there(name):
+                    raise
+                return False
         return True
+
+    def _there(self, name: str) -> bool:
+        self._files.invalidate_cache()
+        return bool(self._files.exists(self._at(name)))
 
     @contextmanager
     def draft(self, name: str) -> Iterator[Path]:
@@ -290,8 +300,7 @@ class RemoteResults:
 
     def has(self, key: str) -> bool:
         with reached(f"{self._url}/{VIDEOS}"):
-            self._files.invalidate_cache()
-            return bool(self._files.exists(self._at(name_of(key, RESULT))))
+            return self._there(name_of(key, RESULT))
 
     @contextmanager
     def folder(self, video: BatchVideo) -> Iterator[Path]:

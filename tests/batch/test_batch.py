@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
@@ -10,11 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pytest
 
 from avseg.batch import BatchPlan, LocalRunner, read_manifest, run_batch
 from avseg.batch.manifest import rows_by_id
 from avseg.batch.outcome import Outcome
+from avseg.batch.results import open_results
 from avseg.batch.run import BatchReport
 from avseg.cli import run
 from batch_drivers import killed_before_the_end, results_of, words
@@ -148,6 +151,20 @@ def test_a_full_disk_ends_the_run_and_a_later_one_goes_on(folder: Path, tmp_path
         run_batch(plan_of(tmp_path / "out"), [str(folder)], Canned(*outcomes))
     rows = rows_by_id(line for path in tmp_path.glob("out/manifest/*") for line in path.read_text().splitlines())
     assert [row["id"] for row in rows.values()] == ["film 0.mp4"]
+
+
+def test_a_server_that_does_not_say_why_it_refuses_a_file_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second run settles with the note of the first one; Ceph says no more than that a condition failed."""
+    results = open_results("memory://bucket/refusing")
+    assert results.create("batch.json", b"first")
+
+    def refused(*_: Any, mode: str = "overwrite") -> None:
+        raise OSError(errno.EINVAL, None)
+
+    monkeypatch.setattr(type(fsspec.filesystem("memory")), "pipe_file", refused)
+    assert not results.create("batch.json", b"second") and results.read("batch.json") == b"first"
+    with pytest.raises(OSError, match=r"memory://bucket/refusing/other\.json cannot be reached"):
+        results.create("other.json", b"second")
 
 
 def test_a_video_without_any_answer_is_a_failure(folder: Path, tmp_path: Path) -> None:

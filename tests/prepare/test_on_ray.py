@@ -9,6 +9,7 @@ import pytest
 
 from avseg.cli import run
 from avseg.datasets import folders
+from coco_world import usual
 from extras import needs
 from ray_work import end_once, refuse
 
@@ -32,6 +33,15 @@ def test_prepare_gives_the_files_of_one_process(capsys: pytest.CaptureFixture[st
     assert run([*command, "--root", "ray", "--runner", "ray"]) == 0
     assert files("one") == files("ray") and len(files("one")) > 30
     assert "6" in capsys.readouterr().out
+
+
+def test_build_vpo_gives_the_files_of_one_process() -> None:
+    instances, images, sounds = map(str, usual(Path("inputs"), 6).inputs)
+    command = ["data", "build-vpo", "ms", "--instances", instances, "--images", images, "--sounds", sounds]
+    command += ["--fractions", "0.5", "0.25", "0.25", "--examples", "1"]
+    assert run([*command, "--out", "one", "--workers", "1"]) == 0
+    assert run([*command, "--out", "ray", "--runner", "ray"]) == 0
+    assert files("one") == files("ray") and len(files("one")) > 12
 
 
 def test_lost_processes_are_begun_again_and_errors_come_through(monkeypatch: pytest.MonkeyPatch) -> None:
