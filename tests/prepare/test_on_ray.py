@@ -53,3 +53,15 @@ def test_lost_processes_are_begun_again_and_errors_come_through(monkeypatch: pyt
     assert sorted(found) == [0, 1] and os.getpid() not in found.values()
     with pytest.raises(ValueError, match="a is refused"):
         list(run_on_ray(refuse, ["a"]))
+
+
+def test_a_cluster_that_does_not_start_in_time_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    from avseg import ray_cluster
+
+    def late(**_: object) -> None:
+        raise Exception("The current node timed out during startup.")
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(ray_cluster.ray, "init", late)
+    with pytest.raises(OSError, match=r"no Ray cluster answers at this machine \(The current node timed out"):
+        ray_cluster.connect(None)
