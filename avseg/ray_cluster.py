@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -34,7 +35,7 @@ def connect(address: str | None) -> bool:
     """Connect to the cluster at an address; without one to that of `RAY_ADDRESS`, or start one of this machine.
 
     Returns:
-        Whether the connection is new, and for the caller to end with `ray.shutdown()`.
+        Whether the connection is new, and for the caller to end with `disconnect`.
 
     Raises:
         OSError: no cluster answers.
@@ -48,6 +49,16 @@ def connect(address: str | None) -> bool:
     except Exception as error:  # Ray raises a plain one where a node does not start in time
         raise OSError(f"no Ray cluster answers at {address or 'this machine'} ({error})") from error
     return True
+
+
+def disconnect() -> None:
+    """End the connection, and free what Ray has left in reference cycles.
+
+    A process that is forked later, such as a worker of a data loader, has a copy of these clients without the threads
+    of their gRPC; it ends by a segmentation fault where its garbage collector frees them.
+    """
+    ray.shutdown()
+    gc.collect()
 
 
 def run_on_ray(
@@ -85,7 +96,7 @@ def run_on_ray(
                 yield running.pop(ready), _result(ready)
     finally:
         if begun:
-            ray.shutdown()
+            disconnect()
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from avseg.batch.runner import Tries, Wanted
 from avseg.batch.videos import BatchVideo
 from avseg.config import from_dict, to_dict
 from avseg.io.address import is_url, local_path
-from avseg.ray_cluster import connect
+from avseg.ray_cluster import connect, disconnect
 from avseg.ray_cluster import ray as ray
 
 log = logging.getLogger(__name__)
@@ -118,7 +118,7 @@ class RayRunner:
         """See `VideoRunner`; an existing cluster keeps running."""
         if self._begun:
             self._begun = False
-            ray.shutdown()
+            disconnect()
 
     def _begin(self) -> None:
         self._begun = connect(self._pool.address) or self._begun

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -39,6 +40,7 @@ def cluster() -> Iterator[Any]:
     made.wait_for_nodes()
     yield made
     made.shutdown()
+    gc.collect()  # as `disconnect` does
     for name, value in before.items():
         os.environ.pop(name) if value is None else os.environ.update({name: value})
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -53,6 +55,10 @@ def test_lost_processes_are_begun_again_and_errors_come_through(monkeypatch: pyt
     assert sorted(found) == [0, 1] and os.getpid() not in found.values()
     with pytest.raises(ValueError, match="a is refused"):
         list(run_on_ray(refuse, ["a"]))
+    child = get_context("fork").Process(target=gc.collect)  # as a worker of a loader that is begun later
+    child.start()
+    child.join()
+    assert child.exitcode == 0
 
 
 def test_a_cluster_that_does_not_start_in_time_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
