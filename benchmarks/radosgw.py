@@ -249,29 +249,29 @@ class Bench:
 
 def case_batch(bench: Bench) -> list[str]:
     """From a bucket to a bucket, and once more, with nothing left to do."""
-    wrong = bench.ended(bench.start("whole")) + bench.wrong("whole")
-    before = bench.files.find("whole/out/videos", detail=True)
-    again = bench.ended(bench.start("whole")) + bench.wrong("whole")
-    after = bench.files.find("whole/out/videos", detail=True)
+    wrong = bench.ended(bench.start("bench-whole")) + bench.wrong("bench-whole")
+    before = bench.files.find("bench-whole/out/videos", detail=True)
+    again = bench.ended(bench.start("bench-whole")) + bench.wrong("bench-whole")
+    after = bench.files.find("bench-whole/out/videos", detail=True)
     moved = [path for path, entry in after.items() if entry["LastModified"] != before[path]["LastModified"]]
     return wrong + again + [f"written again: {path}" for path in moved]
 
 
 def case_two(bench: Bench) -> list[str]:
     """Two drivers with one output."""
-    drivers = [bench.start("two") for _ in range(2)]
-    return [wrong for driver in drivers for wrong in bench.ended(driver)] + bench.wrong("two")
+    drivers = [bench.start("bench-two") for _ in range(2)]
+    return [wrong for driver in drivers for wrong in bench.ended(driver)] + bench.wrong("bench-two")
 
 
 def case_killed(bench: Bench) -> list[str]:
     """kill -9 of the driver after its second result, and a second run."""
-    driver = bench.start("killed")
-    while sum(name.endswith("result.json") for name in bench.found("killed")) < 2:
+    driver = bench.start("bench-killed")
+    while sum(name.endswith("result.json") for name in bench.found("bench-killed")) < 2:
         if driver.poll() is not None:
             return ["the driver ended before it was killed; give more --videos", *bench.ended(driver)]
     os.kill(driver.pid, signal.SIGKILL)
     driver.communicate()
-    return bench.ended(bench.start("killed")) + bench.wrong("killed")
+    return bench.ended(bench.start("bench-killed")) + bench.wrong("bench-killed")
 
 
 def case_tests(bench: Bench) -> list[str]:
