@@ -56,7 +56,7 @@ def attention(
 
 
 def _answers(query: Any, key: Any, value: Any, turned: tuple[int, ...], mask: Any = None) -> Any:
-    """`turned`: the order of axes that transposes matrices of keys."""
+    """Return the answers of scaled queries; `turned` is the order of axes that transposes the keys."""
     affinities = op.MatMul(query, op.Transpose(key, perm=turned))
     if mask is not None:
         affinities = op.Add(affinities, _added(mask, query))
@@ -64,7 +64,7 @@ def _answers(query: Any, key: Any, value: Any, turned: tuple[int, ...], mask: An
 
 
 def _added(mask: Any, like: Any) -> Any:
-    """What a mask adds to affinities."""
+    """Return the numbers that a mask adds to affinities."""
     if mask.dtype != onnx_ir.DataType.BOOL:
         return mask
     nothing, never = (op.CastLike(op.Constant(value_float=x), like) for x in (0.0, float("-inf")))
