@@ -91,44 +91,49 @@ class Budget:
             yield
             return
         give_back()
-        before = self._now()
-        self._room = self.limit - before
+        on_gpu = self.device.type == "cuda"
+        self._room = self.limit - (torch.cuda.memory_allocated(self.device) if on_gpu else resident())
         with _Peak(self.device) as peak:
             yield
-        self._each = max(peak.bytes - before, _SMALLEST) / pictures
-
-    def _now(self) -> int:
-        return torch.cuda.memory_allocated(self.device) if self.device.type == "cuda" else resident()
+        self._each = max(peak.grown, _SMALLEST) / pictures
 
 
 class _Peak:
-    """The most memory during a block, on a GPU as PyTorch counts it, elsewhere as a thread sees it that looks often."""
+    """How far memory grows during a block, on a GPU as PyTorch counts it, elsewhere as a thread sees it that looks
+    often.
+    """
 
     def __init__(self, device: torch.device) -> None:
-        self.device, self.bytes = device, 0
+        self.device = device
+        self.grown = 0
+        """Bytes."""
+        self._before = 0
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def __enter__(self) -> _Peak:
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
+            self._before = torch.cuda.memory_allocated(self.device)
         else:
+            self._before = allocated()
             self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         if self.device.type == "cuda":
-            self.bytes = torch.cuda.max_memory_allocated(self.device)
+            self.grown = torch.cuda.max_memory_allocated(self.device) - self._before
             return
-        self.bytes = max(self.bytes, resident())  # what a short block still holds
+        self._look()  # what a short block still holds
         self._ended.set()
         self._thread.join()
 
     def _look(self) -> None:
-        while True:
-            self.bytes = max(self.bytes, resident())
-            if self._ended.wait(_EVERY):
-                return
+        self.grown = max(self.grown, allocated() - self._before)
+
+    def _watch(self) -> None:
+        while not self._ended.wait(_EVERY):
+            self._look()
 
 
 def give_back() -> None:
@@ -140,8 +145,22 @@ def give_back() -> None:
 def resident() -> int:
     """Bytes of memory that this process has; where that cannot be read, the most that it has had."""
     if _STATM.exists():
-        return int(_STATM.read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        return _statm()[1]
     import resource
 
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most if sys.platform == "darwin" else most * 1024
+
+
+def allocated() -> int:
+    """`resident` without pages of files: the system takes those away and brings them back whatever the process does."""
+    if not _STATM.exists():
+        return resident()
+    _, whole, of_files, *_ = _statm()
+    return whole - of_files
+
+
+def _statm() -> list[int]:
+    """Bytes in the order of proc(5): in all, resident, resident of files, ..."""
+    page = os.sysconf("SC_PAGE_SIZE")
+    return [int(pages) * page for pages in _STATM.read_text(encoding="ascii").split()]
