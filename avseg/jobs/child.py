@@ -49,6 +49,12 @@ class _Life:
         for connection in far:
             connection.close()
 
+    def leave(self) -> None:
+        """Have the process end by itself, so that it gives back what it holds, such as named semaphores."""
+        for connection in self.free:
+            connection.close()
+        self.process.join(POLITE)
+
     def clear(self) -> None:
         """End the process if it runs, and remove its files."""
         self.process.kill()
@@ -154,8 +160,13 @@ class Child:
             self._end(life)
 
     def close(self) -> None:
-        """End the process, for good."""
-        self.end()
+        """End the process, for good; one without an open question has `POLITE` to end by itself."""
+        with self._change:
+            if (life := self._life) is None:
+                return
+            if not life.open:
+                life.leave()
+            self._drop(life)
 
     def _alive(self) -> _Life:
         """Return the running process."""
@@ -167,8 +178,11 @@ class Child:
 
     def _end(self, life: _Life) -> None:
         with self._change:
-            life.ended = life.ended or life.death is None
-            self._forget(life)
+            self._drop(life)
+
+    def _drop(self, life: _Life) -> None:
+        life.ended = life.ended or life.death is None
+        self._forget(life)
 
     def _gone(self, life: _Life) -> Exception:
         """Return the error for a question whose process has ended."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -79,6 +81,27 @@ def test_what_does_not_stop_ends_the_process_and_stops_the_others(
     with pytest.raises(JobStopped, match="ended because of another job"):
         other.result(60)
     assert child.ask("a") == "a" and child.pid != process
+
+
+def test_closed_it_ends_by_itself_and_gives_back_what_it_holds(tmp_path: Path) -> None:
+    ended = tmp_path / "ended"
+    script = f"""
+from avseg.jobs.child import Child
+if __name__ == "__main__":
+    child = Child("jobs.answering:Answering", 1, doing="answers")
+    child.ask({str(ended)!r})
+    child.close()
+"""
+    (tmp_path / "script.py").write_text(script)
+    paths = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "script.py")],
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ended.exists() and done.stderr == ""
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends a signal")
