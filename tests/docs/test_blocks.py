@@ -155,10 +155,16 @@ READY: dict[str, tuple[Callable[[], Names], ...]] = {
 """What the blocks of a page suppose, one after the other: files in the folder, and names."""
 
 
-@pytest.mark.parametrize("page", PYTHON)
+EXTRA = {"docs/how-to/export.md": "openvino"}
+"""A package that a page's blocks need."""
+
+
+@pytest.mark.parametrize(
+    "page", [pytest.param(name, marks=pytest.mark.extra) if name in EXTRA else name for name in PYTHON]
+)
 def test_python_blocks_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if page == "docs/how-to/export.md":
-        needs("openvino")
+    if page in EXTRA:
+        needs(EXTRA[page])
     monkeypatch.chdir(tmp_path)
     names: Names = {"__name__": "page"}
     for block, ready in zip_longest(blocks_of(PAGES[page], "python"), READY.get(page, ())):
