@@ -5,6 +5,7 @@ python .ci/check_dist.py dist
 
 from __future__ import annotations
 
+import re
 import sys
 import tarfile
 import tomllib
@@ -54,6 +55,10 @@ def faults(folder: Path) -> list[str]:
         said.append(f"{wheel.name} lacks the licence")
     if metadata["Description-Content-Type"] != "text/markdown" or metadata["License-Expression"] != "Apache-2.0":
         said.append("the metadata lacks the description's content type or the licence")
+    said += [
+        f"the description has {link!r}, which leads nowhere on a package index"
+        for link in re.findall(r"\]\((?!https?:)[^)]*\)|<!--|<img[^>]*>", metadata.get_payload())
+    ]
     with Path("pyproject.toml").open("rb") as file:
         declared = set(tomllib.load(file)["project"]["optional-dependencies"])
     if set(metadata.get_all("Provides-Extra", [])) != declared:
