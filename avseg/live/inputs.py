@@ -100,6 +100,8 @@ def _source(source: str, more: Mapping[str, str]) -> Input:
     usual = {"protocol_whitelist": NETWORK, "merge_pmt_versions": "1"}
     if scheme[0].lower().startswith("rtsp"):
         usual["rtsp_transport"] = "tcp"
+    if scheme[0].lower().startswith("http"):
+        usual["multiple_requests"] = "1"  # without it FFmpeg 9 takes the end of a stream in chunks for a fault
     return Input(source, shown(source), options={**usual, **more})
 
 

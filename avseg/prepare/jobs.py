@@ -26,6 +26,8 @@ Runner = Callable[[Callable[[Any], Any], Sequence[Any]], Iterator[tuple[int, Any
 _ELSEWHERE: ContextVar[Runner | None] = ContextVar("elsewhere", default=None)
 PATIENCE = 5.0
 """Seconds for a process whose parent has ended to remove its partial files."""
+GRACE = 1.0
+"""Seconds for a stopped process to send its last result, or to be ended by the pool."""
 
 
 def run_jobs(
@@ -133,10 +135,19 @@ def _begin() -> None:
 
 
 def _stop(*_: Any) -> None:
-    """Interrupt the job so that it cleans up; between jobs the pool ends the process."""
+    """Interrupt the job so that it cleans up, and end the process after it."""
     _Hand.stopped = True
+    threading.Thread(target=_leave, daemon=True).start()
     if _Hand.working:
         raise KeyboardInterrupt
+
+
+def _leave() -> None:
+    """End a process that waits for jobs: where another one was killed, Python 3.12 waits for it in vain."""
+    while _Hand.working:
+        time.sleep(0.05)
+    time.sleep(GRACE)
+    os._exit(1)
 
 
 def _do(work: Callable[[Job], Result], job: Job) -> Result:
