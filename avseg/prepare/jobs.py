@@ -143,7 +143,7 @@ def _stop(*_: Any) -> None:
 
 
 def _leave() -> None:
-    """End a process that waits for jobs: where another one was killed, Python 3.12 waits for it in vain."""
+    """End the process after its job; where another one was killed, Python 3.12 would wait for it in vain."""
     while _Hand.working:
         time.sleep(0.05)
     time.sleep(GRACE)
