@@ -143,7 +143,7 @@ def _stop(*_: Any) -> None:
 
 
 def _leave() -> None:
-    """End the process after its job; where another one was killed, Python 3.12 would wait for it in vain."""
+    """End the process after its job; Python 3.12 does not do so if another process was killed."""
     while _Hand.working:
         time.sleep(0.05)
     time.sleep(GRACE)
