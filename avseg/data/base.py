@@ -217,3 +217,18 @@ def need_dataset(dataset: object) -> None:
         raise TypeError(
             f"{type(dataset).__name__} is not a data set of clips; derive its class from avseg.data.ClipDataset"
         )
+
+
+def tasks_apart(model: Task, data: Task, name: str = "") -> str:
+    """A sentence on how the tasks of a model and of a data set (of that name) differ."""
+    said = f"the model solves {_words(model)}, the data set {f'{name!r} ' if name else ''}has {_words(data)}"
+    if model.kind == data.kind and len(model.classes) == len(data.classes):
+        pairs = enumerate(zip(model.classes, data.classes, strict=True), start=1)
+        place, one, other = next((place, *pair) for place, pair in pairs if pair[0] != pair[1])
+        said += f" with other names or another order (class {place} is {one!r} in the model, {other!r} in the data)"
+    return said
+
+
+def _words(task: Task) -> str:
+    article, count = "an" if task.kind == "instance" else "a", len(task.classes)
+    return f"{article} {task.kind} task" + (f" of {count} class{'es' * (count > 1)}" if count else "")

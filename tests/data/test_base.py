@@ -10,7 +10,7 @@ import torch
 
 from avseg.config import InputSpec
 from avseg.data import ClipDataset, make_loader
-from avseg.data.base import Subset
+from avseg.data.base import Subset, tasks_apart
 from avseg.data.framing import OneFrame
 from avseg.data.geometry import Geometry
 from avseg.data.transforms import apply
@@ -104,3 +104,16 @@ def passes_by() -> Any:
 def test_half_a_data_set_is_refused_where_it_is_written(made: Callable[[], Any], said: str) -> None:
     with pytest.raises(TypeError, match=said):
         made()
+
+
+@pytest.mark.parametrize(
+    ("model", "data", "said"),
+    [
+        (Task("binary"), Task("semantic", ("dog",)), "a binary task, the data set 'own' has a semantic task of 1 class"),
+        (Task("semantic", ("dog",)), Task("semantic", ("dog", "cat")), "a semantic task of 2 classes"),
+        (Task("semantic", ("a", "b")), Task("semantic", ("a", "c")), "(class 2 is 'b' in the model, 'c' in the data)"),
+        (Task("instance", ("a", "b")), Task("instance", ("b", "a")), "(class 1 is 'a' in the model, 'b' in the data)"),
+    ],
+)
+def test_two_tasks_are_told_apart_by_what_differs(model: Task, data: Task, said: str) -> None:
+    assert tasks_apart(model, data, "own").endswith(said)

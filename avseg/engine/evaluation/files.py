@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import distributed
 
-from avseg.data.base import ClipDataset
+from avseg.data.base import ClipDataset, tasks_apart
 from avseg.data.config import DataConfig, refuse_idle
 from avseg.data.loader import workers_here
 from avseg.data.transforms import apply, eval_transforms
@@ -248,15 +248,8 @@ def check_tasks(model: Model[Any], dataset: ClipDataset, metrics: Sequence[Metri
     """
     classes_matter = model.task.kind == "instance" or not all(SUITES[m.suite].foreground_only for m in metrics)
     if model.task != dataset.task and classes_matter:
-        raise ValueError(
-            f"the model solves {_words(model.task)}, the data set {dataset.config.name!r} has {_words(dataset.task)}; "
-            "use a model trained for it"
-        )
-
-
-def _words(task: Task) -> str:
-    article = "an" if task.kind == "instance" else "a"
-    return f"{article} {task.kind} task" + (f" of {len(task.classes)} classes" if task.classes else "")
+        apart = tasks_apart(model.task, dataset.task, dataset.config.name)
+        raise ValueError(f"{apart}; use a model trained for it")
 
 
 def are_results(source: str | os.PathLike[str]) -> bool:

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from avseg.data import eval_transforms
-from avseg.data.base import ClipDataset
+from avseg.data.base import ClipDataset, tasks_apart
 from avseg.data.transforms import apply
 from avseg.inference.plan import FramePlan, part_of
 from avseg.inference.source import clips_of
@@ -74,9 +74,7 @@ def coded_clips(model: Model[Any], dataset: ClipDataset, places: Sequence[int]) 
     """
     check_codes(model)
     if dataset.task != model.task:
-        raise ValueError(
-            f"the model solves {_words(model.task)}, the data set has {_words(dataset.task)}; give its own data set"
-        )
+        raise ValueError(f"{tasks_apart(model.task, dataset.task)}; give its own data set")
     transforms = eval_transforms(dataset.config, model.config.input, "repaired")
     for place in places:
         clip = dataset[place]
@@ -148,8 +146,3 @@ def _names(target: DenseTarget, task: Task) -> list[list[str]] | None:
     count = target.sounding.shape[1]
     names = task.classes if len(task.classes) == count else [f"class {number + 1}" for number in range(count)]
     return [[names[place] for place in row.nonzero()[:, 0].tolist()] for row in target.sounding]
-
-
-def _words(task: Task) -> str:
-    article = "an" if task.kind == "instance" else "a"
-    return f"{article} {task.kind} task" + (f" of {len(task.classes)} classes" if task.classes else "")
