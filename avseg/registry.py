@@ -133,7 +133,7 @@ def add_plugin(name: str) -> None:
     """
     if name.endswith(".py"):
         name = str(Path(name).resolve())
-    _import_plugin(name)
+    _import_plugin(name, "--plugin")
     names = [*filter(None, os.environ.get(PLUGINS, "").split(os.pathsep)), name]
     os.environ[PLUGINS] = os.pathsep.join(dict.fromkeys(names))
 
@@ -149,13 +149,18 @@ def import_plugins() -> None:
 
 
 @cache
-def _import_plugin(name: str) -> None:
-    folder = Path(name).parent if name.endswith(".py") else Path.cwd()
+def _import_plugin(name: str, given: str = f"the variable {PLUGINS}") -> None:
+    path = Path(name).resolve() if name.endswith(".py") else None
+    if path and not path.is_file():
+        raise ValueError(f"the plug-in {name} cannot be imported: {path.parent} has no such file; {given} names it")
+    folder = path.parent if path else Path.cwd()
     if str(folder) not in sys.path:
         sys.path.append(str(folder))
     try:
-        importlib.import_module(Path(name).stem if name.endswith(".py") else name)
+        module = importlib.import_module(path.stem if path else name)
     except Exception as error:
         raise ValueError(
-            f"the plug-in {name} cannot be imported ({error}); --plugin wants a module on the Python path or a .py file"
+            f"the plug-in {name} cannot be imported ({error}); {given} wants a module on the Python path or a .py file"
         ) from error
+    if path and Path(module.__file__ or "").resolve() != path:
+        raise ValueError(f"the plug-in {name} cannot be imported: there is another module {path.stem}; rename the file")

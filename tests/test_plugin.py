@@ -92,6 +92,22 @@ def test_a_plugin_that_is_not_there_is_one_sentence_and_not_asked_for_again(monk
     assert os.environ[registry.PLUGINS] == ""
 
 
+def test_a_variable_that_names_a_plugin_is_named_where_it_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(registry.PLUGINS, "gone_from_here.py")
+    with pytest.raises(ValueError, match=r"has no such file; the variable AVSEG_PLUGINS names it"):
+        run(["models"])
+    monkeypatch.setenv(registry.PLUGINS, "gone_from_here")
+    with pytest.raises(ValueError, match=r"the variable AVSEG_PLUGINS wants a module"):
+        run(["models"])
+
+
+def test_a_file_with_the_name_of_another_module_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(registry.PLUGINS, "")
+    (tmp_path / "json.py").write_text("found = 1\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"there is another module json; rename the file"):
+        run(["models", "--plugin", str(tmp_path / "json.py")])
+
+
 def test_plugin_wants_a_name(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         run(["models", "--plugin"])

@@ -109,7 +109,7 @@ def test_half_a_data_set_is_refused_where_it_is_written(made: Callable[[], Any],
 @pytest.mark.parametrize(
     ("model", "data", "said"),
     [
-        (Task("binary"), Task("semantic", ("dog",)), "a binary task, the data set 'own' has a semantic task of 1 class"),
+        (Task("binary"), Task("semantic", ("a",)), "a binary task, the data set 'own' has a semantic task of 1 class"),
         (Task("semantic", ("dog",)), Task("semantic", ("dog", "cat")), "a semantic task of 2 classes"),
         (Task("semantic", ("a", "b")), Task("semantic", ("a", "c")), "(class 2 is 'b' in the model, 'c' in the data)"),
         (Task("instance", ("a", "b")), Task("instance", ("b", "a")), "(class 1 is 'a' in the model, 'b' in the data)"),
