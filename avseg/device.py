@@ -11,6 +11,11 @@ import torch
 log = logging.getLogger(__name__)
 
 
+def best_device() -> str:
+    """The device that `auto` takes."""
+    return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+
+
 def find_device(name: str) -> torch.device:
     """The device of that name; `auto` takes CUDA, then MPS, then the CPU, and the log says which.
 
@@ -18,7 +23,7 @@ def find_device(name: str) -> torch.device:
         ValueError: no such device on this machine.
     """
     if name == "auto":
-        found = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        found = best_device()
         log.info("device auto is %s", found)
         return torch.device(found)
     try:

@@ -20,6 +20,8 @@ try:
 except ImportError as error:
     raise ImportError('ray is not installed; install it with: pip install "avseg[ray]"') from error
 
+log = logging.getLogger(__name__)
+
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
@@ -43,6 +45,7 @@ def connect(address: str | None) -> bool:
     if ray.is_initialized():
         return False
     address = address or os.environ.get("RAY_ADDRESS")
+    log.info("%s, which takes ten seconds or more", "connecting to Ray" if address else "starting Ray on this machine")
     own = {} if address else {"object_store_memory": STORE, "include_dashboard": False}
     try:
         ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -97,20 +98,21 @@ class RayRunner:
     def _round(self, wanted: Sequence[Wanted]) -> Iterator[Outcome]:
         videos = [(replace(video, source=_whole(video.source)), again) for video, again in wanted]
         rows = [{"wanted": json.dumps([to_dict(video), again])} for video, again in videos]
-        context = ray.data.DataContext.get_current()
-        context.max_errored_blocks = -1
-        context.enable_progress_bars = False
+        ray.data.DataContext.get_current().max_errored_blocks = -1
         pool = ray.data.ActorPoolStrategy(min_size=self._pool.least, max_size=min(self._pool.most, len(rows)))
-        found = ray.data.from_items(rows, override_num_blocks=min(len(rows), MOST_BLOCKS)).map_batches(
-            RayTries,
-            fn_constructor_args=(to_dict(self._plan),),
-            batch_size=1,
-            compute=pool,
-            num_cpus=self._pool.cpus,
-            num_gpus=self._pool.gpus,
-            max_restarts=-1,
-            max_task_retries=RETRIES,
-        )
+        items = ray.data.from_items(rows, override_num_blocks=min(len(rows), MOST_BLOCKS))
+        with warnings.catch_warnings():  # the names that take the place of max_restarts are younger than our oldest Ray
+            warnings.filterwarnings("ignore", message=".*ray_remote_args")
+            found = items.map_batches(
+                RayTries,
+                fn_constructor_args=(to_dict(self._plan),),
+                batch_size=1,
+                compute=pool,
+                num_cpus=self._pool.cpus,
+                num_gpus=self._pool.gpus,
+                max_restarts=-1,
+                max_task_retries=RETRIES,
+            )
         for row in found.iter_rows():
             yield Outcome.from_dict(json.loads(row["outcome"]))
 
@@ -122,7 +124,8 @@ class RayRunner:
 
     def _begin(self) -> None:
         self._begun = connect(self._pool.address) or self._begun
-        logging.getLogger("ray.data").setLevel(logging.ERROR)  # progress is ours
+        ray.data.DataContext.get_current().enable_progress_bars = False  # progress is ours
+        logging.getLogger("ray.data").setLevel(logging.ERROR)  # after the import above, which sets the level
         total = ray.cluster_resources()
         for what, each in (("CPU", self._pool.cpus), ("GPU", self._pool.gpus)):
             have, least = total.get(what, 0.0), each * self._pool.least

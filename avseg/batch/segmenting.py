@@ -19,6 +19,7 @@ from avseg.batch.outcome import Outcome
 from avseg.batch.plan import BatchPlan
 from avseg.batch.results import open_results
 from avseg.batch.videos import BatchVideo
+from avseg.device import best_device
 from avseg.engines.records import Choice
 from avseg.inference.folder import FolderReport
 from avseg.io.address import below_scheme, clean, is_url, local_path, shown
@@ -85,7 +86,7 @@ class Segmenting:
             begun=begun,
             ended=now(),
             host=platform.node(),
-            device=self._device,
+            device=best_device() if self._device == "auto" else self._device,
             # torch's own text is of a class of torch, which would make whoever unpickles it import torch.
             versions={"avseg": __version__, "torch": str(torch.__version__), "av": version("av")},
         )

@@ -20,6 +20,7 @@ from avseg.batch.outcome import Outcome
 from avseg.batch.results import open_results
 from avseg.batch.run import BatchReport
 from avseg.cli import run
+from avseg.device import best_device
 from batch_drivers import killed_before_the_end, results_of, words
 from batch_films import FPS, InThisProcess, files_of, film
 
@@ -84,6 +85,11 @@ def test_results_have_the_bytes_of_predict_and_bad_videos_cost_themselves_alone(
     ):
         with pytest.raises(ValueError, match=sentence):
             batch(other, folder)
+
+
+def test_rows_name_the_device_that_auto_took(folder: Path, tmp_path: Path) -> None:
+    batch(replace(plan_of(tmp_path), devices=("auto",)), folder / "below")
+    assert {row["device"] for row in read_manifest(tmp_path)} == {best_device()}
 
 
 def test_shards_make_one_whole_also_where_they_overlap(

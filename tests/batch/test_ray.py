@@ -6,6 +6,8 @@ import gc
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -69,6 +71,16 @@ def actors() -> list[int]:
 def parent(process: Path | int) -> int:
     status = (Path("/proc") / str(process) / "stat").read_text()
     return int(status.rpartition(")")[2].split()[1])
+
+
+def test_the_command_prints_no_lines_of_ray(cluster: Any, folder: Path, tmp_path: Path) -> None:
+    words = ["batch", str(folder), "--model", "demo", "--out", str(tmp_path / "out"), "--fps", str(FPS)]
+    words += ["--runner", "ray", "--ray.address", cluster.address]
+    ran = subprocess.run(
+        [sys.executable, "-m", "avseg", *words], capture_output=True, text=True, timeout=900, check=True
+    )
+    assert "5 segmented" in ran.stdout + ran.stderr and "connecting to Ray" in ran.stderr
+    assert not [line for line in ran.stderr.splitlines() if "INFO" in line or "WARNING" in line or "deprecated" in line]
 
 
 def test_a_killed_driver_loses_nothing_and_does_nothing_twice(
