@@ -44,7 +44,7 @@ def test_a_run_does_not_begin_without_the_weights_it_counts_on(tmp_path: Path) -
         train_recipe(replace(SMALL, init=InitConfig(needs=("model",))), tmp_path)
     with pytest.raises(ValueError, match=r"init.needs names 'vggsh'; known: backbone, vggish, audio, detector, model"):
         check_init(InitConfig(needs=("vggsh",)))
-    with pytest.raises(FileNotFoundError, match=r"init.vggish is nowhere.pth, which does not exist"):
+    with pytest.raises(FileNotFoundError, match=r"init.vggish is nowhere.pth, which does not exist; .*weights.md"):
         check_init(InitConfig(vggish=Path("nowhere.pth")))
     assert not (tmp_path / "recipe.json").exists()
 

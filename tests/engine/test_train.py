@@ -63,10 +63,16 @@ def test_a_run_leaves_what_the_docs_say(tmp_path: Path, capsys: pytest.CaptureFi
     assert "resuming" not in printed
 
 
-def test_a_run_that_goes_on_says_from_where(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_that_goes_on_says_from_where(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
     of = recipe(save_every=3, model=TinyConfig())
     with pytest.raises(KeyboardInterrupt):
         run_hooked(tmp_path, of, Stop(8))
+    assert f"in {tmp_path} from its newest checkpoint" in caplog.text
+    with pytest.raises(KeyboardInterrupt):
+        run_hooked(tmp_path / "early", of, Stop(1))
+    assert "early from the first step" in caplog.text
     capsys.readouterr()
     run_hooked(tmp_path, of, None)
     printed = capsys.readouterr().err

@@ -79,4 +79,5 @@ def check_init(init: InitConfig) -> None:
         if name == "model" and path is not None:
             find_file(path)
         elif path is not None and not Path(path).exists():
-            raise FileNotFoundError(f"init.{name} is {path}, which does not exist")
+            wanted = "docs/how-to/weights.md says where such files come from"
+            raise FileNotFoundError(f"init.{name} is {path}, which does not exist; {wanted}")

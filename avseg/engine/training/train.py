@@ -23,7 +23,7 @@ from avseg.engine.config import Recipe, TrainConfig
 from avseg.engine.evaluation.evaluate import default_metrics, evaluate
 from avseg.engine.processes import share_of_step
 from avseg.engine.training.accelerator import device_name, environment, make_accelerator, on_main, share_statistics
-from avseg.engine.training.checkpoint import Position, write_checkpoint
+from avseg.engine.training.checkpoint import Position, newest_checkpoint, write_checkpoint
 from avseg.engine.training.folder import RunFolder, flat, recipe_dict, write_json
 from avseg.engine.training.lock import only_writer
 from avseg.engine.training.log import Meter, MetricsFile, for_tracker, in_millions, readers, step_line
@@ -107,7 +107,8 @@ def train(
             checkpoint = on_main(accelerator, lambda: folder.claim(recipe, resume))
             return _Run(accelerator, model, train_set, val_set, recipe, folder, calls).run(checkpoint, store)
     except KeyboardInterrupt:
-        log.warning("interrupted; run the same recipe again to continue in %s from its newest checkpoint", folder.path)
+        place = "from its newest checkpoint" if newest_checkpoint(folder.checkpoints) else "from the first step"
+        log.warning("interrupted; run the same recipe again to continue in %s %s", folder.path, place)
         raise
     finally:
         # Accelerate's settings are global; the next training in this process may have others.
