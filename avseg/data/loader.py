@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import pickle
 import traceback
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -167,7 +169,8 @@ class ClipLoader(DataLoader[Batch]):
     clip_sampler: ClipSampler
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
-        batches: Iterator[Any] = iter(super().__iter__())
+        with _garbage_kept():
+            batches: Iterator[Any] = iter(super().__iter__())
         while (batch := _next(batches)) is not None:
             yield batch
 
@@ -181,6 +184,19 @@ class ClipLoader(DataLoader[Batch]):
             raise ValueError(f"rank {rank} of {world} processes does not exist")
         self.clip_sampler.rank, self.clip_sampler.world = rank, world
         return self
+
+
+@contextmanager
+def _garbage_kept() -> Iterator[None]:
+    """Keep processes that are forked in the block from collecting garbage of this one: some of it, such as the filters
+    of a sound that was resampled, has threads, and a process that frees it without them waits forever."""
+    was_frozen = gc.get_freeze_count() > 0
+    gc.freeze()
+    try:
+        yield
+    finally:
+        if not was_frozen:
+            gc.unfreeze()
 
 
 def _next(batches: Iterator[Any]) -> Batch | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import os
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -56,6 +58,43 @@ def test_workers_change_nothing_and_survive_epochs() -> None:
         assert [x.ids for x in a] == [x.ids for x in b]
         assert torch.equal(pictures(a), pictures(b))
         assert [x.draw for x in b] == [Draw(7, epoch)] * 4
+
+
+class Freed:
+    """Garbage that tells which process frees it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.self = folder, self
+
+    def __del__(self) -> None:
+        (self.folder / str(os.getpid())).touch()
+
+
+class Collecting(Numbers):
+    """Collects garbage while it reads."""
+
+    def __getitem__(self, index: int) -> Clip:
+        gc.collect()
+        return super().__getitem__(index)
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_workers_do_not_free_the_garbage_of_their_parent(tmp_path: Path, frozen: bool) -> None:
+    """Freed there, FFmpeg's filters with their threads would never end."""
+    batches = make_loader(Collecting(8), [], batch_size=2, workers=2)
+    if frozen:
+        gc.freeze()
+    gc.disable()
+    try:
+        Freed(tmp_path)
+        assert len(list(batches)) == 4
+        assert list(tmp_path.iterdir()) == []
+        assert (gc.get_freeze_count() > 0) is frozen
+    finally:
+        gc.enable()
+        gc.unfreeze()
+    gc.collect()
+    assert [path.name for path in tmp_path.iterdir()] == [str(os.getpid())]
 
 
 def test_epochs_and_seeds_differ_in_order_and_draws() -> None:

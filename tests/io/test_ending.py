@@ -88,7 +88,8 @@ def test_a_file_cut_in_half_is_told_once(tmp_path: Path, caplog: pytest.LogCaptu
     with caplog.at_level(logging.WARNING):
         report = predict_folder(Segmenter(fake(), fps=2), [path], tmp_path / "out", overlay=True)
     assert report.exit_code == 0
-    (warning,) = (record.getMessage() for record in caplog.records)
+    # Older torchvision has FFmpeg's own lines logged too.
+    (warning,) = (record.getMessage() for record in caplog.records if record.name.startswith("avseg"))
     assert "of 6.0 s; the file is truncated" in warning
     found = json.loads((tmp_path / "out" / "a" / "result.json").read_text(encoding="utf-8"))
     assert 0.5 < found["video"]["duration"] < 5.5

