@@ -7,7 +7,8 @@
 A forward pass without gradients, in float32, with random weights and the published network of sound. The clip has
 pictures of 360 x 640, sized as the setting wants them: five frames (a block of the setting where it has more, ten of
 AVISM, one of CAVP). Time is the least of three passes, divided by the frames; memory is the most that a pass allocates
-beside the weights. Run it on a machine that does nothing else, all settings on the same one.
+beside the weights. Recipes with the same network are measured once. Run it on a machine that does nothing else, all
+settings on the same one.
 """
 
 from __future__ import annotations
@@ -59,6 +60,13 @@ def task_of(setting: str) -> Task:
     return task
 
 
+def same(one: str, other: str) -> bool:
+    """Whether two recipes have the same network, which then is measured once."""
+    settings = {row["recipe"]: row["setting"] for row in rows()}
+    first, second = ((get_recipe(name).model, task_of(settings[name])) for name in (one, other))
+    return first == second
+
+
 def counted(config: ModelConfig, task: Task) -> dict[str, int]:
     """Parameters that learn, and those that do not: mostly the published network of sound."""
     with torch.device("meta"), WithoutInitialisation():
@@ -100,11 +108,15 @@ def main() -> None:
     for recipe in chosen:
         new = counted(get_recipe(recipe).model, task_of(known[recipe]["setting"]))
         if not options.count:
-            new |= in_own_process(__file__, ["--alone", "--recipes", recipe, "--threads", str(options.threads)])
             here = {"machine": f"{machine()}, Python {platform.python_version()}", **conditions(options)}
             if held.get("conditions", here) != here:
                 found = {name: {key: row[key] for key in ("learn", "frozen")} for name, row in found.items()}
             held["conditions"] = here
+            alike = next((name for name in found if "frames" in found[name] and same(name, recipe)), None)
+            if alike in (None, recipe):
+                new |= in_own_process(__file__, ["--alone", "--recipes", recipe, "--threads", str(options.threads)])
+            else:
+                new |= {name: found[alike][name] for name in ("frames", "milliseconds", "mib")}
         found[recipe] = {**found.get(recipe, {}), **new}
         held["rows"] = {name: found[name] for name in known if name in found}
         out.write_text(json.dumps(held, indent=1) + "\n", encoding="utf-8")

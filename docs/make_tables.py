@@ -103,7 +103,7 @@ def family_table(family: str) -> str:
         ["setting", "backbone", "parameters", "published figures", "suite, protocol", "official weights", "recipe"]
     ]
     if timed:
-        lines[0][3:3] = ["a frame", "memory"]
+        lines[0][3:3] = ["forward", "memory"]
     for row in rows:
         learn, frozen = parameters(row["recipe"])
         figures = ", ".join(f"{name} {value}" for name, value in row.get("figures", {}).items())
@@ -122,7 +122,9 @@ def family_table(family: str) -> str:
     if sources:
         parts.append("Sources: " + "; ".join(f"[{n}] {source}" for n, source in enumerate(sources, 1)) + ".")
     if timed:
-        parts.append(f"Time and memory: {', '.join(measured()['conditions'].values())} (`benchmarks/model_table.py`).")
+        found = measured()["conditions"]
+        where = f"{found['machine']}, {found['clock']}, PyTorch {found['torch']}"
+        parts.append(f"Time and memory: {where} (`benchmarks/model_table.py`).")
     return "\n\n".join(parts)
 
 
