@@ -21,8 +21,8 @@ def test_several_processes_write_what_one_writes(
     (folder / "broken.mp4").write_bytes(b"none")
     own = predict_paths([str(folder)], "demo", tmp_path / "own", save=("csv",), masks="rle", fps=FPS, device="cpu")
     film(folder / "crash.mp4", 2)
-    (tmp_path / "crashing.py").write_text(CRASH)
-    monkeypatch.setenv("AVSEG_PLUGINS", str(tmp_path / "crashing.py"))
+    (tmp_path / "crashing_jobs.py").write_text(CRASH)
+    monkeypatch.setenv("AVSEG_PLUGINS", str(tmp_path / "crashing_jobs.py"))
     words = ["predict", str(folder), "--model", "demo", "--out", str(out), "--fps", "1", "--device", "cpu"]
     words += ["--save", "csv", "--masks", "rle", "--jobs", "2"]
     assert run(words) == 1
