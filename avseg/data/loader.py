@@ -190,13 +190,11 @@ class ClipLoader(DataLoader[Batch]):
 def _garbage_kept() -> Iterator[None]:
     """Keep processes that are forked in the block from collecting garbage of this one: some of it, such as the filters
     of a sound that was resampled, has threads, and a process that frees it without them waits forever."""
-    was_frozen = gc.get_freeze_count() > 0
     gc.freeze()
     try:
         yield
     finally:
-        if not was_frozen:
-            gc.unfreeze()
+        gc.unfreeze()
 
 
 def _next(batches: Iterator[Any]) -> Batch | None:

@@ -72,7 +72,7 @@ def test_pieces_follow_the_budget() -> None:
     found = subprocess.run([sys.executable, "-c", ALONE], capture_output=True, text=True, check=True)
     singly, to_hold, grouped = json.loads(found.stdout)
     assert singly[0] == 1 and singly[1] in (3, 4, 5) and sum(singly) == 20  # three quarters of the room, and some noise
-    assert 40 * MIB < to_hold <= 50 * MIB
+    assert 40 * MIB < to_hold < 60 * MIB  # a quarter of the room
     assert grouped[:2] == [1, 4]
 
 
