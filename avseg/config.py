@@ -247,17 +247,23 @@ def check_choices(config: Any, what: str) -> None:
     Raises:
         ValueError: a field that does not; the sentence names the field, its value and the words.
     """
-    hints = typing.get_type_hints(type(config))
-    for field in dataclasses.fields(config):
-        hint, values = hints[field.name], (getattr(config, field.name),)
-        if typing.get_origin(hint) is tuple:
-            hint, values = typing.get_args(hint)[0], *values
-        words = typing.get_args(hint)
-        if not all(isinstance(word, str) for word in words):
-            continue
-        for value in values if words else ():
-            if value not in words:
-                raise ValueError(f"{field.name} {value!r} of {what} is none of {', '.join(map(repr, words))}")
+    for name, words in choices_of(type(config)).items():
+        value = getattr(config, name)
+        for one in value if isinstance(value, tuple) else (value,):
+            if one not in words:
+                raise ValueError(f"{name} {one!r} of {what} is none of {', '.join(map(repr, words))}")
+
+
+def choices_of(kind: type) -> dict[str, tuple[str, ...]]:
+    """The words of each field of a dataclass that is one of some words, or several of them."""
+    found = {}
+    hints = typing.get_type_hints(kind)
+    for field in dataclasses.fields(kind):
+        hint = hints[field.name]
+        words = typing.get_args(typing.get_args(hint)[0] if typing.get_origin(hint) is tuple else hint)
+        if words and all(isinstance(word, str) for word in words):
+            found[field.name] = words
+    return found
 
 
 def as_number(value: Any) -> float:

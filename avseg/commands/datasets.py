@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from avseg.data.config import DataConfig
-from avseg.datasets import DATASETS, data_config, foreign_option, own_config
+from avseg.datasets import DATASETS, data_config, foreign_option, renamed_config
 from avseg.engine.config import Recipe
 
 PARTS = ("data", "val")
@@ -36,16 +36,17 @@ def behind(words: Sequence[str], option: str) -> str:
 
 
 def renamed(recipe: Recipe, words: Sequence[str]) -> Recipe:
-    """Return the recipe with the data sets that the words name, keeping the recipe's values of shared options.
+    """Return the recipe with the data sets that the words name.
 
-    Raises:
-        ValueError: if the recipe sets an option that the other data set does not have.
+    The recipe's values of options that another data set does not have are left out. A recipe that validates on other
+    clips of the same data set then validates on the other one, unless `--val.name` names one.
     """
     data, val = named(words, "data"), named(words, "val")
-    if data in DATASETS:
-        recipe = replace(recipe, data=own_config(replace(recipe.data, name=data)))
-    if recipe.val is not None and val in DATASETS:
-        recipe = replace(recipe, val=own_config(replace(recipe.val, name=val)))
+    if data in DATASETS and data != recipe.data.name:
+        follows = recipe.val is not None and recipe.val.name == recipe.data.name and not val
+        recipe = replace(recipe, data=renamed_config(recipe.data, data), val=None if follows else recipe.val)
+    if recipe.val is not None and val in DATASETS and val != recipe.val.name:
+        recipe = replace(recipe, val=renamed_config(recipe.val, val))
     return recipe
 
 

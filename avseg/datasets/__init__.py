@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from avseg.config import from_dict, to_dict
+from avseg.config import choices_of, from_dict, to_dict
 from avseg.data.config import DataConfig, defaults_of, option_of
 from avseg.datasets.spec import DatasetSpec as DatasetSpec
 from avseg.lazy import imported
@@ -97,6 +97,19 @@ def own_config(config: DataConfig) -> DataConfig:
     own = defaults_of(DATASETS[config.name].config)
     _refuse([option for option in config.changed() if option not in own], config.name)
     return data_config(**{field: getattr(config, field) for field in defaults_of(type(config)) if field in own})
+
+
+def renamed_config(config: DataConfig, name: str) -> DataConfig:
+    """The config of another data set, with the values of `config` for the options that it has; others are left out."""
+    own, words = defaults_of(DATASETS[name].config), choices_of(DATASETS[name].config)
+    values = {option: getattr(config, option) for option in config.changed() if option in own}
+
+    def taken(option: str, value: Any) -> bool:
+        return option not in words or all(
+            one in words[option] for one in (value if isinstance(value, tuple) else [value])
+        )
+
+    return data_config(name, **{option: value for option, value in values.items() if taken(option, value)})
 
 
 def read_config(kind: type[DataConfig], values: dict[str, Any]) -> DataConfig:

@@ -113,5 +113,5 @@ def get_recipe(name: str, model: str | None = None) -> Recipe:
 
 
 def describe() -> dict[str, str]:
-    """Return a description of each recipe in one line."""
-    return {name: (recipe.__doc__ or "").strip().partition("\n")[0] for name, recipe in RECIPES.items()}
+    """Return a description of each recipe in one line: the first paragraph of its docstring."""
+    return {name: " ".join((recipe.__doc__ or "").partition("\n\n")[0].split()) for name, recipe in RECIPES.items()}

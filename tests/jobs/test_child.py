@@ -52,6 +52,7 @@ def test_what_stops_at_once_leaves_the_process_to_the_others(
     child: Child, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("avseg.jobs.child.POLITE", 60.0)
+    child.warm()
     process, stop = child.pid, threading.Event()
 
     def too_long(_: Any) -> None:
@@ -72,7 +73,7 @@ def test_what_does_not_stop_ends_the_process_and_stops_the_others(
     child: Child, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("avseg.jobs.child.POLITE", 0.05)
-    child.ask("a")
+    child.warm()
     process, stop = child.pid, threading.Event()
     deaf, other = begun(pool, child, "deaf", stop), begun(pool, child, "wait")
     stop.set()

@@ -15,7 +15,7 @@ from avseg.recipes import RECIPES, describe, get_recipe
 def test_every_recipe_opens_and_says_what_it_is(name: str) -> None:
     recipe = get_recipe(name)
     assert isinstance(recipe, Recipe) and get_recipe(name) == recipe
-    assert len(describe()[name]) > 20
+    assert len(describe()[name]) > 20 and describe()[name].endswith(".")
     model = from_dict(type(recipe.model), json.loads(json.dumps(to_dict(recipe.model))))
     assert model == recipe.model
 
