@@ -17,6 +17,7 @@ from avseg.models.opening import opening_names, opening_of
 from avseg.service.app import SAFE, make_app
 from avseg.service.door import Door, is_loopback
 from avseg.service.keys import VARIABLE, Keys
+from avseg.service.lingering import Lingering
 from avseg.service.logged import Logged
 from avseg.service.service import Service
 from avseg.service.settings import Settings
@@ -67,7 +68,7 @@ def serve(
     tempfile.tempdir = str(service.uploads)  # an upload needs room that the usual place may not have
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it tells of every form that is none
     app: ASGIApp = make_app(service, known)
-    app = Logged(app if known else Door(app, anyone=anyone), SAFE)
+    app = Lingering(Logged(app if known else Door(app, anyone=anyone), SAFE))
     there = f"[{host}]" if ":" in host else host
     log.info(
         "serving %s on http://%s:%d (%s)", ", ".join(settings.named), there, listening.getsockname()[1], _who(known)

@@ -47,7 +47,8 @@ class Bounded:
         self._sum = 0
 
     async def __call__(self) -> Message:
-        message = await asyncio.wait_for(self._receive(), self._idle)
+        async with asyncio.timeout(self._idle):  # wait_for of Python 3.11 may lose a timeout around it
+            message = await self._receive()
         self._sum += len(message.get("body", b""))
         if self._sum > self._most:
             raise too_large(self._most)
