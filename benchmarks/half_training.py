@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 from gpu_subjects import Trainer
-from harness import conditions, in_turn, options_of, parser, tell
+from harness import bf16_units, conditions, in_turn, options_of, parser, tell
 
 from avseg.data.loader import make_loader
 from avseg.data.transforms import train_transforms
@@ -106,13 +106,6 @@ def curves(recipe: Recipe, seeds: list[int]) -> dict[str, Any]:
     }
 
 
-def units() -> list[str]:
-    """What this CPU has for bf16, where it tells."""
-    told = Path("/proc/cpuinfo")
-    words = set(told.read_text(encoding="ascii", errors="replace").split()) if told.exists() else set()
-    return sorted(words & {"avx512_bf16", "amx_bf16"})
-
-
 def main() -> None:
     shared = parser(__doc__, threads=2)
     shared.add_argument("--recipe", choices=("small", "tpavi_r50"), default="small")
@@ -125,7 +118,7 @@ def main() -> None:
     told: dict[str, Any] = {
         "benchmark": "half_training",
         "recipe": options.recipe,
-        "bf16_units": units(),
+        "bf16_units": bf16_units(),
         **conditions(options),
         "step": step_times(recipe, options.repeats),
     }

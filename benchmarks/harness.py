@@ -138,6 +138,13 @@ def options_of(shared: argparse.ArgumentParser) -> argparse.Namespace:
     return options
 
 
+def bf16_units() -> list[str]:
+    """Flags of the CPU's units that multiply in bf16, where it tells."""
+    told = Path("/proc/cpuinfo")
+    words = set(told.read_text(encoding="ascii", errors="replace").split()) if told.exists() else set()
+    return sorted(words & {"avx512_bf16", "amx_bf16", "bf16"})
+
+
 def conditions(options: argparse.Namespace) -> dict[str, Any]:
     """What figures depend on besides the code: clock, threads, device, PyTorch."""
     chosen = [getattr(options, "clock", ""), f"{options.threads} CPU threads", getattr(options, "device", "")]

@@ -34,7 +34,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from harness import options_of, parser, tell
+from harness import bf16_units, options_of, parser, tell
 
 OLD = "4cf0a38"
 HERE = Path(__file__).resolve().parent
@@ -350,9 +350,10 @@ def main() -> None:
     options.repeats = 1 if options.quick else options.repeats
     from avseg.jobs.speeds import machine
 
+    units = ", ".join(bf16_units()) or "no units for bf16"
     told: dict[str, Any] = {
         "benchmark": "targets",
-        "machine": f"{machine()}, {options.threads} threads, Python {platform.python_version()}",
+        "machine": f"{machine()} ({units}), {options.threads} threads, Python {platform.python_version()}",
         "packages": {name: _version(name) for name in ("torch", "openvino", "timm", "av")},
         "old": OLD,
         "quick": options.quick,

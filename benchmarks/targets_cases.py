@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from harness import bf16_units
 from torch import Tensor
 
 from avseg.config import AudioWindow, InputSpec
@@ -25,8 +26,6 @@ from avseg.types import Batch, Clip, DenseTarget, Draw, Task
 
 NEW = importlib.util.find_spec("avseg.engines") is not None
 """Whether this tree has engines; the older one has not."""
-UNITS = ("avx512_bf16", "amx_bf16", " bf16")
-"""Flags of processors that multiply in bf16."""
 CLASSES = 26
 SURE = 6.0
 """Logit of one class, so that queries become tracks without training."""
@@ -68,8 +67,7 @@ def want_units() -> None:
     Raises:
         ValueError: the processor has no units for bf16.
     """
-    told = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
-    if not any(flag in told for flag in UNITS):
+    if not bf16_units():
         raise ValueError("this CPU has no units for bf16")
 
 
