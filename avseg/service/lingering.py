@@ -7,9 +7,9 @@ from contextlib import suppress
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-LINGER = 10.0
+LINGER = 30.0
 """Time in s for which the rest of a request is received and dropped after its answer."""
-PAUSE = 2.0
+PAUSE = 5.0
 """Longest pause in s of a client in that time."""
 
 
