@@ -6,7 +6,6 @@ import json
 import os
 import runpy
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -95,24 +94,41 @@ def harness() -> Any:
     return harness
 
 
-def test_sides_run_in_turn_and_the_first_round_is_for_warmth() -> None:
+class Clock:
+    """Stands for the module `time`: it goes on only when it is told to."""
+
+    def __init__(self) -> None:
+        self.wall = self.cpu = 0.0
+
+    def perf_counter(self) -> float:
+        return self.wall
+
+    def process_time(self) -> float:
+        return self.cpu
+
+
+def test_sides_run_in_turn_and_the_first_round_is_for_warmth(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(harness(), "time", clock)
     order: list[str] = []
 
     def side(name: str, seconds: list[float]) -> Any:
         def run() -> int:
-            time.sleep(seconds[sum(one == name for one in order)])
+            passed = seconds[sum(one == name for one in order)]
+            clock.wall, clock.cpu = clock.wall + passed, clock.cpu + passed / 4
             order.append(name)
             return len(order)
 
         return run
 
-    runs = {"a": side("a", [0.2, 0.05, 0.08]), "b": side("b", [0.0, 0.1, 0.15])}
+    runs = {"a": side("a", [8.0, 2.0, 4.0]), "b": side("b", [1.0, 32.0, 16.0])}
     found = harness().in_turn(runs, 2)
     assert order == ["a", "b"] * 3 and (found["a"].result, found["b"].result) == (5, 6)
-    assert 0.05 <= found["a"].wall < 0.08 and found["a"].cpu < 0.04 and found["a"].of("wall") == found["a"].wall
-    assert 0.1 <= found["b"].wall < 0.15 and found["b"].of("cpu") == found["b"].cpu
-    single = harness().spent(lambda: time.sleep(0.02))
-    assert 0.02 <= single.wall < 0.2 and single.result is None
+    assert (found["a"].wall, found["a"].cpu, found["b"].wall, found["b"].cpu) == (2.0, 0.5, 16.0, 4.0)
+    assert (found["a"].of("wall"), found["b"].of("cpu")) == (2.0, 4.0)
+    order.clear()
+    single = harness().spent(side("c", [64.0]))
+    assert (single.wall, single.result) == (64.0, 1)
 
 
 def test_the_peak_of_a_run_is_what_it_holds_at_once() -> None:
