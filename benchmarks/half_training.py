@@ -1,7 +1,7 @@
 """Training in bf16 beside fp32: how long a step takes, and whether the loss goes the same way.
 
     python benchmarks/half_training.py --recipe small                    a minute or two
-    python benchmarks/half_training.py --recipe tpavi_r50 --threads 2    half an hour
+    python benchmarks/half_training.py --recipe tpavi_r50 --threads 2    an hour
 
 A step is timed on both sides in turn. Then `avseg train` itself runs: in fp32 from three seeds, and in bf16 from the
 first of them. Curves are means over twentieths of the steps. Told are the mean distance of the curve of bf16 to that of
