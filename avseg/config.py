@@ -249,7 +249,7 @@ def check_choices(config: Any, what: str) -> None:
     """
     for name, words in choices_of(type(config)).items():
         value = getattr(config, name)
-        for one in value if isinstance(value, tuple) else (value,):
+        for one in value if isinstance(value, (tuple, list)) else (value,):
             if one not in words:
                 raise ValueError(f"{name} {one!r} of {what} is none of {', '.join(map(repr, words))}")
 
