@@ -100,16 +100,15 @@ def own_config(config: DataConfig) -> DataConfig:
 
 
 def renamed_config(config: DataConfig, name: str) -> DataConfig:
-    """The config of another data set, with the values of `config` for the options that it has; others are left out."""
+    """The config of another data set, with the values of `config` for the options that it has and takes."""
     own, words = defaults_of(DATASETS[name].config), choices_of(DATASETS[name].config)
-    values = {option: getattr(config, option) for option in config.changed() if option in own}
-
-    def taken(option: str, value: Any) -> bool:
-        return option not in words or all(
-            one in words[option] for one in (value if isinstance(value, tuple) else [value])
-        )
-
-    return data_config(name, **{option: value for option, value in values.items() if taken(option, value)})
+    kept = {}
+    for option in config.changed():
+        value = getattr(config, option)
+        given = value if isinstance(value, tuple) else (value,)
+        if option in own and (option not in words or {*given} <= {*words[option]}):
+            kept[option] = value
+    return data_config(name, **kept)
 
 
 def read_config(kind: type[DataConfig], values: dict[str, Any]) -> DataConfig:
