@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
+from pathlib import Path
+
 import pytest
 
 import extras
+
+ROOT = Path(__file__).parents[1]
+NO_TOOLS = ("pip ", "python .ci/", "(cd ", "test ")
 
 
 @pytest.fixture(autouse=True)
@@ -32,3 +39,14 @@ def test_a_missing_extra_fails_where_all_are_said_to_be_there(monkeypatch: pytes
     monkeypatch.setenv("AVSEG_EXTRAS", "all")
     with pytest.raises(pytest.fail.Exception, match="wandb is not installed"):
         extras.needs("wandb")
+
+
+def test_every_tool_of_the_gate_comes_from_an_extra() -> None:
+    """A step of `.ci/run` fails in a clean environment where its tool is only in the one of whoever wrote it."""
+    brought = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    named = {re.split(r"[\[<>=~!]", line)[0] for lines in brought["optional-dependencies"].values() for line in lines}
+    gate = (ROOT / ".ci/run").read_text(encoding="utf-8").splitlines()
+    lines = [line for line in gate[gate.index('step "package"') :] if not line.startswith(("#", "step", " "))]
+    called = {line.removeprefix("python -m ").split()[0] for line in lines if not line.startswith(NO_TOOLS)}
+    assert {"build", "twine", "ruff", "codespell", "mypy", "zensical"} <= called
+    assert called <= named, f"no extra of pyproject.toml brings {sorted(called - named)}"
