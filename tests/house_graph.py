@@ -17,8 +17,14 @@ def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-def files() -> list[Path]:
-    return sorted(ROOT.rglob("*.py"))
+@cache
+def files() -> tuple[Path, ...]:
+    return tuple(sorted(ROOT.rglob("*.py")))
+
+
+@cache
+def modules() -> frozenset[str]:
+    return frozenset(map(module_of, files()))
 
 
 def module_of(path: Path) -> str:
@@ -26,12 +32,13 @@ def module_of(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imports(path: Path, *, inside: bool) -> Iterator[str]:
+@cache
+def imports(path: Path, *, inside: bool) -> tuple[str, ...]:
     """Modules of avseg that a file imports: those at its top, or with `inside` also those inside functions.
 
     Imports for type checkers alone are none; where a name is taken from a package, the module that it is counts.
     """
-    modules = {module_of(p) for p in files()}
+    found = []
     for node in _statements(tree_of(path), inside):
         names = []
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "avseg":
@@ -39,9 +46,10 @@ def imports(path: Path, *, inside: bool) -> Iterator[str]:
         elif isinstance(node, ast.Import):
             names = [alias.name for alias in node.names if alias.name.split(".")[0] == "avseg"]
         for name in names:
-            while name not in modules and "." in name:
+            while name not in modules() and "." in name:
                 name = name.rpartition(".")[0]
-            yield name
+            found.append(name)
+    return tuple(found)
 
 
 def _statements(node: ast.AST, inside: bool) -> Iterator[ast.AST]:

@@ -32,7 +32,7 @@ def test_no_circles_through_imports_inside_functions() -> None:
 
 def test_imports_inside_functions_stay_few() -> None:
     """They are for libraries that not every machine has, and for doors that load no torch."""
-    inside = sum(len(list(imports(p, inside=True))) - len(list(imports(p, inside=False))) for p in files())
+    inside = sum(len(imports(p, inside=True)) - len(imports(p, inside=False)) for p in files())
     assert inside <= 48
 
 
