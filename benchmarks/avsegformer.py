@@ -12,6 +12,8 @@ lengthen. `--profile` lists where the time of ours goes.
 
 from __future__ import annotations
 
+import json
+import sys
 from functools import partial
 from typing import Any
 
@@ -170,7 +172,11 @@ def main() -> None:
     if options.profile:
         profiled(size)
         return
-    figures = {part: PARTS[part](size, repeats, options.clock) for part in options.parts}
+    figures = {}
+    for part in options.parts:
+        figures[part] = PARTS[part](size, repeats, options.clock)
+        # At 512 the plain form may end the process for want of memory, which is not to cost the parts before.
+        print(part, json.dumps(figures[part]), file=sys.stderr, flush=True)
     tell({"what": f"AVSegFormer ResNet-50, {FRAMES} frames of {size} x {size}, fp32", **conditions(options), **figures},
          options.out)  # fmt: skip
 

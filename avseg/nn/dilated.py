@@ -30,7 +30,8 @@ class DilatedSum(nn.Module):
         if x.device.type != "cpu":
             return torch.stack([branch(x) for branch in self.branches]).sum(0)
         convolutions = [branch for branch in self.branches if isinstance(branch, nn.Conv2d)]
-        bias = sum(c.bias for c in convolutions if c.bias is not None)
+        first, *others = (c.bias for c in convolutions if c.bias is not None)
+        bias = sum(others, start=first)  # PyTorch 2.7 to 2.11 cannot export 0 + bias to ONNX
         x, bias, *weights = _autocast(x, bias, *(c.weight for c in convolutions))
         total: Tensor = _SummedDilations.apply(x, bias, self.dilations, *weights)
         return total

@@ -24,7 +24,16 @@ from own_videos import make_video
 from small import small
 
 ENDING = {"onnx": ".onnx", "openvino": ".xml", "torch": ".pt2"}
-slow = pytest.mark.slow
+FAMILIES = ("avism", "avsegformer", "catr", "cavp", "qdformer", "tpavi")
+CASES = [
+    pytest.param(
+        family,
+        to,
+        marks=[pytest.mark.extra] * (to != "torch") + [pytest.mark.slow] * ((family, to) != ("cavp", "torch")),
+    )
+    for family in FAMILIES
+    for to in ENDING
+]
 
 
 def model_of(family: str) -> Any:
@@ -33,30 +42,7 @@ def model_of(family: str) -> Any:
     return small(family, TASKS[family])
 
 
-@pytest.mark.extra
-@pytest.mark.parametrize(
-    ("family", "to"),
-    [
-        ("cavp", "torch"),
-        pytest.param("tpavi", "openvino", marks=slow),
-        pytest.param("catr", "onnx", marks=slow),
-        pytest.param("catr", "openvino", marks=slow),
-        pytest.param("catr", "torch", marks=slow),
-        pytest.param("avsegformer", "onnx", marks=slow),
-        pytest.param("avsegformer", "openvino", marks=slow),
-        pytest.param("avsegformer", "torch", marks=slow),
-        pytest.param("avism", "onnx", marks=slow),
-        pytest.param("qdformer", "onnx", marks=slow),
-        pytest.param("tpavi", "onnx", marks=slow),
-        pytest.param("tpavi", "torch", marks=slow),
-        pytest.param("cavp", "onnx", marks=slow),
-        pytest.param("cavp", "openvino", marks=slow),
-        pytest.param("qdformer", "openvino", marks=slow),
-        pytest.param("qdformer", "torch", marks=slow),
-        pytest.param("avism", "openvino", marks=slow),
-        pytest.param("avism", "torch", marks=slow),
-    ],
-)
+@pytest.mark.parametrize(("family", "to"), CASES)
 def test_an_exported_model_predicts_as_its_own(family: str, to: str, tmp_path: Path) -> None:
     if to != "torch":
         needs({"onnx": "onnx", "openvino": "openvino"}[to])
