@@ -53,6 +53,10 @@ class RayPool:
         if self.cpus <= 0 or self.gpus < 0:
             raise ValueError(f"an actor has {self.cpus:g} CPUs and {self.gpus:g} GPUs; wanted more than 0 CPUs")
 
+    def for_videos(self, count: int) -> tuple[int, int]:
+        """Return the smallest and the largest number of actors for `count` videos: no more than one for each."""
+        return min(self.least, count), min(self.most, count)
+
 
 class RayRunner:
     """Actors of a cluster, each with one video at a time; a lost actor is restarted if resources are free."""
@@ -99,7 +103,8 @@ class RayRunner:
         videos = [(replace(video, source=_whole(video.source)), again) for video, again in wanted]
         rows = [{"wanted": json.dumps([to_dict(video), again])} for video, again in videos]
         ray.data.DataContext.get_current().max_errored_blocks = -1
-        pool = ray.data.ActorPoolStrategy(min_size=self._pool.least, max_size=min(self._pool.most, len(rows)))
+        least, most = self._pool.for_videos(len(rows))
+        pool = ray.data.ActorPoolStrategy(min_size=least, max_size=most)
         items = ray.data.from_items(rows, override_num_blocks=min(len(rows), MOST_BLOCKS))
         with warnings.catch_warnings():  # the names that take the place of max_restarts are younger than our oldest Ray
             warnings.filterwarnings("ignore", message=".*ray_remote_args")

@@ -31,7 +31,7 @@ class DilatedSum(nn.Module):
             return torch.stack([branch(x) for branch in self.branches]).sum(0)
         convolutions = [branch for branch in self.branches if isinstance(branch, nn.Conv2d)]
         first, *others = (c.bias for c in convolutions if c.bias is not None)
-        bias = sum(others, start=first)  # PyTorch 2.7 to 2.11 cannot export 0 + bias to ONNX
+        bias = sum(others, start=first)  # where it begins at 0, PyTorch 2.7 and 2.11 cannot export it to ONNX
         x, bias, *weights = _autocast(x, bias, *(c.weight for c in convolutions))
         total: Tensor = _SummedDilations.apply(x, bias, self.dilations, *weights)
         return total

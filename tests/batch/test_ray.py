@@ -104,6 +104,13 @@ def test_a_killed_driver_loses_nothing_and_does_nothing_twice(
     assert len(segmented) == len({*segmented})
 
 
+def test_fewer_videos_than_the_least_number_of_actors(cluster: Any, folder: Path, tmp_path: Path) -> None:
+    """As in a run that goes on with its last video, and in a second round."""
+    video = sorted(folder.rglob("*.mp4"))[0]
+    report = batch(cluster, tmp_path, video, actors=3)
+    assert report.done == 1 and not report.failed, report
+
+
 def ids_of(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.mp4"))
 
