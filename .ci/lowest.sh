@@ -4,6 +4,13 @@
 #   bash .ci/lowest.sh                                  # the package alone: import, demo, TESTS
 #   EXTRAS=serve,ui TESTS=tests/service bash .ci/lowest.sh
 #
+# All extras but notebooks and the browser, in three parts as in .ci/run (WORK keeps the environment between them):
+#
+#   export EXTRAS=fast,export,int8,zeroshot,serve,ui,parquet,remote,ray,track,pandas,supervision,formats,moto WORK=/tmp/lowest
+#   TESTS="-m extra -n 2 --dist loadfile --ignore tests/batch --ignore tests/shards" bash .ci/lowest.sh
+#   TESTS="-m extra tests/batch" bash .ci/lowest.sh
+#   TESTS="-m extra tests/shards" bash .ci/lowest.sh
+#
 # It is not part of .ci/run. Run it when you change a bound, or when you use a new function of another library.
 set -euo pipefail
 cd "$(git -C "$(dirname "$0")" rev-parse --show-toplevel)"
